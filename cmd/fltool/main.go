@@ -1,0 +1,111 @@
+// Command fltool tells what a long-poll federated-learning deployment will
+// hold, what breaks first and how to mend it, and proves it by load.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes, the same for every subcommand.
+const (
+	exitGood  = 0
+	exitFail  = 1 // a check failed, a threshold was missed, a worker was lost, a regression was found
+	exitUsage = 2
+	exitCant  = 3 // fltool can't tell: it could not do its work, or the verdict is refused
+)
+
+// exitError ends a subcommand with a code. Err is shown as one line and Hint
+// below it; with Err nil the output already said all there is to say.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is for what the user typed; cantError for what the machine denied.
+func usageError(hint, format string, a ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, a...), hint: hint}
+}
+
+func cantError(hint, format string, a ...any) error {
+	return &exitError{code: exitCant, err: fmt.Errorf(format, a...), hint: hint}
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole program but for the process around it.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process the default way, whatever hangs.
+	context.AfterFunc(ctx, stop)
+	defer stop()
+
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return report(root.ExecuteContext(ctx), stderr)
+}
+
+// report prints an error as a user should see it and picks the exit code.
+func report(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitGood
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		// cobra's own: an unknown command, a missing argument.
+		e = &exitError{code: exitUsage, err: err, hint: "fltool --help lists the commands"}
+	}
+	if e.err != nil {
+		fmt.Fprintf(stderr, "fltool: %s\n", strings.ReplaceAll(e.err.Error(), "\n", " "))
+		if e.hint != "" {
+			fmt.Fprintf(stderr, "hint: %s\n", e.hint)
+		}
+	}
+	return e.code
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fltool",
+		Short: "Capacity of long-poll federated-learning servers: predicted, mended, proven",
+		Long: `fltool tells what a long-poll federated-learning deployment will hold, what
+breaks first and how to mend it, and proves it by load.
+
+Exit codes: 0 good; 1 a check failed, a threshold was missed, a worker was lost
+or a regression was found; 2 usage; 3 fltool can't tell.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError(cmd.CommandPath()+" --help lists the flags", "%s", err)
+	})
+	root.AddCommand(
+		newVersion(),
+	)
+	return root
+}

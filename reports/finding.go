@@ -1,0 +1,80 @@
+package reports
+
+// Severity is how bad a failed check is.
+type Severity string
+
+// The severities. An error that fails, or that can't be told, decides the exit
+// code; a warning does so only on request.
+const (
+	SeverityError Severity = "error"
+	SeverityWarn  Severity = "warn"
+	SeverityInfo  Severity = "info"
+)
+
+// Status is the outcome of one check.
+type Status string
+
+// The statuses. Unknown is never a pass; n/a means that the thing asked about
+// does not exist (no nginx, say), which is not the same as unknown.
+const (
+	StatusPass    Status = "pass"
+	StatusWarn    Status = "warn"
+	StatusFail    Status = "fail"
+	StatusUnknown Status = "unknown"
+	StatusNA      Status = "n/a"
+	StatusWaived  Status = "waived"
+)
+
+// Finding is the answer of one check.
+type Finding struct {
+	Check    string   `json:"check"` // stable kebab id: "app/nofile"
+	Title    string   `json:"title"`
+	Status   Status   `json:"status"`
+	Severity Severity `json:"severity"`
+	Got      string   `json:"got,omitempty"`     // what was seen
+	Want     string   `json:"want,omitempty"`    // what the demand needs, and why
+	Source   string   `json:"source,omitempty"`  // where it was read: "/etc/nginx/nginx.conf:7"
+	Workers  *int     `json:"workers,omitempty"` // it supports; absent where it limits no number
+	Symptom  string   `json:"symptom,omitempty"` // what users see if it is not mended
+	Remedy   Remedy   `json:"remedy,omitzero"`
+	Because  string   `json:"because,omitempty"` // id of the finding whose consequence this is
+	Reason   string   `json:"reason,omitempty"`  // why unknown, n/a or waived
+	Was      Status   `json:"was,omitempty"`     // of a waived finding: its status without the waiver
+	Doc      string   `json:"doc,omitempty"`     // page in docs
+}
+
+// Remedy is how a finding is mended.
+type Remedy struct {
+	Text     string   `json:"text,omitempty"`
+	Commands []string `json:"commands,omitempty"`
+	Files    []File   `json:"files,omitempty"`
+	Then     string   `json:"then,omitempty"` // "restart", "login", "reboot", "reload": what makes it take effect
+}
+
+// File is a drop-in file that mends a finding when it holds these lines.
+type File struct {
+	Path    string   `json:"path"`
+	Section string   `json:"section,omitempty"` // of a unit file: "Service"
+	Lines   []string `json:"lines"`
+}
+
+// Capacity is the ledger: every limit as a number of workers, and the smallest.
+type Capacity struct {
+	Workers int    `json:"workers"`         // the smallest safe bound
+	AtLeast bool   `json:"atLeast"`         // a limit is unknown, or the generator was the limit: workers is no upper bound
+	Limit   string `json:"limit,omitempty"` // id of the check that binds
+	Ledger  []Row  `json:"ledger"`
+}
+
+// Row is one limit of the ledger.
+type Row struct {
+	Limit       string `json:"limit"`                 // check id
+	Workers     *int   `json:"workers"`               // safe bound; null is unknown
+	WorkersHard *int   `json:"workersHard,omitempty"` // hard bound, where it differs
+	InUse       *int64 `json:"inUse,omitempty"`       // of the limited thing, now
+	InUseUnit   string `json:"inUseUnit,omitempty"`   // "fds", "ports", "bytes"
+	Headroom    *int   `json:"headroom,omitempty"`    // workers minus the demand
+	Source      string `json:"source,omitempty"`
+	Proof       string `json:"proof"` // the experiment that proved the formula, or "unproven"
+	Measured    *int   `json:"measured,omitempty"`
+}

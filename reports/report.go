@@ -1,0 +1,203 @@
+// Package reports is the one document that every journey of fltool ends in:
+// what was asked, what was seen, and the verdict. It reads, writes and merges
+// that document and judges nothing about servers itself.
+package reports
+
+// Schema names the format and version of a report. A reader refuses any other.
+const Schema = "fltool.report/v1"
+
+// Kind says which journey made a report.
+type Kind string
+
+// The kinds of report.
+const (
+	KindSimulate  Kind = "simulate"
+	KindPreflight Kind = "preflight"
+	KindCapacity  Kind = "capacity"
+)
+
+// Verdict is the answer of a whole report.
+type Verdict string
+
+// The verdicts, from best to worst to undecided.
+const (
+	VerdictPass    Verdict = "pass"    // all that was asked held
+	VerdictWarn    Verdict = "warn"    // it held, and something will bite later
+	VerdictFail    Verdict = "fail"    // a check failed, a worker was lost, a threshold was missed
+	VerdictRefused Verdict = "refused" // fltool can't tell; the reasons say why
+)
+
+// Report is the document. Sections that a kind of run does not produce are
+// empty and left out of the JSON.
+type Report struct {
+	Schema     string       `json:"schema"`
+	Kind       Kind         `json:"kind"`
+	Verdict    Verdict      `json:"verdict"`
+	Reasons    []string     `json:"reasons,omitempty"` // why the verdict is what it is, worst first
+	Env        Env          `json:"env"`
+	Demand     Demand       `json:"demand"`
+	Shard      *Shard       `json:"shard,omitempty"`
+	Held       *Held        `json:"held,omitempty"`
+	Rounds     []Round      `json:"rounds,omitempty"`
+	Series     []Series     `json:"series,omitempty"`
+	Timeline   []Tick       `json:"timeline,omitempty"`
+	Errors     []ErrorClass `json:"errors,omitempty"`
+	Lost       []Lost       `json:"lost,omitempty"`
+	Bytes      *Bytes       `json:"bytes,omitempty"`
+	Resources  []Resource   `json:"resources,omitempty"`
+	Generator  *Generator   `json:"generator,omitempty"`
+	Thresholds []Threshold  `json:"thresholds,omitempty"`
+	Levels     []Level      `json:"levels,omitempty"`
+	Findings   []Finding    `json:"findings,omitempty"`
+	Capacity   *Capacity    `json:"capacity,omitempty"`
+}
+
+// Env is where, when and how a report was made.
+type Env struct {
+	Tool     string   `json:"tool"`               // "fltool v0.1.0"
+	Command  []string `json:"command,omitempty"`  // the command that makes this report again, without secrets
+	Target   string   `json:"target,omitempty"`   // URL of the server that was driven; no user info
+	Started  string   `json:"started,omitempty"`  // RFC 3339, UTC
+	Seconds  float64  `json:"seconds,omitempty"`  // how long it took
+	Hostname string   `json:"hostname,omitempty"` // of the host that ran fltool
+	Kernel   string   `json:"kernel,omitempty"`   // "Linux 6.1.0"
+	CPU      string   `json:"cpu,omitempty"`      // model name from /proc/cpuinfo
+	CPUs     int      `json:"cpus,omitempty"`     // usable by fltool
+	Go       string   `json:"go,omitempty"`       // version of the toolchain
+	Seed     uint64   `json:"seed,omitempty"`     // of the generator's randomness
+}
+
+// Demand is what the deployment is asked to carry.
+type Demand struct {
+	Workers     int     `json:"workers"`
+	Rounds      int     `json:"rounds,omitempty"`
+	HoldSeconds float64 `json:"holdSeconds,omitempty"` // longest time a poll is held
+	ModelBytes  int64   `json:"modelBytes,omitempty"`  // global model before compression
+	UpdateBytes int64   `json:"updateBytes,omitempty"` // worker's update before compression
+	RampSeconds float64 `json:"rampSeconds,omitempty"` // over which the workers arrive
+}
+
+// Shard says which 1-based part of a larger run a report holds.
+type Shard struct {
+	Index int `json:"index"`
+	Count int `json:"count"`
+}
+
+// Held counts held polls, in workers.
+type Held struct {
+	Asked        int            `json:"asked"`
+	Peak         int            `json:"peak"`                   // most held at one moment
+	Steady       int            `json:"steady"`                 // fewest held at any moment of the hold
+	NeverHeld    int            `json:"neverHeld"`              // workers that never got a poll parked
+	LostWhile    int            `json:"lostWhileHeld"`          // workers whose held poll ended though it should not have
+	NeverCauses  map[string]int `json:"neverCauses,omitempty"`  // neverHeld by error class
+	LostCauses   map[string]int `json:"lostCauses,omitempty"`   // lostWhileHeld by error class
+	HoldSeconds  float64        `json:"holdSeconds,omitempty"`  // how long the hold lasted in fact
+	RepollsAsked int            `json:"repollsAsked,omitempty"` // holds that the server itself ended early with a text
+}
+
+// Round is one federated round as the workers saw it.
+type Round struct {
+	Number        int     `json:"number"`  // from 1
+	Version       string  `json:"version"` // of the model that the round started from, as JSON text
+	Workers       int     `json:"workers"` // whose update was accepted
+	Failed        int     `json:"failed"`  // lost before they had an update accepted
+	Seconds       float64 `json:"seconds"` // publication of its model (first round: all registered) to its last accepted update
+	FanoutSeconds float64 `json:"fanoutSeconds"`
+	FanoutFrom    string  `json:"fanoutFrom,omitempty"` // "server" (its own word for the moment of publication) or "client" (earliest sign of it that a worker saw)
+	Told          int     `json:"told"`                 // workers told of the model that ended the round
+}
+
+// Series is the distribution of one measured quantity.
+type Series struct {
+	Name      string    `json:"name"` // "poll", "wakeup", "lag", …
+	Unit      string    `json:"unit"` // of the percentiles: "s"
+	Count     int64     `json:"count"`
+	P50       float64   `json:"p50"`
+	P90       float64   `json:"p90"`
+	P99       float64   `json:"p99"`
+	P999      float64   `json:"p999"`
+	Max       float64   `json:"max"`
+	Histogram Histogram `json:"histogram"`
+}
+
+// Tick is one second of a run; sent, done and errors count that second alone.
+type Tick struct {
+	T      float64 `json:"t"`    // seconds since the start, at the second's end
+	Held   int     `json:"held"` // polls held at that moment
+	Sent   int     `json:"sent"`
+	Done   int     `json:"done"`
+	Errors int     `json:"errors"`
+}
+
+// ErrorClass sums up one way in which requests failed.
+type ErrorClass struct {
+	Class   string `json:"class"`
+	Count   int    `json:"count"`   // requests
+	Workers int    `json:"workers"` // distinct workers hit
+	Example string `json:"example"` // one of them: worker, step and what it got
+}
+
+// Lost is a worker that gave up, and why.
+type Lost struct {
+	Worker  string  `json:"worker"` // its key's number and the start of its id
+	Step    string  `json:"step"`   // of the last failure
+	Class   string  `json:"class"`
+	Detail  string  `json:"detail,omitempty"`
+	Seconds float64 `json:"seconds"` // since the start of the run
+}
+
+// Bytes counts what crossed the generator's sockets, HTTP heads included.
+type Bytes struct {
+	Sent     int64 `json:"sent"`
+	Received int64 `json:"received"`
+}
+
+// Resource is what one process used.
+type Resource struct {
+	Process           string   `json:"process"` // "server" or "generator"
+	PID               int      `json:"pid,omitempty"`
+	RSSPeakBytes      int64    `json:"rssPeakBytes"`
+	RSSPerWorkerBytes *float64 `json:"rssPerWorkerBytes,omitempty"` // slope while polls were held; absent where it could not be measured
+	CPUSeconds        float64  `json:"cpuSeconds"`
+	FDsPeak           int      `json:"fdsPeak"`
+	FDLimit           int64    `json:"fdLimit,omitempty"` // soft RLIMIT_NOFILE; -1 is unlimited
+	FDsPerWorker      *float64 `json:"fdsPerWorker,omitempty"`
+}
+
+// Generator is the health of the load generator itself: where it was the
+// bottleneck, nothing may be said of the server.
+type Generator struct {
+	LagP50Seconds  float64 `json:"lagP50Seconds"` // from the moment a request was due to the moment it was sent
+	LagP99Seconds  float64 `json:"lagP99Seconds"`
+	LagMaxSeconds  float64 `json:"lagMaxSeconds"`
+	CPUShare       float64 `json:"cpuShare"`       // of all cores, 0 to 1, mean over the run
+	GCPauseSeconds float64 `json:"gcPauseSeconds"` // sum of stop-the-world pauses
+	GCCPUShare     float64 `json:"gcCpuShare"`     // of the process's CPU, 0 to 1
+	FDsLeft        int64   `json:"fdsLeft"`        // unused descriptors at the worst moment
+	PortsLeft      int64   `json:"portsLeft"`      // unused local ports at the worst moment; -1 unknown
+	Reconnects     int     `json:"reconnects"`     // idle connections found closed by the server and dialled again
+	Refused        string  `json:"refused,omitempty"`
+}
+
+// Threshold is a service level that the run was held to.
+type Threshold struct {
+	Expr   string   `json:"expr"`          // as given: "fanout.p99<2s"
+	Metric string   `json:"metric"`        // "fanout.p99"
+	Limit  float64  `json:"limit"`         // in the metric's unit
+	Got    *float64 `json:"got,omitempty"` // absent: no samples, which fails
+	Unit   string   `json:"unit,omitempty"`
+	Pass   bool     `json:"pass"`
+}
+
+// Level is one step of a search for capacity.
+type Level struct {
+	Workers       int         `json:"workers"`
+	Verdict       Verdict     `json:"verdict"`
+	Held          Held        `json:"held"`
+	Rounds        []Round     `json:"rounds,omitempty"`
+	Thresholds    []Threshold `json:"thresholds,omitempty"`
+	Resources     []Resource  `json:"resources,omitempty"`
+	Reasons       []string    `json:"reasons,omitempty"`
+	FanoutSeconds float64     `json:"fanoutSeconds,omitempty"`
+}
