@@ -1,0 +1,205 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The key folder of dc_federated's stress test: for each worker a private key in
+// KeyFilePrefix + number, its public key beside it with PublicSuffix, and all
+// public keys in KeyListFile, which is the server's key list as well. Keys are
+// the 64 hex characters of 32 bytes without a newline: Python reads them
+// unstripped and compares ids as exact strings.
+const (
+	KeyFilePrefix = "stress_worker_key_file_"
+	PublicSuffix  = ".pub"
+	KeyListFile   = "stress_worker_public_keys.txt"
+)
+
+// KeyFile is the path of worker n's private key in a key folder; n counts from 0.
+func KeyFile(dir string, n int) string {
+	return filepath.Join(dir, fmt.Sprintf("%s%d", KeyFilePrefix, n))
+}
+
+// WorkerID is the id that a server with a key list gives the holder of a key:
+// the public key's 64 hex characters.
+func WorkerID(key ed25519.PublicKey) string { return hex.EncodeToString(key) }
+
+// ParsePublicKey reads the 64 hex characters of a public key.
+func ParsePublicKey(s string) (ed25519.PublicKey, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != ed25519.PublicKeySize || s != strings.ToLower(s) {
+		return nil, fmt.Errorf("not a public key: want %d lower-case hex characters, have %d bytes", 2*ed25519.PublicKeySize, len(s))
+	}
+	return b, nil
+}
+
+// ReadPrivateKey reads one private-key file. A trailing newline is an error,
+// since it makes the Python worker fail.
+func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := hex.DecodeString(string(b))
+	if err != nil || len(seed) != ed25519.SeedSize {
+		what := fmt.Sprintf("%d bytes", len(b))
+		if len(bytes.TrimSpace(b)) == 2*ed25519.SeedSize {
+			what += ", white space among them"
+		}
+		// The content is a secret: say only how long it is.
+		return nil, fmt.Errorf("%s: not a private key: want %d hex characters, have %s", path, 2*ed25519.SeedSize, what)
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}
+
+// ReadKeys reads the private keys of workers first, first+1, … first+n-1 from a
+// key folder.
+func ReadKeys(dir string, first, n int) ([]ed25519.PrivateKey, error) {
+	keys := make([]ed25519.PrivateKey, n)
+	for i := range keys {
+		key, err := ReadPrivateKey(KeyFile(dir, first+i))
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = key
+	}
+	return keys, nil
+}
+
+// ReadKeyList reads a server's key list: a file with one public key a line, or a
+// key folder that holds one. Empty lines are skipped; a line that is no key and a
+// key that comes twice are errors with their line.
+func ReadKeyList(path string) ([]string, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, KeyListFile)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	seen := map[string]int{}
+	line := 0
+	for text := range strings.Lines(string(b)) {
+		line++
+		id := strings.TrimRight(text, "\r\n")
+		if id == "" {
+			continue
+		}
+		if _, err := ParsePublicKey(id); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, line, err)
+		}
+		if first := seen[id]; first != 0 {
+			return nil, fmt.Errorf("%s:%d: the key stands in line %d already", path, line, first)
+		}
+		seen[id] = line
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%s: no keys in it", path)
+	}
+	return ids, nil
+}
+
+// GenerateKeys writes a key folder for n workers; private keys have mode 0600.
+// The folder is made if need be and must not hold any key of that layout: nothing
+// is ever overwritten.
+func GenerateKeys(dir string, n int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	// The list is created first and filled last: two generators cannot both own it.
+	list, err := os.OpenFile(filepath.Join(dir, KeyListFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	if old, err := filepath.Glob(filepath.Join(dir, KeyFilePrefix+"*")); err != nil || len(old) > 0 {
+		return errors.Join(fmt.Errorf("%s: holds %d key files already", dir, len(old)), err, os.Remove(list.Name()))
+	}
+	ids := make([]string, n)
+	for i := range ids {
+		public, private, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return fmt.Errorf("generate key: %w", err)
+		}
+		ids[i] = WorkerID(public)
+		if err := create(KeyFile(dir, i), hex.EncodeToString(private.Seed()), 0o600); err != nil {
+			return err
+		}
+		if err := create(KeyFile(dir, i)+PublicSuffix, ids[i], 0o644); err != nil {
+			return err
+		}
+	}
+	if _, err := list.WriteString(strings.Join(ids, "\n")); err != nil {
+		return err
+	}
+	return list.Close()
+}
+
+// VerifyKeys reads a whole key folder and gives the number of its workers. Every
+// fault is part of the error: a key list that does not match the private keys one
+// by one, a public key that is not the private one's, a private key that others
+// may read.
+func VerifyKeys(dir string) (int, error) {
+	ids, err := ReadKeyList(dir)
+	if err != nil {
+		return 0, err
+	}
+	var faults []error
+	for i, id := range ids {
+		if err := verifyKey(KeyFile(dir, i), id); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, KeyFilePrefix+"*"))
+	if err != nil {
+		return 0, err
+	}
+	if want := 2 * len(ids); len(files) > want {
+		faults = append(faults, fmt.Errorf("%s: %d key files, but %s lists %d workers, so %d files", dir, len(files), KeyListFile, len(ids), want))
+	}
+	return len(ids), errors.Join(faults...)
+}
+
+func verifyKey(path, id string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s: mode %04o: others may read a private key; chmod 0600", path, info.Mode().Perm())
+	}
+	key, err := ReadPrivateKey(path)
+	if err != nil {
+		return err
+	}
+	public, err := os.ReadFile(path + PublicSuffix)
+	if err != nil {
+		return err
+	}
+	own := WorkerID(key.Public().(ed25519.PublicKey))
+	if string(public) != own {
+		return fmt.Errorf("%s: is not the public key of %s", path+PublicSuffix, path)
+	}
+	if id != own {
+		return fmt.Errorf("%s: its public key stands elsewhere or nowhere in %s", path, KeyListFile)
+	}
+	return nil
+}
+
+func create(path, content string, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,136 @@
+package wire
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zlib"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// ErrTooLarge is a body that inflates to more than it may.
+var ErrTooLarge = errors.New("larger than allowed")
+
+// EncodeModel writes a global model of size bytes as PathModel answers it: zlib
+// of the msgpack map of global_model and, after it, global_model_version.
+func EncodeModel(w io.Writer, model io.Reader, size int64, version Version) error {
+	if size < 0 || size > 1<<32-1 {
+		return fmt.Errorf("encode model: %d bytes: msgpack holds at most 4 GiB", size)
+	}
+	z := zlib.NewWriter(w)
+	enc := msgpack.NewEncoder(z)
+	if err := errors.Join(enc.EncodeMapLen(2), enc.EncodeString("global_model"), enc.EncodeBytesLen(int(size))); err != nil {
+		return fmt.Errorf("encode model: %w", err)
+	}
+	if _, err := io.CopyN(z, model, size); err != nil {
+		return fmt.Errorf("encode model of %d bytes: %w", size, err)
+	}
+	if err := errors.Join(enc.EncodeString("global_model_version"), version.EncodeMsgpack(enc), z.Close()); err != nil {
+		return fmt.Errorf("encode model: %w", err)
+	}
+	return nil
+}
+
+// Model is what DecodeModel found: the bytes themselves went to its writer.
+type Model struct {
+	Size    int64 // bytes, inflated
+	Version Version
+}
+
+// DecodeModel reads what EncodeModel or a Python server wrote, down to the zlib
+// checksum, and writes the model's bytes to w. A model of more than limit bytes
+// is ErrTooLarge. Every error but w's own means that the body is no model.
+func DecodeModel(w io.Writer, r io.Reader, limit int64) (Model, error) {
+	z, err := newInflater(r)
+	if err != nil {
+		return Model{}, fmt.Errorf("model: %w", eof(err))
+	}
+	defer z.free()
+	m, err := decodeModel(w, bufio.NewReader(z), limit)
+	if err != nil {
+		return Model{}, fmt.Errorf("model: %w", eof(err))
+	}
+	return m, nil
+}
+
+func decodeModel(w io.Writer, r *bufio.Reader, limit int64) (Model, error) {
+	dec := msgpack.NewDecoder(&frugal{Reader: r, left: MaxMessage})
+	n, err := dec.DecodeMapLen()
+	if err != nil {
+		return Model{}, err
+	}
+	var m Model
+	var haveModel, haveVersion bool
+	for range n {
+		key, err := dec.DecodeString()
+		if err != nil {
+			return Model{}, err
+		}
+		switch key {
+		case "global_model":
+			size, err := dec.DecodeBytesLen()
+			if err != nil {
+				return Model{}, err
+			}
+			if m.Size = max(int64(size), 0); m.Size > limit {
+				return Model{}, fmt.Errorf("%d bytes: %w", m.Size, ErrTooLarge)
+			}
+			if _, err := io.CopyN(w, r, m.Size); err != nil {
+				return Model{}, err
+			}
+			haveModel = true
+		case "global_model_version":
+			if m.Version, err = decodeVersion(dec); err != nil {
+				return Model{}, err
+			}
+			haveVersion = true
+		default:
+			return Model{}, fmt.Errorf("unknown key %.40q", key)
+		}
+	}
+	if !haveModel || !haveVersion {
+		return Model{}, errors.New("global_model or global_model_version is missing")
+	}
+	// The checksum stands behind the last byte: read to the end.
+	if _, err := r.ReadByte(); err == nil {
+		return Model{}, errors.New("bytes after the model")
+	} else if err != io.EOF {
+		return Model{}, err
+	}
+	return m, nil
+}
+
+// frugal lets the msgpack decoder read only so much: all but the model's bytes
+// is small, and without a bound a hostile body could nest or grow for ever. It is
+// the decoder's own buffer too, so that it reads no byte ahead of the model.
+type frugal struct {
+	*bufio.Reader
+	left int
+}
+
+func (f *frugal) Read(p []byte) (int, error) {
+	if f.left <= 0 {
+		return 0, ErrTooLarge
+	}
+	n, err := f.Reader.Read(p[:min(len(p), f.left)])
+	f.left -= n
+	return n, err
+}
+
+func (f *frugal) ReadByte() (byte, error) {
+	if f.left <= 0 {
+		return 0, ErrTooLarge
+	}
+	f.left--
+	return f.Reader.ReadByte()
+}
+
+// eof turns an end within a body into what it is: a cut.
+func eof(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,34 @@
+package wire
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+)
+
+// ErrSignature is a signed phrase that its key did not sign, or that is none.
+var ErrSignature = errors.New("bad signature")
+
+// Sign gives the signed phrase of a message: the lower-case hex of the Ed25519
+// signature (64 bytes) and, behind it, the message itself (RFC 8032; PyNaCl's
+// SignedMessage).
+func Sign(key ed25519.PrivateKey, message []byte) string {
+	b := make([]byte, 0, ed25519.SignatureSize+len(message))
+	b = append(b, ed25519.Sign(key, message)...)
+	b = append(b, message...)
+	return hex.EncodeToString(b)
+}
+
+// Open gives the message of a signed phrase, or ErrSignature. Whether the message
+// is the awaited one is the caller's to ask.
+func Open(key ed25519.PublicKey, phrase string) ([]byte, error) {
+	b, err := hex.DecodeString(phrase)
+	if err != nil || len(b) < ed25519.SignatureSize {
+		return nil, ErrSignature
+	}
+	signature, message := b[:ed25519.SignatureSize], b[ed25519.SignatureSize:]
+	if !ed25519.Verify(key, message, signature) {
+		return nil, ErrSignature
+	}
+	return message, nil
+}

@@ -1,0 +1,242 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/textproto"
+
+	"github.com/klauspost/compress/zlib"
+)
+
+// The parts of an update, in their order.
+const (
+	partUpdate = "worker_model_update"
+	partSigned = "signed_phrase"
+)
+
+// maxPhrase bounds the signed phrase of an update, in bytes. A real one has 192.
+const maxPhrase = 4 << 10
+
+// Digest is the sha256 of an update before compression: what its worker signs.
+type Digest [sha256.Size]byte
+
+// CompressUpdate gives an update's zlib stream and its digest.
+func CompressUpdate(update io.Reader) ([]byte, Digest, error) {
+	var out bytes.Buffer
+	sum := sha256.New()
+	z := zlib.NewWriter(&out)
+	if _, err := io.Copy(io.MultiWriter(z, sum), update); err != nil {
+		return nil, Digest{}, fmt.Errorf("compress update: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, Digest{}, fmt.Errorf("compress update: %w", err)
+	}
+	return out.Bytes(), Digest(sum.Sum(nil)), nil
+}
+
+// UpdateForm is the body of PathUpdate but for the signature in it: made once
+// and shared by all workers that send the same update.
+type UpdateForm struct {
+	ContentType string // with the boundary
+	head, tail  []byte // up to the signature, and behind it
+	body        []byte // the zlib stream, between head's two halves
+	split       int    // of head: where body goes
+}
+
+// NewUpdateForm wraps an update's zlib stream.
+func NewUpdateForm(zlibbed []byte) (UpdateForm, error) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	part := func(name string) error {
+		_, err := w.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {fmt.Sprintf(`form-data; name="%s"; filename="%s"`, name, name)},
+		})
+		return err
+	}
+	if err := part(partUpdate); err != nil {
+		return UpdateForm{}, err
+	}
+	split := b.Len()
+	if err := part(partSigned); err != nil {
+		return UpdateForm{}, err
+	}
+	head := b.Len()
+	if err := w.Close(); err != nil {
+		return UpdateForm{}, err
+	}
+	return UpdateForm{
+		ContentType: w.FormDataContentType(),
+		head:        b.Bytes()[:head:head], tail: b.Bytes()[head:],
+		body: zlibbed, split: split,
+	}, nil
+}
+
+// Len is the length of the whole body with this signature, in bytes.
+func (f *UpdateForm) Len(signed string) int64 {
+	return int64(len(f.head) + len(f.body) + len(signed) + len(f.tail))
+}
+
+// Segments is the body with this signature, in order, without a copy of the
+// update. They are the form's own: not to be written to.
+func (f *UpdateForm) Segments(signed string) net.Buffers {
+	return net.Buffers{f.head[:f.split], f.body, f.head[f.split:], []byte(signed), f.tail}
+}
+
+// Update is what ReadUpdate found besides the update's bytes.
+type Update struct {
+	Size   int64  // bytes, inflated
+	Digest Digest // of what was inflated
+	Signed string // the signed phrase, unchecked
+}
+
+// ReadUpdate reads the body of PathUpdate as it comes and writes the inflated
+// update to w. The signature stands behind the update, so whatever w got is worth
+// nothing until the caller has checked it. An update of more than limit bytes is
+// ErrTooLarge; a part that is not there is ErrNoUpdate or ErrNoPhrase; one that
+// does not inflate an InflateError. What reading body or writing w fails with is
+// returned as it is.
+//
+// With w nil nothing is inflated: the update's zlib header alone is looked at,
+// and Size and Digest stay zero.
+func ReadUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (Update, error) {
+	source := &sticky{r: body}
+	up, err := readUpdate(w, source, contentType, limit)
+	if source.err != nil {
+		// A body that was cut looks to all above like a body that is wrong.
+		return Update{}, source.err
+	}
+	return up, err
+}
+
+func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (Update, error) {
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
+		return Update{}, ErrNoPhrase
+	}
+	var up Update
+	var haveUpdate, havePhrase bool
+	for parts := multipart.NewReader(body, params["boundary"]); !haveUpdate || !havePhrase; {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			// Whatever else is wrong with the form, a part is missing.
+			break
+		}
+		switch part.FormName() {
+		case partUpdate:
+			if w == nil {
+				err = checkHeader(part)
+			} else {
+				up.Size, up.Digest, err = inflate(w, part, limit)
+			}
+			haveUpdate = true
+		case partSigned:
+			var b []byte
+			b, err = io.ReadAll(io.LimitReader(part, maxPhrase))
+			up.Signed = string(b)
+			havePhrase = true
+		}
+		if err != nil {
+			return Update{}, err
+		}
+	}
+	switch {
+	case !havePhrase:
+		return Update{}, ErrNoPhrase
+	case !haveUpdate:
+		return Update{}, ErrNoUpdate
+	}
+	return up, nil
+}
+
+func inflate(w io.Writer, r io.Reader, limit int64) (int64, Digest, error) {
+	z, err := newInflater(r)
+	if err != nil {
+		return 0, Digest{}, &InflateError{err}
+	}
+	defer z.free()
+	sum := sha256.New()
+	out := &sink{w: io.MultiWriter(w, sum)}
+	n, err := io.Copy(out, io.LimitReader(z, limit+1))
+	switch {
+	case out.err != nil:
+		return 0, Digest{}, out.err
+	case err != nil:
+		return 0, Digest{}, &InflateError{err}
+	case n > limit:
+		return 0, Digest{}, fmt.Errorf("update of more than %d bytes: %w", limit, ErrTooLarge)
+	}
+	return n, Digest(sum.Sum(nil)), nil
+}
+
+// checkHeader applies RFC 1950's test of a zlib header.
+func checkHeader(r io.Reader) error {
+	var h [2]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		return &InflateError{err}
+	}
+	if h[0]&0x0f != 8 || (uint(h[0])<<8|uint(h[1]))%31 != 0 {
+		return &InflateError{zlib.ErrHeader}
+	}
+	return nil
+}
+
+// sticky remembers what reading failed with, the end excepted.
+type sticky struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sticky) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// sink remembers what writing failed with.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// Errors of ReadUpdate, besides ErrTooLarge and what inflating fails with. Their
+// texts are upstream's, full stop included.
+var (
+	ErrNoUpdate = errors.New("worker_model_update not found in worker update payload.")
+	ErrNoPhrase = errors.New("signed_phrase not found in worker update payload.")
+)
+
+// InflateError is an update that is no zlib stream. Its text is what Python's
+// zlib says.
+type InflateError struct{ Cause error }
+
+func (e *InflateError) Error() string {
+	switch {
+	case errors.Is(e.Cause, zlib.ErrHeader):
+		return "Error -3 while decompressing data: incorrect header check"
+	case errors.Is(e.Cause, zlib.ErrDictionary):
+		return "Error 2 while decompressing data"
+	case errors.Is(e.Cause, zlib.ErrChecksum):
+		return "Error -3 while decompressing data: incorrect data check"
+	case errors.Is(e.Cause, io.EOF), errors.Is(e.Cause, io.ErrUnexpectedEOF):
+		return "Error -5 while decompressing data: incomplete or truncated stream"
+	}
+	return "Error -3 while decompressing data: invalid stored block lengths"
+}
+
+func (e *InflateError) Unwrap() error { return e.Cause }
