@@ -1,0 +1,214 @@
+package loadgen
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
+)
+
+// book is what one shard of the workers has seen. Books add up.
+type book struct {
+	steps      [steps]reports.Histogram
+	lag        reports.Histogram // from due to sent
+	errors     map[class]*reports.ErrorClass
+	rounds     map[wire.Version]*roundBook // by the version that its workers had
+	lost       []reports.Lost
+	registered time.Duration // when the last worker was
+	repolls    int           // holds that the server ended early with a text
+}
+
+// roundBook is one round, from the model of its version to the next.
+type roundBook struct {
+	accepted     int
+	lastAccepted time.Duration
+	failed       int
+	told         []toldOf
+}
+
+// toldOf is one worker's learning that the round is over.
+type toldOf struct {
+	sent, answered time.Duration // of its poll, since the start of the run
+	published      int64         // of the next version by the server's word, ns since the epoch; 0: it said nothing
+}
+
+func newBook() *book {
+	return &book{errors: map[class]*reports.ErrorClass{}, rounds: map[wire.Version]*roundBook{}}
+}
+
+// enter books the outcome of a request before the worker steps on.
+func (b *book) enter(w *worker) {
+	o := &w.out
+	if f := o.fail; f != nil {
+		if f.class != classStopped {
+			b.fail(w, f)
+		}
+		return
+	}
+	b.lag.Record(o.sent - w.due)
+	b.steps[w.step].Record(o.done - o.sent)
+	switch w.step {
+	case stepRegister:
+		b.registered = max(b.registered, o.done)
+	case stepPoll:
+		switch {
+		case o.text != wire.TextUpdated:
+			b.repolls++
+		case w.version != "":
+			r := b.round(w.version)
+			r.told = append(r.told, toldOf{o.sent, o.answered, o.published})
+		}
+	case stepUpdate:
+		r := b.round(w.version)
+		r.accepted++
+		r.lastAccepted = max(r.lastAccepted, o.done)
+	}
+}
+
+func (b *book) round(v wire.Version) *roundBook {
+	r := b.rounds[v]
+	if r == nil {
+		r = &roundBook{}
+		b.rounds[v] = r
+	}
+	return r
+}
+
+func (b *book) fail(w *worker, f *failure) {
+	if w.out.held && w.dropped == "" && f.class != classReconnect {
+		w.dropped = f.class
+	}
+	if f.class == classNotAccepted {
+		b.round(w.version).failed++
+	}
+	e := b.errors[f.class]
+	if e == nil {
+		e = &reports.ErrorClass{Class: string(f.class), Example: fmt.Sprintf("%s, %s: %s", w.name(), w.step, f.detail)}
+		b.errors[f.class] = e
+	}
+	e.Count++
+	if !slices.Contains(w.seen, f.class) {
+		w.seen = append(w.seen, f.class)
+		e.Workers++
+	}
+}
+
+// lose books a worker that gave up.
+func (b *book) lose(w *worker, at step, now time.Duration) {
+	b.round(w.version).failed++
+	l := reports.Lost{Worker: w.name(), Step: at.String(), Seconds: now.Seconds()}
+	if w.last != nil {
+		l.Class, l.Detail = string(w.last.class), w.last.detail
+	}
+	b.lost = append(b.lost, l)
+}
+
+// name of the worker in reports: its key's number and the start of its id.
+func (w *worker) name() string {
+	if w.id == "" {
+		return fmt.Sprintf("worker %d", w.no)
+	}
+	return fmt.Sprintf("worker %d (%s)", w.no, wire.Short(w.id))
+}
+
+func (b *book) add(o *book) {
+	for s := range b.steps {
+		b.steps[s].Add(o.steps[s])
+	}
+	b.lag.Add(o.lag)
+	for c, e := range o.errors {
+		if mine := b.errors[c]; mine != nil {
+			mine.Count += e.Count
+			mine.Workers += e.Workers
+		} else {
+			b.errors[c] = e
+		}
+	}
+	for v, r := range o.rounds {
+		mine := b.round(v)
+		mine.accepted += r.accepted
+		mine.failed += r.failed
+		mine.lastAccepted = max(mine.lastAccepted, r.lastAccepted)
+		mine.told = append(mine.told, r.told...)
+	}
+	b.lost = append(b.lost, o.lost...)
+	b.registered = max(b.registered, o.registered)
+	b.repolls += o.repolls
+}
+
+// close turns the rounds into the report's, in their order, and the times from
+// publication to each worker's learning of it into a distribution. began is the
+// moment that all other times count from.
+func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
+	type entry struct {
+		v wire.Version
+		*roundBook
+	}
+	var order []entry
+	for v, r := range b.rounds {
+		if r.accepted > 0 {
+			order = append(order, entry{v, r})
+		}
+	}
+	slices.SortFunc(order, func(a, b entry) int { return int(a.lastAccepted - b.lastAccepted) })
+
+	var wakeup reports.Histogram
+	rounds := make([]reports.Round, 0, len(order))
+	start := b.registered
+	for i, e := range order {
+		round := reports.Round{
+			Number: i + 1, Version: string(e.v), Workers: e.accepted, Failed: e.failed,
+			Seconds: max(0, e.lastAccepted-start).Seconds(),
+		}
+		next, from := e.published(began)
+		for _, t := range e.told {
+			if t.sent > next {
+				continue // it asked late: it was not waiting when the model came
+			}
+			took := max(0, t.answered-next)
+			wakeup.Record(took)
+			round.Told++
+			round.FanoutSeconds = max(round.FanoutSeconds, took.Seconds())
+			round.FanoutFrom = from
+		}
+		rounds = append(rounds, round)
+		start = next
+		if from == "" {
+			start = e.lastAccepted
+		}
+	}
+	return rounds, wakeup
+}
+
+// Where a round's moment of publication is known from.
+const (
+	fromServer = "server" // its word
+	fromClient = "client" // the earliest sign of it: the first worker told, or the last update acknowledged
+)
+
+// published is the moment at which the model that ended the round was published;
+// from is "" where nobody was told.
+func (r *roundBook) published(began time.Time) (at time.Duration, from string) {
+	if len(r.told) == 0 {
+		return 0, ""
+	}
+	first, said := r.told[0].answered, int64(0)
+	for _, t := range r.told {
+		first = min(first, t.answered)
+		if t.published != 0 && (said == 0 || t.published < said) {
+			said = t.published
+		}
+	}
+	if said != 0 {
+		// A server that published after a worker was told has another clock.
+		if at := time.Duration(said - began.UnixNano()); at > 0 && at <= first {
+			return at, fromServer
+		}
+	}
+	if r.accepted > 0 {
+		first = min(first, r.lastAccepted)
+	}
+	return first, fromClient
+}

@@ -1,0 +1,61 @@
+package loadgen
+
+import (
+	"hash/maphash"
+	"io"
+	"sync"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// models knows the models that workers have downloaded. Thousands download the
+// same bytes: the first decodes them fully, checksum and all, the others are
+// compared to what was decoded.
+type models struct {
+	seed  maphash.Seed
+	mu    sync.Mutex
+	known map[uint64]wire.Version // of decoded models, by digest of the body
+	after map[wire.Version]bool   // a model that came after this version is among them
+}
+
+func newModels() models {
+	return models{seed: maphash.MakeSeed(), known: map[uint64]wire.Version{}, after: map[wire.Version]bool{}}
+}
+
+// read reads a model for a worker, to its end, and sets the outcome's version: to
+// "" where the bytes differ from all that was decoded, so that the worker must
+// fetch it again with fresh set.
+func (m *models) read(w *worker, r io.Reader) *failure {
+	var h maphash.Hash
+	h.SetSeed(m.seed)
+	m.mu.Lock()
+	compare := m.after[w.version] && !w.fresh
+	m.mu.Unlock()
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	if compare {
+		if _, err := io.CopyBuffer(&h, r, buf[:]); err != nil {
+			return failed(classModel, "%s", cause(err))
+		}
+		m.mu.Lock()
+		w.out.version = m.known[h.Sum64()]
+		m.mu.Unlock()
+		return nil
+	}
+	body := io.TeeReader(r, &h)
+	model, err := wire.DecodeModel(io.Discard, body, DefaultMaxModel)
+	if _, rest := io.CopyBuffer(io.Discard, body, buf[:]); err == nil {
+		err = rest
+	}
+	if err != nil {
+		return failed(classModel, "%s", err)
+	}
+	w.out.version = model.Version
+	m.mu.Lock()
+	m.known[h.Sum64()] = model.Version
+	m.after[w.version] = true
+	m.mu.Unlock()
+	return nil
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

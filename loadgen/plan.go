@@ -1,0 +1,127 @@
+// Package loadgen drives thousands of simulated dc_federated workers against one
+// server and reports what they saw.
+//
+// A run is one vegeta attack. Each worker has at most one request under way. The
+// scheduler, vegeta's Pacer, waits until some worker's next request is due; the
+// transport, vegeta's RoundTripper, sends it on that worker's own connection,
+// reads the answer as it streams and judges it; the results go to a few
+// goroutines, sharded by worker, that keep the books, step the worker's state
+// machine, sign, and schedule the next request.
+package loadgen
+
+import (
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// Defaults of a Plan.
+const (
+	DefaultRequestTimeout = 30 * time.Second
+	DefaultRoundTimeout   = 5 * time.Minute
+	DefaultGrace          = 5 * time.Second
+	DefaultMaxLag         = time.Second
+	DefaultUpdateSize     = 1 << 10 // bytes
+	DefaultMaxModel       = 4 << 30 // bytes, inflated
+)
+
+// DefaultAccept matches the answer to an update that was accepted. Servers name
+// some worker in it, not always the one that asks.
+var DefaultAccept = regexp.MustCompile("^" + regexp.QuoteMeta(wire.TextAccepted))
+
+// First says what a worker does first.
+type First string
+
+// The orders of work: dc_federated's stress test polls first, its FedAvg worker
+// uploads before its first poll. A real FedAvg worker knows its server's first
+// version; a simulated one fetches the model once to learn it.
+const (
+	FirstPoll   First = "poll"
+	FirstUpdate First = "update"
+)
+
+// Behaviour says what a worker does when something goes wrong.
+type Behaviour string
+
+// Resilient workers try again with back-off until they have made no progress for
+// RoundTimeout. Upstream workers do as dc_federated's: they poll again at once on
+// any answer, for ever, and die of a broken connection.
+const (
+	Resilient Behaviour = "resilient"
+	Upstream  Behaviour = "upstream"
+)
+
+// Plan is what a run shall do. The zero value of a field means its default.
+type Plan struct {
+	Target  *url.URL             // of the server, without path; http or https
+	Workers int                  // number of workers in this run
+	FirstNo int                  // number of the first worker's key: it names workers in the report
+	Keys    []ed25519.PrivateKey // one a worker; nil for a server without key list
+
+	Rounds int           // rounds that each worker takes part in; 0 with Hold
+	Hold   time.Duration // how long all polls are held; 0 with Rounds
+
+	Ramp      time.Duration // over which the workers arrive, evenly
+	Think     Think         // a worker's time between model and update
+	First     First         // default FirstPoll
+	Behaviour Behaviour     // default Resilient
+
+	Update []byte         // every worker's update, before compression
+	Accept *regexp.Regexp // default DefaultAccept
+
+	RequestTimeout time.Duration // for every request but the poll, dialling included
+	PollTimeout    time.Duration // longest hold; 0: RoundTimeout in rounds, none in a hold
+	RoundTimeout   time.Duration // a worker that makes no progress for so long is lost
+	Grace          time.Duration // after which a run ends that nothing but a lost worker holds up
+	MaxLag         time.Duration // p99 of the time from due to sent beyond which the generator was too slow
+
+	Sources []netip.Addr // local addresses to dial from, in turn; empty: the kernel's choice
+	TLS     *tls.Config  // for an https Target
+	Seed    uint64
+
+	updateSize int64 // of Update, which is let go of once it is compressed
+}
+
+// check fills in defaults and says what is wrong with a plan.
+func (p *Plan) check() error {
+	setDefault(&p.First, FirstPoll)
+	setDefault(&p.Behaviour, Resilient)
+	setDefault(&p.RequestTimeout, DefaultRequestTimeout)
+	setDefault(&p.RoundTimeout, DefaultRoundTimeout)
+	setDefault(&p.Grace, DefaultGrace)
+	setDefault(&p.MaxLag, DefaultMaxLag)
+	setDefault(&p.Accept, DefaultAccept)
+	p.updateSize = int64(len(p.Update))
+	if p.PollTimeout == 0 && p.Hold == 0 {
+		p.PollTimeout = p.RoundTimeout
+	}
+	switch {
+	case p.Target == nil || p.Target.Host == "":
+		return errors.New("no target")
+	case p.Target.Scheme != "http" && p.Target.Scheme != "https":
+		return fmt.Errorf("target %s: want http or https", p.Target.Redacted())
+	case p.Workers < 1:
+		return fmt.Errorf("%d workers: want at least one", p.Workers)
+	case p.Keys != nil && len(p.Keys) != p.Workers:
+		return fmt.Errorf("%d keys for %d workers", len(p.Keys), p.Workers)
+	case (p.Rounds > 0) == (p.Hold > 0):
+		return errors.New("want either rounds or a hold")
+	case p.Rounds < 0 || p.Hold < 0 || p.Ramp < 0:
+		return errors.New("rounds, hold and ramp can't be negative")
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}

@@ -1,0 +1,48 @@
+package loadgen
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/fltool/fltool/checks/facts"
+)
+
+// spareFDs is what a generator needs besides its workers' connections: standard
+// streams, epoll, files of /proc and reports, connections being replaced.
+const spareFDs = 32
+
+// RoomError is a machine that can't generate so many workers.
+type RoomError struct {
+	What string // "7000 workers need 7032 open descriptors, this process may have 1024"
+	Hint string
+}
+
+func (e *RoomError) Error() string { return e.What }
+
+// CheckRoom says before the start whether this process has descriptors and local
+// ports for so many workers, each with a connection of its own to one address.
+// The error is a *RoomError, or what reading the limits failed with.
+func CheckRoom(workers, sources int) error {
+	root := facts.NewRoot("/")
+	limits, err := facts.ReadLimits(root, os.Getpid())
+	if err != nil {
+		return err
+	}
+	if need := int64(workers + spareFDs); limits.NoFile.Soft.Below(need) {
+		return &RoomError{
+			What: fmt.Sprintf("%d workers need %d open descriptors, this process may have %s", workers, need, limits.NoFile.Soft),
+			Hint: "raise the hard limit (ulimit -Hn, LimitNOFILE), or split the run over hosts with --shard",
+		}
+	}
+	ports, err := facts.ReadPortRange(root)
+	if err != nil {
+		return err
+	}
+	if have := ports.Usable() * max(1, sources); workers > have {
+		return &RoomError{
+			What: fmt.Sprintf("%d workers need as many local ports, there are %d from %d source address(es)", workers, have, max(1, sources)),
+			Hint: "add source addresses with --source-ip 127.0.0.2,127.0.0.3, or widen net.ipv4.ip_local_port_range",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package loadgen
+
+import (
+	"sync/atomic"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+// scheduler is vegeta's Pacer and Targeter: a request starts when some worker's
+// next one is due. All waiting is done in Pace, since vegeta counts what blocks
+// in the Targeter as latency. Both channels have room for all workers, each of
+// which has at most one request due or under way, so neither ever blocks its
+// sender.
+type scheduler struct {
+	start time.Time
+	due   chan *worker // their requests are due
+	next  chan *worker // vegeta was told to hit for them
+	ended chan struct{}
+	t     *transport
+	seq   [steps]atomic.Uint64 // of requests, one count a step
+}
+
+func newScheduler(t *transport, workers int) *scheduler {
+	return &scheduler{
+		start: t.start, t: t,
+		due: make(chan *worker, workers), next: make(chan *worker, workers),
+		ended: make(chan struct{}),
+	}
+}
+
+// after makes the worker's next request due in a while. Timers that fire after
+// the end find room in the channel and nobody at its end.
+func (s *scheduler) after(w *worker, d time.Duration) {
+	w.due = time.Since(s.start) + d
+	if d <= 0 {
+		s.due <- w
+		return
+	}
+	time.AfterFunc(d, func() { s.due <- w })
+}
+
+// Pace implements vegeta.Pacer.
+func (s *scheduler) Pace(time.Duration, uint64) (time.Duration, bool) {
+	select {
+	case <-s.ended:
+		return 0, true
+	default:
+	}
+	select {
+	case <-s.ended:
+		return 0, true
+	case w := <-s.due:
+		s.next <- w
+		return 0, false
+	}
+}
+
+// Rate implements vegeta.Pacer; there is none to tell beforehand.
+func (s *scheduler) Rate(time.Duration) float64 { return 0 }
+
+// target is the vegeta.Targeter.
+func (s *scheduler) target(t *vegeta.Target) error {
+	w := <-s.next
+	w.seq = s.seq[w.step].Add(1) - 1
+	t.Method, t.URL = s.t.target(w)
+	return nil
+}

@@ -1,0 +1,426 @@
+package loadgen
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+const (
+	longestText = 4 << 10   // of an answer that is no model; real ones are a line
+	bigBody     = 256 << 10 // an update from here on is watched for an early answer while it is sent
+
+	// idleRace is how soon a server's cut must follow the request to count as the
+	// end of an idle connection that crossed the request on its way.
+	idleRace = time.Second
+
+	// afterCut is how long an answer is waited for that a server may have sent
+	// before it cut an upload.
+	afterCut = time.Second
+)
+
+// past is a deadline that ends whatever waits.
+var past = time.Unix(1, 0)
+
+// stopped is what becomes of requests that the end of the run cuts.
+var stopped = failed(classStopped, "the run ended")
+
+// transport is the http.RoundTripper under vegeta: it knows the worker from the
+// URL's fragment, sends the worker's request on the worker's connection, and
+// reads and judges the answer. vegeta gets only the status and the start of text.
+type transport struct {
+	ctx     context.Context // of the run: cancelled, no request starts any more
+	plan    *Plan
+	start   time.Time
+	workers []*worker
+	dialers []Dialer // one a source address
+	address string   // of the target, resolved
+	head    string   // header fields that every request has, from Host on
+	form    wire.UpdateForm
+	held    *gauge
+	models  models
+	bytes   struct{ in, out atomic.Int64 }
+	sent    atomic.Int64 // requests
+}
+
+// target is what vegeta's Targeter needs for a worker's next request. The
+// fragment never leaves this process.
+func (t *transport) target(w *worker) (method, rawURL string) {
+	method, path := w.request()
+	return method, t.plan.Target.Scheme + "://" + t.plan.Target.Host + path + "#" + strconv.Itoa(w.index)
+}
+
+// workerOf finds the worker in a URL that target made.
+func (t *transport) workerOf(fragment string) (*worker, error) {
+	i, err := strconv.Atoi(fragment)
+	if err != nil || i < 0 || i >= len(t.workers) {
+		return nil, fmt.Errorf("no worker %q", fragment)
+	}
+	return t.workers[i], nil
+}
+
+// request is the method and path of the worker's next request.
+func (w *worker) request() (method, path string) {
+	switch w.step {
+	case stepRegister:
+		return http.MethodPost, wire.PathRegister
+	case stepChallenge:
+		return http.MethodGet, wire.PathChallenge + "/" + url.PathEscape(w.id)
+	case stepPoll:
+		return http.MethodPost, wire.PathPoll
+	case stepModel:
+		return http.MethodPost, wire.PathModel
+	}
+	return http.MethodPost, wire.PathUpdate + "/" + url.PathEscape(w.id)
+}
+
+// message is the JSON body of the worker's next request; nil if it has none.
+func (w *worker) message() any {
+	switch w.step {
+	case stepRegister:
+		if w.key == nil {
+			return wire.Register{PublicKey: wire.NoPublicKey, SignedPhrase: wire.NoPrivateKey}
+		}
+		return wire.Register{
+			PublicKey:    wire.WorkerID(w.key.Public().(ed25519.PublicKey)),
+			SignedPhrase: wire.Sign(w.key, []byte(wire.RegisterPhrase)),
+		}
+	case stepPoll:
+		return wire.Poll{WorkerID: w.id, LastVersion: w.version, SignedPhrase: w.signed}
+	case stepModel:
+		return wire.ModelRequest{WorkerID: w.id, SignedPhrase: w.signed}
+	}
+	return nil
+}
+
+// RoundTrip never fails but for a URL that is not one of ours: what became of
+// the request stands in the worker's outcome, and the error is for vegeta's books.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	w, err := t.workerOf(req.URL.Fragment)
+	if err != nil {
+		return nil, err
+	}
+	w.out = outcome{sent: time.Since(t.start)}
+	t.sent.Add(1)
+	t.exchange(w)
+	w.out.done = time.Since(t.start)
+	t.bytes.in.Add(w.out.bytesIn)
+	t.bytes.out.Add(w.out.bytesOut)
+	if w.out.status == 0 {
+		return nil, w.out.fail
+	}
+	return &http.Response{
+		StatusCode: w.out.status, Status: http.StatusText(w.out.status),
+		Body: io.NopCloser(strings.NewReader(w.out.text)), Request: req,
+	}, nil
+}
+
+// exchange sends the worker's request and reads its answer.
+func (t *transport) exchange(w *worker) {
+	c, fail := t.connect(w)
+	if fail != nil {
+		w.out.fail = fail
+		return
+	}
+	fail, keep := t.talk(w, c)
+	w.out.fail = fail
+	if !keep || t.ctx.Err() != nil {
+		w.conn.Store(nil)
+		c.Close()
+	}
+}
+
+// connect gives the worker's connection, a new one if it has none that works.
+func (t *transport) connect(w *worker) (*conn, *failure) {
+	c := w.conn.Load()
+	if c != nil && !c.alive() {
+		w.conn.Store(nil)
+		c.Close()
+		c = nil
+		t.held.reconnects.Add(1)
+	}
+	deadline := t.deadline(w)
+	if c == nil {
+		var fail *failure
+		d := t.dialers[w.index%len(t.dialers)]
+		// On a goroutine of its own: dialling needs a deep stack, which this one
+		// would keep while its poll is held.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
+		}()
+		<-done
+		if fail != nil {
+			return nil, fail
+		}
+		w.conn.Store(c)
+	}
+	if err := c.SetDeadline(deadline); err != nil {
+		return nil, judgeConn(err)
+	}
+	if t.ctx.Err() != nil { // stop may have missed a connection that was just made
+		return nil, stopped
+	}
+	return c, nil
+}
+
+// deadline of the worker's request; none for a poll that may be held for ever.
+func (t *transport) deadline(w *worker) time.Time {
+	timeout := t.plan.RequestTimeout
+	if w.step == stepPoll {
+		if timeout = t.plan.PollTimeout; timeout == 0 {
+			return time.Time{}
+		}
+	}
+	return time.Now().Add(timeout)
+}
+
+// stop ends all requests under way, once ctx is cancelled.
+func (t *transport) stop() {
+	for _, w := range t.workers {
+		if c := w.conn.Load(); c != nil {
+			// Only fails on a closed connection, which is what is wanted.
+			_ = c.SetDeadline(past)
+		}
+	}
+}
+
+// close closes the connections that no request uses any more.
+func (t *transport) close() {
+	for _, w := range t.workers {
+		if c := w.conn.Swap(nil); c != nil {
+			c.Close()
+		}
+	}
+}
+
+// talk is one request and its answer on c, and whether c can be used again.
+func (t *transport) talk(w *worker, c *conn) (*failure, bool) {
+	in, out := c.in, c.out
+	defer func() { w.out.bytesIn, w.out.bytesOut = c.in-in, c.out-out }()
+
+	br, cut := t.write(w, c)
+	if br == nil {
+		if cut != nil {
+			// The server may have answered before it cut the request.
+			if err := c.SetReadDeadline(time.Now().Add(afterCut)); err != nil {
+				return cut, false
+			}
+		}
+		var fail *failure
+		if br, fail = t.await(w, c); fail != nil {
+			if cut != nil {
+				fail = cut
+			}
+			return t.raced(w, c, fail), false
+		}
+	}
+	w.out.answered = time.Since(t.start)
+	fail, keep := t.read(w, c, br)
+	c.used = true
+	keep = keep && cut == nil && br.Buffered() == 0
+	putReader(br)
+	return fail, keep
+}
+
+// raced tells the end of an idle connection, which is nobody's fault, from a cut.
+func (t *transport) raced(w *worker, c *conn, fail *failure) *failure {
+	if t.ctx.Err() != nil {
+		return stopped
+	}
+	if fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
+		t.held.reconnects.Add(1)
+		return failed(classReconnect, "the server had closed the idle connection")
+	}
+	return fail
+}
+
+// write sends the request. Where the answer to a big update comes before all is
+// sent, it gives the reader that holds the answer's start, and what cut the
+// sending short, if anything did.
+func (t *transport) write(w *worker, c *conn) (*bufio.Reader, *failure) {
+	b := heads.Get().(*bytes.Buffer)
+	defer func() { b.Reset(); heads.Put(b) }()
+	method, path := w.request()
+	fmt.Fprintf(b, "%s %s HTTP/1.1\r\n%s", method, path, t.head)
+	var update net.Buffers
+	if w.step == stepUpdate {
+		fmt.Fprintf(b, "Content-Type: %s\r\nContent-Length: %d\r\n\r\n", t.form.ContentType, t.form.Len(w.update))
+		update = t.form.Segments(w.update)
+	} else if msg := w.message(); msg != nil {
+		body, err := json.Marshal(msg)
+		if err != nil {
+			return nil, failed(classGenerator, "%s", err)
+		}
+		fmt.Fprintf(b, "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		w.signed = ""
+	} else {
+		b.WriteString("\r\n")
+	}
+	if t.form.Len("") >= bigBody && update != nil {
+		return t.upload(w, c, b.Bytes(), update)
+	}
+	for _, s := range update {
+		b.Write(s)
+	}
+	// One write, so one packet where it fits.
+	if _, err := c.Write(b.Bytes()); err != nil {
+		return nil, judgeConn(err)
+	}
+	return nil, nil
+}
+
+// upload sends a big update and watches for an answer meanwhile: a server may
+// refuse it long before it has read it all.
+func (t *transport) upload(w *worker, c *conn, head []byte, update net.Buffers) (*bufio.Reader, *failure) {
+	br := getReader(c)
+	early := make(chan bool)
+	go func() {
+		_, err := br.Peek(1)
+		if err == nil {
+			// Ends the writing below. It can only fail on a closed connection, where the
+			// writing has ended.
+			_ = c.SetWriteDeadline(past)
+		}
+		early <- err == nil
+	}()
+	_, werr := c.Write(head)
+	for i := 0; i < len(update) && werr == nil; i++ {
+		_, werr = c.Write(update[i])
+	}
+	var err error
+	if werr == nil {
+		err = c.SetReadDeadline(past) // all sent: take the watcher off
+	} else {
+		err = c.SetReadDeadline(time.Now().Add(afterCut)) // an answer may be on its way
+	}
+	answered := <-early
+	if err == nil {
+		err = c.SetDeadline(t.deadline(w))
+	}
+	var cut *failure
+	if err = errors.Join(werr, err); err != nil {
+		cut = judgeConn(err)
+	}
+	if answered {
+		return br, cut
+	}
+	putReader(br)
+	return nil, cut
+}
+
+// await waits for the answer's first byte and gives the reader that holds it. A
+// poll with a version is held here.
+func (t *transport) await(w *worker, c *conn) (*bufio.Reader, *failure) {
+	if w.step == stepPoll && w.version != "" {
+		w.out.held, w.parked = true, true
+		t.held.park()
+		defer t.held.leave()
+	}
+	if err := c.readable(); err != nil {
+		return nil, judgeConn(err)
+	}
+	br := getReader(c)
+	if _, err := br.Peek(1); err != nil {
+		putReader(br)
+		return nil, judgeConn(err)
+	}
+	return br, nil
+}
+
+// read reads the answer and judges it. The second result says whether the
+// connection can carry another request.
+func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (*failure, bool) {
+	// A poll may have had no deadline; its answer, once begun, has.
+	if err := c.SetReadDeadline(time.Now().Add(t.plan.RequestTimeout)); err != nil {
+		return judgeConn(err), false
+	}
+	resp, err := http.ReadResponse(br, nil)
+	for err == nil && resp.StatusCode < 200 { // 1xx: the answer is still to come
+		resp, err = http.ReadResponse(br, nil)
+	}
+	if err != nil {
+		return judgeConn(err), false
+	}
+	defer resp.Body.Close()
+	w.out.status = resp.StatusCode
+	if h := resp.Header.Get(wire.HeaderPublished); h != "" {
+		w.out.published, _ = strconv.ParseInt(h, 10, 64) // an odd one is none
+	}
+	body := &tracked{r: resp.Body}
+	fail := t.judge(w, resp, body)
+	if body.err != nil {
+		// The answer was cut: what its start looked like proves nothing.
+		fail = judgeConn(body.err)
+	}
+	if t.ctx.Err() != nil {
+		fail = stopped
+	}
+	return fail, body.ended && !resp.Close
+}
+
+// judge reads an answer's body to its end and judges it.
+func (t *transport) judge(w *worker, resp *http.Response, body io.Reader) *failure {
+	content := body
+	switch enc := resp.Header.Get("Content-Encoding"); enc {
+	case "", "identity":
+	case "gzip": // a proxy may do so, since workers accept it
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return failed(classUnexpected, "bad gzip: %s", cause(err))
+		}
+		content = z
+	default:
+		return failed(classUnexpected, "content encoding %.40q", enc)
+	}
+	if w.step == stepModel && resp.StatusCode == http.StatusOK {
+		return t.models.read(w, content)
+	}
+	text, err := io.ReadAll(io.LimitReader(content, longestText))
+	if err == nil {
+		_, err = io.Copy(io.Discard, body)
+	}
+	if err != nil {
+		return failed(classUnexpected, "%s", cause(err))
+	}
+	w.out.text = string(text)
+	return judgeText(w.step, resp.StatusCode, w.out.text, t.plan.Accept)
+}
+
+// tracked remembers how reading a body ended.
+type tracked struct {
+	r     io.Reader
+	err   error
+	ended bool
+}
+
+func (b *tracked) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err == io.EOF {
+		b.ended = true
+	} else if err != nil {
+		b.err = err
+	}
+	return n, err
+}
+
+// heads are the buffers that requests are put together in.
+var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+

@@ -1,0 +1,99 @@
+package loadgen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// verdict judges a run by its report. A generator that could not keep up proves
+// nothing about the server, so it comes before all else.
+func verdict(p *Plan, r *reports.Report, end ending) (reports.Verdict, []string) {
+	if why := tooSlow(p, r); why != "" {
+		r.Generator.Refused = why
+		return reports.VerdictRefused, append([]string{why}, complaints(p, r, end)...)
+	}
+	if why := complaints(p, r, end); len(why) > 0 {
+		return reports.VerdictFail, why
+	}
+	if end.interrupted {
+		return reports.VerdictRefused, []string{fmt.Sprintf("interrupted after %.1f s", r.Env.Seconds)}
+	}
+	return reports.VerdictPass, nil
+}
+
+// tooSlow says why the generator, not the server, was the limit.
+func tooSlow(p *Plan, r *reports.Report) string {
+	for _, e := range r.Errors {
+		if e.Class == string(classGenerator) {
+			return fmt.Sprintf("the generator ran out of descriptors or ports: %s (%d times)", e.Example, e.Count)
+		}
+	}
+	if lag := r.Generator.LagP99Seconds; lag > p.MaxLag.Seconds() {
+		return fmt.Sprintf("the generator could not keep up: 1 request in 100 was sent %s or more after it was due (limit %s)",
+			time.Duration(lag*float64(time.Second)).Round(time.Millisecond), p.MaxLag)
+	}
+	return ""
+}
+
+// complaints lists what went wrong, worst first.
+func complaints(p *Plan, r *reports.Report, end ending) []string {
+	var why []string
+	if end.exited != nil {
+		why = append(why, fmt.Sprintf("the server ended during the run: %v", end.exited))
+	}
+	if n := len(r.Lost); n > 0 {
+		l := r.Lost[0]
+		why = append(why, fmt.Sprintf("%d of %d workers lost, the first: %s at %s: %s: %s", n, p.Workers, l.Worker, l.Step, l.Class, l.Detail))
+	}
+	if end.stalled > 0 {
+		why = append(why, fmt.Sprintf("%d workers waited for a round that did not end", end.stalled))
+	}
+	if p.Hold > 0 {
+		if r.Held.NeverHeld > 0 && !end.interrupted {
+			why = append(why, fmt.Sprintf("%d of %d workers were never held: %s", r.Held.NeverHeld, p.Workers, causes(r.Held.NeverCauses)))
+		}
+		if r.Held.LostWhile > 0 {
+			why = append(why, fmt.Sprintf("%d workers lost a held poll: %s", r.Held.LostWhile, causes(r.Held.LostCauses)))
+		}
+	}
+	for _, e := range r.Errors {
+		if e.Class == string(classNotAccepted) {
+			why = append(why, fmt.Sprintf("%d updates were not accepted, the first: %s", e.Count, e.Example))
+		}
+	}
+	return why
+}
+
+func causes(m map[string]int) string {
+	var parts []string
+	for c, n := range m {
+		parts = append(parts, fmt.Sprintf("%s (%d)", c, n))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// sortReport puts what came out of maps in a fixed order.
+func sortReport(r *reports.Report) {
+	order := []string{"register", "challenge", "poll", "model", "update", "wakeup", "lag"}
+	slices.SortFunc(r.Series, func(a, b reports.Series) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
+	slices.SortFunc(r.Errors, func(a, b reports.ErrorClass) int {
+		if a.Count != b.Count {
+			return b.Count - a.Count
+		}
+		return strings.Compare(a.Class, b.Class)
+	})
+	slices.SortFunc(r.Lost, func(a, b reports.Lost) int {
+		switch {
+		case a.Seconds < b.Seconds:
+			return -1
+		case a.Seconds > b.Seconds:
+			return 1
+		}
+		return strings.Compare(a.Worker, b.Worker)
+	})
+}

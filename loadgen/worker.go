@@ -1,0 +1,221 @@
+package loadgen
+
+import (
+	"crypto/ed25519"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// worker is one simulated worker. Its fields belong to whoever has its request:
+// the stepper while none is under way, the transport while one is.
+type worker struct {
+	index int
+	no    int                // number of its key
+	key   ed25519.PrivateKey // nil for a server without key list
+	id    string             // what the server named it; "" until registered
+	rng   rand.PCG
+
+	step    step          // of the request that is due or under way
+	goal    step          // what a challenge is fetched for: stepPoll or stepModel
+	signed  string        // signed phrase of the next poll or model request
+	update  string        // signed phrase of its update, which never changes
+	version wire.Version  // of the model that it has; "" before the first
+	due     time.Duration // of its next request, since the start of the run
+	seq     uint64        // of its last request among those of the same step
+
+	told     bool          // of a new model that it does not have yet
+	rounds   int           // it has been through
+	progress time.Duration // when it last got on
+	failures int           // since then
+	last     *failure      // the last of them
+	parked   bool          // ever held
+	counted  bool          // as parked
+	dropped  class         // how its held poll was lost first, if it was
+	fresh    bool          // the next model must be decoded, not only compared
+	seen     []class       // of errors that it was counted in
+
+	conn atomic.Pointer[conn]
+	out  outcome // of the last request
+}
+
+// outcome is what became of a request, as the transport saw it. Times are since
+// the start of the run.
+type outcome struct {
+	fail      *failure
+	status    int          // 0 where no answer came
+	text      string       // of every answer but a model
+	version   wire.Version // of a model; "" where it must be fetched again to be known
+	published int64        // of a poll's answer: ns since the epoch by the server's word, 0 if it said nothing
+	sent      time.Duration
+	answered  time.Duration // first byte of the answer read; 0 where none came
+	done      time.Duration // all of the answer read, or failed
+	bytesOut  int64
+	bytesIn   int64
+	held      bool // a poll that carried a version, so was meant to be held, and was sent
+}
+
+// fate is what becomes of a worker after an outcome.
+type fate uint8
+
+const (
+	fateNext fate = iota // it has a next request, after a delay
+	fateDone
+	fateLost
+)
+
+// Back-off of resilient workers: a random time up to base·2^failures, never more
+// than the longest.
+const (
+	backoffBase    = 100 * time.Millisecond
+	backoffLongest = 5 * time.Second
+)
+
+// advance steps the worker's state machine by the outcome of its last request:
+// what it does next and after how long. It does no I/O and reads no clock: now is
+// the time since the start of the run.
+func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
+	if f := w.out.fail; f != nil {
+		return w.stumble(p, f, now)
+	}
+	switch w.step {
+	case stepRegister:
+		w.id = w.out.text
+		w.gotOn(now)
+		if p.Hold > 0 || p.First == FirstUpdate {
+			w.challengeFor(stepModel) // to learn the version: a poll without one is not held
+		} else {
+			w.challengeFor(stepPoll)
+		}
+		return fateNext, 0
+
+	case stepChallenge:
+		w.step = w.goal
+		return fateNext, 0
+
+	case stepPoll:
+		w.gotOn(now)
+		if w.out.text != wire.TextUpdated {
+			w.challengeFor(stepPoll)
+			return fateNext, 0
+		}
+		if p.Rounds > 0 && w.rounds == p.Rounds {
+			return fateDone, 0
+		}
+		w.told = true
+		w.challengeFor(stepModel)
+		return fateNext, 0
+
+	case stepModel:
+		if w.out.version == "" {
+			// The bytes were unlike all models decoded so far: have it again, and decode it.
+			w.fresh = true
+			w.challengeFor(stepModel)
+			return fateNext, 0
+		}
+		w.fresh = false
+		if w.version != "" && w.out.version == w.version && w.told {
+			return w.stumble(p, failed(classStale, "told of a new model, got version %s again", w.version), now)
+		}
+		w.version, w.told = w.out.version, false
+		w.gotOn(now)
+		if p.Hold > 0 {
+			w.challengeFor(stepPoll)
+			return fateNext, 0
+		}
+		return w.think(p)
+
+	case stepUpdate:
+		w.rounds++
+		w.gotOn(now)
+		w.challengeFor(stepPoll)
+		return fateNext, 0
+	}
+	panic("unreachable: no such step")
+}
+
+// stumble decides what a failure leads to.
+func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Duration) {
+	if f.class == classStopped {
+		return fateDone, 0
+	}
+	at := w.step
+	if at == stepPoll || at == stepModel {
+		w.challengeFor(at) // the last one may be spent
+	}
+	if f.class == classReconnect {
+		return fateNext, 0
+	}
+	if w.out.held && f.class != classTimeout {
+		w.gotOn(now) // it was where it should be until now
+	}
+	w.last = f
+	w.failures++
+	if f.class == classNotAccepted {
+		// It won't be accepted later either: go on to the next round as real workers do.
+		w.rounds++
+		w.gotOn(now)
+		w.challengeFor(stepPoll)
+		return fateNext, 0
+	}
+	if p.Behaviour == Upstream {
+		if f.cut() {
+			return fateLost, 0
+		}
+		if at == stepPoll {
+			return w.unlessLate(p, now, 0)
+		}
+	}
+	longest := min(backoffLongest, backoffBase<<min(w.failures-1, 16))
+	return w.unlessLate(p, now, time.Duration(rand.New(&w.rng).Int64N(int64(longest)+1)))
+}
+
+func (w *worker) unlessLate(p *Plan, now, delay time.Duration) (fate, time.Duration) {
+	if now-w.progress >= p.RoundTimeout {
+		return fateLost, 0
+	}
+	return fateNext, delay
+}
+
+// cut says whether the connection broke, which kills dc_federated's workers.
+func (f *failure) cut() bool {
+	switch f.class {
+	case classRefused, classReset, classTimeout, classTLS:
+		return true
+	}
+	return false
+}
+
+func (w *worker) gotOn(now time.Duration) { w.progress, w.failures, w.last = now, 0, nil }
+
+func (w *worker) challengeFor(goal step) { w.step, w.goal = stepChallenge, goal }
+
+func (w *worker) think(p *Plan) (fate, time.Duration) {
+	w.step = stepUpdate
+	delay := p.Think.draw(&w.rng)
+	w.progress += delay // thinking is not lingering
+	return fateNext, delay
+}
+
+// sign prepares the signature of the next request, before it is due.
+func (w *worker) sign(p *Plan, digest wire.Digest) {
+	switch w.step {
+	case stepPoll, stepModel:
+		if w.key == nil {
+			w.signed = wire.NoPrivateKey
+		} else {
+			w.signed = wire.Sign(w.key, []byte(w.out.text))
+		}
+	case stepUpdate:
+		if w.update != "" {
+			return
+		}
+		if w.key == nil {
+			w.update = wire.NoPrivateKey
+		} else {
+			w.update = wire.Sign(w.key, digest[:])
+		}
+	}
+}
