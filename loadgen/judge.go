@@ -65,9 +65,8 @@ func failed(c class, format string, a ...any) *failure {
 	return &failure{c, fmt.Sprintf(format, a...)}
 }
 
-// judgeText judges every answer but a model by its status and body. Nil is good.
-// A poll's nil means that it ended well, which may be early: told says whether a
-// new model exists.
+// judgeText judges every answer but a model by its status and body. Nil is good;
+// a poll's may have ended early, without a new model.
 func judgeText(s step, status int, text string, accept *regexp.Regexp) *failure {
 	switch {
 	case status >= 500:
@@ -100,6 +99,8 @@ func judgeText(s step, status int, text string, accept *regexp.Regexp) *failure 
 			return failed(classUnexpected, "%s", clip(text))
 		}
 		// Any other text ends a hold early; workers poll again.
+	case stepModel:
+		return failed(classModel, "%s", clip(text))
 	case stepUpdate:
 		if accept.MatchString(text) {
 			return nil

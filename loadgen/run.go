@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -41,9 +42,11 @@ type Progress struct {
 	Done      int64
 	Errors    int64
 	Round     int // the highest that a worker has finished
+	Rounds    int // asked of each worker
 	Finished  int // workers that are done
 	Lost      int
 	Remaining time.Duration // of the hold; 0 where nobody can know
+	Over      bool          // the run has ended: the last call
 }
 
 // run is one run while it lasts.
@@ -92,6 +95,15 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	host, err := lookup(ctx, plan.Target.Hostname(), plan.Sources)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
+	}
+	if plan.Target.Scheme == "https" {
+		plan.TLS = plan.TLS.Clone()
+		if plan.TLS == nil {
+			plan.TLS = &tls.Config{}
+		}
+		setDefault(&plan.TLS.ServerName, plan.Target.Hostname())
+	} else {
+		plan.TLS = nil
 	}
 	r := &run{plan: plan, opts: opts, digest: digest, held: newGauge()}
 	r.workers = make([]*worker, plan.Workers)
@@ -204,6 +216,7 @@ func (r *run) route(res *vegeta.Result) *worker {
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
 	at, first := w.step, w.out.held
+	w.review()
 	b.enter(w)
 	if first && !w.counted {
 		w.counted = true
@@ -246,7 +259,23 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 		})
 		last = sum
 	}
+	tell := func(now time.Time, over bool) {
+		if r.opts.Progress == nil {
+			return
+		}
+		p := Progress{
+			Elapsed: now.Sub(r.start), Workers: len(r.workers), Held: int(r.held.now.Load()),
+			Sent: r.t.sent.Load(), Done: r.done.Load(), Errors: r.errs.Load(),
+			Round: int(r.round.Load()), Rounds: r.plan.Rounds,
+			Finished: int(r.finished.Load()), Lost: int(r.lost.Load()), Over: over,
+		}
+		if !holdFrom.IsZero() {
+			p.Remaining = max(0, r.plan.Hold-now.Sub(holdFrom))
+		}
+		r.opts.Progress(p)
+	}
 	finish := func() ([]reports.Tick, ending) {
+		tell(time.Now(), true)
 		second(time.Now())
 		if !holdFrom.IsZero() {
 			end.held, end.hold = r.held.fewest(), time.Since(holdFrom)
@@ -273,16 +302,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 			nextSecond = nextSecond.Add(time.Second)
 		}
 		finished, lost, held := r.finished.Load(), r.lost.Load(), r.held.now.Load()
-		if r.opts.Progress != nil {
-			p := Progress{
-				Elapsed: now.Sub(r.start), Workers: len(r.workers), Held: int(held), Sent: r.t.sent.Load(), Done: r.done.Load(),
-				Errors: r.errs.Load(), Round: int(r.round.Load()), Finished: int(finished), Lost: int(lost),
-			}
-			if !holdFrom.IsZero() {
-				p.Remaining = max(0, r.plan.Hold-now.Sub(holdFrom))
-			}
-			r.opts.Progress(p)
-		}
+		tell(now, false)
 		switch {
 		case finished+lost == all:
 			return finish()

@@ -28,7 +28,7 @@ const (
 
 	// idleRace is how soon a server's cut must follow the request to count as the
 	// end of an idle connection that crossed the request on its way.
-	idleRace = time.Second
+	idleRace = 500 * time.Millisecond
 
 	// afterCut is how long an answer is waited for that a server may have sent
 	// before it cut an upload.
@@ -391,7 +391,11 @@ func (t *transport) judge(w *worker, resp *http.Response, body io.Reader) *failu
 		return failed(classUnexpected, "content encoding %.40q", enc)
 	}
 	if w.step == stepModel && resp.StatusCode == http.StatusOK {
-		return t.models.read(w, content)
+		in := bufio.NewReaderSize(content, 16)
+		if start, err := in.Peek(2); err == nil && wire.ZlibHeader(start) {
+			return t.models.read(w, in)
+		}
+		content = in
 	}
 	text, err := io.ReadAll(io.LimitReader(content, longestText))
 	if err == nil {

@@ -35,6 +35,7 @@ type worker struct {
 	counted  bool          // as parked
 	dropped  class         // how its held poll was lost first, if it was
 	fresh    bool          // the next model must be decoded, not only compared
+	raced    bool          // an idle connection ended under its request, since it last got on
 	seen     []class       // of errors that it was counted in
 
 	conn atomic.Pointer[conn]
@@ -66,12 +67,32 @@ const (
 	fateLost
 )
 
+// heldLong is how long a poll must have been held for its loss to be no lack of
+// progress.
+const heldLong = time.Second
+
 // Back-off of resilient workers: a random time up to base·2^failures, never more
 // than the longest.
 const (
 	backoffBase    = 100 * time.Millisecond
 	backoffLongest = 5 * time.Second
 )
+
+// review judges what only the worker can know of its last request's outcome, before
+// that is booked.
+func (w *worker) review() {
+	o := &w.out
+	switch {
+	case o.fail != nil && o.fail.class == classReconnect:
+		if w.raced {
+			// Not twice in a row: this server cuts requests, not idle connections.
+			o.fail = failed(classReset, "connection closed without an answer")
+		}
+		w.raced = true
+	case o.fail == nil && w.step == stepModel && w.told && o.version != "" && o.version == w.version:
+		o.fail = failed(classStale, "told of a new model, got version %s again", w.version)
+	}
+}
 
 // advance steps the worker's state machine by the outcome of its last request:
 // what it does next and after how long. It does no I/O and reads no clock: now is
@@ -116,9 +137,6 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 			return fateNext, 0
 		}
 		w.fresh = false
-		if w.version != "" && w.out.version == w.version && w.told {
-			return w.stumble(p, failed(classStale, "told of a new model, got version %s again", w.version), now)
-		}
 		w.version, w.told = w.out.version, false
 		w.gotOn(now)
 		if p.Hold > 0 {
@@ -148,7 +166,7 @@ func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Dur
 	if f.class == classReconnect {
 		return fateNext, 0
 	}
-	if w.out.held && f.class != classTimeout {
+	if w.out.held && w.out.done-w.out.sent > heldLong && f.class != classTimeout {
 		w.gotOn(now) // it was where it should be until now
 	}
 	w.last = f
@@ -188,7 +206,9 @@ func (f *failure) cut() bool {
 	return false
 }
 
-func (w *worker) gotOn(now time.Duration) { w.progress, w.failures, w.last = now, 0, nil }
+func (w *worker) gotOn(now time.Duration) {
+	w.progress, w.failures, w.last, w.raced = now, 0, nil, false
+}
 
 func (w *worker) challengeFor(goal step) { w.step, w.goal = stepChallenge, goal }
 

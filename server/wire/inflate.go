@@ -31,3 +31,9 @@ func (z inflater) free() {
 	_ = z.Close()
 	inflaters.Put(z.ReadCloser)
 }
+
+// ZlibHeader says whether a zlib stream can start with these two bytes (RFC 1950,
+// 2.2): how to tell a model from a refusal, since both come with status 200.
+func ZlibHeader(b []byte) bool {
+	return len(b) >= 2 && b[0]&0x0f == 8 && (uint(b[0])<<8|uint(b[1]))%31 == 0
+}

@@ -174,13 +174,13 @@ func inflate(w io.Writer, r io.Reader, limit int64) (int64, Digest, error) {
 	return n, Digest(sum.Sum(nil)), nil
 }
 
-// checkHeader applies RFC 1950's test of a zlib header.
+// checkHeader reads the header of a zlib stream.
 func checkHeader(r io.Reader) error {
 	var h [2]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
 		return &InflateError{err}
 	}
-	if h[0]&0x0f != 8 || (uint(h[0])<<8|uint(h[1]))%31 != 0 {
+	if !ZlibHeader(h[:]) {
 		return &InflateError{zlib.ErrHeader}
 	}
 	return nil

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/fltool/fltool/loadgen"
+)
+
+// plainEvery is how often progress is told where there is no terminal.
+const plainEvery = 5 * time.Second
+
+// progressTo tells how far a run has come: on a terminal in one line that is
+// rewritten, elsewhere in a line every few seconds.
+func progressTo(w io.Writer) func(loadgen.Progress) {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return func(p loadgen.Progress) {
+			fmt.Fprintf(w, "\r\x1b[K%s", progressLine(p))
+			if p.Over {
+				fmt.Fprint(w, "\r\x1b[K")
+			}
+		}
+	}
+	next := plainEvery
+	return func(p loadgen.Progress) {
+		if p.Elapsed >= next && !p.Over {
+			next += plainEvery
+			fmt.Fprintln(w, progressLine(p))
+		}
+	}
+}
+
+func progressLine(p loadgen.Progress) string {
+	line := fmt.Sprintf("%5.1fs  held %d/%d  requests %d", p.Elapsed.Seconds(), p.Held, p.Workers, p.Done)
+	if p.Errors > 0 {
+		line += fmt.Sprintf("  errors %d", p.Errors)
+	}
+	if p.Lost > 0 {
+		line += fmt.Sprintf("  lost %d", p.Lost)
+	}
+	if p.Rounds > 0 {
+		line += fmt.Sprintf("  round %d/%d", min(p.Round+1, p.Rounds), p.Rounds)
+	}
+	if p.Finished > 0 {
+		line += fmt.Sprintf("  finished %d", p.Finished)
+	}
+	if p.Remaining > 0 {
+		line += fmt.Sprintf("  %s left", p.Remaining.Round(time.Second))
+	}
+	return line
+}

@@ -1,0 +1,127 @@
+package loadgen
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long a child server may take to end before it is killed.
+const stopTimeout = 10 * time.Second
+
+// Child is a reference server that runs as a child process.
+type Child struct {
+	URL    *url.URL
+	PID    int
+	Exited <-chan error // yields once, when the process has ended without Stop
+
+	cmd    *exec.Cmd
+	exited chan error
+	errors *tail
+}
+
+// StartChild starts `exe serve …` and waits until it says where it listens. The
+// child dies with this process, however that ends.
+func StartChild(ctx context.Context, exe string, args ...string) (*Child, error) {
+	cmd := exec.Command(exe, append([]string{"serve"}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig: syscall.SIGKILL,
+		Setpgid:   true, // Ctrl-C is for us: we stop the child when we are done with it
+	}
+	c := &Child{cmd: cmd, exited: make(chan error, 1), errors: &tail{}}
+	c.Exited = c.exited
+	cmd.Stderr = c.errors
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start server: %w", err)
+	}
+	c.PID = cmd.Process.Pid
+	address := make(chan string, 1)
+	go func() {
+		out := bufio.NewReader(stdout)
+		line, err := out.ReadString('\n')
+		if err == nil {
+			address <- line
+		}
+		close(address)
+		// What else it says goes nowhere, but must be read for it not to block.
+		_, rerr := io.Copy(io.Discard, out)
+		c.exited <- errors.Join(c.end(cmd.Wait()), rerr)
+	}()
+	var line string
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), c.Stop())
+	case line = <-address:
+	}
+	_, where, found := strings.Cut(strings.TrimSpace(line), "listening on ")
+	if !found {
+		return nil, fmt.Errorf("start server: %w", errors.Join(<-c.exited))
+	}
+	if c.URL, err = url.Parse(where); err != nil {
+		return nil, errors.Join(fmt.Errorf("start server: %w", err), c.Stop())
+	}
+	return c, nil
+}
+
+// end says how the process ended and what it said last.
+func (c *Child) end(err error) error {
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	if said := c.errors.String(); said != "" {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return err
+}
+
+// Stop ends the process and waits for it. It may be called once, and after the
+// process has ended by itself too.
+func (c *Child) Stop() error {
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return nil // it has ended
+	}
+	select {
+	case <-c.exited:
+		return nil
+	case <-time.After(stopTimeout):
+	}
+	err := c.cmd.Process.Kill()
+	<-c.exited
+	return errors.Join(fmt.Errorf("server %d did not stop within %s and was killed", c.PID, stopTimeout), err)
+}
+
+// tail keeps the last lines of what a process says.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	const longest = 2 << 10
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - longest; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.buf))
+}

@@ -1,0 +1,175 @@
+package loadgen
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// fake is a server of the protocol that checks no signature and can be told to
+// misbehave at one step. A round ends when every worker's update is in.
+type fake struct {
+	workers int
+	fault   func(s step, n int, w http.ResponseWriter, r *http.Request) bool // n counts the step's requests from 1; true: it answered
+
+	mu       sync.Mutex
+	version  int64
+	accepted map[string]bool
+	changed  chan struct{}
+	seen     [steps]int
+	model    string
+}
+
+func newFake(workers int) *fake {
+	return &fake{workers: workers, version: 1, accepted: map[string]bool{}, changed: make(chan struct{}), model: "a model"}
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := stepOf(r.URL.Path)
+	f.mu.Lock()
+	f.seen[s]++
+	n := f.seen[s]
+	f.mu.Unlock()
+	if f.fault != nil && f.fault(s, n, w, r) {
+		return
+	}
+	switch s {
+	case stepRegister:
+		var m wire.Register
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		io.WriteString(w, m.PublicKey)
+	case stepChallenge:
+		if strings.HasSuffix(r.URL.Path, "/fltool-probe") {
+			io.WriteString(w, wire.TextInvalid)
+			return
+		}
+		io.WriteString(w, strings.Repeat("c", 56))
+	case stepPoll:
+		var m wire.Poll
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		f.mu.Lock()
+		held := m.LastVersion == wire.VersionInt(f.version)
+		changed := f.changed
+		f.mu.Unlock()
+		if held {
+			select {
+			case <-changed:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		io.WriteString(w, wire.TextUpdated)
+	case stepModel:
+		f.mu.Lock()
+		v, model := f.version, f.model
+		f.mu.Unlock()
+		if err := wire.EncodeModel(w, strings.NewReader(model), int64(len(model)), wire.VersionInt(v)); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	case stepUpdate:
+		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+		if _, err := wire.ReadUpdate(io.Discard, r.Body, r.Header.Get("Content-Type"), 1<<30); err != nil {
+			io.WriteString(w, err.Error())
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.accepted[id] {
+			io.WriteString(w, wire.TextNotAccepted)
+			return
+		}
+		f.accepted[id] = true
+		if len(f.accepted) == f.workers {
+			f.accepted = map[string]bool{}
+			f.version++
+			close(f.changed)
+			f.changed = make(chan struct{})
+		}
+		io.WriteString(w, wire.TextAccepted+wire.Short(id)+".")
+	}
+}
+
+func stepOf(path string) step {
+	for s, prefix := range []string{wire.PathRegister, wire.PathChallenge, wire.PathPoll, wire.PathModel, wire.PathUpdate} {
+		if strings.HasPrefix(path, prefix) {
+			return step(s)
+		}
+	}
+	panic("unknown path " + path)
+}
+
+// serve serves h on loopback until the test ends.
+func serve(t *testing.T, h http.Handler) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: h}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+func testKeys(n int) []ed25519.PrivateKey {
+	keys := make([]ed25519.PrivateKey, n)
+	for i := range keys {
+		seed := bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 16)
+		keys[i] = ed25519.NewKeyFromSeed(seed)
+	}
+	return keys
+}
+
+// plan is a plan against target that fails fast.
+func testPlan(target *url.URL, workers int) Plan {
+	return Plan{
+		Target: target, Workers: workers, Keys: testKeys(workers), Rounds: 2, Update: []byte("an update"), Seed: 1,
+		RequestTimeout: 500 * time.Millisecond, RoundTimeout: 1500 * time.Millisecond, Grace: 200 * time.Millisecond,
+		MaxLag: time.Hour,
+	}
+}
+
+func bounded(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// hijack takes the connection from the HTTP server.
+func hijack(w http.ResponseWriter) *net.TCPConn {
+	c, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	return c.(*net.TCPConn)
+}
+
+func reset(w http.ResponseWriter) {
+	c := hijack(w)
+	c.SetLinger(0)
+	c.Close()
+}
+
+func answer(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body)
+}

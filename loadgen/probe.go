@@ -1,0 +1,63 @@
+package loadgen
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"crypto/tls"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// probeTimeout bounds the one request that asks whether a target speaks the
+// protocol.
+const probeTimeout = 10 * time.Second
+
+// TargetError is a target that can't be driven.
+type TargetError struct {
+	What string
+	Hint string
+}
+
+func (e *TargetError) Error() string { return e.What }
+
+// CheckTarget asks the target, by one request, whether it is a server of the
+// protocol: every one of them knows no worker of the name that is asked for. The
+// error is a *TargetError.
+func CheckTarget(ctx context.Context, target *url.URL, cfg *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	u := target.Scheme + "://" + target.Host
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+wire.PathChallenge+"/fltool-probe", nil)
+	if err != nil {
+		return &TargetError{fmt.Sprintf("target %s: %v", u, err), "give a URL such as http://127.0.0.1:5000"}
+	}
+	tr := &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}
+	resp, err := (&http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		f := judgeConn(err)
+		hint := "is the server running, and is this its address?"
+		if f.class == classUnexpected {
+			hint = "does it speak http or https? --ca trusts a private authority"
+		}
+		return &TargetError{fmt.Sprintf("target %s: %s", u, f.detail), hint}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, longestText))
+	if err != nil {
+		return &TargetError{fmt.Sprintf("target %s: %s", u, cause(err)), "is the server running, and is this its address?"}
+	}
+	if resp.StatusCode == http.StatusOK && strings.TrimSpace(string(text)) == wire.TextInvalid {
+		return nil
+	}
+	hint := "it is no dc_federated server, or something in front of it answers"
+	if resp.StatusCode >= 502 && resp.StatusCode <= 504 {
+		hint = "a proxy answers, and the server behind it does not"
+	}
+	return &TargetError{fmt.Sprintf("target %s: answered HTTP %d %q to %s", u, resp.StatusCode, clip(string(text)), wire.PathChallenge), hint}
+}
