@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/dustin/go-humanize"
+)
+
+// sizeFlag is a number of bytes on the command line: 13MB and 13M are millions,
+// 13MiB are powers of two, a bare number is bytes.
+type sizeFlag int64
+
+var errSize = errors.New("not a size: want for example 512kB, 13MB or 13MiB")
+
+// Set reads a size; pflag adds the flag and the text to the error.
+func (s *sizeFlag) Set(text string) error {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > math.MaxInt64 {
+		return errSize
+	}
+	*s = sizeFlag(n)
+	return nil
+}
+
+// String is the size in the largest unit that says it exactly.
+func (s *sizeFlag) String() string {
+	for _, unit := range []struct {
+		name  string
+		bytes sizeFlag
+	}{
+		{"GiB", humanize.GiByte}, {"GB", humanize.GByte},
+		{"MiB", humanize.MiByte}, {"MB", humanize.MByte},
+		{"KiB", humanize.KiByte}, {"kB", humanize.KByte},
+	} {
+		if *s >= unit.bytes && *s%unit.bytes == 0 {
+			return fmt.Sprintf("%d%s", *s/unit.bytes, unit.name)
+		}
+	}
+	return fmt.Sprintf("%dB", int64(*s))
+}
+
+// Type names the kind of value in a flag's help.
+func (*sizeFlag) Type() string { return "size" }
