@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,41 +124,45 @@ func TestFaults(t *testing.T) {
 		{"old version", classStale, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, model("1")) }, []step{stepModel}},
 		{"superseded", classSuperseded, text(200, wire.TextSuperseded("0123456789")), []step{stepPoll}},
 	}
+	var running sync.WaitGroup
+	defer running.Wait()
 	for _, f := range faults {
 		at := f.only
 		if at == nil {
 			at = []step{stepRegister, stepChallenge, stepPoll, stepModel, stepUpdate}
 		}
 		for _, s := range at {
-			t.Run(f.name+"/"+s.String(), func(t *testing.T) {
-				t.Parallel()
-				fake := newFake(2)
-				fake.fault = func(at step, n int, w http.ResponseWriter, r *http.Request) bool {
-					if at != s || s != stepRegister && n <= 2 {
-						return false
-					}
-					f.do(w, r)
-					return true
-				}
-				p := testPlan(serve(t, fake), 2)
-				rep, err := Run(bounded(t), p, Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if rep.Verdict != reports.VerdictFail {
-					t.Errorf("verdict %s %v", rep.Verdict, rep.Reasons)
-				}
-				var classes []string
-				for _, e := range rep.Errors {
-					classes = append(classes, e.Class)
-					if e.Class == string(f.class) {
-						if e.Workers == 0 || !strings.HasPrefix(e.Example, "worker ") || !strings.Contains(e.Example, s.String()) {
-							t.Errorf("error %+v", e)
+			// All at once: they wait, mostly.
+			running.Go(func() {
+				t.Run(f.name+"/"+s.String(), func(t *testing.T) {
+					fake := newFake(2)
+					fake.fault = func(at step, n int, w http.ResponseWriter, r *http.Request) bool {
+						if at != s || s != stepRegister && n <= 2 {
+							return false
 						}
-						return
+						f.do(w, r)
+						return true
 					}
-				}
-				t.Errorf("classes %v, want %q; lost %+v", classes, f.class, rep.Lost)
+					p := testPlan(serve(t, fake), 2)
+					rep, err := Run(bounded(t), p, Options{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if rep.Verdict != reports.VerdictFail {
+						t.Errorf("verdict %s %v", rep.Verdict, rep.Reasons)
+					}
+					var classes []string
+					for _, e := range rep.Errors {
+						classes = append(classes, e.Class)
+						if e.Class == string(f.class) {
+							if e.Workers == 0 || !strings.HasPrefix(e.Example, "worker ") || !strings.Contains(e.Example, s.String()) {
+								t.Errorf("error %+v", e)
+							}
+							return
+						}
+					}
+					t.Errorf("classes %v, want %q; lost %+v", classes, f.class, rep.Lost)
+				})
 			})
 		}
 	}

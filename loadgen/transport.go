@@ -427,4 +427,3 @@ func (b *tracked) Read(p []byte) (int, error) {
 
 // heads are the buffers that requests are put together in.
 var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-

@@ -25,13 +25,13 @@ import (
 
 type simulateFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
-	results                                                                  string
-	workers, rounds, serverPID                                               int
-	unsafe, compressible, insecure                                           bool
-	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag            time.Duration
-	updateSize, modelSize                                                    sizeFlag
-	seed                                                                     uint64
-	output                                                                   outputFlags
+	results                                                                   string
+	workers, rounds, serverPID                                                int
+	unsafe, compressible, insecure                                            bool
+	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
+	updateSize, modelSize                                                     sizeFlag
+	seed                                                                      uint64
+	output                                                                    outputFlags
 }
 
 func newSimulate() *cobra.Command {

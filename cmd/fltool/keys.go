@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+func newKeys() *cobra.Command {
+	keys := &cobra.Command{
+		Use:   "keys",
+		Short: "Make and check the key folders of workers",
+		Long: `A key folder is that of dc_federated's stress test: for worker N the private
+key stress_worker_key_file_N and the public key stress_worker_key_file_N.pub, and
+all public keys in stress_worker_public_keys.txt, which is the server's key list.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	keys.AddCommand(newKeysGenerate(), newKeysVerify())
+	return keys
+}
+
+func newKeysGenerate() *cobra.Command {
+	workers := 0
+	cmd := &cobra.Command{
+		Use:     "generate --workers N DIR",
+		Short:   "Make a key folder for N workers; nothing is ever overwritten",
+		Example: "  fltool keys generate --workers 1000 keys",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := args[0]
+			if workers < 1 {
+				return usageError("say how many with --workers 1000", "no number of workers")
+			}
+			if err := wire.GenerateKeys(dir, workers); errors.Is(err, fs.ErrExist) {
+				return usageError("choose another folder: keys are never overwritten", "%s: holds keys already", dir)
+			} else if err != nil {
+				return cantError("is the folder writable, and the disk not full?", "generate keys: %w", err)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: keys of %d workers; private ones have mode 0600\n", dir, workers)
+			return err
+		},
+	}
+	cmd.Flags().IntVarP(&workers, "workers", "n", 0, "number of `workers`")
+	return cmd
+}
+
+func newKeysVerify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Check that a key folder is whole, consistent and private",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := wire.VerifyKeys(args[0])
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good: keys of %d workers\n", args[0], n)
+				return err
+			}
+			if errors.Is(err, fs.ErrNotExist) && n == 0 {
+				return cantError("make one with: fltool keys generate --workers 1000 "+args[0], "verify keys: %w", err)
+			}
+			faults := strings.Split(err.Error(), "\n")
+			for _, fault := range faults[1:] {
+				fmt.Fprintf(cmd.ErrOrStderr(), "also: %s\n", fault)
+			}
+			return &exitError{code: exitFail, err: errors.New(faults[0]), hint: "upstream's Python workers and servers need exactly this layout; see fltool keys --help"}
+		},
+	}
+}

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/server"
+	"github.com/fltool/fltool/server/wire"
+)
+
+// The environment's name and password of the admin, as upstream's.
+const (
+	envAdminUsername = "DCF_SERVER_ADMIN_USERNAME"
+	envAdminPassword = "DCF_SERVER_ADMIN_PASSWORD"
+)
+
+// serveFlags is what the user asked serve for.
+type serveFlags struct {
+	listen, opsListen string
+	keys              string
+	unsafe            bool
+	tlsCert, tlsKey   string
+	model             string
+	modelSize         sizeFlag
+	round             string
+	roundTimeout      time.Duration
+	maxHold           time.Duration
+	maxUpdateSize     sizeFlag
+	state             string
+	keepUpdates       bool
+	drainTimeout      time.Duration
+	logLevel          slog.LevelVar
+	logFormat         string
+}
+
+func newServe() *cobra.Command {
+	f := serveFlags{modelSize: 1 << 10, maxUpdateSize: server.DefaultMaxUpdate}
+	level := "info"
+	cmd := &cobra.Command{
+		Use:   "serve (--keys FILE|DIR | --unsafe --round N|P%) [flags]",
+		Short: "Run the reference federated-learning server",
+		Long: `Run the reference long-poll server: dc_federated's workers use it unchanged.
+
+Prints "listening on URL" once it does; logs go to stderr. SIGTERM and SIGINT
+drain it: held polls are answered, uploads finished; a second signal ends it.
+
+The admin's routes need DCF_SERVER_ADMIN_USERNAME and DCF_SERVER_ADMIN_PASSWORD
+in the environment; without them nobody is admin.`,
+		Example: `  fltool keys generate --workers 1000 keys
+  fltool serve --keys keys --state state --round all --round-timeout 10m`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.logLevel.UnmarshalText([]byte(level)); err != nil {
+				return usageError("levels are debug, info, warn and error", "--log-level %s: not a level", level)
+			}
+			return serve(cmd.Context(), &f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:5000", "`address` for workers; port 0 takes a free one")
+	flags.StringVar(&f.keys, "keys", "", "key list, or a key folder: a `path`")
+	flags.BoolVar(&f.unsafe, "unsafe", false, "let anybody take part, and check nothing")
+	flags.StringVar(&f.tlsCert, "tls-cert", "", "certificate chain for https, a PEM `file`")
+	flags.StringVar(&f.tlsKey, "tls-key", "", "its private key, a PEM `file`")
+	flags.StringVar(&f.model, "model", "", "first global model: a `file`, sent as it is")
+	flags.Var(&f.modelSize, "model-size", "without --model: a random one of this `size`")
+	flags.StringVar(&f.round, "round", "", "ends a round: all (the default with --keys), N\nupdates, or P% of the registered workers")
+	flags.DurationVar(&f.roundTimeout, "round-timeout", 0, "ends a round this long after its first update\n(0: never)")
+	flags.DurationVar(&f.maxHold, "max-hold", 0, "answers a poll after this long, and it comes\nagain (0: never)")
+	flags.Var(&f.maxUpdateSize, "max-update-size", "refuse larger updates: `size` before compression")
+	flags.StringVar(&f.state, "state", "", "`directory` that survives restarts (else memory)")
+	flags.BoolVar(&f.keepUpdates, "keep-updates", false, "keep accepted updates as files below --state")
+	flags.StringVar(&f.opsListen, "ops-listen", "", "`address` for /healthz, /metrics and pprof")
+	flags.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second, "cut what has not ended this long after a signal")
+	flags.StringVar(&level, "log-level", level, "debug, info, warn or error")
+	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	return cmd
+}
+
+func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
+	log, err := f.logger(stderr)
+	if err != nil {
+		return err
+	}
+	cfg, err := f.config(log)
+	if err != nil {
+		return err
+	}
+	certs, err := f.tls()
+	if err != nil {
+		return err
+	}
+	// Ports first: whether they are free is told before any state is touched.
+	listener, err := listen("--listen", f.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	var ops net.Listener
+	if f.opsListen != "" {
+		if ops, err = listen("--ops-listen", f.opsListen); err != nil {
+			return err
+		}
+		defer ops.Close()
+	}
+	if f.keepUpdates {
+		if cfg.Aggregator, err = server.NewKeeper(filepath.Join(f.state, "updates")); err != nil {
+			return cantError("is --state writable?", "%w", err)
+		}
+	}
+	s, err := server.New(cfg)
+	if err != nil {
+		return newServerError(f, err)
+	}
+	main := newHTTPServer(s, log)
+	main.TLSConfig = certs
+	running := []*http.Server{main}
+	ended := make(chan error, 2)
+	scheme := "http"
+	if certs == nil {
+		go func() { ended <- main.Serve(listener) }()
+	} else {
+		scheme = "https"
+		go func() { ended <- main.ServeTLS(listener, "", "") }()
+	}
+	if ops != nil {
+		h := newHTTPServer(s.Ops(), log)
+		running = append(running, h)
+		go func() { ended <- h.Serve(ops) }()
+	}
+	// One write: whoever waits for the first line has the second, too.
+	lines := fmt.Sprintf("listening on %s://%s\n", scheme, listener.Addr())
+	if ops != nil {
+		lines += fmt.Sprintf("ops on http://%s\n", ops.Addr())
+	}
+	if _, err := io.WriteString(stdout, lines); err != nil {
+		ended <- fmt.Errorf("say where it listens: %w", err)
+	}
+	log.Info("serving", "workers", len(cfg.Keys), "unsafe", f.unsafe, "round", cfg.Round.String(), "model_bytes", len(cfg.Model), "state", f.state)
+
+	var failed error
+	select {
+	case <-ctx.Done():
+		failed = drain(s, running, f.drainTimeout, log)
+	case err := <-ended:
+		failed = cantError("", "serve: %w", err)
+		for _, h := range running {
+			_ = h.Close() // the first error tells more
+		}
+	}
+	if err := s.Close(); err != nil && failed == nil {
+		failed = cantError("is the disk full?", "close the state: %w", err)
+	}
+	return failed
+}
+
+// drain ends the servers without cutting anybody who is quick enough.
+func drain(s *server.Server, running []*http.Server, timeout time.Duration, log *slog.Logger) error {
+	log.Info("draining; a second signal ends at once", "held", s.Held(), "timeout", timeout)
+	s.Drain()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var failed error
+	for _, h := range running {
+		if err := h.Shutdown(ctx); err != nil {
+			failed = &exitError{code: exitFail, err: fmt.Errorf("requests were cut: they had not ended after %v", timeout), hint: "a longer --drain-timeout lets slow uploads finish"}
+			_ = h.Close() // the error is told already
+		}
+	}
+	if failed == nil {
+		log.Info("drained")
+	}
+	return failed
+}
+
+// newHTTPServer speaks HTTP/1.1 alone, as the protocol does, and bounds the time
+// of headers only: the handlers set their own deadlines, and a held poll has none.
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Protocols:         new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	return s
+}
+
+func (f *serveFlags) logger(w io.Writer) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: &f.logLevel}
+	switch f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, usageError("formats are text and json", "--log-format %s: not a format", f.logFormat)
+}
+
+// config reads what the flags name.
+func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
+	cfg := server.Config{
+		Unsafe:        f.unsafe,
+		RoundTimeout:  f.roundTimeout,
+		MaxHold:       f.maxHold,
+		MaxUpdate:     int64(f.maxUpdateSize),
+		State:         f.state,
+		AdminUsername: os.Getenv(envAdminUsername),
+		AdminPassword: os.Getenv(envAdminPassword),
+		Log:           log,
+	}
+	switch {
+	case f.unsafe && f.keys != "":
+		return cfg, usageError("choose one of them", "--unsafe and --keys exclude each other")
+	case !f.unsafe && f.keys == "":
+		return cfg, usageError("make keys with: fltool keys generate --workers 10 keys", "neither --keys nor --unsafe is given")
+	case f.keepUpdates && f.state == "":
+		return cfg, usageError("say where with --state DIR", "--keep-updates needs --state")
+	case f.roundTimeout < 0 || f.maxHold < 0 || f.drainTimeout < 0:
+		return cfg, usageError("0 stands for never", "a duration is negative")
+	case f.maxUpdateSize < 1:
+		return cfg, usageError("the default is 100MB", "--max-update-size is 0")
+	}
+	round := f.round
+	if round == "" {
+		if f.unsafe {
+			return cfg, usageError("say how many updates end a round: --round 10", "--unsafe needs --round N or P%%")
+		}
+		round = "all"
+	}
+	var err error
+	if cfg.Round, err = server.ParsePolicy(round); err != nil {
+		return cfg, usageError("for example --round all, --round 10 or --round 80%", "--round %w", err)
+	}
+	if f.unsafe && cfg.Round == server.All {
+		return cfg, usageError("say how many updates end a round: --round 10", "--unsafe with --round all: there is no key list to wait for")
+	}
+	if f.keys != "" {
+		if cfg.Keys, err = wire.ReadKeyList(f.keys); err != nil {
+			return cfg, usageError("fltool keys --help tells what a key list is", "read keys: %w", err)
+		}
+	}
+	if f.model == "" {
+		cfg.Model = randomModel(int(f.modelSize))
+	} else if cfg.Model, err = os.ReadFile(f.model); err != nil {
+		return cfg, usageError("", "read model: %w", err)
+	}
+	return cfg, nil
+}
+
+// randomModel is incompressible and the same every time.
+func randomModel(size int) []byte {
+	b := make([]byte, size)
+	// Read of a ChaCha8 never fails.
+	_, _ = rand.NewChaCha8([32]byte([]byte("fltool's global model of no use!"))).Read(b)
+	return b
+}
+
+// tls reads the key pair, or gives nil if none is asked for.
+func (f *serveFlags) tls() (*tls.Config, error) {
+	switch {
+	case f.tlsCert == "" && f.tlsKey == "":
+		return nil, nil
+	case f.tlsCert == "" || f.tlsKey == "":
+		return nil, usageError("https needs both", "one of --tls-cert and --tls-key is missing")
+	}
+	pair, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
+	if err != nil {
+		return nil, usageError("both must be PEM files, the key that of the certificate", "read TLS key pair: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, cantError("another process has the port; `ss -ltnp` names it, port 0 takes a free one", "%s %s: address already in use", flag, address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, cantError("ports below 1024 need CAP_NET_BIND_SERVICE", "%s %s: permission denied", flag, address)
+	}
+	return nil, usageError("an address is HOST:PORT", "%s %s: %w", flag, address, err)
+}
+
+func newServerError(f *serveFlags, err error) error {
+	switch {
+	case errors.Is(err, server.ErrStateMode):
+		return usageError("choose another --state, or start it with the flag it was made with", "%w", err)
+	case errors.Is(err, server.ErrStateBusy):
+		return cantError("one state serves one process", "%w", err)
+	case f.state != "":
+		return cantError("--state must be a directory that fltool made or may make", "%w", err)
+	}
+	return cantError("", "%w", err)
+}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// admin is the one who may ask the routes below PathWorkers. Digests are compared,
+// so that neither the time it takes nor its length tells of a secret.
+type admin struct {
+	set            bool
+	name, password [sha256.Size]byte
+}
+
+func newAdmin(name, password string) admin {
+	return admin{name != "" && password != "", sha256.Sum256([]byte(name)), sha256.Sum256([]byte(password))}
+}
+
+func (a *admin) is(name, password string) bool {
+	n, p := sha256.Sum256([]byte(name)), sha256.Sum256([]byte(password))
+	return a.set && subtle.ConstantTimeCompare(n[:], a.name[:])&subtle.ConstantTimeCompare(p[:], a.password[:]) == 1
+}
+
+func (s *Server) asAdmin(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		name, password, ok := r.BasicAuth()
+		if !ok || !s.admin.is(name, password) {
+			w.Header().Set("Www-Authenticate", `Basic realm="private"`)
+			s.refuse(w, "admin", "not the admin", http.StatusUnauthorized, "Access denied")
+			return
+		}
+		h(w, r)
+	}
+}
+
+// quote writes a string as JSON.
+func quote(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil { // a string always marshals
+		return `""`
+	}
+	return string(b)
+}
+
+func (s *Server) listWorkers(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	list := make([]string, 0, len(s.workers.workers))
+	for _, id := range s.workers.ids() {
+		list = append(list, fmt.Sprintf(`{"worker_id": %s, "registered": %t}`, quote(id), s.workers.workers[id].registered))
+	}
+	s.mu.Unlock()
+	s.metrics.accepted("admin")
+	answer(w, http.StatusOK, "["+strings.Join(list, ", ")+"]")
+}
+
+func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
+	var m struct {
+		PublicKey  string `json:"public_key_str"`
+		Registered bool   `json:"registered"`
+	}
+	if err := decode(w, r, &m, "public_key_str", "registered"); err != nil {
+		s.malformed(w, "admin", err, wire.ErrorText)
+		return
+	}
+	id := m.PublicKey
+	if s.cfg.Unsafe {
+		id = newUnsafeID()
+	}
+	s.mu.Lock()
+	exists := s.workers.workers[id] != nil
+	var err error
+	if !exists {
+		if err = s.add(id, worker{registered: m.Registered}); err == nil {
+			delete(s.removed, id)
+			s.changed()
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case exists:
+		s.refuse(w, "admin", "exists", http.StatusOK, wire.ErrorText("Worker "+wire.Short(id)+" already exists."))
+	case err != nil:
+		s.refuse(w, "admin", "bad key", http.StatusOK,
+			wire.ErrorText("Unable to validate public key (short) "+wire.Short(id)+" - worker not added."))
+	default:
+		s.done(w, id, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,
+			wire.Short(id), quote(id), m.Registered))
+	}
+}
+
+func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
+	var m struct {
+		Registered bool `json:"registered"`
+	}
+	if err := decode(w, r, &m, "registered"); err != nil {
+		s.malformed(w, "admin", err, wire.ErrorText)
+		return
+	}
+	id := mux.Vars(r)["worker"]
+	if !s.setRegistered(id, m.Registered) {
+		s.refuse(w, "admin", "invalid", http.StatusOK,
+			wire.ErrorText("Attempt at changing worker status failed - please ensure this worker was added: Invalid ."))
+		return
+	}
+	s.done(w, id, fmt.Sprintf(`{"success": "Successfully changed status for worker %s.", "worker_id": %s, "registered": %t}`,
+		wire.Short(id), quote(id), m.Registered))
+}
+
+func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
+	id := mux.Vars(r)["worker"]
+	s.mu.Lock()
+	known := s.workers.remove(id)
+	if known {
+		s.removed[id] = struct{}{}
+		s.round.leave(id)
+		s.changed()
+	}
+	s.mu.Unlock()
+	if !known {
+		s.refuse(w, "admin", "invalid", http.StatusOK, wire.ErrorText("Attempt to remove unknown worker Invalid ."))
+		return
+	}
+	s.done(w, id, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, quote(id), wire.Short(id)))
+}
+
+// done stores a worker after a change by the admin, and says so.
+func (s *Server) done(w http.ResponseWriter, id, text string) {
+	if err := s.keep(id); err != nil {
+		s.failed(w, "admin", err)
+		return
+	}
+	s.log.Info("the admin changed a worker", "worker", wire.Short(id))
+	s.metrics.accepted("admin")
+	answer(w, http.StatusOK, text)
+}
+
+// newUnsafeID makes the id of a worker without a key, in the form of upstream's.
+func newUnsafeID() string {
+	var b [28]byte
+	_, _ = rand.Read(b[:]) // never fails, says its documentation
+	return hex.EncodeToString(b[:]) + wire.UnauthenticatedSuffix
+}

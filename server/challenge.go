@@ -1,0 +1,134 @@
+package server
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"sync"
+	"time"
+)
+
+// challengeLife is how long a challenge may be answered: far longer than a worker
+// needs, and short enough that one that leaked is soon worth nothing.
+const challengeLife = 5 * time.Minute
+
+// challenges makes phrases for workers to sign and knows them again. A phrase
+// carries its own proof, an HMAC over the worker, the time and a serial number
+// with a key that lives as long as the process: one that is never answered costs
+// no memory, and asking for one can't spoil another's. What was used is one bit
+// until it has expired.
+type challenges struct {
+	key   [32]byte
+	start time.Time // what issue times count from, monotonic
+
+	mu       sync.Mutex
+	serial   uint64 // of the next phrase
+	now, old generation
+	swapped  time.Duration // since start: when now began
+}
+
+// generation is the serial numbers of a span of at least challengeLife, with a
+// bit for each that was used.
+type generation struct {
+	first uint64
+	used  []uint64
+}
+
+// The parts of a phrase, in bytes; the phrase is their hex.
+const (
+	phraseTime   = 4 // seconds since start
+	phraseSerial = 8
+	phraseMAC    = 16
+	phraseSize   = phraseTime + phraseSerial + phraseMAC
+)
+
+func newChallenges(start time.Time) *challenges {
+	c := &challenges{start: start}
+	_, _ = rand.Read(c.key[:]) // never fails, says its documentation
+	return c
+}
+
+// issue gives a new phrase of 56 hex characters for a worker.
+func (c *challenges) issue(worker string, at time.Time) string {
+	var b [phraseSize]byte
+	since := at.Sub(c.start)
+	c.mu.Lock()
+	c.turn(since)
+	serial := c.serial
+	c.serial++
+	c.mu.Unlock()
+	binary.BigEndian.PutUint32(b[:], uint32(since/time.Second))
+	binary.BigEndian.PutUint64(b[phraseTime:], serial)
+	c.sign(&b, worker)
+	return hex.EncodeToString(b[:])
+}
+
+// check says whether a worker was given this phrase, lately, and has not used it.
+func (c *challenges) check(worker string, phrase []byte, at time.Time) bool {
+	_, ok := c.valid(worker, phrase, at)
+	return ok
+}
+
+// use is check and makes the phrase used: of any number of calls one is true.
+func (c *challenges) use(worker string, phrase []byte, at time.Time) bool {
+	serial, ok := c.valid(worker, phrase, at)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(at.Sub(c.start))
+	g := &c.now
+	if serial < g.first {
+		g = &c.old
+	}
+	if serial < g.first {
+		return false // older than the older generation, so expired
+	}
+	word, bit := (serial-g.first)/64, uint64(1)<<((serial-g.first)%64)
+	for uint64(len(g.used)) <= word {
+		g.used = append(g.used, 0)
+	}
+	if g.used[word]&bit != 0 {
+		return false
+	}
+	g.used[word] |= bit
+	return true
+}
+
+// valid checks all of a phrase but whether it was used.
+func (c *challenges) valid(worker string, phrase []byte, at time.Time) (serial uint64, ok bool) {
+	var b [phraseSize]byte
+	if len(phrase) != hex.EncodedLen(phraseSize) {
+		return 0, false
+	}
+	if _, err := hex.Decode(b[:], phrase); err != nil {
+		return 0, false
+	}
+	got := b
+	c.sign(&b, worker)
+	if !hmac.Equal(got[:], b[:]) {
+		return 0, false
+	}
+	issued := time.Duration(binary.BigEndian.Uint32(b[:])) * time.Second
+	return binary.BigEndian.Uint64(b[phraseTime:]), at.Sub(c.start)-issued < challengeLife
+}
+
+func (c *challenges) sign(b *[phraseSize]byte, worker string) {
+	mac := hmac.New(sha256.New, c.key[:])
+	mac.Write(b[:phraseTime+phraseSerial])
+	mac.Write([]byte(worker))
+	copy(b[phraseTime+phraseSerial:], mac.Sum(nil))
+}
+
+// turn begins a new generation when the current one has lived long enough. What
+// the older one held has expired by then.
+func (c *challenges) turn(since time.Duration) {
+	if since-c.swapped < challengeLife {
+		return
+	}
+	c.old, c.now = c.now, generation{first: c.serial}
+	c.swapped = since
+}

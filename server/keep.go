@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+)
+
+// Keeper is the aggregator that keeps every accepted update as a file
+// DIR/round-N/WORKER, inflated, for whoever looks at them or computes with them
+// elsewhere. The model stays as it is.
+type Keeper struct {
+	dir string
+
+	mu   sync.Mutex
+	made int64 // the last round whose directory is there and synced
+}
+
+// NewKeeper makes dir if need be and clears what an earlier process left half
+// written.
+func NewKeeper(dir string) (*Keeper, error) {
+	k := &Keeper{dir: dir}
+	if err := os.RemoveAll(k.incoming()); err != nil {
+		return nil, fmt.Errorf("clear half-written updates: %w", err)
+	}
+	if err := os.MkdirAll(k.incoming(), 0o700); err != nil {
+		return nil, fmt.Errorf("make directory for updates: %w", err)
+	}
+	return k, nil
+}
+
+func (k *Keeper) incoming() string { return filepath.Join(k.dir, "incoming") }
+
+func (k *Keeper) round(n int64) string {
+	return filepath.Join(k.dir, "round-"+strconv.FormatInt(n, 10))
+}
+
+// makeRound makes a round's directory, once.
+func (k *Keeper) makeRound(n int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if n <= k.made {
+		return nil
+	}
+	if err := os.MkdirAll(k.round(n), 0o700); err != nil {
+		return err
+	}
+	if err := syncDir(k.dir); err != nil {
+		return err
+	}
+	k.made = n
+	return nil
+}
+
+// Begin opens a file beside the rounds.
+func (k *Keeper) Begin(worker string) (Upload, error) {
+	f, err := os.CreateTemp(k.incoming(), "*")
+	if err != nil {
+		return nil, fmt.Errorf("keep update: %w", err)
+	}
+	return &keptUpload{f, k, worker}, nil
+}
+
+// Aggregate removes what was committed but never accepted, and gives the model
+// as it is.
+func (k *Keeper) Aggregate(_ context.Context, round Round) ([]byte, error) {
+	dir := k.round(round.Number)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("kept updates: %w", err)
+	}
+	counts := set{}
+	for _, id := range round.Workers {
+		counts[id] = struct{}{}
+	}
+	for _, f := range files {
+		if counts.has(f.Name()) {
+			delete(counts, f.Name())
+		} else if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
+			return nil, fmt.Errorf("kept updates: %w", err)
+		}
+	}
+	for id := range counts {
+		return nil, fmt.Errorf("%s: the update of worker %s is not there", dir, id)
+	}
+	return round.Model, nil
+}
+
+type keptUpload struct {
+	*os.File
+	keeper *Keeper
+	worker string
+}
+
+func (u *keptUpload) Commit(round int64) error {
+	if err := u.keeper.makeRound(round); err != nil {
+		u.Abort()
+		return fmt.Errorf("keep update: %w", err)
+	}
+	if err := keepFile(u.File, filepath.Join(u.keeper.round(round), u.worker)); err != nil {
+		return fmt.Errorf("keep update: %w", err)
+	}
+	return nil
+}
+
+func (u *keptUpload) Abort() {
+	// It was nothing yet; what stays behind is cleared with the next start.
+	_ = u.Close()
+	_ = os.Remove(u.Name())
+}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Ops answers /healthz, /metrics and /debug/pprof/. It is for a listener of its
+// own that only operators reach.
+func (s *Server) Ops() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /healthz", s.handleHealth)
+	m.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	m.HandleFunc("/debug/pprof/", pprof.Index)
+	m.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	m.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	m.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	m.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return m
+}
+
+// handleHealth says whether rounds go on here; a load balancer may ask.
+func (s *Server) handleHealth(w http.ResponseWriter, _ *http.Request) {
+	status, text := http.StatusOK, "ok"
+	if s.draining.Load() {
+		status, text = http.StatusServiceUnavailable, "draining"
+	} else if trouble := s.trouble.Load(); trouble != nil {
+		status, text = http.StatusServiceUnavailable, "a round can't be ended: "+*trouble
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	// A client that is gone needs no answer.
+	_, _ = fmt.Fprintln(w, text)
+}

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+// aggregateAgain is how long after a failed aggregation the next attempt comes.
+const aggregateAgain = 10 * time.Second
+
+// accept keeps a verified update and counts it. It says false if the worker has
+// sent one already that counts.
+func (s *Server) accept(id string, up Upload) (bool, error) {
+	s.mu.Lock()
+	number, ok := s.round.assign(id)
+	s.mu.Unlock()
+	if !ok {
+		up.Abort()
+		return false, nil
+	}
+	err := up.Commit(number)
+	if err == nil {
+		err = s.store.accept(number, id)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.round.settle(id, number, err == nil)
+	s.changed()
+	return err == nil, err
+}
+
+// accepted says whether a worker's update for the open round is there.
+func (s *Server) accepted(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.round.has(id)
+}
+
+// changed follows every change to the round or the registry; the lock is held.
+func (s *Server) changed() {
+	if s.cfg.RoundTimeout > 0 && s.clock == nil && s.round.started() {
+		number := s.round.number
+		s.clock = time.AfterFunc(s.cfg.RoundTimeout, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.round.expire(number)
+			s.changed()
+		})
+	}
+	if s.round.over(s.workers.registered) {
+		select {
+		case s.events <- struct{}{}:
+		default: // one is enough
+		}
+	}
+}
+
+// closeRounds ends rounds, one after the other, until the context does.
+func (s *Server) closeRounds(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.events:
+		}
+		for {
+			ended, err := s.closeRound(ctx)
+			if err == nil && !ended {
+				break
+			}
+			if err == nil {
+				s.trouble.Store(nil)
+				continue
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			text := err.Error()
+			s.trouble.Store(&text)
+			s.log.Error("a round could not be ended; trying again", "after", aggregateAgain, "error", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(aggregateAgain):
+			}
+		}
+	}
+}
+
+// closeRound ends the open round if it is over: aggregates, encodes, stores and
+// publishes. Nobody waits for it but the round itself.
+func (s *Server) closeRound(ctx context.Context) (bool, error) {
+	now := s.model.Load()
+	s.mu.Lock()
+	if !s.round.closing && !s.round.over(s.workers.registered) {
+		s.mu.Unlock()
+		return false, nil
+	}
+	ids, expired := s.round.close(), s.round.expired
+	if s.clock != nil {
+		s.clock.Stop()
+		s.clock = nil
+	}
+	s.mu.Unlock()
+
+	bytes, err := s.cfg.Aggregator.Aggregate(ctx, Round{Number: now.number, Workers: ids, Model: now.bytes})
+	if err != nil {
+		return false, err
+	}
+	next, err := encodeModel(now.number+1, bytes)
+	if err != nil {
+		return false, err
+	}
+	if err := s.store.publish(next); err != nil {
+		return false, err
+	}
+
+	next.published = time.Now()
+	s.mu.Lock()
+	s.round.publish()
+	s.model.Store(next)
+	s.changed()
+	s.mu.Unlock()
+	held := s.polls.Publish(next)
+	s.metrics.rounds.Inc()
+	s.metrics.roundSeconds.Observe(next.published.Sub(now.published).Seconds())
+	s.log.Info("round ended", "round", now.number, "updates", len(ids), "timeout", expired, "version", next.number, "woken", held)
+	return true, nil
+}

@@ -1,0 +1,218 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// methods is the handlers of one path by their method.
+type methods map[string]http.HandlerFunc
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := m[r.Method]
+	if h == nil && r.Method == http.MethodHead {
+		h = m[http.MethodGet]
+	}
+	if h == nil {
+		allow := make([]string, 0, len(m))
+		for method := range m {
+			allow = append(allow, method)
+		}
+		slices.Sort(allow)
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		answer(w, http.StatusMethodNotAllowed, "Method not allowed.")
+		return
+	}
+	h(w, r)
+}
+
+func (s *Server) newRoutes() http.Handler {
+	const worker = "/{worker}"
+	r := mux.NewRouter().SkipClean(true)
+	r.Handle(wire.PathRegister, methods{"POST": s.handleRegister})
+	r.Handle(wire.PathChallenge+worker, methods{"GET": s.handleChallenge})
+	r.Handle(wire.PathPoll, methods{"POST": s.handlePoll})
+	r.Handle(wire.PathModel, methods{"POST": s.handleModel})
+	r.Handle(wire.PathUpdate+worker, methods{"POST": s.handleUpdate})
+	r.Handle(wire.PathWorkers, methods{"GET": s.asAdmin(s.listWorkers), "POST": s.asAdmin(s.addWorker)})
+	r.Handle(wire.PathWorkers+worker, methods{"PUT": s.asAdmin(s.setWorker), "DELETE": s.asAdmin(s.removeWorker)})
+	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusNotFound, "Not found.")
+	})
+	return r
+}
+
+// refuse counts a refusal and sends its text.
+func (s *Server) refuse(w http.ResponseWriter, route, reason string, status int, text string) {
+	s.metrics.refused(route, reason)
+	answer(w, status, text)
+}
+
+// malformed answers a message that could not be decoded. Some routes wrap the
+// text in JSON, as upstream's do.
+func (s *Server) malformed(w http.ResponseWriter, route string, err error, wrap func(string) string) {
+	var missing wire.MissingKeys
+	switch {
+	case errors.As(err, &missing):
+		s.refuse(w, route, "missing keys", http.StatusOK, wrap(missing.Error()))
+	case errors.Is(err, wire.ErrMalformed):
+		s.refuse(w, route, "malformed", http.StatusBadRequest, wrap("Invalid JSON."))
+	default:
+		// The client was cut off or too slow; it may or may not still listen.
+		s.refuse(w, route, "unreadable", http.StatusBadRequest, wrap("The request could not be read."))
+	}
+}
+
+func asIs(text string) string { return text }
+
+// failed answers what is our fault.
+func (s *Server) failed(w http.ResponseWriter, route string, err error) {
+	s.log.Error("request failed", "route", route, "error", err)
+	s.refuse(w, route, "failed", http.StatusInternalServerError, "Internal server error.")
+}
+
+func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
+	const route = "register"
+	var m wire.Register
+	err := decode(w, r, &m, "public_key_str", "signed_phrase")
+	var missing wire.MissingKeys
+	if errors.As(err, &missing) {
+		// Without a signature the worker is refused as one with a bad signature.
+		missing = slices.DeleteFunc(missing, func(key string) bool { return key == "signed_phrase" })
+		err = nil
+		if len(missing) > 0 {
+			err = missing
+		}
+	}
+	if err != nil {
+		s.malformed(w, route, err, asIs)
+		return
+	}
+	id, text, err := s.register(m)
+	switch {
+	case err != nil:
+		s.failed(w, route, err)
+	case text != "":
+		s.refuse(w, route, "invalid", http.StatusOK, text)
+	default:
+		s.metrics.accepted(route)
+		answer(w, http.StatusOK, id)
+	}
+}
+
+// register gives a worker's id, or the text of a refusal.
+func (s *Server) register(m wire.Register) (id, refusal string, err error) {
+	if s.cfg.Unsafe {
+		id = newUnsafeID()
+		s.mu.Lock()
+		err := s.add(id, worker{registered: true})
+		s.changed()
+		s.mu.Unlock()
+		if err != nil {
+			return "", "", err
+		}
+	} else {
+		id = m.PublicKey
+		s.mu.Lock()
+		w := s.workers.workers[id]
+		s.mu.Unlock()
+		if w == nil {
+			return "", wire.TextInvalid, nil
+		}
+		message, err := s.verifier.open(w.key, m.SignedPhrase)
+		if err != nil || string(message) != wire.RegisterPhrase {
+			return "", wire.TextInvalid, nil
+		}
+		if !s.setRegistered(id, true) {
+			return "", wire.TextInvalid, nil // removed meanwhile
+		}
+	}
+	return id, "", s.keep(id)
+}
+
+// setRegistered says whether there is such a worker.
+func (s *Server) setRegistered(id string, registered bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, known := s.workers.register(id, registered)
+	if !known {
+		return false
+	}
+	if w := s.workers.workers[id]; w.listed && was != registered {
+		if registered {
+			s.round.join(id)
+		} else {
+			s.round.leave(id)
+		}
+	}
+	s.changed()
+	return true
+}
+
+func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
+	id := mux.Vars(r)["worker"]
+	s.mu.Lock()
+	known := s.workers.workers[id] != nil
+	s.mu.Unlock()
+	if !known {
+		s.refuse(w, "challenge", "invalid", http.StatusOK, wire.TextInvalid)
+		return
+	}
+	s.metrics.accepted("challenge")
+	answer(w, http.StatusOK, s.challenges.issue(id, time.Now()))
+}
+
+func (s *Server) handlePoll(w http.ResponseWriter, r *http.Request) {
+	const route = "poll"
+	var m wire.Poll
+	if err := decode(w, r, &m, "worker_id", "last_worker_model_version", "signed_phrase"); err != nil {
+		s.malformed(w, route, err, wire.ErrorText)
+		return
+	}
+	if !s.authenticate(w, route, m.WorkerID, m.SignedPhrase) {
+		return
+	}
+	s.polls.Park(w, r, m.WorkerID, m.LastVersion)
+}
+
+func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
+	const route = "model"
+	var m wire.ModelRequest
+	if err := decode(w, r, &m, "worker_id", "signed_phrase"); err != nil {
+		s.malformed(w, route, err, wire.ErrorText)
+		return
+	}
+	if !s.authenticate(w, route, m.WorkerID, m.SignedPhrase) {
+		return
+	}
+	encoded := s.model.Load().encoded
+	begin(w, http.StatusOK, len(encoded))
+	// A client that is gone needs no model.
+	_, _ = w.Write(encoded)
+}
+
+// authenticate says whether a worker may go on; if not, it has been told so.
+func (s *Server) authenticate(w http.ResponseWriter, route, id, phrase string) bool {
+	s.mu.Lock()
+	now, key := s.workers.standing(id)
+	s.mu.Unlock()
+	if now != unknown && !s.cfg.Unsafe {
+		message, err := s.verifier.open(key, phrase)
+		if err != nil || !s.challenges.use(id, message, time.Now()) {
+			now = unknown
+		}
+	}
+	if now != member {
+		s.refuse(w, route, now.reason(), http.StatusOK, string(now))
+		return false
+	}
+	s.metrics.accepted(route)
+	return true
+}

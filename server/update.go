@@ -1,0 +1,168 @@
+package server
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// drainLimit bounds what is read and dropped of a body that is refused: a real
+// worker sends all of it before it looks for an answer, and would otherwise see a
+// reset connection in place of the reason.
+const drainLimit = 256 << 20
+
+// maxBody is how long the body of an update may be: incompressible ones grow by
+// five bytes in 16 KB, and there is the form around.
+func maxBody(update int64) int64 { return update + update/1000 + 16<<10 }
+
+func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
+	const route = "update"
+	id := mux.Vars(r)["worker"]
+	b := newBody(w, r, maxBody(s.cfg.MaxUpdate))
+	defer b.free()
+	o := s.update(id, b, r)
+	if o.err != nil {
+		s.log.Error("update failed", "worker", wire.Short(id), "error", o.err)
+	}
+	if !s.drain(b, r) {
+		w.Header().Set("Connection", "close")
+	}
+	if o.reason != "" {
+		s.refuse(w, route, o.reason, o.status, o.text)
+		return
+	}
+	s.metrics.accepted(route)
+	answer(w, o.status, o.text)
+}
+
+// drain reads a bounded rest of a body and says whether that was all of it. What
+// a client has not begun to send, since it waits for leave, is not asked for.
+func (s *Server) drain(b *body, r *http.Request) bool {
+	if !b.begun && r.Header.Get("Expect") != "" {
+		return false
+	}
+	b.left = drainLimit
+	_, err := io.Copy(io.Discard, b)
+	return err == nil
+}
+
+// outcome is what becomes of an update.
+type outcome struct {
+	status int
+	text   string
+	reason string // of a refusal, for the metrics
+	err    error  // our own fault, for the log
+}
+
+func refused(reason, text string) outcome {
+	return outcome{status: http.StatusOK, text: text, reason: reason}
+}
+
+func (s *Server) update(id string, body io.Reader, r *http.Request) outcome {
+	s.mu.Lock()
+	now, key := s.workers.standing(id)
+	duplicate := s.round.has(id)
+	s.mu.Unlock()
+	if now != member {
+		return refused(now.reason(), string(now))
+	}
+	if r.ContentLength > maxBody(s.cfg.MaxUpdate) {
+		return s.tooLarge()
+	}
+	if duplicate {
+		return s.duplicate(key, body, r)
+	}
+	up, err := s.cfg.Aggregator.Begin(id)
+	if err != nil {
+		return failure(err)
+	}
+	out := &upload{Upload: up}
+	got, err := wire.ReadUpdate(out, body, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	if err != nil || !s.signed(key, got.Signed, got.Digest[:]) {
+		up.Abort()
+		if out.err != nil {
+			return failure(out.err)
+		}
+		return s.unreadable(err)
+	}
+	switch counts, err := s.accept(id, up); {
+	case err != nil:
+		return failure(err)
+	case !counts:
+		return refused("duplicate", wire.TextNotAccepted)
+	}
+	return outcome{status: http.StatusOK, text: wire.TextAccepted + wire.Short(id) + "."}
+}
+
+// duplicate answers an update of a worker whose update is there already: as if it
+// was read, but without inflating it.
+func (s *Server) duplicate(key ed25519.PublicKey, body io.Reader, r *http.Request) outcome {
+	got, err := wire.ReadUpdate(nil, body, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	if err != nil || !s.signed(key, got.Signed, nil) {
+		return s.unreadable(err)
+	}
+	return refused("duplicate", wire.TextNotAccepted)
+}
+
+// signed says whether a phrase is signed by a worker, and is this digest; nil
+// stands for any.
+func (s *Server) signed(key ed25519.PublicKey, phrase string, digest []byte) bool {
+	if s.cfg.Unsafe {
+		return true
+	}
+	message, err := s.verifier.open(key, phrase)
+	return err == nil && (digest == nil || bytes.Equal(message, digest))
+}
+
+// unreadable answers an update that could not be read or, without an error, whose
+// signature is wrong.
+func (s *Server) unreadable(err error) outcome {
+	var inflate *wire.InflateError
+	switch {
+	case err == nil:
+		return refused("bad signature", wire.TextInvalid)
+	case errors.Is(err, wire.ErrTooLarge), errors.Is(err, errBody):
+		return s.tooLarge()
+	case errors.Is(err, wire.ErrNoPhrase):
+		return refused("malformed", wire.ErrorText(err.Error()))
+	case errors.Is(err, wire.ErrNoUpdate):
+		return refused("malformed", "'worker_model_update'") // what Python says of a key that is not there
+	case errors.As(err, &inflate):
+		return refused("malformed", err.Error())
+	}
+	// The client was cut off or too slow; it may or may not still listen.
+	return outcome{status: http.StatusBadRequest, text: "The update could not be read.", reason: "unreadable"}
+}
+
+func (s *Server) tooLarge() outcome {
+	return outcome{
+		status: http.StatusRequestEntityTooLarge,
+		text:   fmt.Sprintf("Update refused: it is larger than %d bytes.", s.cfg.MaxUpdate),
+		reason: "too large",
+	}
+}
+
+func failure(err error) outcome {
+	return outcome{status: http.StatusInternalServerError, text: "Internal server error.", reason: "failed", err: err}
+}
+
+// upload remembers what writing to an Upload failed with.
+type upload struct {
+	Upload
+	err error
+}
+
+func (u *upload) Write(p []byte) (int, error) {
+	n, err := u.Upload.Write(p)
+	if err != nil {
+		u.err = err
+	}
+	return n, err
+}

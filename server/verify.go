@@ -1,0 +1,58 @@
+package server
+
+import (
+	"crypto/ed25519"
+	"runtime"
+	"sync"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// verifier checks signatures in a few goroutines that live as long as the server.
+// Ed25519 needs a deep stack; a connection's goroutine that grew one would keep it
+// for as long as its poll is held, thousands of times over.
+type verifier struct {
+	jobs chan job
+	done sync.WaitGroup
+}
+
+type job struct {
+	key    ed25519.PublicKey
+	phrase string
+	answer chan<- opened
+}
+
+type opened struct {
+	message []byte
+	err     error
+}
+
+var answers = sync.Pool{New: func() any { return make(chan opened, 1) }}
+
+func newVerifier() *verifier {
+	v := &verifier{jobs: make(chan job)}
+	for range runtime.GOMAXPROCS(0) {
+		v.done.Go(func() {
+			for j := range v.jobs {
+				message, err := wire.Open(j.key, j.phrase)
+				j.answer <- opened{message, err}
+			}
+		})
+	}
+	return v
+}
+
+// open is wire.Open.
+func (v *verifier) open(key ed25519.PublicKey, phrase string) ([]byte, error) {
+	answer := answers.Get().(chan opened)
+	defer answers.Put(answer)
+	v.jobs <- job{key, phrase, answer}
+	o := <-answer
+	return o.message, o.err
+}
+
+// close ends the goroutines; nobody may call open any more.
+func (v *verifier) close() {
+	close(v.jobs)
+	v.done.Wait()
+}
