@@ -47,7 +47,9 @@ func (b *book) enter(w *worker) {
 		}
 		return
 	}
-	b.lag.Record(o.sent - w.due)
+	if w.timed {
+		b.lag.Record(o.sent - w.due)
+	}
 	b.steps[w.step].Record(o.done - o.sent)
 	switch w.step {
 	case stepRegister:

@@ -102,14 +102,19 @@ func (c *conn) alive() bool {
 	return err == nil && alive
 }
 
-// readable waits, without a buffer, until the connection has something to read
-// or its read deadline passes. Where there is no socket to look into it returns
-// at once.
-func (c *conn) readable() error {
+// readable waits until the connection has something to read or its read deadline
+// passes: without a buffer, or, where there is no socket to look into, with the
+// reader that it gives.
+func (c *conn) readable() (*bufio.Reader, error) {
 	if c.raw == nil {
-		return nil
+		br := getReader(c)
+		if _, err := br.Peek(1); err != nil {
+			putReader(br)
+			return nil, err
+		}
+		return br, nil
 	}
-	return c.raw.Read(func(fd uintptr) bool {
+	return nil, c.raw.Read(func(fd uintptr) bool {
 		// Looked at before the first wait too: RawConn.Read forgets a readiness that
 		// came before it.
 		_, err := peek(fd)

@@ -72,6 +72,9 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	if err := plan.check(); err != nil {
 		return reports.Report{}, err
 	}
+	// Half the garbage of Go's default: what is left of the arrivals' would count as
+	// memory of held polls.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	samples := sample(opts.ServerPID)
 	defer samples.stop()
 	r, err := newRun(ctx, plan, opts)
@@ -115,7 +118,7 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 		r.workers[i] = w
 	}
 	r.t = &transport{
-		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(),
+		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(), hands: newHands(),
 		address: address(plan.Target.Scheme, host, plan.Target.Port()),
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
@@ -149,9 +152,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	defer cancel()
 	r.t.ctx = inner
 	r.s = newScheduler(r.t, len(r.workers))
-	for i, w := range r.workers {
-		r.s.after(w, r.plan.Ramp*time.Duration(i)/time.Duration(len(r.workers)))
-	}
+	r.s.arrive(r.workers, r.plan.Ramp)
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     r.t,
@@ -192,6 +193,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	<-consumed
 	stepping.Wait()
 	r.t.close()
+	r.t.hands.stop()
 	return books, timeline, end
 }
 

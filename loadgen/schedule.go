@@ -9,23 +9,35 @@ import (
 
 // scheduler is vegeta's Pacer and Targeter: a request starts when some worker's
 // next one is due. All waiting is done in Pace, since vegeta counts what blocks
-// in the Targeter as latency. Both channels have room for all workers, each of
-// which has at most one request due or under way, so neither ever blocks its
-// sender.
+// in the Targeter as latency. The channels have room for all workers, each of
+// which has at most one request due or under way, so none ever blocks its sender.
 type scheduler struct {
-	start time.Time
-	due   chan *worker // their requests are due
-	next  chan *worker // vegeta was told to hit for them
-	ended chan struct{}
-	t     *transport
-	seq   [steps]atomic.Uint64 // of requests, one count a step
+	start    time.Time
+	arrivals chan *worker // their first requests, as soon as may be
+	due      chan *worker // their requests are due
+	next     chan *worker // vegeta was told to hit for them
+	ended    chan struct{}
+	t        *transport
+	seq      [steps]atomic.Uint64 // of requests, one count a step
 }
 
 func newScheduler(t *transport, workers int) *scheduler {
+	room := func() chan *worker { return make(chan *worker, workers) }
 	return &scheduler{
-		start: t.start, t: t,
-		due: make(chan *worker, workers), next: make(chan *worker, workers),
-		ended: make(chan struct{}),
+		start: t.start, t: t, ended: make(chan struct{}),
+		arrivals: room(), due: room(), next: room(),
+	}
+}
+
+// arrive makes the first requests due: evenly over the ramp, or, without one, as
+// fast as the generator can send them beside those of workers that came before.
+func (s *scheduler) arrive(workers []*worker, ramp time.Duration) {
+	for i, w := range workers {
+		if ramp > 0 {
+			s.after(w, ramp*time.Duration(i)/time.Duration(len(workers)))
+		} else {
+			s.arrivals <- w
+		}
 	}
 }
 
@@ -33,6 +45,7 @@ func newScheduler(t *transport, workers int) *scheduler {
 // the end find room in the channel and nobody at its end.
 func (s *scheduler) after(w *worker, d time.Duration) {
 	w.due = time.Since(s.start) + d
+	w.timed = true
 	if d <= 0 {
 		s.due <- w
 		return
@@ -42,18 +55,21 @@ func (s *scheduler) after(w *worker, d time.Duration) {
 
 // Pace implements vegeta.Pacer.
 func (s *scheduler) Pace(time.Duration, uint64) (time.Duration, bool) {
+	var w *worker
 	select {
 	case <-s.ended:
 		return 0, true
+	case w = <-s.due:
 	default:
+		select {
+		case <-s.ended:
+			return 0, true
+		case w = <-s.due:
+		case w = <-s.arrivals:
+		}
 	}
-	select {
-	case <-s.ended:
-		return 0, true
-	case w := <-s.due:
-		s.next <- w
-		return 0, false
-	}
+	s.next <- w
+	return 0, false
 }
 
 // Rate implements vegeta.Pacer; there is none to tell beforehand.

@@ -55,6 +55,7 @@ type transport struct {
 	form    wire.UpdateForm
 	held    *gauge
 	models  models
+	hands   *hands
 	bytes   struct{ in, out atomic.Int64 }
 	sent    atomic.Int64 // requests
 }
@@ -131,16 +132,32 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// exchange sends the worker's request and reads its answer.
+// exchange sends the worker's request and reads its answer. Only the waiting in
+// between happens on the caller's goroutine.
 func (t *transport) exchange(w *worker) {
-	c, fail := t.connect(w)
-	if fail != nil {
-		w.out.fail = fail
+	var c *conn
+	var br *bufio.Reader
+	var cut *failure
+	t.hands.do(func() {
+		if c, w.out.fail = t.connect(w); c != nil {
+			w.out.bytesIn, w.out.bytesOut = -c.in, -c.out
+			br, cut = t.write(w, c)
+		}
+	})
+	if c == nil {
 		return
 	}
-	fail, keep := t.talk(w, c)
-	w.out.fail = fail
-	if !keep || t.ctx.Err() != nil {
+	if br == nil {
+		br, w.out.fail = t.await(w, c, cut)
+	}
+	keep := false
+	if w.out.fail == nil {
+		t.hands.do(func() { w.out.fail, keep = t.read(w, c, br) })
+	}
+	w.out.bytesIn += c.in
+	w.out.bytesOut += c.out
+	c.used = true
+	if !keep || cut != nil || t.ctx.Err() != nil {
 		w.conn.Store(nil)
 		c.Close()
 	}
@@ -159,15 +176,7 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 	if c == nil {
 		var fail *failure
 		d := t.dialers[w.index%len(t.dialers)]
-		// On a goroutine of its own: dialling needs a deep stack, which this one
-		// would keep while its poll is held.
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
-		}()
-		<-done
-		if fail != nil {
+		if c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout)); fail != nil {
 			return nil, fail
 		}
 		w.conn.Store(c)
@@ -209,35 +218,6 @@ func (t *transport) close() {
 			c.Close()
 		}
 	}
-}
-
-// talk is one request and its answer on c, and whether c can be used again.
-func (t *transport) talk(w *worker, c *conn) (*failure, bool) {
-	in, out := c.in, c.out
-	defer func() { w.out.bytesIn, w.out.bytesOut = c.in-in, c.out-out }()
-
-	br, cut := t.write(w, c)
-	if br == nil {
-		if cut != nil {
-			// The server may have answered before it cut the request.
-			if err := c.SetReadDeadline(time.Now().Add(afterCut)); err != nil {
-				return cut, false
-			}
-		}
-		var fail *failure
-		if br, fail = t.await(w, c); fail != nil {
-			if cut != nil {
-				fail = cut
-			}
-			return t.raced(w, c, fail), false
-		}
-	}
-	w.out.answered = time.Since(t.start)
-	fail, keep := t.read(w, c, br)
-	c.used = true
-	keep = keep && cut == nil && br.Buffered() == 0
-	putReader(br)
-	return fail, keep
 }
 
 // raced tells the end of an idle connection, which is nobody's fault, from a cut.
@@ -326,28 +306,42 @@ func (t *transport) upload(w *worker, c *conn, head []byte, update net.Buffers) 
 	return nil, cut
 }
 
-// await waits for the answer's first byte and gives the reader that holds it. A
-// poll with a version is held here.
-func (t *transport) await(w *worker, c *conn) (*bufio.Reader, *failure) {
+// await waits until the answer begins to come. A poll with a version is held
+// here, for hours if need be.
+func (t *transport) await(w *worker, c *conn, cut *failure) (*bufio.Reader, *failure) {
 	if w.step == stepPoll && w.version != "" {
 		w.out.held, w.parked = true, true
 		t.held.park()
 		defer t.held.leave()
 	}
-	if err := c.readable(); err != nil {
-		return nil, judgeConn(err)
+	if cut != nil {
+		// The server may have answered before it cut the request.
+		if err := c.SetReadDeadline(time.Now().Add(afterCut)); err != nil {
+			return nil, cut
+		}
 	}
-	br := getReader(c)
-	if _, err := br.Peek(1); err != nil {
-		putReader(br)
-		return nil, judgeConn(err)
+	br, err := c.readable()
+	if err == nil {
+		return br, nil
 	}
-	return br, nil
+	if cut != nil {
+		return nil, cut
+	}
+	return nil, t.raced(w, c, judgeConn(err))
 }
 
-// read reads the answer and judges it. The second result says whether the
-// connection can carry another request.
+// read reads the answer through br, or a reader of its own if that is nil, and
+// judges it. The second result says whether the connection can carry another
+// request.
 func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (*failure, bool) {
+	if br == nil {
+		br = getReader(c)
+	}
+	defer putReader(br)
+	if _, err := br.Peek(1); err != nil {
+		return t.raced(w, c, judgeConn(err)), false
+	}
+	w.out.answered = time.Since(t.start)
 	// A poll may have had no deadline; its answer, once begun, has.
 	if err := c.SetReadDeadline(time.Now().Add(t.plan.RequestTimeout)); err != nil {
 		return judgeConn(err), false
@@ -373,7 +367,7 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (*failure, bool) 
 	if t.ctx.Err() != nil {
 		fail = stopped
 	}
-	return fail, body.ended && !resp.Close
+	return fail, body.ended && !resp.Close && br.Buffered() == 0
 }
 
 // judge reads an answer's body to its end and judges it.

@@ -31,6 +31,7 @@ type worker struct {
 	progress time.Duration // when it last got on
 	failures int           // since then
 	last     *failure      // the last of them
+	timed    bool          // its request is due at a moment, not as soon as may be
 	parked   bool          // ever held
 	counted  bool          // as parked
 	dropped  class         // how its held poll was lost first, if it was
