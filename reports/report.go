@@ -3,6 +3,8 @@
 // that document and judges nothing about servers itself.
 package reports
 
+import "slices"
+
 // Schema names the format and version of a report. A reader refuses any other.
 const Schema = "fltool.report/v1"
 
@@ -27,6 +29,25 @@ const (
 	VerdictRefused Verdict = "refused" // fltool can't tell; the reasons say why
 )
 
+// Worse is the worse of two verdicts. A word that is no verdict counts as
+// refused: what can't be read is never a pass.
+func Worse(a, b Verdict) Verdict {
+	if a.rank() >= b.rank() {
+		return verdicts[a.rank()]
+	}
+	return verdicts[b.rank()]
+}
+
+// verdicts from best to worst.
+var verdicts = [...]Verdict{VerdictPass, VerdictWarn, VerdictFail, VerdictRefused}
+
+func (v Verdict) rank() int {
+	if i := slices.Index(verdicts[:], v); i >= 0 {
+		return i
+	}
+	return len(verdicts) - 1
+}
+
 // Report is the document. Sections that a kind of run does not produce are
 // empty and left out of the JSON.
 type Report struct {
@@ -34,9 +55,10 @@ type Report struct {
 	Kind       Kind         `json:"kind"`
 	Verdict    Verdict      `json:"verdict"`
 	Reasons    []string     `json:"reasons,omitempty"` // why the verdict is what it is, worst first
-	Env        Env          `json:"env"`
-	Demand     Demand       `json:"demand"`
-	Shard      *Shard       `json:"shard,omitempty"`
+	Env        Env          `json:"env"`               // of a merged report: what all its shards have in common
+	Demand     Demand       `json:"demand"`            // of the whole run; all its shards state the same
+	Shard      *Shard       `json:"shard,omitempty"`   // set in the report of one shard
+	Shards     []Env        `json:"shards,omitempty"`  // of a merged report: each shard's, in their order
 	Held       *Held        `json:"held,omitempty"`
 	Rounds     []Round      `json:"rounds,omitempty"`
 	Series     []Series     `json:"series,omitempty"`
@@ -155,7 +177,8 @@ type Bytes struct {
 
 // Resource is what one process used.
 type Resource struct {
-	Process           string   `json:"process"` // "server" or "generator"
+	Process           string   `json:"process"`        // "server" or "generator"
+	Host              string   `json:"host,omitempty"` // where it ran, if not on env.hostname: merged reports name it
 	PID               int      `json:"pid,omitempty"`
 	RSSPeakBytes      int64    `json:"rssPeakBytes"`
 	RSSPerWorkerBytes *float64 `json:"rssPerWorkerBytes,omitempty"` // slope while polls were held; absent where it could not be measured

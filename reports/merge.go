@@ -1,0 +1,552 @@
+package reports
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// clockSkew is how far the starts of shards may lie apart before the report
+// says so: the timeline, a tick a second, is out by as much.
+const clockSkew = 5 * time.Second
+
+// MergeError says why reports don't add up to one run. Of counts, from 0, the
+// reports concerned, so that a caller who knows their files can name them.
+type MergeError struct {
+	Reason string
+	Of     []int
+}
+
+func (e *MergeError) Error() string { return e.Reason }
+
+func mergeError(of []int, format string, a ...any) error {
+	return &MergeError{Reason: fmt.Sprintf(format, a...), Of: of}
+}
+
+// Merge adds the shards of one run up to the report of the whole. All shards
+// must be there once, with the same demand and target; a single report that is
+// no shard stays as it is. The order of the reports does not matter.
+//
+// What adds up exactly: counts, histograms, bytes, errors and the workers they
+// hit (no two shards drive the same worker), lost workers. Beyond that:
+//
+//   - Held: asked, steady and peak add. The steady sum is a safe bound (fewest
+//     held at any moment); the peak sum is reached only if the shards peaked at
+//     the same moment, which the timeline shows to the second.
+//   - Rounds, by model version: workers, failed and told add. Seconds and
+//     fan-out are the longest of any shard: a round ends with its last worker
+//     anywhere. Where a start is a shard's own view (the first round, fan-out
+//     from "client"), the earliest start is unknown, and so is what it adds.
+//   - Timeline: by whole second, each shard shifted by its start.
+//   - Resources: a server seen by several shards counts once, with the larger
+//     figures, and without its slope per worker, since each shard put it down
+//     to its own workers alone. Generators are listed, by host.
+//   - Generator: the worst of all; reconnects add.
+//   - Thresholds are judged anew, on the whole.
+//   - Verdict: the worst. Reasons name their shards. Starts far apart or a round
+//     that a shard did not see warn; shards of which nothing shows that they
+//     ran at the same time are refused.
+func Merge(rs []Report) (Report, error) {
+	if len(rs) == 0 {
+		return Report{}, errors.New("no report to merge")
+	}
+	if len(rs) == 1 && rs[0].Shard == nil {
+		return rs[0], nil
+	}
+	if err := checkShards(rs); err != nil {
+		return Report{}, err
+	}
+	rs = slices.Clone(rs)
+	slices.SortFunc(rs, func(a, b Report) int { return a.Shard.Index - b.Shard.Index })
+
+	sum := part(rs[0])
+	for _, r := range rs[1:] {
+		var err error
+		if sum, err = add(sum, part(r)); err != nil {
+			return Report{}, err
+		}
+	}
+	sum.Reasons = nil
+	concerns, verdict := compareShards(rs, sum)
+	sum.Verdict = Worse(sum.Verdict, verdict)
+	for i, t := range sum.Thresholds {
+		t, err := t.Judge(sum)
+		if err != nil {
+			return Report{}, err
+		}
+		sum.Thresholds[i] = t
+		if !t.Pass {
+			sum.Verdict = Worse(sum.Verdict, VerdictFail)
+			sum.Reasons = append(sum.Reasons, "the whole run missed "+t.Expr)
+		}
+	}
+	sum.Reasons = append(sum.Reasons, shardReasons(rs)...)
+	if verdict == VerdictRefused {
+		sum.Reasons = append(concerns, sum.Reasons...)
+	} else {
+		sum.Reasons = append(sum.Reasons, concerns...)
+	}
+	return sum, nil
+}
+
+// checkShards tells whether reports are all the shards of one run.
+func checkShards(rs []Report) error {
+	first := rs[0]
+	seen := map[int]int{}
+	for i, r := range rs {
+		switch {
+		case r.Schema != Schema:
+			return mergeError([]int{i}, "its schema is %q, not %q", r.Schema, Schema)
+		case r.Shard == nil:
+			return mergeError([]int{i}, "it is a whole run, no shard: whole runs are compared, not merged")
+		case r.Kind != KindSimulate:
+			return mergeError([]int{i}, "a %s report has no shards", r.Kind)
+		case len(r.Levels) > 0 || len(r.Findings) > 0 || r.Capacity != nil:
+			return mergeError([]int{i}, "levels, findings and a ledger don't add up")
+		case r.Shard.Count < 1 || r.Shard.Count > MaxShards || r.Shard.Index < 1 || r.Shard.Index > r.Shard.Count:
+			return mergeError([]int{i}, "shard %d of %d does not exist", r.Shard.Index, r.Shard.Count)
+		case r.Shard.Count != first.Shard.Count:
+			return mergeError([]int{0, i}, "one is a shard of %d, the other of %d", first.Shard.Count, r.Shard.Count)
+		case r.Env.Target != first.Env.Target:
+			return mergeError([]int{0, i}, "they drove different targets: %q and %q", first.Env.Target, r.Env.Target)
+		}
+		if d := Differences(first.Demand, r.Demand); len(d) > 0 {
+			return mergeError([]int{0, i}, "their demands differ: %s", strings.Join(d, ", "))
+		}
+		if a, b := exprs(first), exprs(r); !slices.Equal(a, b) {
+			return mergeError([]int{0, i}, "their thresholds differ: %q and %q", a, b)
+		}
+		if _, err := r.Env.started(); err != nil {
+			return mergeError([]int{i}, "it does not tell when it started, so it can't be aligned with the others")
+		}
+		if j, twice := seen[r.Shard.Index]; twice {
+			return mergeError([]int{j, i}, "both are shard %d of %d", r.Shard.Index, r.Shard.Count)
+		}
+		seen[r.Shard.Index] = i
+	}
+	var missing []string
+	for k := 1; k <= first.Shard.Count; k++ {
+		if _, ok := seen[k]; !ok {
+			missing = append(missing, fmt.Sprint(k))
+		}
+	}
+	if n := len(missing); n > 0 {
+		return mergeError(nil, "shard %s of %d missing", list(missing, 5)+map[bool]string{true: " is", false: " are"}[n == 1], first.Shard.Count)
+	}
+	return nil
+}
+
+func exprs(r Report) []string {
+	var es []string
+	for _, t := range r.Thresholds {
+		es = append(es, t.Expr)
+	}
+	return es
+}
+
+// Differences lists the fields in which two of the document's flat structs
+// differ, by their JSON names, as "workers 1000 and 500".
+func Differences[T Env | Demand](a, b T) []string {
+	var d []string
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range va.NumField() {
+		if x, y := va.Field(i).Interface(), vb.Field(i).Interface(); !reflect.DeepEqual(x, y) {
+			name, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
+			d = append(d, fmt.Sprintf("%s %v and %v", name, x, y))
+		}
+	}
+	return d
+}
+
+// list writes at most n of the words out.
+func list(words []string, n int) string {
+	switch {
+	case len(words) > n:
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
+	case len(words) > 1:
+		return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+	}
+	return strings.Join(words, "")
+}
+
+// part is a shard as a merged report of one, so that add takes two of a kind.
+// It shares nothing that add changes.
+func part(r Report) Report {
+	r.Shard = nil
+	r.Shards = []Env{r.Env}
+	r.Env.Command = nil // each shard has its own
+	r.Series = slices.Clone(r.Series)
+	for i, s := range r.Series {
+		var h Histogram
+		h.Add(s.Histogram)
+		r.Series[i].Histogram = h
+	}
+	r.Resources = slices.Clone(r.Resources)
+	for i, x := range r.Resources {
+		if x.Host == "" {
+			x.Host = r.Env.Hostname
+		}
+		if x.Process == "server" {
+			x.RSSPerWorkerBytes, x.FDsPerWorker = nil, nil
+		}
+		r.Resources[i] = x
+	}
+	r.Timeline = wholeSeconds(r.Timeline)
+	r.Thresholds = slices.Clone(r.Thresholds)
+	return r
+}
+
+// add is the sum of two parts of a run, in their order. It is associative, but
+// for the rounding of the seconds by which lost workers are shifted.
+func add(a, b Report) (Report, error) {
+	sum := a
+	sum.Env = addEnv(a.Env, b.Env)
+	sum.Shards = slices.Concat(a.Shards, b.Shards)
+	sum.Verdict = Worse(a.Verdict, b.Verdict)
+	start := sum.Env.start()
+
+	sum.Held = merged(a.Held, b.Held, addHeld)
+	sum.Rounds = union(a.Rounds, b.Rounds, roundKey, addRound)
+	slices.SortStableFunc(sum.Rounds, func(x, y Round) int { return x.Number - y.Number })
+	for _, s := range slices.Concat(a.Series, b.Series) {
+		if s.Count > 0 && s.Histogram.Count() != s.Count {
+			return Report{}, fmt.Errorf("series %q has no histogram, so it does not add up", s.Name)
+		}
+	}
+	sum.Series = union(a.Series, b.Series, func(s Series) string { return s.Name }, addSeries)
+	sum.Timeline = addTimelines(
+		shiftTimeline(a.Timeline, a.Env.start(), start), shiftTimeline(b.Timeline, b.Env.start(), start))
+	sum.Errors = union(a.Errors, b.Errors, func(e ErrorClass) string { return e.Class }, addErrors)
+	sum.Lost = slices.Concat(shiftLost(a.Lost, a.Env.start(), start), shiftLost(b.Lost, b.Env.start(), start))
+	slices.SortStableFunc(sum.Lost, func(x, y Lost) int { return cmp.Compare(x.Seconds, y.Seconds) })
+	sum.Bytes = merged(a.Bytes, b.Bytes, func(a, b Bytes) Bytes {
+		return Bytes{Sent: a.Sent + b.Sent, Received: a.Received + b.Received}
+	})
+	sum.Resources = addResources(a.Resources, b.Resources)
+	sum.Generator = merged(a.Generator, b.Generator, addGenerator)
+	return sum, nil
+}
+
+// merged adds two values of which either may be absent.
+func merged[T any](a, b *T, add func(a, b T) T) *T {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	s := add(*a, *b)
+	return &s
+}
+
+// union adds the values of equal keys and keeps the others, in the order in
+// which keys first appear.
+func union[T any, K comparable](a, b []T, key func(T) K, add func(a, b T) T) []T {
+	var sum []T
+	at := map[K]int{}
+	for _, v := range slices.Concat(a, b) {
+		if i, ok := at[key(v)]; ok {
+			sum[i] = add(sum[i], v)
+			continue
+		}
+		at[key(v)] = len(sum)
+		sum = append(sum, v)
+	}
+	return sum
+}
+
+// start is zero where the start is not told; checkShards sees to that.
+func (e Env) start() time.Time {
+	t, _ := e.started()
+	return t
+}
+
+func addEnv(a, b Env) Env {
+	sa, sb := a.start(), b.start()
+	start, end := sa, sa.Add(seconds(a.Seconds))
+	if sb.Before(start) {
+		start = sb
+	}
+	if e := sb.Add(seconds(b.Seconds)); e.After(end) {
+		end = e
+	}
+	return Env{
+		Tool:     common(a.Tool, b.Tool),
+		Target:   common(a.Target, b.Target),
+		Started:  start.UTC().Format(time.RFC3339Nano),
+		Seconds:  end.Sub(start).Seconds(),
+		Hostname: common(a.Hostname, b.Hostname),
+		Kernel:   common(a.Kernel, b.Kernel),
+		CPU:      common(a.CPU, b.CPU),
+		CPUs:     common(a.CPUs, b.CPUs),
+		Go:       common(a.Go, b.Go),
+		Seed:     common(a.Seed, b.Seed),
+	}
+}
+
+// common is what both say, or nothing.
+func common[T comparable](a, b T) T {
+	if a != b {
+		var none T
+		return none
+	}
+	return a
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func addHeld(a, b Held) Held {
+	a.Asked += b.Asked
+	a.Peak += b.Peak
+	a.Steady += b.Steady
+	a.NeverHeld += b.NeverHeld
+	a.LostWhile += b.LostWhile
+	a.RepollsAsked += b.RepollsAsked
+	a.NeverCauses = addCauses(a.NeverCauses, b.NeverCauses)
+	a.LostCauses = addCauses(a.LostCauses, b.LostCauses)
+	a.HoldSeconds = min(a.HoldSeconds, b.HoldSeconds) // that long, all held
+	return a
+}
+
+func addCauses(a, b map[string]int) map[string]int {
+	if len(a) == 0 {
+		return b
+	}
+	sum := maps.Clone(a)
+	for class, n := range b {
+		sum[class] += n
+	}
+	return sum
+}
+
+// roundKey is the version that a round started from: shards that joined late
+// count rounds differently.
+func roundKey(r Round) string {
+	if r.Version == "" {
+		return fmt.Sprintf("round %d", r.Number)
+	}
+	return r.Version
+}
+
+func addRound(a, b Round) Round {
+	a.Number = max(a.Number, b.Number)
+	a.Workers += b.Workers
+	a.Failed += b.Failed
+	a.Told += b.Told
+	a.Seconds = max(a.Seconds, b.Seconds)
+	a.FanoutSeconds = max(a.FanoutSeconds, b.FanoutSeconds)
+	if a.FanoutFrom != b.FanoutFrom {
+		a.FanoutFrom = "client" // the weaker evidence
+	}
+	return a
+}
+
+func addSeries(a, b Series) Series {
+	var h Histogram
+	h.Add(a.Histogram)
+	h.Add(b.Histogram)
+	return h.Series(a.Name)
+}
+
+func addErrors(a, b ErrorClass) ErrorClass {
+	a.Count += b.Count
+	a.Workers += b.Workers
+	if a.Example == "" {
+		a.Example = b.Example
+	}
+	return a
+}
+
+// shiftTimeline counts a timeline from another start, in whole seconds.
+func shiftTimeline(ticks []Tick, from, to time.Time) []Tick {
+	by := from.Round(time.Second).Sub(to.Round(time.Second)).Seconds()
+	ticks = slices.Clone(ticks)
+	for i := range ticks {
+		ticks[i].T += by
+	}
+	return ticks
+}
+
+// maxGap is how many seconds what was held is taken to last where ticks are
+// missing; a longer gap stays a gap.
+const maxGap = 10
+
+// wholeSeconds puts a shard's ticks on whole seconds, one a second: two that
+// fall together add, and what was held lasts over a tick that came late.
+func wholeSeconds(ticks []Tick) []Tick {
+	var whole []Tick
+	for _, t := range ticks {
+		t.T = math.Round(t.T)
+		last := len(whole) - 1
+		if last < 0 {
+			whole = append(whole, t)
+			continue
+		}
+		if w := &whole[last]; t.T <= w.T {
+			w.Held = t.Held
+			w.Sent += t.Sent
+			w.Done += t.Done
+			w.Errors += t.Errors
+			continue
+		}
+		if t.T-whole[last].T <= maxGap {
+			for whole[len(whole)-1].T < t.T-1 {
+				w := whole[len(whole)-1]
+				whole = append(whole, Tick{T: w.T + 1, Held: w.Held})
+			}
+		}
+		whole = append(whole, t)
+	}
+	return whole
+}
+
+// addTimelines adds two timelines second by second.
+func addTimelines(a, b []Tick) []Tick {
+	sum := union(a, b, func(t Tick) float64 { return t.T }, func(x, y Tick) Tick {
+		return Tick{T: x.T, Held: x.Held + y.Held, Sent: x.Sent + y.Sent, Done: x.Done + y.Done, Errors: x.Errors + y.Errors}
+	})
+	slices.SortFunc(sum, func(x, y Tick) int { return cmp.Compare(x.T, y.T) })
+	return sum
+}
+
+func shiftLost(lost []Lost, from, to time.Time) []Lost {
+	lost = slices.Clone(lost)
+	for i := range lost {
+		lost[i].Seconds += from.Sub(to).Seconds()
+	}
+	return lost
+}
+
+func addResources(a, b []Resource) []Resource {
+	sum := slices.Clone(a)
+	for _, x := range b {
+		i := slices.IndexFunc(sum, func(y Resource) bool {
+			return x.Process == "server" && y.Process == "server" && x.Host == y.Host && x.PID == y.PID
+		})
+		if i < 0 {
+			sum = append(sum, x)
+			continue
+		}
+		sum[i].RSSPeakBytes = max(sum[i].RSSPeakBytes, x.RSSPeakBytes)
+		sum[i].CPUSeconds = max(sum[i].CPUSeconds, x.CPUSeconds)
+		sum[i].FDsPeak = max(sum[i].FDsPeak, x.FDsPeak)
+	}
+	return sum
+}
+
+func addGenerator(a, b Generator) Generator {
+	refused := a.Refused
+	if refused == "" {
+		refused = b.Refused
+	}
+	return Generator{
+		LagP50Seconds:  max(a.LagP50Seconds, b.LagP50Seconds),
+		LagP99Seconds:  max(a.LagP99Seconds, b.LagP99Seconds),
+		LagMaxSeconds:  max(a.LagMaxSeconds, b.LagMaxSeconds),
+		CPUShare:       max(a.CPUShare, b.CPUShare),
+		GCPauseSeconds: max(a.GCPauseSeconds, b.GCPauseSeconds),
+		GCCPUShare:     max(a.GCCPUShare, b.GCCPUShare),
+		FDsLeft:        min(a.FDsLeft, b.FDsLeft),
+		PortsLeft:      min(a.PortsLeft, b.PortsLeft), // -1, unknown, wins
+		Reconnects:     a.Reconnects + b.Reconnects,
+		Refused:        refused,
+	}
+}
+
+// compareShards tells what speaks against adding these shards (sorted) up, and
+// how bad that is. Sum is what they added up to.
+func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict) {
+	verdict = VerdictPass
+	concern := func(v Verdict, format string, a ...any) {
+		concerns = append(concerns, fmt.Sprintf(format, a...))
+		verdict = Worse(verdict, v)
+	}
+	byStart := slices.SortedStableFunc(slices.Values(rs), func(a, b Report) int { return a.Env.start().Compare(b.Env.start()) })
+	first, last := byStart[0], byStart[len(byStart)-1]
+	firstEnd := slices.MinFunc(rs, func(a, b Report) int { return a.Env.end().Compare(b.Env.end()) })
+	skew := last.Env.start().Sub(first.Env.start())
+	switch {
+	case last.Env.start().After(firstEnd.Env.end()) && !sameRounds(rs):
+		concern(VerdictRefused, "%s started after %s had ended: they were never one load, or their clocks are far apart", shardName(last), shardName(firstEnd))
+	case skew > clockSkew:
+		concern(VerdictWarn, "%s started %s after %s: it came late or their clocks disagree, and the timeline is out by as much",
+			shardName(last), skew.Round(100*time.Millisecond), shardName(first))
+	}
+	for _, round := range sum.Rounds {
+		var blind []string
+		for _, r := range rs {
+			if !slices.ContainsFunc(r.Rounds, func(x Round) bool { return roundKey(x) == roundKey(round) }) {
+				blind = append(blind, shardName(r))
+			}
+		}
+		if len(blind) > 0 {
+			concern(VerdictWarn, "round %d was not seen by %s", round.Number, list(blind, 5))
+		}
+	}
+	for _, r := range rs[1:] {
+		if r.Env.Tool != rs[0].Env.Tool {
+			concern(VerdictWarn, "%s was made by %s, %s by %s", shardName(rs[0]), rs[0].Env.Tool, shardName(r), r.Env.Tool)
+		}
+	}
+	if sum.Held != nil && sum.Held.Asked != sum.Demand.Workers {
+		concern(VerdictWarn, "the shards asked for %d workers in all, the demand is %d", sum.Held.Asked, sum.Demand.Workers)
+	}
+	return concerns, verdict
+}
+
+func (e Env) end() time.Time { return e.start().Add(seconds(e.Seconds)) }
+
+// sameRounds tells whether all shards saw the same rounds, by version: then
+// they ran at the same time, whatever their clocks say.
+func sameRounds(rs []Report) bool {
+	versions := func(r Report) []string {
+		var vs []string
+		for _, x := range r.Rounds {
+			vs = append(vs, x.Version)
+		}
+		return vs
+	}
+	first := versions(rs[0])
+	return len(first) > 0 && !slices.Contains(first, "") &&
+		!slices.ContainsFunc(rs, func(r Report) bool { return !slices.Equal(versions(r), first) })
+}
+
+func shardName(r Report) string {
+	if r.Env.Hostname == "" {
+		return fmt.Sprintf("shard %d", r.Shard.Index)
+	}
+	return fmt.Sprintf("shard %d (%s)", r.Shard.Index, r.Env.Hostname)
+}
+
+// shardReasons gathers the reasons of all shards, those of the worst first,
+// with the names of the shards that give them.
+func shardReasons(rs []Report) []string {
+	type reason struct {
+		text string
+		of   []string
+	}
+	var all []reason
+	for _, r := range slices.SortedStableFunc(slices.Values(rs), func(a, b Report) int { return b.Verdict.rank() - a.Verdict.rank() }) {
+		texts := r.Reasons
+		if len(texts) == 0 && r.Verdict != VerdictPass {
+			texts = []string{"the verdict is " + string(r.Verdict)}
+		}
+		for _, text := range texts {
+			all = append(all, reason{text, []string{shardName(r)}})
+		}
+	}
+	all = union(nil, all, func(r reason) string { return r.text }, func(a, b reason) reason {
+		return reason{a.text, slices.Concat(a.of, b.of)}
+	})
+	var reasons []string
+	for _, r := range all {
+		reasons = append(reasons, list(r.of, 5)+": "+r.text)
+	}
+	return reasons
+}

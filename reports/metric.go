@@ -1,0 +1,130 @@
+package reports
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// metric is one figure that a threshold or a comparison may name.
+type metric struct {
+	unit string // "s", "B", "1" (a share) or "" (a count)
+	of   func(Report) (float64, bool)
+}
+
+// metrics are the figures of a report by name. The percentiles of every series
+// come on top: "fanout.p99", "poll.max", ….
+var metrics = map[string]metric{
+	"round": {"s", func(r Report) (float64, bool) { return worst(r.Rounds, func(x Round) float64 { return x.Seconds }) }},
+	"fanout": {"s", func(r Report) (float64, bool) {
+		return worst(r.Rounds, func(x Round) float64 { return x.FanoutSeconds })
+	}},
+	"errors": {"1", errorShare},
+	"lost":   {"", func(r Report) (float64, bool) { return float64(len(r.Lost)), r.measured() }},
+	"held": {"", func(r Report) (float64, bool) {
+		if r.Held == nil {
+			return 0, false
+		}
+		return float64(r.Held.Steady), true
+	}},
+	"server.rss":          {"B", resource("server", func(x Resource) float64 { return float64(x.RSSPeakBytes) })},
+	"server.cpu":          {"s", resource("server", func(x Resource) float64 { return x.CPUSeconds })},
+	"server.fds":          {"", resource("server", func(x Resource) float64 { return float64(x.FDsPeak) })},
+	"server.rssPerWorker": {"B", perWorker("server", func(x Resource) *float64 { return x.RSSPerWorkerBytes })},
+	"server.fdsPerWorker": {"", perWorker("server", func(x Resource) *float64 { return x.FDsPerWorker })},
+}
+
+// percentiles of a series by their suffix.
+var percentiles = map[string]func(Series) float64{
+	"p50":  func(s Series) float64 { return s.P50 },
+	"p90":  func(s Series) float64 { return s.P90 },
+	"p99":  func(s Series) float64 { return s.P99 },
+	"p999": func(s Series) float64 { return s.P999 },
+	"max":  func(s Series) float64 { return s.Max },
+}
+
+// The series whose percentiles a metric may name, and what they are called.
+var metricSeries = map[string]string{
+	"fanout":   "wakeup", // a worker's wake-up is its part of the fan-out
+	"register": "register", "challenge": "challenge", "poll": "poll", "model": "model", "update": "update",
+	"lag": "lag",
+}
+
+// MetricNames are the names that Metric knows, sorted.
+func MetricNames() []string {
+	names := slices.Collect(maps.Keys(metrics))
+	for s := range metricSeries {
+		for p := range percentiles {
+			names = append(names, s+"."+p)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Metric is the figure of that name in a report and its unit ("s", "B", "1" of
+// a share, "" of a count). It is absent (false) where nothing was measured;
+// the error is an unknown name.
+func (r Report) Metric(name string) (value float64, unit string, ok bool, err error) {
+	if m, known := metrics[name]; known {
+		value, ok = m.of(r)
+		return value, m.unit, ok, nil
+	}
+	prefix, suffix, _ := strings.Cut(name, ".")
+	of, series := percentiles[suffix], metricSeries[prefix]
+	if of == nil || series == "" {
+		return 0, "", false, fmt.Errorf("unknown metric %q", name)
+	}
+	for _, s := range r.Series {
+		if s.Name == series && s.Count > 0 {
+			return of(s), s.Unit, true, nil
+		}
+	}
+	return 0, "s", false, nil
+}
+
+func worst(rounds []Round, of func(Round) float64) (float64, bool) {
+	var w float64
+	for _, x := range rounds {
+		w = max(w, of(x))
+	}
+	return w, len(rounds) > 0
+}
+
+// errorShare is the share of all requests that failed.
+func errorShare(r Report) (float64, bool) {
+	var sent, failed int
+	for _, t := range r.Timeline {
+		sent += t.Sent
+	}
+	for _, e := range r.Errors {
+		failed += e.Count
+	}
+	if sent == 0 {
+		return 0, false
+	}
+	return float64(failed) / float64(sent), true
+}
+
+func resource(process string, of func(Resource) float64) func(Report) (float64, bool) {
+	return func(r Report) (float64, bool) {
+		for _, x := range r.Resources {
+			if x.Process == process {
+				return of(x), true
+			}
+		}
+		return 0, false
+	}
+}
+
+func perWorker(process string, of func(Resource) *float64) func(Report) (float64, bool) {
+	return func(r Report) (float64, bool) {
+		for _, x := range r.Resources {
+			if v := of(x); x.Process == process && v != nil {
+				return *v, true
+			}
+		}
+		return 0, false
+	}
+}

@@ -1,0 +1,76 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var thresholdExpr = regexp.MustCompile(`^\s*([\w.]+)\s*(<=?|>=?)\s*([0-9.eE+-]+)\s*([a-zA-Zµ%]*)\s*$`)
+
+// unitFactors by the unit of a metric; the empty suffix is the unit itself.
+var unitFactors = map[string]map[string]float64{
+	"s": {
+		"": 1, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1,
+		"m": time.Minute.Seconds(), "h": time.Hour.Seconds(),
+	},
+	"B": {
+		"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9,
+		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	},
+	"1": {"": 1, "%": .01},
+	"":  {"": 1},
+}
+
+// ParseThreshold reads a service level: a metric, "<", "<=", ">" or ">=", and
+// a limit with a unit: "fanout.p99<2s", "errors<0.1%", "server.rss<2GiB".
+// The threshold is not judged yet: it does not pass.
+func ParseThreshold(expr string) (Threshold, error) {
+	m := thresholdExpr.FindStringSubmatch(expr)
+	if m == nil {
+		return Threshold{}, fmt.Errorf("threshold %q: want METRIC<LIMIT, such as fanout.p99<2s", expr)
+	}
+	_, unit, _, err := Report{}.Metric(m[1])
+	if err != nil {
+		return Threshold{}, fmt.Errorf("threshold %q: %w; the metrics are %s", expr, err, strings.Join(MetricNames(), ", "))
+	}
+	limit, err := strconv.ParseFloat(m[3], 64)
+	if err != nil || limit < 0 {
+		return Threshold{}, fmt.Errorf("threshold %q: limit %q is no number from 0 up", expr, m[3])
+	}
+	factor, ok := unitFactors[unit][m[4]]
+	if !ok {
+		return Threshold{}, fmt.Errorf("threshold %q: %s has no unit %q", expr, m[1], m[4])
+	}
+	if limit *= factor; math.IsInf(limit, 0) {
+		return Threshold{}, fmt.Errorf("threshold %q: the limit is too large", expr)
+	}
+	return Threshold{Expr: expr, Metric: m[1], Limit: limit, Unit: unit}, nil
+}
+
+// Judge holds a report to a threshold. A metric without samples fails.
+func (t Threshold) Judge(r Report) (Threshold, error) {
+	parsed, err := ParseThreshold(t.Expr)
+	if err != nil {
+		return t, err
+	}
+	value, _, ok, err := r.Metric(parsed.Metric)
+	if err != nil || !ok {
+		return parsed, err
+	}
+	parsed.Got = &value
+	switch thresholdExpr.FindStringSubmatch(t.Expr)[2] {
+	case "<":
+		parsed.Pass = value < parsed.Limit
+	case "<=":
+		parsed.Pass = value <= parsed.Limit
+	case ">":
+		parsed.Pass = value > parsed.Limit
+	case ">=":
+		parsed.Pass = value >= parsed.Limit
+	}
+	return parsed, nil
+}
