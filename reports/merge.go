@@ -136,8 +136,11 @@ func checkShards(rs []Report) error {
 			missing = append(missing, fmt.Sprint(k))
 		}
 	}
-	if n := len(missing); n > 0 {
-		return mergeError(nil, "shard %s of %d missing", list(missing, 5)+map[bool]string{true: " is", false: " are"}[n == 1], first.Shard.Count)
+	switch n := len(missing); {
+	case n == 1:
+		return mergeError(nil, "shard %s of %d is missing", missing[0], first.Shard.Count)
+	case n > 1:
+		return mergeError(nil, "shards %s of %d are missing", list(missing, 5), first.Shard.Count)
 	}
 	return nil
 }
