@@ -24,8 +24,11 @@ type Options struct {
 const Default = "table"
 
 var formats = map[string]func(Options) Func{
-	"table": func(o Options) Func { return o.Table },
-	"json":  func(Options) Func { return reports.Encode },
+	"benchmark": func(Options) Func { return Benchmark },
+	"junit":     func(Options) Func { return JUnit },
+	"markdown":  func(Options) Func { return Markdown },
+	"table":     func(o Options) Func { return o.Table },
+	"json":      func(Options) Func { return reports.Encode },
 }
 
 // Formats are the names that For knows, sorted.

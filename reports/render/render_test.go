@@ -2,13 +2,16 @@ package render
 
 import (
 	"bytes"
+	"encoding/xml"
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/perf/benchfmt"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -130,7 +133,7 @@ func TestFigures(t *testing.T) {
 // characters.
 func FuzzRender(f *testing.F) {
 	for _, r := range samples() {
-		r.Timeline = nil
+		r.Timeline, r.Series = nil, nil
 		var b bytes.Buffer
 		if err := reports.Encode(&b, r); err != nil {
 			f.Fatal(err)
@@ -156,4 +159,104 @@ func FuzzRender(f *testing.F) {
 			}
 		}
 	})
+}
+
+// benchstat's own reader takes every line, and finds the run's figures.
+func TestBenchmarkReads(t *testing.T) {
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := Benchmark(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		reader := benchfmt.NewReader(&b, name)
+		results := 0
+		for reader.Scan() {
+			switch rec := reader.Result().(type) {
+			case *benchfmt.SyntaxError:
+				t.Errorf("%s: %v", name, rec)
+			case *benchfmt.Result:
+				results++
+				if got, ok := rec.Value("round-sec"); len(r.Rounds) > 0 && (!ok || got != slowestRound(r.Rounds)) {
+					t.Errorf("%s: round-sec is %v", name, got)
+				}
+			}
+		}
+		if err := reader.Err(); err != nil {
+			t.Error(err)
+		}
+		want := 1
+		if r.Verdict == reports.VerdictRefused || r.Kind == reports.KindPreflight {
+			want = 0
+		}
+		if results != want {
+			t.Errorf("%s: %d results, want %d", name, results, want)
+		}
+	}
+}
+
+// Every row of a Markdown table has its header's cells, whatever text is in them.
+func TestMarkdownCells(t *testing.T) {
+	bare := regexp.MustCompile(`(^|[^\\])(\\\\)*\|`)
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := Markdown(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		cells := 0
+		for line := range strings.Lines(b.String()) {
+			if !strings.HasPrefix(line, "|") {
+				cells = 0
+				continue
+			}
+			n := len(bare.FindAllString(line, -1))
+			if cells == 0 {
+				cells = n
+			}
+			if n != cells {
+				t.Errorf("%s: %d cells, want %d: %s", name, n, cells, line)
+			}
+		}
+	}
+}
+
+func TestMarkdownEscape(t *testing.T) {
+	for in, want := range map[string]string{
+		"a|b <img> `x` *y* [z](u) @who #1": "a\\|b \\<img\\> \\`x\\` \\*y\\* \\[z\\](u) @<!-- -->who \\#1",
+	} {
+		if got := escape(in); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := codeSpan("a `` b"); got != "``` a `` b ```" {
+		t.Error(got)
+	}
+}
+
+// JUnit counts what it lists.
+func TestJUnitCounts(t *testing.T) {
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := JUnit(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Tests    int        `xml:"tests,attr"`
+			Failures int        `xml:"failures,attr"`
+			Errors   int        `xml:"errors,attr"`
+			Failure  []struct{} `xml:"testsuite>testcase>failure"`
+			Error    []struct{} `xml:"testsuite>testcase>error"`
+		}
+		if err := xml.Unmarshal(b.Bytes(), &got); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if want := 1 + len(r.Thresholds) + len(r.Levels) + len(r.Findings); got.Tests != want {
+			t.Errorf("%s: %d tests, want %d", name, got.Tests, want)
+		}
+		if len(got.Failure) != got.Failures || len(got.Error) != got.Errors {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if bad := got.Failures + got.Errors; (bad > 0) != (reports.Worse(r.Verdict, reports.VerdictWarn) != reports.VerdictWarn) {
+			t.Errorf("%s: %s with %d bad cases", name, r.Verdict, bad)
+		}
+	}
 }

@@ -22,6 +22,7 @@ type document struct {
 // section is one part: what it has, in this order.
 type section struct {
 	title    string
+	detail   bool // explains, decides nothing
 	grid     *grid
 	notes    []string
 	commands []string // to be copied whole
@@ -209,43 +210,49 @@ func findings(r reports.Report) section {
 		return cmp.Or(findingOrder(a)-findingOrder(b), -boolCompare(binds(a), binds(b)))
 	})
 	for _, f := range own {
-		it := item{status: f.Status, title: f.Check + ": " + f.Title}
-		line := func(label, text string) {
-			if text != "" {
-				it.lines = append(it.lines, particular{label: label, text: text, command: label == "run"})
-			}
+		it := item{status: f.Status, title: f.Check + ": " + f.Title, lines: particulars(f)}
+		if also := consequences[f.Check]; len(also) > 0 {
+			it.lines = append(it.lines, particular{label: "explains", text: strings.Join(also, ", ")})
 		}
-		if f.Workers != nil {
-			line("supports", plural(*f.Workers, "worker"))
-		}
-		got := f.Got
-		if f.Source != "" {
-			got = strings.TrimSpace(got + " (" + f.Source + ")")
-		}
-		line("is", got)
-		line("should be", f.Want)
-		line("why", f.Reason)
-		if f.Was != "" {
-			line("was", string(f.Was))
-		}
-		line("users see", f.Symptom)
-		line("mend", f.Remedy.Text)
-		for _, c := range f.Remedy.Commands {
-			line("run", c)
-		}
-		for _, file := range f.Remedy.Files {
-			text := strings.Join(file.Lines, "; ")
-			if file.Section != "" {
-				text = "[" + file.Section + "] " + text
-			}
-			line("write", file.Path+": "+text)
-		}
-		line("then", f.Remedy.Then)
-		line("explains", strings.Join(consequences[f.Check], ", "))
-		line("more", f.Doc)
 		s.items = append(s.items, it)
 	}
 	return s
+}
+
+// particulars are what a finding saw, wants and advises.
+func particulars(f reports.Finding) []particular {
+	var lines []particular
+	line := func(label, text string) {
+		if text != "" {
+			lines = append(lines, particular{label: label, text: text, command: label == "run"})
+		}
+	}
+	if f.Workers != nil {
+		line("supports", plural(*f.Workers, "worker"))
+	}
+	got := f.Got
+	if f.Source != "" {
+		got = strings.TrimSpace(got + " (" + f.Source + ")")
+	}
+	line("is", got)
+	line("should be", f.Want)
+	line("why", f.Reason)
+	line("was", string(f.Was))
+	line("users see", f.Symptom)
+	line("mend", f.Remedy.Text)
+	for _, c := range f.Remedy.Commands {
+		line("run", c)
+	}
+	for _, file := range f.Remedy.Files {
+		text := strings.Join(file.Lines, "; ")
+		if file.Section != "" {
+			text = "[" + file.Section + "] " + text
+		}
+		line("write", file.Path+": "+text)
+	}
+	line("then", f.Remedy.Then)
+	line("more", f.Doc)
+	return lines
 }
 
 // passed sums up the findings that ask for nothing.
@@ -259,7 +266,7 @@ func passed(r reports.Report) section {
 			na = append(na, f.Check)
 		}
 	}
-	var s section
+	s := section{detail: true}
 	if len(pass) > 0 {
 		s.title = "Passed"
 		s.notes = append(s.notes, fmt.Sprintf("%d passed: %s", len(pass), strings.Join(pass, ", ")))
@@ -375,7 +382,7 @@ func series(r reports.Report) section {
 		}
 		g.rows = append(g.rows, row)
 	}
-	return section{title: "How long each step took", grid: g}
+	return section{title: "How long each step took", detail: true, grid: g}
 }
 
 func errorClasses(r reports.Report) section {
@@ -427,7 +434,7 @@ func resources(r reports.Report) section {
 		}
 		g.rows = append(g.rows, []string{name, size(float64(x.RSSPeakBytes)), rss, seconds(x.CPUSeconds), count(x.FDsPeak), limit, fds})
 	}
-	s := section{title: "Resources", grid: g}
+	s := section{title: "Resources", detail: true, grid: g}
 	if b := r.Bytes; b != nil {
 		s.notes = []string{fmt.Sprintf("%s sent to the server, %s received", size(float64(b.Sent)), size(float64(b.Received)))}
 	}
@@ -447,7 +454,7 @@ func generator(r reports.Report) section {
 	if g.Refused != "" {
 		state = "it did not keep up: " + g.Refused
 	}
-	return section{title: "Health of the load generator", notes: []string{state}, grid: &grid{
+	return section{title: "Health of the load generator", detail: true, notes: []string{state}, grid: &grid{
 		head: []string{"figure", "value"},
 		rows: [][]string{
 			{"lag from due to sent", fmt.Sprintf("p50 %s, p99 %s, max %s", seconds(g.LagP50Seconds), seconds(g.LagP99Seconds), seconds(g.LagMaxSeconds))},
@@ -465,12 +472,12 @@ func shards(r reports.Report) section {
 	for i, e := range r.Shards {
 		g.rows = append(g.rows, []string{count(i + 1), e.Hostname, e.Started, seconds(e.Seconds), count(e.CPUs), e.Kernel})
 	}
-	return section{title: "Shards", grid: g}
+	return section{title: "Shards", detail: true, grid: g}
 }
 
 func environment(r reports.Report) section {
 	e := r.Env
-	s := section{title: "Made by"}
+	s := section{title: "Made by", detail: true}
 	var host []string
 	for _, v := range []string{e.Hostname, e.Kernel, e.CPU} {
 		if v != "" {
