@@ -25,6 +25,7 @@ const Default = "table"
 
 var formats = map[string]func(Options) Func{
 	"benchmark": func(Options) Func { return Benchmark },
+	"html":      func(Options) Func { return HTML },
 	"junit":     func(Options) Func { return JUnit },
 	"markdown":  func(Options) Func { return Markdown },
 	"table":     func(o Options) Func { return o.Table },

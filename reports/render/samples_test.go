@@ -110,6 +110,10 @@ func lostSample() reports.Report {
 		{Class: "reset", Count: 231, Workers: 23, Example: "worker 12 (a1b2c3), poll: read tcp 127.0.0.1:40112->127.0.0.1:8443: connection reset by peer, after it had been held for 11.2 s"},
 		{Class: "5xx", Count: 11, Workers: 9, Example: "worker 40 (9d01), update: 502 Bad Gateway | <html>\r\n<head><title>502 Bad Gateway</title></head>\x1b[2J"},
 	}
+	for i := 10; i < 14; i++ {
+		r.Timeline[i].Errors, r.Timeline[i].Held = 60, 990-4*i
+		r.Timeline[i].Classes = map[string]int{"reset": 57, "5xx": 3 - i%3, "timed out": i % 3}
+	}
 	for i := range 23 {
 		r.Lost = append(r.Lost, reports.Lost{
 			Worker: fmt.Sprintf("%d (%04x)", 12+i, 4096+i*37), Step: "poll", Class: "reset",
