@@ -136,8 +136,11 @@ func checkShards(rs []Report) error {
 			missing = append(missing, fmt.Sprint(k))
 		}
 	}
-	if n := len(missing); n > 0 {
-		return mergeError(nil, "shard %s of %d missing", list(missing, 5)+map[bool]string{true: " is", false: " are"}[n == 1], first.Shard.Count)
+	switch n := len(missing); {
+	case n == 1:
+		return mergeError(nil, "shard %s of %d is missing", missing[0], first.Shard.Count)
+	case n > 1:
+		return mergeError(nil, "shards %s of %d are missing", list(missing, 5), first.Shard.Count)
 	}
 	return nil
 }
@@ -308,13 +311,13 @@ func addHeld(a, b Held) Held {
 	a.NeverHeld += b.NeverHeld
 	a.LostWhile += b.LostWhile
 	a.RepollsAsked += b.RepollsAsked
-	a.NeverCauses = addCauses(a.NeverCauses, b.NeverCauses)
-	a.LostCauses = addCauses(a.LostCauses, b.LostCauses)
+	a.NeverCauses = addCounts(a.NeverCauses, b.NeverCauses)
+	a.LostCauses = addCounts(a.LostCauses, b.LostCauses)
 	a.HoldSeconds = min(a.HoldSeconds, b.HoldSeconds) // that long, all held
 	return a
 }
 
-func addCauses(a, b map[string]int) map[string]int {
+func addCounts(a, b map[string]int) map[string]int {
 	if len(a) == 0 {
 		return b
 	}
@@ -393,6 +396,7 @@ func wholeSeconds(ticks []Tick) []Tick {
 			w.Sent += t.Sent
 			w.Done += t.Done
 			w.Errors += t.Errors
+			w.Classes = addCounts(w.Classes, t.Classes)
 			continue
 		}
 		if t.T-whole[last].T <= maxGap {
@@ -409,7 +413,10 @@ func wholeSeconds(ticks []Tick) []Tick {
 // addTimelines adds two timelines second by second.
 func addTimelines(a, b []Tick) []Tick {
 	sum := union(a, b, func(t Tick) float64 { return t.T }, func(x, y Tick) Tick {
-		return Tick{T: x.T, Held: x.Held + y.Held, Sent: x.Sent + y.Sent, Done: x.Done + y.Done, Errors: x.Errors + y.Errors}
+		return Tick{
+			T: x.T, Held: x.Held + y.Held, Sent: x.Sent + y.Sent, Done: x.Done + y.Done,
+			Errors: x.Errors + y.Errors, Classes: addCounts(x.Classes, y.Classes),
+		}
 	})
 	slices.SortFunc(sum, func(x, y Tick) int { return cmp.Compare(x.T, y.T) })
 	return sum

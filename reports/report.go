@@ -150,6 +150,8 @@ type Tick struct {
 	Sent   int     `json:"sent"`
 	Done   int     `json:"done"`
 	Errors int     `json:"errors"`
+
+	Classes map[string]int `json:"classes,omitempty"` // the errors by class
 }
 
 // ErrorClass sums up one way in which requests failed.

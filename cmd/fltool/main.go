@@ -106,6 +106,7 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 	})
 	root.AddCommand(
 		newKeys(),
+		newReport(),
 		newServe(),
 		newSimulate(),
 		newVersion(),

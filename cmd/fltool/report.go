@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
+)
+
+func newReport() *cobra.Command {
+	var out outputFlags
+	cmd := &cobra.Command{
+		Use:   "report FILE...",
+		Short: "Print a report, or merge the reports of a run's shards into one",
+		Long: `report prints a report that --out or --format json of another command wrote.
+
+Of several files, the shards of one run, it makes the report of the whole: all
+shards must be there, once each. FILE - is the standard input.
+
+The exit code is that of the verdict, as of the command that made the report.`,
+		Example: `  fltool report run.json
+  fltool report --out whole.json shard-*.json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if len(files) > reports.MaxShards {
+				return usageError("", "%d files: a run has at most %d shards", len(files), reports.MaxShards)
+			}
+			// The format is checked first: a long merge should not end in a typo.
+			if err := out.check(); err != nil {
+				return err
+			}
+			r, err := readReports(files, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			return out.write(cmd, r)
+		},
+	}
+	out.add(cmd)
+	return cmd
+}
+
+// readReports reads one report, or merges several.
+func readReports(files []string, stdin io.Reader) (reports.Report, error) {
+	var rs []reports.Report
+	for _, file := range files {
+		r, err := readReport(file, stdin)
+		if err != nil {
+			return r, cantError("", "%w", err)
+		}
+		rs = append(rs, r)
+	}
+	if len(rs) == 1 {
+		return rs[0], nil
+	}
+	r, err := reports.Merge(rs)
+	var merge *reports.MergeError
+	if errors.As(err, &merge) {
+		var names []string
+		for _, i := range merge.Of {
+			names = append(names, files[i])
+		}
+		if len(names) > 0 {
+			return r, cantError("", "merge %s: %w", strings.Join(names, " and "), err)
+		}
+	}
+	if err != nil {
+		return r, cantError("", "merge: %w", err)
+	}
+	return r, nil
+}
+
+func readReport(file string, stdin io.Reader) (reports.Report, error) {
+	if file != "-" {
+		return reports.Read(file)
+	}
+	r, err := reports.Decode(stdin)
+	if err != nil {
+		return r, fmt.Errorf("read report from standard input: %w", err)
+	}
+	return r, nil
+}
+
+// outputFlags are how a command that ends in a report shows and keeps it.
+type outputFlags struct {
+	format string
+	out    string
+}
+
+func (o *outputFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.format, "format", render.Default, "print the report as "+strings.Join(render.Formats(), ", "))
+	cmd.Flags().StringVar(&o.out, "out", "", "write the report as JSON to this `file`, whatever is printed")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(render.Formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only without the flag above
+}
+
+// check finds a wrong flag before the work is done.
+func (o *outputFlags) check() error {
+	if _, err := render.For(o.format, render.Options{}); err != nil {
+		return usageError("", "--format: %w", err)
+	}
+	return nil
+}
+
+// write keeps the report, prints it and turns its verdict into the exit code.
+func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
+	if o.out != "" {
+		if err := reports.WriteFile(o.out, r); err != nil {
+			return cantError("", "%w", err)
+		}
+	}
+	stdout := cmd.OutOrStdout()
+	show, err := render.For(o.format, render.Options{Color: colored(stdout)})
+	if err != nil {
+		return usageError("", "--format: %w", err)
+	}
+	var b bytes.Buffer
+	if err := show(&b, r); err != nil {
+		return cantError("", "print the report: %w", err)
+	}
+	if _, err := stdout.Write(b.Bytes()); err != nil {
+		return cantError("", "print the report: %w", err)
+	}
+	return verdictError(r.Verdict)
+}
+
+// colored tells whether what is written is for a terminal that wants colour.
+// See no-color.org.
+func colored(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// verdictError is the exit code of a verdict, whose report said the rest.
+func verdictError(v reports.Verdict) error {
+	switch v {
+	case reports.VerdictPass, reports.VerdictWarn:
+		return nil
+	case reports.VerdictFail:
+		return &exitError{code: exitFail}
+	}
+	return &exitError{code: exitCant}
+}

@@ -1,0 +1,100 @@
+package render
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+//go:embed report.html
+var page string
+
+var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+	"upper":  strings.ToUpper,
+	"isText": func(g *grid, i int) bool { return slices.Contains(g.text, i) },
+}).Parse(page))
+
+// HTML writes the report as one page that needs nothing else: no script, no
+// font, no picture from anywhere.
+func HTML(w io.Writer, r reports.Report) error {
+	type figure struct {
+		Title string
+		SVG   template.HTML
+		Key   []template.HTML
+	}
+	var figures []figure
+	for _, c := range charts(r) {
+		svg, err := c.svg()
+		if err != nil {
+			return err
+		}
+		// Drawn by the library, which escapes what text is in it.
+		f := figure{Title: c.title, SVG: template.HTML(svg)}
+		for i, l := range c.lines {
+			s := strokes[i%len(strokes)]
+			mark := fmt.Sprintf(`<path d="M0 4H28" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`, s.hex, s.dash)
+			if l.dots {
+				mark = fmt.Sprintf(`<circle cx="14" cy="4" r="3" fill="%s"/>`, s.hex)
+			}
+			f.Key = append(f.Key, template.HTML(`<svg class="key" viewBox="0 0 28 8" aria-hidden="true">`+mark+`</svg>`+template.HTMLEscapeString(l.name)))
+		}
+		figures = append(figures, f)
+	}
+	d := newDocument(r)
+	type detail struct {
+		Label, Text string
+		Command     bool
+	}
+	type entry struct {
+		Status, Title string
+		Lines         []detail
+	}
+	type part struct {
+		Title           string
+		Grid            *grid
+		Head            []string
+		Rows            [][]string
+		Notes, Commands []string
+		Items           []entry
+	}
+	data := struct {
+		Verdict, Headline, Kind, When string
+		Reasons                       []string
+		Parts                         []part
+		Figures                       []figure
+		FiguresAfter                  int // of the parts
+	}{
+		Verdict: string(d.verdict), Headline: d.headline, Reasons: d.reasons, Figures: figures,
+		Kind: string(r.Kind), When: clean(r.Env.Started),
+	}
+	for i, s := range d.sections {
+		p := part{Title: s.title, Grid: s.grid, Notes: s.notes, Commands: s.commands}
+		if s.grid != nil {
+			p.Head, p.Rows = s.grid.head, s.grid.rows
+		}
+		for _, it := range s.items {
+			e := entry{Status: string(it.status), Title: it.title}
+			for _, l := range it.lines {
+				e.Lines = append(e.Lines, detail{l.label, l.text, l.command})
+			}
+			p.Items = append(p.Items, e)
+		}
+		data.Parts = append(data.Parts, p)
+		// The plots follow what decides and precede what explains.
+		if !s.detail && s.title != "To run it again" {
+			data.FiguresAfter = i
+		}
+	}
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, data); err != nil {
+		return fmt.Errorf("html: %w", err)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}

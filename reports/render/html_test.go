@@ -1,0 +1,200 @@
+package render
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// inPage looks at a page as a reader does: does it scroll sideways, is every
+// plot drawn, does all text stand out (WCAG AA: 4.5, large text 3).
+const inPage = `(() => {
+  const lum = c => { const f = v => { v /= 255; return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 };
+    return .2126 * f(c[0]) + .7152 * f(c[1]) + .0722 * f(c[2]) };
+  const rgb = s => (s.match(/[\d.]+/g) || []).map(Number);
+  const background = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] === 1) return c } return [255, 255, 255] };
+  const faint = [], small = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let texts = 0;
+  for (let n; n = walk.nextNode();) {
+    if (!n.textContent.trim()) continue;
+    texts++;
+    const e = n.parentElement, s = getComputedStyle(e), inSVG = e instanceof SVGElement;
+    const a = lum(rgb(inSVG ? s.fill : s.color)), b = lum(background(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    const large = parseFloat(s.fontSize) >= 24 || parseFloat(s.fontSize) >= 18.66 && s.fontWeight >= 700;
+    if (ratio < (large ? 3 : 4.5)) faint.push(n.textContent.trim() + ' ' + ratio.toFixed(2));
+    if (e.getBoundingClientRect().height < 9) small.push(n.textContent.trim() + ' ' + e.getBoundingClientRect().height.toFixed(1));
+  }
+  const plots = [...document.querySelectorAll('.plot svg')];
+  return {
+    texts, faint, small, plots: plots.length,
+    undrawn: plots.filter(p => p.getBoundingClientRect().width < 200 || p.querySelectorAll('path').length < 10 || p.querySelectorAll('text').length < 4).length,
+    sideways: document.documentElement.scrollWidth > document.documentElement.clientWidth,
+    clipped: plots.filter(p => [...p.querySelectorAll('text')].some(t => t.getBoundingClientRect().right > p.getBoundingClientRect().right + 1
+      || t.getBoundingClientRect().left < p.getBoundingClientRect().left - 1)).length,
+    heading: document.querySelector('h1').textContent,
+  };
+})()`
+
+type seen struct {
+	Texts    int      `json:"texts"`
+	Faint    []string `json:"faint"`
+	Small    []string `json:"small"`
+	Plots    int      `json:"plots"`
+	Undrawn  int      `json:"undrawn"`
+	Sideways bool     `json:"sideways"`
+	Clipped  int      `json:"clipped"`
+	Heading  string   `json:"heading"`
+}
+
+// chromium is the browser's path. Without one a developer's test is skipped;
+// in CI, where it must be there, it fails.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no chromium: apt-get install chromium")
+	}
+	t.Skip("no chromium: apt-get install chromium")
+	return ""
+}
+
+func TestHTMLInBrowser(t *testing.T) {
+	path := chromium(t)
+	pages := map[string][]byte{}
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := HTML(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		pages["/"+name] = b.Bytes()
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		page, ok := pages[req.URL.Path]
+		if !ok {
+			http.NotFound(w, req)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(page) // a browser that hangs up fails the test by what it shows
+	}))
+	defer server.Close()
+
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-background-networking", true))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	defer cancel()
+	ctx, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+
+	var mu sync.Mutex
+	var requests, complaints []string
+	err := chromedp.Listen(ctx, func(ev any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch ev := ev.(type) {
+		case *network.EventRequestWillBeSent:
+			if !strings.HasPrefix(ev.Request.URL, "data:") {
+				requests = append(requests, ev.Request.URL)
+			}
+		case *runtime.EventConsoleAPICalled:
+			complaints = append(complaints, fmt.Sprint(ev.Type))
+		case *runtime.EventExceptionThrown:
+			complaints = append(complaints, ev.ExceptionDetails.Text)
+		case *log.EventEntryAdded:
+			complaints = append(complaints, ev.Entry.Text)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute) // against a browser that hangs
+	defer cancel()
+
+	for _, size := range []struct {
+		name          string
+		width, height int64
+	}{{"desktop", 1280, 900}, {"phone", 360, 740}} {
+		for name, r := range samples() {
+			mu.Lock()
+			requests, complaints = nil, nil
+			mu.Unlock()
+			err := chromedp.Do(ctx, chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(server.URL+"/"+name))
+			if err != nil {
+				t.Fatalf("%s, %s: %v", size.name, name, err)
+			}
+			got, err := chromedp.Run(ctx, chromedp.Evaluate[seen](inPage))
+			if err != nil {
+				t.Fatalf("%s, %s: %v", size.name, name, err)
+			}
+			mu.Lock()
+			if len(requests) != 1 {
+				t.Errorf("%s, %s: it asks for %q", size.name, name, requests)
+			}
+			if len(complaints) > 0 {
+				t.Errorf("%s, %s: the console says %q", size.name, name, complaints)
+			}
+			mu.Unlock()
+			if want := len(charts(r)); got.Plots != want || got.Undrawn > 0 || got.Clipped > 0 {
+				t.Errorf("%s, %s: %d plots of %d, %d not drawn, %d clipped", size.name, name, got.Plots, want, got.Undrawn, got.Clipped)
+			}
+			if got.Sideways {
+				t.Errorf("%s, %s: the page scrolls sideways", size.name, name)
+			}
+			if got.Texts < 10 || len(got.Faint) > 0 || len(got.Small) > 0 {
+				t.Errorf("%s, %s: of %d texts faint are %q, small %q", size.name, name, got.Texts, got.Faint, got.Small)
+			}
+			if !strings.HasPrefix(got.Heading, strings.ToUpper(string(r.Verdict))+": ") {
+				t.Errorf("%s, %s: the heading is %q", size.name, name, got.Heading)
+			}
+		}
+	}
+}
+
+// What a hostile server answered is text on the page, nothing else.
+func TestHTMLEscapes(t *testing.T) {
+	r := lostSample()
+	hostile := `<script>alert(1)</script><img src=x onerror=alert(1)>`
+	r.Errors[0].Class, r.Errors[0].Example, r.Env.Tool, r.Reasons[0] = hostile, hostile, hostile, hostile
+	r.Timeline[2].Classes = map[string]int{hostile: 1}
+	r.Series[0].Name = hostile
+	var b bytes.Buffer
+	if err := HTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range []string{"<script", "<img"} {
+		if strings.Contains(b.String(), tag) {
+			t.Errorf("%s got into the page", tag)
+		}
+	}
+	if n := strings.Count(b.String(), "&lt;script&gt;"); n < 5 {
+		t.Errorf("the text stands %d times", n)
+	}
+}

@@ -1,0 +1,121 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// Markdown writes the report for a comment on a pull request, in GitHub's
+// dialect; what only explains is folded away.
+func Markdown(w io.Writer, r reports.Report) error {
+	d := newDocument(r)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "## %s: %s\n", strings.ToUpper(string(d.verdict)), escape(d.headline))
+	if len(d.reasons) > 0 {
+		fmt.Fprintln(&b)
+	}
+	for _, reason := range d.reasons {
+		fmt.Fprintf(&b, "- %s\n", escape(reason))
+	}
+	for _, s := range d.sections {
+		if s.detail {
+			fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n", escape(s.title))
+		} else {
+			fmt.Fprintf(&b, "\n### %s\n", escape(s.title))
+		}
+		if s.grid != nil {
+			fmt.Fprintln(&b)
+			if err := markdownGrid(&b, *s.grid); err != nil {
+				return err
+			}
+		}
+		for _, n := range s.notes {
+			fmt.Fprintf(&b, "\n%s\n", escape(n))
+		}
+		if len(s.commands) > 0 {
+			text := strings.Join(s.commands, "\n")
+			fence := strings.Repeat("`", max(3, longestTicks(text)+1))
+			fmt.Fprintf(&b, "\n%ssh\n%s\n%s\n", fence, text, fence)
+		}
+		for _, it := range s.items {
+			fmt.Fprintf(&b, "\n**%s** %s\n\n", strings.ToUpper(string(it.status)), escape(it.title))
+			for _, l := range it.lines {
+				if l.command {
+					fmt.Fprintf(&b, "- %s: %s\n", l.label, codeSpan(l.text))
+				} else {
+					fmt.Fprintf(&b, "- %s: %s\n", l.label, escape(l.text))
+				}
+			}
+		}
+		if s.detail {
+			fmt.Fprintf(&b, "\n</details>\n")
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func markdownGrid(w io.Writer, g grid) error {
+	t := tablewriter.NewTable(w,
+		tablewriter.WithRenderer(renderer.NewMarkdown()),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAlignmentConfig(tw.CellAlignment{PerColumn: alignment(g)}),
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: alignment(g)}),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+	)
+	t.Header(g.head)
+	for _, row := range g.rows {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			cells[i] = escape(c)
+		}
+		if err := t.Append(cells); err != nil {
+			return fmt.Errorf("table: %w", err)
+		}
+	}
+	if err := t.Render(); err != nil {
+		return fmt.Errorf("table: %w", err)
+	}
+	return nil
+}
+
+var (
+	markdownSpecial = regexp.MustCompile("[\\\\`*_{}\\[\\]<>#|~&!]")
+	mention         = regexp.MustCompile(`@(\w)`)
+	ticks           = regexp.MustCompile("`+")
+)
+
+// escape makes text stand in Markdown as it is: no markup, no table column, no
+// mention of whoever has the name behind an @.
+func escape(s string) string {
+	s = markdownSpecial.ReplaceAllString(s, `\$0`)
+	return mention.ReplaceAllString(s, "@<!-- -->$1")
+}
+
+// codeSpan shows text as code, whatever backquotes it has.
+func codeSpan(s string) string {
+	n := longestTicks(s)
+	if n == 0 {
+		return "`" + s + "`"
+	}
+	fence := strings.Repeat("`", n+1)
+	return fence + " " + s + " " + fence
+}
+
+func longestTicks(s string) int {
+	longest := 0
+	for _, run := range ticks.FindAllString(s, -1) {
+		longest = max(longest, len(run))
+	}
+	return longest
+}

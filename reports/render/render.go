@@ -1,0 +1,45 @@
+// Package render writes a report for people and for other tools, one file a
+// format.
+package render
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// A Func writes a report in one format. Its error is the writer's.
+type Func func(io.Writer, reports.Report) error
+
+// Options are how a report is written. The zero value is plain text.
+type Options struct {
+	Color bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
+}
+
+// Default is the format of stdout.
+const Default = "table"
+
+var formats = map[string]func(Options) Func{
+	"benchmark": func(Options) Func { return Benchmark },
+	"html":      func(Options) Func { return HTML },
+	"junit":     func(Options) Func { return JUnit },
+	"markdown":  func(Options) Func { return Markdown },
+	"table":     func(o Options) Func { return o.Table },
+	"json":      func(Options) Func { return reports.Encode },
+}
+
+// Formats are the names that For knows, sorted.
+func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
+
+// For is the format of that name; the error of an unknown one lists the names.
+func For(name string, o Options) (Func, error) {
+	f, ok := formats[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(Formats(), ", "))
+	}
+	return f(o), nil
+}

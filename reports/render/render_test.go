@@ -1,0 +1,262 @@
+package render
+
+import (
+	"bytes"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/perf/benchfmt"
+
+	"github.com/fltool/fltool/reports"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/*.golden")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("%s (-want +got), -update accepts it:\n%s", path, d)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, r := range samples() {
+		for _, format := range Formats() {
+			f, err := For(format, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := f(&b, r); err != nil {
+				t.Errorf("%s as %s: %v", name, format, err)
+			}
+			golden(t, name+"."+format, b.Bytes())
+		}
+	}
+}
+
+// A JSON report reads back as what it was made from.
+func TestJSONReadsBack(t *testing.T) {
+	for name, r := range samples() {
+		var b, again bytes.Buffer
+		if err := reports.Encode(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		first := b.String()
+		got, err := reports.Decode(&b)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := reports.Encode(&again, got); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(first, again.String()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// Only what must stay whole to be copied may be wider than a terminal.
+func TestTableWidth(t *testing.T) {
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := (Options{}).Table(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > width && !strings.Contains(line, "fltool ") {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+			if strings.ContainsAny(line, "\x1b\r") {
+				t.Errorf("%s: control characters: %q", name, line)
+			}
+		}
+	}
+}
+
+func TestColor(t *testing.T) {
+	var plain, colored bytes.Buffer
+	if err := (Options{}).Table(&plain, preflightSample()); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Options{Color: true}).Table(&colored, preflightSample()); err != nil {
+		t.Fatal(err)
+	}
+	bare := colored.String()
+	for _, code := range []string{bold, red, green, yellow, "0"} {
+		bare = strings.ReplaceAll(bare, "\x1b["+code+"m", "")
+	}
+	if d := cmp.Diff(plain.String(), bare); d != "" {
+		t.Errorf("colour changes more than colour:\n%s", d)
+	}
+	if !strings.HasPrefix(colored.String(), "\x1b["+red+"mFAIL\x1b[0m") {
+		t.Errorf("the verdict is not red: %q", colored.String()[:40])
+	}
+}
+
+func TestFigures(t *testing.T) {
+	for _, c := range []struct {
+		got, want string
+	}{
+		{seconds(0), "0 s"}, {seconds(1e-6), "1.00 µs"}, {seconds(.00085), "850 µs"}, {seconds(.0009999), "1.00 ms"},
+		{seconds(.0123), "12.3 ms"}, {seconds(.9999), "1.00 s"}, {seconds(59.96), "60.0 s"}, {seconds(99.99), "100 s"},
+		{seconds(599), "599 s"}, {seconds(3600), "1h0m0s"}, {seconds(1e12), "1e+12 s"},
+		{size(0), "0 B"}, {size(999), "999 B"}, {size(1000), "0.977 KiB"}, {size(1 << 30), "1.00 GiB"},
+		{percent(.001), "0.100 %"}, {percent(1), "100 %"},
+		{clean("a\r\nb\x1b[2J\u202ec\xff"), `a  b\x1b[2J\u202ec` + "\uFFFD"},
+		{shell([]string{"fltool", "x y", "it's", "a=1,b"}), `fltool 'x y' 'it'\''s' a=1,b`},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// Whatever can be read can be shown, in every format, and shows no control
+// characters.
+func FuzzRender(f *testing.F) {
+	for _, r := range samples() {
+		r.Timeline, r.Series = nil, nil
+		var b bytes.Buffer
+		if err := reports.Encode(&b, r); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := reports.Decode(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		for _, name := range Formats() {
+			show, err := For(name, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := show(&b, r); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if bytes.ContainsAny(b.Bytes(), "\x1b\r\x00\x7f") {
+				t.Errorf("%s: control characters", name)
+			}
+		}
+	})
+}
+
+// benchstat's own reader takes every line, and finds the run's figures.
+func TestBenchmarkReads(t *testing.T) {
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := Benchmark(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		reader := benchfmt.NewReader(&b, name)
+		results := 0
+		for reader.Scan() {
+			switch rec := reader.Result().(type) {
+			case *benchfmt.SyntaxError:
+				t.Errorf("%s: %v", name, rec)
+			case *benchfmt.Result:
+				results++
+				if got, ok := rec.Value("round-sec"); len(r.Rounds) > 0 && (!ok || got != slowestRound(r.Rounds)) {
+					t.Errorf("%s: round-sec is %v", name, got)
+				}
+			}
+		}
+		if err := reader.Err(); err != nil {
+			t.Error(err)
+		}
+		want := 1
+		if r.Verdict == reports.VerdictRefused || r.Kind == reports.KindPreflight {
+			want = 0
+		}
+		if results != want {
+			t.Errorf("%s: %d results, want %d", name, results, want)
+		}
+	}
+}
+
+// Every row of a Markdown table has its header's cells, whatever text is in them.
+func TestMarkdownCells(t *testing.T) {
+	bare := regexp.MustCompile(`(^|[^\\])(\\\\)*\|`)
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := Markdown(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		cells := 0
+		for line := range strings.Lines(b.String()) {
+			if !strings.HasPrefix(line, "|") {
+				cells = 0
+				continue
+			}
+			n := len(bare.FindAllString(line, -1))
+			if cells == 0 {
+				cells = n
+			}
+			if n != cells {
+				t.Errorf("%s: %d cells, want %d: %s", name, n, cells, line)
+			}
+		}
+	}
+}
+
+func TestMarkdownEscape(t *testing.T) {
+	for in, want := range map[string]string{
+		"a|b <img> `x` *y* [z](u) @who #1": "a\\|b \\<img\\> \\`x\\` \\*y\\* \\[z\\](u) @<!-- -->who \\#1",
+	} {
+		if got := escape(in); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := codeSpan("a `` b"); got != "``` a `` b ```" {
+		t.Error(got)
+	}
+}
+
+// JUnit counts what it lists.
+func TestJUnitCounts(t *testing.T) {
+	for name, r := range samples() {
+		var b bytes.Buffer
+		if err := JUnit(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Tests    int        `xml:"tests,attr"`
+			Failures int        `xml:"failures,attr"`
+			Errors   int        `xml:"errors,attr"`
+			Failure  []struct{} `xml:"testsuite>testcase>failure"`
+			Error    []struct{} `xml:"testsuite>testcase>error"`
+		}
+		if err := xml.Unmarshal(b.Bytes(), &got); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if want := 1 + len(r.Thresholds) + len(r.Levels) + len(r.Findings); got.Tests != want {
+			t.Errorf("%s: %d tests, want %d", name, got.Tests, want)
+		}
+		if len(got.Failure) != got.Failures || len(got.Error) != got.Errors {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if bad := got.Failures + got.Errors; (bad > 0) != (reports.Worse(r.Verdict, reports.VerdictWarn) != reports.VerdictWarn) {
+			t.Errorf("%s: %s with %d bad cases", name, r.Verdict, bad)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+package render
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// samples are reports as real runs make them, by name.
+func samples() map[string]reports.Report {
+	return map[string]reports.Report{
+		"rounds":      roundsSample(),
+		"hold":        holdSample(),
+		"lost":        lostSample(),
+		"refused":     refusedSample(),
+		"interrupted": interruptedSample(),
+		"preflight":   preflightSample(),
+		"capacity":    capacitySample(),
+		"merged":      mergedSample(),
+	}
+}
+
+func sampleEnv() reports.Env {
+	return reports.Env{
+		Tool: "fltool v0.1.0", Command: []string{"fltool", "simulate", "--workers", "1000", "--rounds", "3"},
+		Target: "https://127.0.0.1:8443", Started: "2026-03-01T12:00:00Z", Seconds: 14.2,
+		Hostname: "gen-a", Kernel: "Linux 6.1.0", CPU: "AMD EPYC 7B13", CPUs: 2, Go: "go1.26.0", Seed: 7,
+	}
+}
+
+// spread is a series of n durations around a median, with a long tail.
+func spread(name string, n int, median time.Duration) reports.Series {
+	r := rand.New(rand.NewPCG(1, uint64(len(name))))
+	var h reports.Histogram
+	for range n {
+		h.Record(time.Duration(float64(median) * math.Exp(r.NormFloat64()/2)))
+	}
+	return h.Series(name)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func timeline(seconds, held int) []reports.Tick {
+	var ticks []reports.Tick
+	for s := 1; s <= seconds; s++ {
+		ticks = append(ticks, reports.Tick{T: float64(s), Held: min(held, s*held/10), Sent: held / 4, Done: held / 5})
+	}
+	return ticks
+}
+
+func roundsSample() reports.Report {
+	r := reports.Report{
+		Schema: reports.Schema, Kind: reports.KindSimulate, Verdict: reports.VerdictPass,
+		Env:    sampleEnv(),
+		Demand: reports.Demand{Workers: 1000, Rounds: 3, ModelBytes: 1024, UpdateBytes: 1024, RampSeconds: 10},
+		Held:   &reports.Held{Asked: 1000, Peak: 1000, Steady: 1000},
+		Series: []reports.Series{
+			spread("register", 1000, 1200*time.Microsecond), spread("challenge", 4000, 800*time.Microsecond),
+			spread("poll", 4000, 3*time.Second), spread("model", 3000, 2*time.Millisecond),
+			spread("update", 3000, 5*time.Millisecond), spread("wakeup", 3000, 40*time.Millisecond), spread("lag", 15000, 90*time.Microsecond),
+		},
+		Timeline: timeline(14, 1000),
+		Bytes:    &reports.Bytes{Sent: 9_300_000, Received: 7_100_000},
+		Resources: []reports.Resource{
+			{Process: "server", PID: 4711, RSSPeakBytes: 41 << 20, RSSPerWorkerBytes: ptr(17_100.0), CPUSeconds: 2.31, FDsPeak: 1012, FDLimit: 1048576, FDsPerWorker: ptr(1.0)},
+			{Process: "generator", PID: 4710, RSSPeakBytes: 52 << 20, RSSPerWorkerBytes: ptr(12_300.0), CPUSeconds: 3.9, FDsPeak: 1019, FDLimit: 1048576, FDsPerWorker: ptr(1.0)},
+		},
+		Generator: &reports.Generator{LagP50Seconds: 90e-6, LagP99Seconds: .0021, LagMaxSeconds: .0148, CPUShare: .14, GCPauseSeconds: .0031, GCCPUShare: .02, FDsLeft: 1047557, PortsLeft: 27228, Reconnects: 0},
+	}
+	for i, s := range []float64{.412, .377, .391} {
+		r.Rounds = append(r.Rounds, reports.Round{Number: i + 1, Version: fmt.Sprint(i), Workers: 1000, Seconds: s, FanoutSeconds: s / 4, FanoutFrom: "server", Told: 1000})
+	}
+	return r
+}
+
+func holdSample() reports.Report {
+	r := roundsSample()
+	r.Env.Command = []string{"fltool", "simulate", "--target", "https://fl.example.org", "--workers", "5000", "--hold", "30s", "--slo", "poll.p99<60s"}
+	r.Env.Target = "https://fl.example.org"
+	r.Env.Seconds = 52.7
+	r.Verdict = reports.VerdictWarn
+	r.Reasons = []string{"the server ended 12 holds early with a text, so that its workers polled again: proxy_read_timeout is likely shorter than the hold asked for"}
+	r.Demand = reports.Demand{Workers: 5000, HoldSeconds: 30, RampSeconds: 10}
+	r.Held = &reports.Held{Asked: 5000, Peak: 5000, Steady: 4988, HoldSeconds: 30, RepollsAsked: 12}
+	r.Rounds = nil
+	r.Series = []reports.Series{spread("register", 5000, 1200*time.Microsecond), spread("challenge", 10000, 800*time.Microsecond), spread("poll", 5012, 30*time.Second)}
+	r.Timeline = timeline(52, 5000)
+	r.Thresholds = []reports.Threshold{
+		{Expr: "poll.p99<60s", Metric: "poll.p99", Limit: 60, Unit: "s", Got: ptr(48.2), Pass: true},
+	}
+	r.Resources = r.Resources[1:]
+	r.Generator.PortsLeft = -1
+	r.Generator.Reconnects = 3
+	return r
+}
+
+func lostSample() reports.Report {
+	r := roundsSample()
+	r.Verdict = reports.VerdictFail
+	r.Reasons = []string{"23 of 1000 workers were lost", "round 3 was not finished: 23 workers had no update accepted"}
+	r.Rounds[2].Workers, r.Rounds[2].Failed, r.Rounds[2].FanoutFrom = 977, 23, "client"
+	r.Held.Steady, r.Held.NeverHeld, r.Held.LostWhile = 974, 3, 23
+	r.Held.NeverCauses = map[string]int{"refused": 3}
+	r.Held.LostCauses = map[string]int{"reset": 21, "timed out": 2}
+	r.Errors = []reports.ErrorClass{
+		{Class: "timed out", Count: 4, Workers: 2, Example: "worker 17 (3fa9), update: no answer within 30s"},
+		{Class: "reset", Count: 231, Workers: 23, Example: "worker 12 (a1b2c3), poll: read tcp 127.0.0.1:40112->127.0.0.1:8443: connection reset by peer, after it had been held for 11.2 s"},
+		{Class: "5xx", Count: 11, Workers: 9, Example: "worker 40 (9d01), update: 502 Bad Gateway | <html>\r\n<head><title>502 Bad Gateway</title></head>\x1b[2J"},
+	}
+	for i := 10; i < 14; i++ {
+		r.Timeline[i].Errors, r.Timeline[i].Held = 60, 990-4*i
+		r.Timeline[i].Classes = map[string]int{"reset": 57, "5xx": 3 - i%3, "timed out": i % 3}
+	}
+	for i := range 23 {
+		r.Lost = append(r.Lost, reports.Lost{
+			Worker: fmt.Sprintf("%d (%04x)", 12+i, 4096+i*37), Step: "poll", Class: "reset",
+			Detail: "connection reset by peer", Seconds: 11.2 + float64(i)/10,
+		})
+	}
+	r.Thresholds = []reports.Threshold{
+		{Expr: "errors<0.1%", Metric: "errors", Limit: .001, Unit: "1", Got: ptr(.0164)},
+		{Expr: "server.rss<2GiB", Metric: "server.rss", Limit: 2 << 30, Unit: "B", Got: ptr(41.0 * (1 << 20)), Pass: true},
+		{Expr: "model.p99<1s", Metric: "model.p99", Limit: 1, Unit: "s"},
+	}
+	return r
+}
+
+func refusedSample() reports.Report {
+	r := roundsSample()
+	r.Verdict = reports.VerdictRefused
+	r.Reasons = []string{"the generator was the bottleneck: requests left 812 ms after they were due (p99), and its CPUs were 97 % busy; use more CPUs, or --shard over several hosts"}
+	r.Generator.LagP99Seconds, r.Generator.LagMaxSeconds, r.Generator.CPUShare = .812, 2.41, .97
+	r.Generator.Refused = "lag p99 812 ms"
+	return r
+}
+
+func interruptedSample() reports.Report {
+	r := roundsSample()
+	r.Verdict = reports.VerdictRefused
+	r.Reasons = []string{"interrupted after 6.1 s, in round 2 of 3"}
+	r.Env.Seconds = 6.1
+	r.Rounds = r.Rounds[:1]
+	r.Series = r.Series[:3]
+	r.Timeline = r.Timeline[:6]
+	return r
+}
+
+func preflightSample() reports.Report {
+	env := sampleEnv()
+	env.Command = []string{"fltool", "preflight", "--workers", "1000", "--hold", "1h", "--ignore", "tls/expiry=renewed by cron, it's fine"}
+	env.Target = ""
+	env.Seconds = .31
+	return reports.Report{
+		Schema: reports.Schema, Kind: reports.KindPreflight, Verdict: reports.VerdictFail,
+		Reasons: []string{"nginx/worker-connections supports 239 of 1000 workers", "nginx/proxy-read-timeout cuts polls after 60 s"},
+		Env:     env,
+		Demand:  reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 13_000_000, UpdateBytes: 13_000_000},
+		Findings: []reports.Finding{
+			{Check: "app/nofile", Title: "open files of the server", Status: reports.StatusPass, Severity: reports.SeverityError, Got: "65536", Workers: ptr(65523)},
+			{Check: "nginx/accept-log", Title: "errors in nginx's log", Status: reports.StatusWarn, Severity: reports.SeverityWarn, Because: "nginx/worker-connections"},
+			{Check: "tls/expiry", Title: "the certificate expires in 12 days", Status: reports.StatusWaived, Severity: reports.SeverityWarn, Was: reports.StatusWarn, Reason: "renewed by cron, it's fine"},
+			{Check: "app/backlog", Title: "accept queue of the server", Status: reports.StatusUnknown, Severity: reports.SeverityError, Reason: "no process listens on 127.0.0.1:8080, and no unit names one"},
+			{
+				Check: "nginx/proxy-read-timeout", Title: "polls are cut after 60 s", Status: reports.StatusFail, Severity: reports.SeverityError,
+				Got: "60s, nginx's default", Want: "more than the hold of 1h0m0s", Source: "/etc/nginx/sites-enabled/fl:12",
+				Symptom: "upstream timed out (110: Connection timed out) while reading response header from upstream, and 504",
+				Remedy: reports.Remedy{
+					Text: "set proxy_read_timeout in the location that polls pass", Commands: []string{"nginx -t", "systemctl reload nginx"}, Then: "reload",
+				},
+				Doc: "docs/checks/nginx-proxy-read-timeout.md",
+			},
+			{
+				Check: "nginx/worker-connections", Title: "nginx holds 239 of the 1000 polls", Status: reports.StatusFail, Severity: reports.SeverityError,
+				Got: "512", Want: "2135 (two a poll, and a sixteenth that nginx keeps free)", Source: "/etc/nginx/nginx.conf:7", Workers: ptr(239),
+				Symptom: "512 worker_connections are not enough",
+				Remedy:  reports.Remedy{Files: []reports.File{{Path: "/etc/nginx/nginx.conf", Section: "events", Lines: []string{"worker_connections 4096;"}}}, Then: "reload"},
+			},
+			{Check: "nginx/http2-streams", Title: "HTTP/2 streams", Status: reports.StatusNA, Severity: reports.SeverityWarn, Reason: "no listener speaks HTTP/2"},
+			{Check: "host/somaxconn", Title: "accept queue", Status: reports.StatusWarn, Severity: reports.SeverityWarn, Got: "511", Want: "1000"},
+		},
+		Capacity: &reports.Capacity{
+			Workers: 239, AtLeast: false, Limit: "nginx/worker-connections",
+			Ledger: []reports.Row{
+				{Limit: "app/nofile", Workers: ptr(65523), InUse: ptr(int64(13)), InUseUnit: "fds", Headroom: ptr(64523), Source: "/proc/812/limits", Proof: "app-nofile"},
+				{Limit: "nginx/ports", Workers: ptr(28232), Headroom: ptr(27232), Source: "/proc/sys/net/ipv4/ip_local_port_range", Proof: "nginx-ports"},
+				{Limit: "app/backlog", Workers: nil, Proof: "unproven"},
+				{Limit: "nginx/worker-connections", Workers: ptr(239), WorkersHard: ptr(255), Headroom: ptr(-761), Source: "/etc/nginx/nginx.conf:7", Proof: "nginx-worker-connections"},
+			},
+		},
+	}
+}
+
+func capacitySample() reports.Report {
+	r := roundsSample()
+	r.Kind = reports.KindCapacity
+	r.Verdict = reports.VerdictFail
+	r.Reasons = []string{"holds 500 of 1000 workers: at 750, fanout.p99<500ms was missed"}
+	r.Env.Command = []string{"fltool", "capacity", "--to", "1000", "--slo", "fanout.p99<500ms"}
+	r.Capacity = &reports.Capacity{Workers: 500, Limit: "app/cpu", Ledger: []reports.Row{
+		{Limit: "app/nofile", Workers: ptr(65523), Headroom: ptr(64523), Source: "/proc/812/limits", Proof: "app-nofile"},
+		{Limit: "app/cpu", Workers: ptr(600), Headroom: ptr(-400), Proof: "app-cpu", Measured: ptr(500)},
+	}}
+	for i, n := range []int{250, 500, 750} {
+		pass := n < 750
+		l := reports.Level{
+			Workers: n, Verdict: reports.VerdictPass, Held: reports.Held{Asked: n, Peak: n, Steady: n, HoldSeconds: 30},
+			Rounds:        []reports.Round{{Number: 1, Workers: n, Seconds: float64(n) / 1500, Told: n}},
+			FanoutSeconds: .12 * math.Pow(2.2, float64(i)),
+			Resources:     []reports.Resource{{Process: "server", RSSPeakBytes: int64(20<<20 + n*17000), FDsPeak: n + 13, CPUSeconds: float64(n) / 300}},
+			Thresholds:    []reports.Threshold{{Expr: "fanout.p99<500ms", Metric: "fanout.p99", Limit: .5, Unit: "s", Got: ptr(.12 * math.Pow(2.2, float64(i))), Pass: pass}},
+		}
+		if !pass {
+			l.Verdict, l.Reasons = reports.VerdictFail, []string{"fanout.p99<500ms was missed: 581 ms"}
+		}
+		r.Levels = append(r.Levels, l)
+	}
+	return r
+}
+
+func mergedSample() reports.Report {
+	var shards []reports.Report
+	for i := range 2 {
+		r := roundsSample()
+		r.Shard = &reports.Shard{Index: i + 1, Count: 2}
+		r.Env.Hostname = fmt.Sprintf("gen-%c", 'a'+i)
+		r.Env.Target = "https://fl.example.org"
+		r.Env.Command = append(r.Env.Command, "--target", r.Env.Target, "--shard", fmt.Sprintf("%d/2", i+1))
+		r.Env.Started = time.Date(2026, 3, 1, 12, 0, 7*i, 0, time.UTC).Format(time.RFC3339)
+		r.Held.Asked, r.Held.Peak, r.Held.Steady = 500, 500, 500
+		for j := range r.Rounds {
+			r.Rounds[j].Workers, r.Rounds[j].Told = 500, 500
+		}
+		r.Resources = r.Resources[i:]
+		shards = append(shards, r)
+	}
+	sum, err := reports.Merge(shards)
+	if err != nil {
+		panic(err)
+	}
+	return sum
+}

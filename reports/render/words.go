@@ -1,0 +1,217 @@
+package render
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// headline answers the question that the report was made for, in one sentence.
+func headline(r reports.Report) string {
+	switch {
+	case r.Kind == reports.KindPreflight:
+		return preflightHeadline(r)
+	case r.Verdict == reports.VerdictRefused:
+		return "nothing can be said of the server"
+	case r.Kind == reports.KindCapacity:
+		return capacityHeadline(r)
+	}
+	return simulateHeadline(r)
+}
+
+func simulateHeadline(r reports.Report) string {
+	var parts []string
+	workers := plural(r.Demand.Workers, "worker")
+	switch {
+	case r.Shard != nil:
+		workers += fmt.Sprintf(" (shard %d of %d alone)", r.Shard.Index, r.Shard.Count)
+	case len(r.Shards) > 0:
+		workers += fmt.Sprintf(" from %s", plural(len(r.Shards), "shard"))
+	}
+	switch h := r.Held; {
+	case h == nil && len(r.Rounds) == 0 && len(r.Series) == 0:
+		return workers + ": nothing was measured"
+	case r.Demand.Rounds > 0:
+		parts = append(parts, fmt.Sprintf("%s, %d of %s", workers, len(r.Rounds), plural(r.Demand.Rounds, "round")))
+		failed := 0
+		for _, x := range r.Rounds {
+			if x.Failed > 0 {
+				failed++
+			}
+		}
+		if failed > 0 {
+			parts[0] += fmt.Sprintf(" (%d without all workers)", failed)
+		}
+		if slowest := slowestRound(r.Rounds); slowest > 0 {
+			parts[0] += ", the slowest " + seconds(slowest)
+		}
+	case h != nil:
+		parts = append(parts, fmt.Sprintf("%s: %s of %s held for %s", workers, count(h.Steady), count(h.Asked), seconds(h.HoldSeconds)))
+	default:
+		parts = append(parts, workers)
+	}
+	lost := "none lost"
+	if n := len(r.Lost); n > 0 {
+		lost = count(n) + " lost"
+	}
+	errors := 0
+	for _, e := range r.Errors {
+		errors += e.Count
+	}
+	if errors > 0 {
+		return strings.Join(append(parts, lost+", "+plural(errors, "error")), "; ")
+	}
+	return strings.Join(append(parts, lost+", no errors"), "; ")
+}
+
+func slowestRound(rounds []reports.Round) float64 {
+	var slowest float64
+	for _, x := range rounds {
+		slowest = max(slowest, x.Seconds)
+	}
+	return slowest
+}
+
+func preflightHeadline(r reports.Report) string {
+	asked := plural(r.Demand.Workers, "worker")
+	c := r.Capacity
+	switch {
+	case c == nil:
+		return "asked for " + asked + "; no limit could be read"
+	case c.Limit == "":
+		return fmt.Sprintf("asked for %s; supports %s", asked, atLeast(c))
+	case c.AtLeast && r.Verdict == reports.VerdictRefused:
+		return fmt.Sprintf("can't tell whether it supports %s: of the limits known, %s binds, at %s", asked, c.Limit, count(c.Workers))
+	}
+	if c.Workers >= r.Demand.Workers {
+		return fmt.Sprintf("supports %s workers, %s asked for; %s binds", atLeast(c), count(r.Demand.Workers), c.Limit)
+	}
+	return fmt.Sprintf("supports %s of the %s asked for; %s binds", atLeast(c), asked, c.Limit)
+}
+
+func capacityHeadline(r reports.Report) string {
+	if r.Capacity == nil {
+		return "no level was held"
+	}
+	s := fmt.Sprintf("holds %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+	if r.Capacity.AtLeast {
+		s = fmt.Sprintf("holds at least %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+	}
+	if r.Capacity.Limit != "" {
+		s += "; " + r.Capacity.Limit + " binds"
+	}
+	return s
+}
+
+func atLeast(c *reports.Capacity) string {
+	if c.AtLeast {
+		return "at least " + count(c.Workers)
+	}
+	return count(c.Workers)
+}
+
+// plural is a number and its noun: "1 worker", "2 workers".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
+}
+
+func count[N int | int64](n N) string { return strconv.FormatInt(int64(n), 10) }
+
+// seconds writes a time with three digits and the unit that suits it.
+func seconds(s float64) string {
+	switch d := math.Abs(s); {
+	case d == 0:
+		return "0 s"
+	case d < .9995e-3:
+		return digits(s*1e6) + " µs"
+	case d < .9995:
+		return digits(s*1e3) + " ms"
+	case d < 600:
+		return digits(s) + " s"
+	case d < 1e9:
+		return time.Duration(math.Round(s) * 1e9).String()
+	}
+	return fmt.Sprintf("%.3g s", s)
+}
+
+// size writes bytes with three digits and a binary unit.
+func size(b float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for ; math.Abs(b) >= 999.5 && i < len(units)-1; i++ {
+		b /= 1024
+	}
+	return digits(b) + " " + units[i]
+}
+
+// percent writes a share.
+func percent(share float64) string { return digits(share*100) + " %" }
+
+// digits writes a number with three significant digits, or all of its integer
+// part, without an exponent.
+func digits(x float64) string {
+	a := math.Abs(x)
+	switch {
+	case a == 0 || a >= 99.95:
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	case a >= 9.995:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	case a >= .9995:
+		return strconv.FormatFloat(x, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 3, 64)
+}
+
+// figure writes a metric's value in its unit.
+func figure(v float64, unit string) string {
+	switch unit {
+	case "s":
+		return seconds(v)
+	case "B":
+		return size(v)
+	case "1":
+		return percent(v)
+	case "":
+		return digits(v)
+	}
+	return digits(v) + " " + unit
+}
+
+// clean makes text from a server or a file harmless to a terminal: one line,
+// and what is not printable shown by its code.
+func clean(s string) string {
+	var b strings.Builder
+	for _, c := range strings.ToValidUTF8(s, "\uFFFD") {
+		switch {
+		case unicode.IsPrint(c):
+			b.WriteRune(c)
+		case unicode.IsSpace(c):
+			b.WriteByte(' ')
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(c), "'"))
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// shell quotes a command for a POSIX shell.
+func shell(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		if words[i] = a; !plainWord.MatchString(a) {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
