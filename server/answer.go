@@ -33,11 +33,9 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text)
 }
 
-// begin sends the head of an answer of size bytes.
-func begin(w http.ResponseWriter, status, size int) {
-	h := w.Header()
+// setHeader sets the headers that every answer with that status has.
+func setHeader(h http.Header, status int) {
 	h["Content-Type"] = typeText
-	h["Content-Length"] = []string{strconv.Itoa(size)}
 	switch status {
 	case http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusInternalServerError:
 	default:
@@ -45,6 +43,12 @@ func begin(w http.ResponseWriter, status, size int) {
 		h["Access-Control-Allow-Methods"] = corsMethods
 		h["Access-Control-Allow-Headers"] = corsHeaders
 	}
+}
+
+// begin sends the head of an answer of size bytes.
+func begin(w http.ResponseWriter, status, size int) {
+	setHeader(w.Header(), status)
+	w.Header()["Content-Length"] = []string{strconv.Itoa(size)}
 	// Where deadlines are not to be had, as in tests, there are no slow clients.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(grace + time.Duration(size/slowest)*time.Second))
 	w.WriteHeader(status)

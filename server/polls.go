@@ -1,7 +1,12 @@
 package server
 
 import (
+	"bytes"
+	"io"
+	"net"
 	"net/http"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,28 +23,53 @@ const (
 )
 
 // polls is the room that holds polls and wakes them. It answers them too, so how
-// it holds them is its own affair: here a goroutine each, blocked on a channel. A
-// held poll costs memory and no work: nothing looks at it until it ends.
+// it holds them is its own affair; nobody else knows.
+//
+// A held poll leaves net/http, whose goroutine, buffers and request cost some
+// 30 KB: its connection is hijacked, and one small goroutine waits for a byte
+// from it. That byte is either the end, and the slot is free at once, or belongs
+// to the worker's next request, some time after the poll was answered: then the
+// connection goes back to net/http, which accepts it from here like a new one.
+// Nothing looks at a held poll in between.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
 
+	back       chan net.Conn // to net/http
+	closed     chan struct{}
+	close      sync.Once
+	goroutines sync.WaitGroup
+
 	mu       sync.Mutex
 	current  *model
 	draining bool
-	held     map[string]*poll
-	count    atomic.Int64 // len(held), without the lock
+	held     map[string]*poll   // by worker
+	waiting  map[*poll]struct{} // all whose connection is here, held or answered
+	count    atomic.Int64       // len(held), without the lock
 }
 
-// poll is one that is held. Its channel gets exactly one ending, and has room for
-// it, so that whoever ends a poll never waits.
-type poll struct{ end chan ending }
+// poll is one that is held, or was: its connection waits for the next request.
+type poll struct {
+	worker string
+	conn   net.Conn
+	timer  *time.Timer // ends it; nil if nothing does
+	next   []byte      // what has come of the next request
+	first  [1]byte     // room for next
+	closes bool        // no next request is wanted
 
+	answered bool
+	wait     chan struct{} // made by who waits for answered
+}
+
+// ending is how a poll ends: an HTTP response as bytes, shared by all that end
+// the same way.
 type ending struct {
 	text  string
 	model *model // which version it tells of; nil if it tells of none
-	wave  *wave  // that of the publication that ended it
 	close bool   // the connection, too
+	wave  *wave  // that of the publication that ended it
+
+	keeps, closes []byte // the response if the connection is kept, or closed
 }
 
 // wave counts down the polls that one publication woke.
@@ -48,87 +78,185 @@ type wave struct {
 	left      atomic.Int64
 }
 
+const (
+	// An answer goes to a client that waits for it with nothing else on the way: it
+	// fits in the socket's buffer. A client that can't take it in time does not read.
+	answerTime = time.Second
+	// A closed connection is left to its client for as long, so that the answer on
+	// it is read before it is gone.
+	lingerTime = 5 * time.Second
+)
+
 func newPolls(maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
-	return &polls{maxHold: maxHold, fanOut: fanOut, current: current, held: map[string]*poll{}}
+	return &polls{
+		maxHold: maxHold, fanOut: fanOut, current: current,
+		back: make(chan net.Conn), closed: make(chan struct{}),
+		held: map[string]*poll{}, waiting: map[*poll]struct{}{},
+	}
 }
 
 // Park answers a poll of a worker that has the given version: at once if the
-// current one is another, else once it is. A worker's second poll ends its first.
-// It returns when the poll was answered or its client has gone. The request's
-// body must have been read to its end, and no deadline be set on its connection.
+// current one is another, else once it is, after having returned. A worker's
+// second poll ends its first. The request's body must have been read to its end.
 func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, version wire.Version) {
-	held, now := p.enter(worker, version)
-	if held == nil {
-		p.answer(w, now)
+	if e := p.enter(nil, worker, version); e != nil {
+		if e.model != nil {
+			w.Header()[wire.HeaderPublished] = []string{published(e.model)}
+		}
+		if e.close {
+			w.Header().Set("Connection", "close")
+		}
+		answer(w, http.StatusOK, e.text)
 		return
 	}
-	if p.maxHold > 0 {
-		timer := time.AfterFunc(p.maxHold, func() {
-			p.leave(worker, held, ending{text: TextHeldLongEnough})
-		})
-		defer timer.Stop()
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		// Not a connection of HTTP/1.1, or it is gone already.
+		answer(w, http.StatusInternalServerError, "This connection can't hold a poll.")
+		return
 	}
-	var e ending
-	select {
-	case e = <-held.end:
-		p.answer(w, e)
-		_ = http.NewResponseController(w).Flush() // on its way before it counts as told
-	case <-r.Context().Done():
-		p.leave(worker, held, ending{})
-		e = <-held.end
+	held := &poll{worker: worker, conn: conn, closes: r.Close}
+	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
+		held.conn = again.Conn
 	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
+		held.next = slices.Clone(ahead)
+	}
+	e := p.enter(held, worker, version)
+	if e != nil {
+		p.answer(held, e)
+	}
+	p.goroutines.Go(func() { p.watch(held) })
+}
+
+// enter says how to end a poll at once, or holds it if it has a connection yet.
+func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
+	p.mu.Lock()
+	first := p.held[worker]
+	if first != nil {
+		p.forget(first)
+	}
+	var e *ending
+	switch {
+	case p.draining:
+		e = &ending{text: TextDraining, close: true}
+	case version != p.current.version:
+		e = &ending{text: wire.TextUpdated, model: p.current}
+	case held != nil:
+		p.held[worker] = held
+		p.count.Add(1)
+		if p.maxHold > 0 {
+			held.timer = time.AfterFunc(p.maxHold, func() { p.expire(held) })
+		}
+	}
+	if held != nil {
+		p.waiting[held] = struct{}{}
+	}
+	p.mu.Unlock()
+	if first != nil {
+		p.answer(first, &ending{text: wire.TextSuperseded(worker)})
+	}
+	return e
+}
+
+// forget takes a held poll from those that are; the lock is held. Whoever does it
+// ends the poll, and so each is ended once.
+func (p *polls) forget(held *poll) {
+	delete(p.held, held.worker)
+	p.count.Add(-1)
+	if held.timer != nil {
+		held.timer.Stop()
+	}
+}
+
+func (p *polls) expire(held *poll) {
+	p.mu.Lock()
+	mine := p.held[held.worker] == held
+	if mine {
+		p.forget(held)
+	}
+	p.mu.Unlock()
+	if mine {
+		p.answer(held, &ending{text: TextHeldLongEnough})
+	}
+}
+
+// watch waits for what comes next on a connection: its end, or another request.
+func (p *polls) watch(c *poll) {
+	if len(c.next) == 0 {
+		if n, _ := c.conn.Read(c.first[:]); n > 0 {
+			c.next = c.first[:]
+		}
+	}
+	p.mu.Lock()
+	gone := len(c.next) == 0
+	switch {
+	case gone && p.held[c.worker] == c:
+		p.forget(c)
+	case !gone && !c.answered:
+		// A client that does not wait for its answer before it asks again.
+		c.wait = make(chan struct{})
+	}
+	wait := c.wait
+	p.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+	if !gone && !c.closes {
+		select {
+		case p.back <- &resumed{c.conn, c.next}:
+			c.conn = nil
+		case <-p.closed:
+		}
+	}
+	p.mu.Lock()
+	delete(p.waiting, c)
+	p.mu.Unlock()
+	if c.conn != nil {
+		_ = c.conn.Close() // whatever was to be said has been
+	}
+}
+
+// answer sends a poll its ending.
+func (p *polls) answer(c *poll, e *ending) {
+	if e.keeps == nil {
+		e.render()
+	}
+	c.closes = c.closes || e.close
+	b := e.keeps
+	if c.closes {
+		b = e.closes
+	}
+	// Errors are for the watcher: it sees the connection's end.
+	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTime))
+	if _, err := c.conn.Write(b); err != nil {
+		_ = c.conn.Close()
+	} else if c.closes {
+		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+		if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	}
+	p.mu.Lock()
+	c.answered = true
+	if c.wait != nil {
+		close(c.wait)
+	}
+	p.mu.Unlock()
 	if e.wave != nil && e.wave.left.Add(-1) == 0 {
 		p.fanOut(time.Since(e.wave.published))
 	}
 }
 
-// enter holds a poll, or says what to answer at once.
-func (p *polls) enter(worker string, version wire.Version) (*poll, ending) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.draining {
-		return nil, ending{text: TextDraining, close: true}
-	}
-	if first := p.held[worker]; first != nil {
-		first.end <- ending{text: wire.TextSuperseded(worker)}
-		p.forget(worker)
-	}
-	if version != p.current.version {
-		return nil, ending{text: wire.TextUpdated, model: p.current}
-	}
-	held := &poll{end: make(chan ending, 1)}
-	p.held[worker] = held
-	p.count.Add(1)
-	return held, ending{}
-}
-
-// leave ends a poll unless it has ended.
-func (p *polls) leave(worker string, held *poll, e ending) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.held[worker] == held {
-		held.end <- e
-		p.forget(worker)
-	}
-}
-
-func (p *polls) forget(worker string) {
-	delete(p.held, worker)
-	p.count.Add(-1)
-}
-
 // Publish makes a version the current one and wakes every poll. It gives how many
-// there were.
+// there are and does not wait for them.
 func (p *polls) Publish(m *model) int {
 	p.mu.Lock()
 	p.current = m
 	all := p.empty()
 	p.mu.Unlock()
-	w := &wave{published: m.published}
-	w.left.Store(int64(len(all)))
-	for _, held := range all {
-		held.end <- ending{text: wire.TextUpdated, model: m, wave: w}
-	}
+	p.wake(all, &ending{text: wire.TextUpdated, model: m})
 	return len(all)
 }
 
@@ -138,27 +266,118 @@ func (p *polls) Drain() {
 	p.draining = true
 	all := p.empty()
 	p.mu.Unlock()
-	for _, held := range all {
-		held.end <- ending{text: TextDraining, close: true}
+	p.wake(all, &ending{text: TextDraining, close: true})
+}
+
+// empty forgets all held polls and gives them; the lock is held.
+func (p *polls) empty() []*poll {
+	all := make([]*poll, 0, len(p.held))
+	for _, c := range p.held {
+		all = append(all, c)
+	}
+	for _, c := range all {
+		p.forget(c)
+	}
+	return all
+}
+
+// wake sends all the same ending, from as many goroutines as can run.
+func (p *polls) wake(all []*poll, e *ending) {
+	e.render()
+	if e.model != nil {
+		e.wave = &wave{published: e.model.published}
+		e.wave.left.Store(int64(len(all)))
+	}
+	var next atomic.Int64
+	for range min(len(all), 2*runtime.GOMAXPROCS(0)) {
+		p.goroutines.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				p.answer(all[i], e)
+			}
+		})
 	}
 }
 
-func (p *polls) empty() map[string]*poll {
-	all := p.held
-	p.held = make(map[string]*poll, len(all))
-	p.count.Store(0)
-	return all
+// render makes the response's bytes.
+func (e *ending) render() {
+	h := http.Header{}
+	setHeader(h, http.StatusOK)
+	h["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
+	if e.model != nil {
+		h[wire.HeaderPublished] = []string{published(e.model)}
+	}
+	response := func(closes bool) []byte {
+		var b bytes.Buffer
+		r := http.Response{
+			StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Header: h, Close: closes,
+			Body: io.NopCloser(bytes.NewReader([]byte(e.text))), ContentLength: int64(len(e.text)),
+		}
+		_ = r.Write(&b) // memory takes all
+		return b.Bytes()
+	}
+	e.keeps, e.closes = response(false), response(true)
 }
+
+func published(m *model) string { return strconv.FormatInt(m.published.UnixNano(), 10) }
 
 // Held is the number of polls that are held now.
 func (p *polls) Held() int { return int(p.count.Load()) }
 
-func (p *polls) answer(w http.ResponseWriter, e ending) {
-	if e.model != nil {
-		w.Header()[wire.HeaderPublished] = []string{strconv.FormatInt(e.model.published.UnixNano(), 10)}
+// Stop closes the connections that wait here and ends the room. Held polls should
+// have been drained; those that were not are cut.
+func (p *polls) Stop() {
+	_ = p.Close()
+	p.mu.Lock()
+	for c := range p.waiting {
+		// The watcher sees it. One that lingers has been answered and may be read.
+		if !c.closes || !c.answered {
+			_ = c.conn.Close()
+		}
 	}
-	if e.close {
-		w.Header().Set("Connection", "close")
+	p.mu.Unlock()
+	p.goroutines.Wait()
+}
+
+// Accept, Close and Addr make the room a net.Listener of the connections that go
+// back to net/http.
+func (p *polls) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.back:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
 	}
-	answer(w, http.StatusOK, e.text)
+}
+
+// Close stops giving connections back.
+func (p *polls) Close() error {
+	p.close.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr is of no use.
+func (p *polls) Addr() net.Addr { return &net.UnixAddr{Name: "held polls", Net: "unix"} }
+
+// resumed is a connection on which a poll was answered, with the start of the
+// next request.
+type resumed struct {
+	net.Conn
+	next []byte
+}
+
+func (r *resumed) Read(p []byte) (int, error) {
+	if len(r.next) > 0 {
+		n := copy(p, r.next)
+		r.next = r.next[n:]
+		return n, nil
+	}
+	return r.Conn.Read(p)
+}
+
+// CloseWrite is what net/http looks for when it closes a connection gently.
+func (r *resumed) CloseWrite() error {
+	if half, ok := r.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }

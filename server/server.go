@@ -1,5 +1,5 @@
-// Package server is the reference long-poll federated-learning server: an
-// http.Handler that real dc_federated workers use unchanged.
+// Package server is the reference long-poll federated-learning server, which real
+// dc_federated workers use unchanged.
 //
 // The rooms: registry (workers), challenges, polls (holds and wakes), round (when
 // one ends; pure), Aggregator (the next model), store (what survives a crash).
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -45,13 +46,12 @@ type Config struct {
 	Log *slog.Logger // nil: none
 }
 
-// Server is an http.Handler for the protocol's routes. The http.Server around it
-// must speak HTTP/1.1 only and have neither ReadTimeout nor WriteTimeout: those
-// would cut held polls, and the handler sets its own deadlines.
+// Server answers the protocol's routes. Serve makes it listen.
 type Server struct {
 	cfg        Config
 	log        *slog.Logger
 	routes     http.Handler
+	http       *http.Server
 	metrics    *metrics
 	registry   *prometheus.Registry
 	challenges *challenges
@@ -69,6 +69,9 @@ type Server struct {
 	removed set // keys that the admin removed
 	round   *round
 	clock   *time.Timer // of the open round, nil if it does not run
+
+	running sync.RWMutex // read by every handler while it runs
+	closed  bool
 
 	events chan struct{} // has one when a round may be over
 	stop   context.CancelFunc
@@ -113,6 +116,8 @@ func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.loop.Go(func() { s.closeRounds(ctx) })
+	s.http = NewHTTP(http.HandlerFunc(s.handle), s.log)
+	s.loop.Go(func() { _ = s.Serve(s.polls) }) // its only error is that of Shutdown
 	s.mu.Lock()
 	s.changed()
 	s.mu.Unlock()
@@ -241,21 +246,54 @@ func (s *Server) keep(id string) error {
 	})
 }
 
-// ServeHTTP answers the protocol's routes and no others.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
+// NewHTTP makes an http.Server for a handler like this package's. It speaks
+// HTTP/1.1 alone, as the protocol does, and bounds the time of headers only: the
+// handlers set their own deadlines, a held poll has none, and a worker may be
+// silent for hours between two requests.
+func NewHTTP(h http.Handler, log *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: grace,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Protocols:         new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	return s
+}
 
-// Drain answers all held polls and refuses new ones, with a text each time: a
-// poll that is cut ends a real worker for good. Uploads go on.
-func (s *Server) Drain() {
+// handle runs a handler, unless the server has ended.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	s.running.RLock()
+	defer s.running.RUnlock()
+	if !s.closed {
+		s.routes.ServeHTTP(w, r)
+	}
+}
+
+// Serve answers what comes in on a listener, until Shutdown, and then returns
+// http.ErrServerClosed.
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+
+// Shutdown answers all held polls and refuses new ones, with a text each time,
+// since a poll that is cut ends a real worker for good. It closes the listeners
+// and waits for uploads and downloads to end, or for the context to.
+func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.polls.Drain()
+	return s.http.Shutdown(ctx)
 }
 
 // Held is the number of polls that are held now.
 func (s *Server) Held() int { return s.polls.Held() }
 
-// Close ends the server and its state. Nobody may be in ServeHTTP any more.
+// Close ends the server and its state, and cuts what is still going on.
 func (s *Server) Close() error {
+	err := s.http.Close()
+	s.running.Lock() // once the last handler has ended
+	s.closed = true
+	s.running.Unlock()
+	s.polls.Stop()
 	s.stop()
 	s.loop.Wait()
 	s.mu.Lock()
@@ -264,5 +302,5 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.verifier.close()
-	return s.store.close()
+	return errors.Join(err, s.store.close())
 }

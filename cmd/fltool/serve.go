@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -126,20 +125,16 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return newServerError(f, err)
 	}
-	main := newHTTPServer(s, log)
-	main.TLSConfig = certs
-	running := []*http.Server{main}
-	ended := make(chan error, 2)
 	scheme := "http"
-	if certs == nil {
-		go func() { ended <- main.Serve(listener) }()
-	} else {
+	if certs != nil {
 		scheme = "https"
-		go func() { ended <- main.ServeTLS(listener, "", "") }()
+		listener = tls.NewListener(listener, certs)
 	}
+	ended := make(chan error, 2)
+	go func() { ended <- s.Serve(listener) }()
 	if ops != nil {
-		h := newHTTPServer(s.Ops(), log)
-		running = append(running, h)
+		h := server.NewHTTP(s.Ops(), log)
+		defer h.Close()
 		go func() { ended <- h.Serve(ops) }()
 	}
 	// One write: whoever waits for the first line has the second, too.
@@ -155,50 +150,30 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	var failed error
 	select {
 	case <-ctx.Done():
-		failed = drain(s, running, f.drainTimeout, log)
+		failed = drain(s, f.drainTimeout, log)
 	case err := <-ended:
 		failed = cantError("", "serve: %w", err)
-		for _, h := range running {
-			_ = h.Close() // the first error tells more
-		}
 	}
 	if err := s.Close(); err != nil && failed == nil {
-		failed = cantError("is the disk full?", "close the state: %w", err)
+		failed = cantError("is the disk full?", "end the server: %w", err)
 	}
 	return failed
 }
 
-// drain ends the servers without cutting anybody who is quick enough.
-func drain(s *server.Server, running []*http.Server, timeout time.Duration, log *slog.Logger) error {
+// drain ends a server without cutting anybody who is quick enough.
+func drain(s *server.Server, timeout time.Duration, log *slog.Logger) error {
 	log.Info("draining; a second signal ends at once", "held", s.Held(), "timeout", timeout)
-	s.Drain()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	var failed error
-	for _, h := range running {
-		if err := h.Shutdown(ctx); err != nil {
-			failed = &exitError{code: exitFail, err: fmt.Errorf("requests were cut: they had not ended after %v", timeout), hint: "a longer --drain-timeout lets slow uploads finish"}
-			_ = h.Close() // the error is told already
+	if err := s.Shutdown(ctx); err != nil {
+		return &exitError{
+			code: exitFail,
+			err:  fmt.Errorf("requests were cut: they had not ended after %v", timeout),
+			hint: "a longer --drain-timeout lets slow uploads finish",
 		}
 	}
-	if failed == nil {
-		log.Info("drained")
-	}
-	return failed
-}
-
-// newHTTPServer speaks HTTP/1.1 alone, as the protocol does, and bounds the time
-// of headers only: the handlers set their own deadlines, and a held poll has none.
-func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
-	s := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 30 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		Protocols:         new(http.Protocols),
-	}
-	s.Protocols.SetHTTP1(true)
-	return s
+	log.Info("drained")
+	return nil
 }
 
 func (f *serveFlags) logger(w io.Writer) (*slog.Logger, error) {

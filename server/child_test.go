@@ -1,0 +1,121 @@
+package server
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// A server in a process of its own is the test binary with this variable set to a
+// childConfig: for what can be seen from outside only, such as memory and death.
+const childEnv = "FLTOOL_SERVER_TEST_CHILD"
+
+type childConfig struct {
+	KeyList     string // path
+	Round       string
+	ModelSize   int
+	State       string
+	KeepUpdates bool
+	Naive       bool // the baseline in place of the server
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		if err := runChild(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func runChild(text string) error {
+	var c childConfig
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return err
+	}
+	keys, err := wire.ReadKeyList(c.KeyList)
+	if err != nil {
+		return err
+	}
+	cfg := Config{Keys: keys, Model: incompressible(c.ModelSize), State: c.State}
+	if cfg.Round, err = ParsePolicy(c.Round); err != nil {
+		return err
+	}
+	if c.KeepUpdates {
+		if cfg.Aggregator, err = NewKeeper(c.State + "/updates"); err != nil {
+			return err
+		}
+	}
+	serve := (&http.Server{Handler: newNaive(cfg)}).Serve
+	if !c.Naive {
+		s, err := New(cfg)
+		if err != nil {
+			return err
+		}
+		serve = s.Serve
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	// The process ends with its parent, however that ends.
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	return serve(l)
+}
+
+// child is a running one.
+type child struct {
+	*exec.Cmd
+	addr string
+}
+
+func startChild(tb testing.TB, c childConfig) *child {
+	tb.Helper()
+	text, err := json.Marshal(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil {
+		tb.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	k := &child{Cmd: cmd}
+	tb.Cleanup(k.kill)
+	if k.addr, err = bufio.NewReader(out).ReadString('\n'); err != nil {
+		tb.Fatal("no address from the child: ", err)
+	}
+	k.addr = strings.TrimSpace(k.addr)
+	return k
+}
+
+// kill ends the child the hard way, as kill -9 does.
+func (k *child) kill() {
+	_ = k.Process.Kill() // it may have ended by itself
+	_ = k.Wait()
+}
