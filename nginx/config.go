@@ -132,7 +132,7 @@ type Server struct {
 	LargeClientHeaderBuffers  Value[Buffers]       `json:"largeClientHeaderBuffers"` //
 	HTTP2                     Value[bool]          `json:"http2"`                    // the directive; the listen parameter is in Socket
 	HTTP2MaxConcurrentStreams Value[int64]         `json:"http2MaxConcurrentStreams"`
-	MergeSlashes              Value[bool]          `json:"mergeSlashes"`
+	MergeSlashes              Value[bool]          `json:"mergeSlashes"`   // "//" in a path is "/"
 	SSLCertificate            Value[[]string]      `json:"sslCertificate"` // files; several where there are several key types
 	SSLCertificateKey         Value[[]string]      `json:"sslCertificateKey"`
 	SSLProtocols              Value[[]string]      `json:"sslProtocols"`

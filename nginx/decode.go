@@ -1,7 +1,6 @@
 package nginx
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 )
@@ -56,11 +55,14 @@ func (d *decoder) main(l *level) Main {
 				return 0, nil
 			}
 			n, err := parseInt(s)
-			if err != nil || n == 0 {
-				return 0, errors.New("invalid value")
+			if err != nil {
+				return 0, errValue
 			}
 			return n, nil
 		})),
+	}
+	if m.WorkerProcesses.Raw == "0" {
+		m.WorkerProcesses.Err = "0 starts no worker at all"
 	}
 	for _, n := range l.own["load_module"] {
 		m.Modules = append(m.Modules, Line{Text: strings.Join(n.args, " "), Source: n.source()})
@@ -98,6 +100,7 @@ func (d *decoder) foreign(top *node, seen map[string]bool) {
 func (d *decoder) httpBlock(l *level, block *node) {
 	d.http = l
 	d.zones(l)
+	l.effective() // for what is wrong with it, be there a server or not
 	for _, n := range l.own["upstream"] {
 		d.upstream(n)
 	}
@@ -199,6 +202,9 @@ func (d *decoder) rewrites(l *level) (ret *Return, lines []Line, blocks []Block)
 		case "rewrite":
 			lines = append(lines, Line{Text: n.text(), Source: n.source()})
 		case "if", "limit_except":
+			if n.name == "if" && len(n.args) > 0 && !strings.HasPrefix(n.args[0], "(") {
+				d.refuse(n, "invalid condition %q", n.args[0])
+			}
 			b := Block{Kind: n.name, Args: strings.Join(n.args, " "), Source: n.source()}
 			for _, in := range n.block {
 				b.Lines = append(b.Lines, Line{Text: in.text(), Source: in.source()})
@@ -260,7 +266,7 @@ func (d *decoder) locations(l *level, within *Location) []Location {
 				d.refuse(n, "location %q cannot be inside the named location %q", loc.Pattern, within.Pattern)
 			case loc.Kind == Named:
 				d.refuse(n, "named location %q can be on the server level only", loc.Pattern)
-			case (within.Kind == Prefix || within.Kind == PrefixFinal) && loc.Kind != Regex && loc.Kind != RegexNoCase &&
+			case loc.Kind != Regex && loc.Kind != RegexNoCase &&
 				!strings.HasPrefix(loc.Pattern, within.Pattern):
 				d.refuse(n, "location %q is outside location %q", loc.Pattern, within.Pattern)
 			}

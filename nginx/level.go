@@ -90,6 +90,10 @@ func scalar[T any](l *level, name string, def dflt, parse func(args []string) (T
 	}
 	n := found[0]
 	v := Value[T]{Raw: strings.Join(n.args, " "), Source: n.source()}
+	if n.wrong != "" {
+		v.Err = n.wrong
+		return v
+	}
 	if len(found) > 1 {
 		v.Err = l.d.refuse(found[1], "%q directive is duplicate", name)
 		return v
@@ -99,7 +103,12 @@ func scalar[T any](l *level, name string, def dflt, parse func(args []string) (T
 		return v
 	}
 	var err error
-	if v.V, err = parse(n.args); err != nil {
+	switch v.V, err = parse(n.args); {
+	case errors.Is(err, errFlag):
+		v.Err = l.d.refuse(n, "invalid value %q in %q directive, %s", v.Raw, name, err)
+	case errors.Is(err, errEnum):
+		v.Err = l.d.refuse(n, "%s %q", err, v.Raw)
+	case err != nil:
 		v.Err = l.d.refuse(n, "%q directive %s", name, err)
 	}
 	return v
@@ -163,7 +172,7 @@ func (l *level) enum(name string, def dflt, words ...string) Value[string] {
 				return s, nil
 			}
 		}
-		return "", fmt.Errorf("invalid value %q", s)
+		return "", errEnum
 	}))
 }
 
@@ -199,6 +208,10 @@ func list[T any](l *level, name string, def dflt, parse func(*node) T) Value[[]T
 	v := Value[[]T]{Source: found[0].source()}
 	raws := make([]string, len(found))
 	for i, n := range found {
+		if n.wrong != "" {
+			v.Err = n.wrong
+			continue
+		}
 		v.V = append(v.V, parse(n))
 		raws[i] = strings.Join(n.args, " ")
 	}
@@ -224,6 +237,9 @@ func (l *level) words(name string, def dflt) Value[[]string] {
 	v := Value[[]string]{Source: found[0].source()}
 	for _, n := range found {
 		v.V = append(v.V, n.args...)
+		if n.wrong != "" {
+			v.Err = n.wrong
+		}
 	}
 	v.Raw = strings.Join(v.V, " ")
 	if vars := variables(v.Raw); vars != nil {

@@ -89,7 +89,7 @@ func (d *decoder) listenOptions(s *Socket, n *node, one *Listen) {
 			v, err := strconv.ParseInt(value, 10, 32)
 			s.Backlog, s.bind = Value[int64]{V: v, Raw: arg, Source: source}, true
 			if err != nil || v == 0 {
-				s.Backlog.Err = d.refuse(n, "invalid backlog %q", value)
+				s.Backlog.Err = d.refuse(n, "invalid backlog %q", arg)
 			}
 		case "so_keepalive":
 			s.SoKeepalive, s.bind = Value[string]{V: value, Raw: arg, Source: source}, true
@@ -170,7 +170,7 @@ func listenAddresses(s string) (all []string, why string) {
 			host = "[" + host + "]"
 		}
 	} else if strings.ContainsAny(host, "[]") {
-		return nil, "invalid IPv6 address"
+		return nil, "invalid host"
 	}
 	from, to, isRange := strings.Cut(ports, "-")
 	if !isRange {

@@ -159,7 +159,9 @@ func (c *Config) through(s *Socket, q Request) Route {
 	if r.Server.Return != nil {
 		return r // before any location is looked at
 	}
-	path, err := normalize(q.Path, !r.Server.MergeSlashes.Known() || r.Server.MergeSlashes.V)
+	// The path is read before the Host field is: by the default server's rule.
+	merge := c.Servers[s.DefaultServer].MergeSlashes
+	path, err := normalize(q.Path, !merge.Known() || merge.V)
 	if err != nil {
 		r.Err = err.Error()
 		return r

@@ -31,6 +31,8 @@ type node struct {
 	// broken says why the block may hold more than is known: a file that
 	// could not be read, a syntax error.
 	broken string
+	// wrong says why nginx would refuse the statement itself, in its context.
+	wrong string
 }
 
 func (n *node) source() string { return n.file + ":" + strconv.Itoa(n.line) }
@@ -94,7 +96,6 @@ func (r *reader) parse(top *node, content []byte) {
 		top.broken = r.problems.add(false, top.file+":1", "blocks nested deeper than %d", maxDepth)
 		return
 	}
-	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
 	tokens := crossplane.LexWithOptions(bytes.NewReader(content), crossplane.LexOptions{
 		Lexers: []crossplane.RegisterLexer{new(crossplane.Lua).RegisterLexer()},
 	})
@@ -213,7 +214,7 @@ func unescape(s string) string {
 
 // expand copies from's statements into to with includes replaced, and checks
 // each in its context. within names the files being included.
-func (r *reader) expand(to, from *node, ctx context, within []string) {
+func (r *reader) expand(to, from *node, ctx place, within []string) {
 	if from.broken != "" {
 		to.broken = from.broken
 	}
@@ -226,21 +227,21 @@ func (r *reader) expand(to, from *node, ctx context, within []string) {
 			r.include(to, n, ctx, within)
 			continue
 		}
-		if what := ctx.check(n); what != "" {
-			r.problems.add(true, n.file+":"+strconv.Itoa(n.end), "%s", what)
-		}
-		if !n.isBlock {
+		what := ctx.check(n)
+		if what != "" {
+			what = r.problems.add(true, n.file+":"+strconv.Itoa(n.end), "%s", what)
+		} else if !n.isBlock {
 			to.block = append(to.block, n)
 			continue
 		}
-		inner := *n
-		inner.block = nil
+		inner := *n // its file may be included in other contexts as well
+		inner.block, inner.wrong = nil, what
 		to.block = append(to.block, &inner)
 		r.expand(&inner, n, ctx.enter(n.name), within)
 	}
 }
 
-func (r *reader) include(to, n *node, ctx context, within []string) {
+func (r *reader) include(to, n *node, ctx place, within []string) {
 	pattern := n.args[0]
 	if !strings.HasPrefix(pattern, "/") {
 		pattern = r.dir + pattern

@@ -61,6 +61,12 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 		p.Err = fmt.Sprintf("whether an upstream block is called %q is unknown: %s", name, d.http.broken)
 		return p
 	}
+	if host, port, ok := strings.Cut(name, ":"); ok {
+		if u := d.cfg.Upstream(host); u != nil && !u.Implicit {
+			p.Err = d.refuse(n, "upstream %q may not have port %s", host, port)
+			return p
+		}
+	}
 	p.Upstream = withPort(name, port)
 	if d.cfg.Upstream(p.Upstream) == nil {
 		d.implicit(p)

@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// errValue is nginx's own word for a value it can't read.
-var errValue = errors.New("invalid value")
+var (
+	// errValue is nginx's own word for a value it can't read.
+	errValue = errors.New("invalid value")
+	errEnum  = errors.New("invalid value") // of a closed list
+	errFlag  = errors.New(`it must be "on" or "off"`)
+)
 
 // ParseSize reads a size as nginx does for buffers: bytes, or with the suffix
 // k or m (either case). Result in bytes, 0 or more.
@@ -136,7 +140,7 @@ func parseFlag(s string) (bool, error) {
 	case "off":
 		return false, nil
 	}
-	return false, errors.New(`invalid value "` + s + `", it must be "on" or "off"`)
+	return false, errFlag
 }
 
 // variables names the variables that a value holds: "$host", "${request_id}".

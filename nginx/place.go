@@ -11,15 +11,15 @@ import (
 
 func unreadable(err error) bool { return errors.Is(err, os.ErrPermission) }
 
-// context is the kind of block that a statement stands in, as nginx's tables
+// place is the kind of block that a statement stands in, as nginx's tables
 // of directives name it; empty where no table applies.
-type context string
+type place string
 
-// contextBits are the masks of crossplane's tables, which are nginx's own: the
+// placeBits are the masks of crossplane's tables, which are nginx's own: the
 // low bits say how many arguments a directive takes, the high ones where it
 // may stand. crossplane keeps their names to itself; a test holds these
 // numbers to directives that are known well.
-var contextBits = map[context]uint{
+var placeBits = map[place]uint{
 	"main":              0x40000,
 	"events":            0x80000,
 	"mail":              0x100000,
@@ -45,21 +45,21 @@ const (
 	bit2More = 0x2000
 )
 
-func (c context) enter(block string) context {
-	var inner context
+func (p place) enter(block string) place {
+	var inner place
 	switch {
-	case c == "main":
+	case p == "main":
 		if block == "events" || block == "http" || block == "mail" || block == "stream" {
-			inner = context(block)
+			inner = place(block)
 		}
-	case block == "location" && (c == "http/server" || c == "http/location"):
+	case block == "location" && (p == "http/server" || p == "http/location"):
 		inner = "http/location"
-	case block == "limit_except" && c == "http/location":
+	case block == "limit_except" && p == "http/location":
 		inner = "http/limit_except"
-	case c != "":
-		inner = c + "/" + context(block)
+	case p != "":
+		inner = p + "/" + place(block)
 	}
-	if contextBits[inner] == 0 {
+	if placeBits[inner] == 0 {
 		return ""
 	}
 	return inner
@@ -88,8 +88,8 @@ func known(name string) bool {
 }
 
 // check says in nginx's words why nginx would refuse a statement here, or "".
-func (c context) check(n *node) string {
-	here := contextBits[c]
+func (p place) check(n *node) string {
+	here := placeBits[p]
 	if here == 0 {
 		return ""
 	}
