@@ -8,6 +8,7 @@ require (
 	github.com/nginxinc/nginx-go-crossplane v0.4.89
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2
+	go.uber.org/goleak v1.3.0
 )
 
 require (

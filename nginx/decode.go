@@ -104,6 +104,7 @@ func (d *decoder) httpBlock(l *level, block *node) {
 	for _, n := range l.own["upstream"] {
 		d.upstream(n)
 	}
+	d.cfg.Servers = make([]Server, 0, len(l.own["server"]))
 	for _, n := range l.own["server"] {
 		d.cfg.Servers = append(d.cfg.Servers, d.server(l, n))
 	}
@@ -236,7 +237,10 @@ func (d *decoder) ret(n *node) *Return {
 }
 
 func (d *decoder) locations(l *level, within *Location) []Location {
-	var all []Location
+	if l.own["location"] == nil {
+		return nil
+	}
+	all := make([]Location, 0, len(l.own["location"]))
 	seen := map[string]bool{}
 	for _, n := range l.own["location"] {
 		if !n.isBlock {

@@ -91,11 +91,13 @@ func (d disk) list(dir string) ([]string, error) {
 // exists is true for a dangling link too: glob(3) finds it, and nginx then
 // fails to open it.
 func (d disk) exists(name string) bool {
-	dir, err := d.resolve(path.Dir(name))
+	// Not path.Dir, which would take "link/.." for "".
+	i := strings.LastIndexByte(name, '/')
+	dir, err := d.resolve(name[:i+1])
 	if err != nil {
 		return false
 	}
-	_, err = os.Lstat(dir + "/" + path.Base(name))
+	_, err = os.Lstat(dir + "/" + name[i+1:])
 	return err == nil
 }
 

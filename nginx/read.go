@@ -1,9 +1,11 @@
 package nginx
 
 import (
+	"fmt"
 	"io"
 	"path"
 	"strconv"
+	"strings"
 )
 
 // Options say how a config is to be read.
@@ -32,6 +34,9 @@ const DefaultPath = "/etc/nginx/nginx.conf"
 // Read reads the config that begins with a file. The error is that of the main
 // file alone; whatever else is wrong is in Config.Problems.
 func Read(o Options) (*Config, error) {
+	if o.Context != "" && o.Context != "http" {
+		return nil, fmt.Errorf("context %q: want \"\" or \"http\"", o.Context)
+	}
 	name := o.Path
 	if name == "" {
 		name = o.Build.ConfPath
@@ -53,16 +58,14 @@ func ReadDump(r io.Reader, o Options) (*Config, error) {
 		return nil, err
 	}
 	if len(d.order) == 0 {
-		return &Config{Path: o.Path, Build: o.Build, Problems: d.refusal}, nil
+		nothing := &node{isBlock: true, broken: "nginx refused its config and printed none of it"}
+		return decode(nothing, o, &reader{problems: problems{list: d.refusal}}), nil
 	}
 	return read(d, d.order[0], o, d.refusal)
 }
 
 func read(f files, name string, o Options, told []Problem) (*Config, error) {
-	r := &reader{files: f, dir: path.Dir(name) + "/", seen: map[string]*node{}}
-	if r.dir == "//" {
-		r.dir = "/"
-	}
+	r := &reader{files: f, dir: name[:strings.LastIndexByte(name, '/')+1], seen: map[string]*node{}}
 	for _, p := range told {
 		r.problems.add(p.Refused, p.Source, "%s", p.Text)
 	}
@@ -80,8 +83,12 @@ func read(f files, name string, o Options, told []Problem) (*Config, error) {
 		r.expand(top, file, "main", []string{name})
 	}
 
+	return decode(top, o, r), nil
+}
+
+func decode(top *node, o Options, r *reader) *Config {
 	d := &decoder{
-		cfg:      &Config{Path: name, Build: o.Build, Files: r.names},
+		cfg:      &Config{Path: top.file, Build: o.Build, Files: r.names},
 		pageSize: o.PageSize,
 		problems: &r.problems,
 	}
@@ -90,7 +97,7 @@ func read(f files, name string, o Options, told []Problem) (*Config, error) {
 	}
 	d.config(top)
 	d.cfg.Problems = r.problems.list
-	return d.cfg, nil
+	return d.cfg
 }
 
 // decoder turns the tree into a Config.

@@ -62,6 +62,7 @@ func Render(s Settings) (string, error) {
 	p.comment(s.Title)
 	p.line("")
 	p.all(s.Main)
+	p.line("")
 	p.open("events")
 	p.all(s.Events)
 	p.close()
@@ -231,6 +232,9 @@ func (p *printer) acme(root string) {
 func quote(s string) string {
 	if s != "" && !strings.ContainsAny(s, " \t\r\n;{}\"'\\#") {
 		return s
+	}
+	if !strings.ContainsAny(s, "'\\\r\n\t") {
+		return "'" + s + "'"
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
 }

@@ -177,7 +177,9 @@ func withPort(s, port string) string {
 // Upstream finds an upstream by name; nil is none.
 func (c *Config) Upstream(name string) *Upstream {
 	for i := range c.Upstreams {
-		if c.Upstreams[i].Name == name {
+		// nginx compares names of blocks so; an implicit one is in lower case
+		// already, but for the path of a socket.
+		if u := &c.Upstreams[i]; u.Name == name || !u.Implicit && strings.EqualFold(u.Name, name) {
 			return &c.Upstreams[i]
 		}
 	}
