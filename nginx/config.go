@@ -34,6 +34,10 @@ type Config struct {
 	// read of it. With a problem that is Refused a running nginx runs on some
 	// other, older config.
 	Problems []Problem `json:"problems,omitempty"`
+	// Incomplete says why there may be servers and upstreams that are not in
+	// here: a file that could not be read. A Value is then unknown where such
+	// a file could have set it.
+	Incomplete string `json:"incomplete,omitempty"`
 	// Foreign lists the directives that neither nginx nor a module known here
 	// has, each with the first place: a module's, or a slip of the pen.
 	Foreign []Line `json:"foreign,omitempty"`
@@ -121,9 +125,10 @@ type Listen struct {
 
 // Server is a server block of http.
 type Server struct {
-	Source string   `json:"source"`
-	Names  []string `json:"names"` // as written; "" where there are none
-	Listen []Listen `json:"listen"`
+	Source     string   `json:"source"`
+	Names      []string `json:"names"` // as written; "" where there are none
+	Listen     []Listen `json:"listen"`
+	Incomplete string   `json:"incomplete,omitempty"` // why the block may hold more than is known
 
 	// nginx reads these before it knows the server's name, so a connection
 	// gets the default server's of its socket, TLS with SNI excepted.
@@ -356,9 +361,14 @@ type Effective struct {
 	AuthRequest     Value[string]      `json:"authRequest"`
 	Satisfy         Value[string]      `json:"satisfy"` // "all" or "any" of access and auth
 	LimitReq        Value[[]LimitReq]  `json:"limitReq"`
+	LimitReqDryRun  Value[bool]        `json:"limitReqDryRun"` // on: counted, not refused
 	LimitReqStatus  Value[int64]       `json:"limitReqStatus"`
 	LimitConn       Value[[]LimitConn] `json:"limitConn"`
+	LimitConnDryRun Value[bool]        `json:"limitConnDryRun"`
 	LimitConnStatus Value[int64]       `json:"limitConnStatus"`
+
+	RealIPFrom   Value[[]string] `json:"realIpFrom"` // whose word for a client's address is taken; empty: $remote_addr is the peer's, of a load balancer too
+	RealIPHeader Value[string]   `json:"realIpHeader"`
 
 	// What is added, and where it is told.
 	AddHeader Value[[]Header] `json:"addHeader"`

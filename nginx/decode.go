@@ -26,6 +26,10 @@ func (d *decoder) config(top *node) {
 			d.other(kind, n)
 		}
 	}
+	d.cfg.Incomplete = l.broken
+	if d.http != nil && d.http.broken != "" {
+		d.cfg.Incomplete = d.http.broken
+	}
 	d.via()
 }
 
@@ -152,6 +156,7 @@ func (d *decoder) server(http *level, n *node) Server {
 	l := d.level(http, n)
 	s := Server{
 		Source:                    n.source(),
+		Incomplete:                l.broken,
 		ClientHeaderTimeout:       l.duration("client_header_timeout", is("60s")),
 		ClientHeaderBufferSize:    l.size("client_header_buffer_size", is("1k")),
 		LargeClientHeaderBuffers:  l.buffers("large_client_header_buffers", is("4 8k")),
@@ -169,9 +174,6 @@ func (d *decoder) server(http *level, n *node) Server {
 		s.Names = append(s.Names, n.args...)
 	}
 	if s.Names == nil {
-		s.Names = []string{""}
-	}
-	if l.broken != "" && l.own["server_name"] == nil {
 		s.Names = []string{""}
 	}
 	s.Listen = d.listen(len(d.cfg.Servers), "http", l)

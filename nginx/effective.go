@@ -62,6 +62,10 @@ func (l *level) effective() Effective {
 		LimitReq:        list(l, "limit_req", is(""), d.limitReq),
 		LimitReqStatus:  l.number("limit_req_status", is("503")),
 		LimitConn:       list(l, "limit_conn", is(""), d.limitConn),
+		LimitReqDryRun:  l.flag("limit_req_dry_run", is("off")),
+		LimitConnDryRun: l.flag("limit_conn_dry_run", is("off")),
+		RealIPFrom:      l.lines("set_real_ip_from", is("")),
+		RealIPHeader:    l.word("real_ip_header", is("X-Real-IP")),
 		LimitConnStatus: l.number("limit_conn_status", is("503")),
 
 		AddHeader: l.addHeader(),

@@ -101,13 +101,18 @@ func (d *decoder) listenOptions(s *Socket, n *node, one *Listen) {
 	}
 }
 
+type socketKey struct {
+	kind, address string
+	udp           bool
+}
+
 // socket finds or adds one.
 func (d *decoder) socket(kind, address string, udp bool) *Socket {
-	for i := range d.cfg.Sockets {
-		if s := &d.cfg.Sockets[i]; s.Kind == kind && s.Address == address && s.UDP == udp {
-			return s
-		}
+	key := socketKey{kind, address, udp}
+	if i, ok := d.sockets[key]; ok {
+		return &d.cfg.Sockets[i]
 	}
+	d.sockets[key] = len(d.cfg.Sockets)
 	s := Socket{
 		Kind: kind, Address: address, UDP: udp,
 		Reuseport:   Value[bool]{Raw: "off", Source: Default},
@@ -129,10 +134,8 @@ func (d *decoder) via() {
 		if wildcard == "" || wildcard == s.Address || s.bind {
 			continue
 		}
-		for _, w := range d.cfg.Sockets {
-			if w.Address == wildcard && w.Kind == s.Kind && w.UDP == s.UDP {
-				s.Via = wildcard
-			}
+		if _, ok := d.sockets[socketKey{s.Kind, wildcard, s.UDP}]; ok {
+			s.Via = wildcard
 		}
 	}
 }

@@ -91,6 +91,7 @@ func decode(top *node, o Options, r *reader) *Config {
 		cfg:      &Config{Path: top.file, Build: o.Build, Files: r.names},
 		pageSize: o.PageSize,
 		problems: &r.problems,
+		sockets:  map[socketKey]int{},
 	}
 	if d.pageSize == 0 {
 		d.pageSize = 4096
@@ -106,6 +107,7 @@ type decoder struct {
 	pageSize int
 	problems *problems
 	http     *level
+	sockets  map[socketKey]int // into cfg.Sockets
 }
 
 // refuse records that nginx would refuse a statement, and says so.

@@ -249,6 +249,9 @@ func TestUnreadable(t *testing.T) {
 	if !l.ProxyReadTimeout.Known() || l.ProxySendTimeout.Known() || l.Access.Known() || l.AddHeader.Known() {
 		t.Errorf("%+v", l)
 	}
+	if c.Incomplete == "" || c.Route(Request{Address: ":80", Path: "/"}).Err == "" {
+		t.Error("there may be more servers")
+	}
 	if l.Pass.Err == "" {
 		t.Error("x may be an upstream block of the file that can't be read")
 	}

@@ -13,9 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The tests of this file ask the real nginx what it makes of a config.
@@ -48,6 +51,12 @@ func realMain(dir string) string {
 // startNginx runs it in the foreground until the test ends. http is the inside
 // of the http block; it must listen at the address, which is waited for.
 func startNginx(t *testing.T, http, address string) *Config {
+	t.Helper()
+	c, _ := startNginxPID(t, http, address)
+	return c
+}
+
+func startNginxPID(t *testing.T, http, address string) (*Config, int) {
 	t.Helper()
 	binary := realNginx(t)
 	dir := t.TempDir()
@@ -87,7 +96,40 @@ func startNginx(t *testing.T, http, address string) *Config {
 	if len(c.Problems) != 0 {
 		t.Fatalf("nginx runs, yet: %+v", c.Problems)
 	}
-	return c
+	return c, cmd.Process.Pid
+}
+
+// listening is what a process listens at over IPv4.
+func listening(t *testing.T, pid int) []string {
+	t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := map[string]bool{}
+	for _, l := range links {
+		target, _ := os.Readlink(l) // one that is gone by now is no listener
+		mine[strings.Trim(strings.TrimPrefix(target, "socket:"), "[]")] = true
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, line := range strings.Split(string(table), "\n") {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[3] != "0A" || !mine[f[9]] {
+			continue
+		}
+		var a [4]byte
+		var port int
+		if _, err := fmt.Sscanf(f[1], "%02X%02X%02X%02X:%04X", &a[3], &a[2], &a[1], &a[0], &port); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fmt.Sprintf("%d.%d.%d.%d:%d", a[0], a[1], a[2], a[3], port))
+	}
+	slices.Sort(all)
+	return all
 }
 
 func freePorts(t *testing.T, n int) []int {
@@ -281,7 +323,17 @@ listen 127.0.0.1:P2; server_name other.named;
 	for i, line := range strings.Split(strings.TrimSpace(lines), "\n") {
 		conf += fmt.Sprintf("server { %s location / { return 200 %d; } }\n", line, i)
 	}
-	c := startNginx(t, conf, fmt.Sprintf("127.0.0.1:%d", p[0]))
+	c, pid := startNginxPID(t, conf, fmt.Sprintf("127.0.0.1:%d", p[0]))
+	var opened []string
+	for _, s := range c.Sockets {
+		if s.Via == "" {
+			opened = append(opened, s.Address)
+		}
+	}
+	slices.Sort(opened)
+	if got := listening(t, pid); !slices.Equal(got, opened) {
+		t.Errorf("nginx listens at %q, Sockets say %q", got, opened)
+	}
 	hosts := []string{
 		"first", "FIRST", "first.", "exact.example.org", "www.exact.example.org", "x.example.org", "a.b.example.org", "example.org",
 		"x.sub.example.org", "sub.example.org", "dot.org", "x.dot.org", "xdot.org", "www.example.org", "www.example.com", "www.x",
@@ -485,5 +537,60 @@ func TestRealRefusals(t *testing.T) {
 	}
 	for _, text := range inHTTP {
 		t.Run(text, func(t *testing.T) { try(t, realMain(dir)+text+"\n}\n") })
+	}
+}
+
+// TestRealDump reads a config from its files and from nginx -T: the same.
+func TestRealDump(t *testing.T) {
+	binary := realNginx(t)
+	build, err := exec.Command(binary, "-V").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ParseBuild(string(build))
+	if err != nil || b.ConfPath == "" || b.PIDPath == "" {
+		t.Fatalf("%+v %v", b, err)
+	}
+	if _, known := b.Since("1.0.0"); !known {
+		t.Errorf("version %q", b.Version)
+	}
+
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"nginx.conf":     realMain(dir) + "include mime.types; include sites/*; include none/*.conf; include proxy.conf; }\n",
+		"mime.types":     "types { text/html html; }",
+		"proxy.conf":     "proxy_read_timeout 5m;\r\nproxy_send_timeout 6m;\r\n",
+		"sites/b":        "server { listen 127.0.0.1:8081; location / { include proxy.conf; proxy_pass http://a; } }\n# the last line has no end",
+		"sites/a":        "upstream a { server 127.0.0.1:5000; }",
+		"sites/.ignored": "nothing of nginx's",
+	} {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf := filepath.Join(dir, "nginx.conf")
+	out, err := exec.Command(binary, "-T", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	files, err := Read(Options{Path: conf, Build: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dump, err := ReadDump(bytes.NewReader(out), Options{Build: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(summary(files), summary(dump)); diff != "" || len(files.Problems) > 0 || len(files.Files) != 5 {
+		t.Errorf("%+v %q\n-files +dump:\n%s", files.Problems, files.Files, diff)
+	}
+	for i, name := range files.Files {
+		if !bytes.Contains(out, []byte("# configuration file "+name+":")) {
+			t.Errorf("file %d: nginx does not read %s", i, name)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Setting is one directive to render, with what its value came from.
@@ -202,6 +203,9 @@ func (p *printer) directive(name string, args ...string) {
 	}
 	words := []string{name}
 	for _, a := range args {
+		if !utf8.ValidString(a) && p.err == nil {
+			p.err = fmt.Errorf("value %q of %s is not UTF-8", a, name)
+		}
 		words = append(words, quote(a))
 	}
 	p.line(strings.Join(words, " ") + ";")

@@ -72,6 +72,14 @@ func (r Route) Effective() *Effective {
 // Route chooses as nginx does: the socket by address and port, the server by
 // name, the location by path.
 func (c *Config) Route(q Request) Route {
+	if c.Incomplete != "" {
+		return Route{Err: "there may be more servers than are known: " + c.Incomplete}
+	}
+	for i := range c.Servers {
+		if s := &c.Servers[i]; s.Incomplete != "" {
+			return Route{Err: fmt.Sprintf("the server of %s may hold more than is known: %s", s.Source, s.Incomplete)}
+		}
+	}
 	sockets, err := c.socketsFor(q)
 	if err != nil {
 		return Route{Err: err.Error()}

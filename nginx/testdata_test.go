@@ -113,6 +113,9 @@ func summary(c *Config) string {
 	for _, x := range c.Foreign {
 		p("foreign %s (%s)", x.Text, x.Source)
 	}
+	if c.Incomplete != "" {
+		p("incomplete %s", c.Incomplete)
+	}
 	values(&b, "main", reflect.ValueOf(c.Main))
 	values(&b, "events", reflect.ValueOf(c.Events))
 	for _, x := range c.Sockets {
