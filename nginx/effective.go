@@ -1,0 +1,215 @@
+package nginx
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// effective works out what is in force at a level. The defaults are those of
+// nginx's manual, in its own notation.
+func (l *level) effective() Effective {
+	d := l.d
+	page := strconv.Itoa(d.pageSize)
+	return Effective{
+		ClientMaxBodySize:       scalar(l, "client_max_body_size", is("1m"), one(ParseOffset)),
+		ClientBodyBufferSize:    l.size("client_body_buffer_size", is(strconv.Itoa(2*d.pageSize))),
+		ClientBodyTimeout:       l.duration("client_body_timeout", is("60s")),
+		ClientBodyTempPath:      l.word("client_body_temp_path", d.compiled(d.cfg.Build.ClientBodyTempPath)),
+		ClientBodyInFileOnly:    l.enum("client_body_in_file_only", is("off"), "off", "on", "clean"),
+		SendTimeout:             l.duration("send_timeout", is("60s")),
+		KeepaliveTimeout:        l.duration("keepalive_timeout", is("75s")),
+		KeepaliveRequests:       l.number("keepalive_requests", d.since("1.19.10", "1000", "100")),
+		KeepaliveTime:           l.duration("keepalive_time", d.since("1.19.10", "1h", "0")),
+		LingeringClose:          l.enum("lingering_close", is("on"), "off", "on", "always"),
+		LingeringTime:           l.duration("lingering_time", is("30s")),
+		LingeringTimeout:        l.duration("lingering_timeout", is("5s")),
+		ResetTimedoutConnection: l.flag("reset_timedout_connection", is("off")),
+		TCPNodelay:              l.flag("tcp_nodelay", is("on")),
+		Sendfile:                l.flag("sendfile", is("off")),
+		LimitRate:               l.size("limit_rate", is("0")),
+		LimitRateAfter:          l.size("limit_rate_after", is("0")),
+		Gzip:                    l.flag("gzip", is("off")),
+
+		ProxyHTTPVersion:         l.enum("proxy_http_version", d.since("1.29.7", "1.1", "1.0"), "1.0", "1.1", "2"),
+		ProxySetHeader:           l.proxySetHeader(),
+		ProxyConnectTimeout:      l.duration("proxy_connect_timeout", is("60s")),
+		ProxySendTimeout:         l.duration("proxy_send_timeout", is("60s")),
+		ProxyReadTimeout:         l.duration("proxy_read_timeout", is("60s")),
+		ProxyBuffering:           l.flag("proxy_buffering", is("on")),
+		ProxyRequestBuffering:    l.flag("proxy_request_buffering", is("on")),
+		ProxyBufferSize:          l.size("proxy_buffer_size", is(page)),
+		ProxyBuffers:             l.buffers("proxy_buffers", is("8 "+page)),
+		ProxyMaxTempFileSize:     l.size("proxy_max_temp_file_size", is("1024m")),
+		ProxyTempPath:            l.word("proxy_temp_path", d.compiled(d.cfg.Build.ProxyTempPath)),
+		ProxyNextUpstream:        l.words("proxy_next_upstream", is("error timeout")),
+		ProxyNextUpstreamTimeout: l.duration("proxy_next_upstream_timeout", is("0")),
+		ProxyNextUpstreamTries:   l.number("proxy_next_upstream_tries", is("0")),
+		ProxyIgnoreClientAbort:   l.flag("proxy_ignore_client_abort", is("off")),
+		ProxySocketKeepalive:     l.flag("proxy_socket_keepalive", is("off")),
+		ProxyBind:                l.word("proxy_bind", is("")),
+		ProxyLimitRate:           l.size("proxy_limit_rate", is("0")),
+		ProxyCache:               l.word("proxy_cache", is("off")),
+		ProxyCacheMethods:        l.words("proxy_cache_methods", is("GET HEAD")),
+		ProxyInterceptErrors:     l.flag("proxy_intercept_errors", is("off")),
+		ProxyPassRequestBody:     l.flag("proxy_pass_request_body", is("on")),
+		ProxyPassRequestHeaders:  l.flag("proxy_pass_request_headers", is("on")),
+
+		Access:          l.access(),
+		AuthBasic:       l.word("auth_basic", is("off")),
+		AuthRequest:     l.word("auth_request", is("off")),
+		Satisfy:         l.enum("satisfy", is("all"), "all", "any"),
+		LimitReq:        list(l, "limit_req", is(""), d.limitReq),
+		LimitReqStatus:  l.number("limit_req_status", is("503")),
+		LimitConn:       list(l, "limit_conn", is(""), d.limitConn),
+		LimitReqDryRun:  l.flag("limit_req_dry_run", is("off")),
+		LimitConnDryRun: l.flag("limit_conn_dry_run", is("off")),
+		RealIPFrom:      l.lines("set_real_ip_from", is("")),
+		RealIPHeader:    l.word("real_ip_header", is("X-Real-IP")),
+		LimitConnStatus: l.number("limit_conn_status", is("503")),
+
+		AddHeader: l.addHeader(),
+		ErrorPage: l.lines("error_page", is("")),
+		AccessLog: l.lines("access_log", d.compiled(d.cfg.Build.AccessLogPath)),
+		ErrorLog:  l.lines("error_log", d.compiled(d.cfg.Build.ErrorLogPath)),
+	}
+}
+
+func header(n *node) Header {
+	h := Header{Source: n.source()}
+	if len(n.args) >= 2 {
+		h.Name, h.Value = n.args[0], n.args[1]
+	}
+	h.Always = len(n.args) == 3 && n.args[2] == "always"
+	return h
+}
+
+// proxySetHeader adds the two fields that nginx itself replaces unless the
+// list in force names them.
+func (l *level) proxySetHeader() Value[[]Header] {
+	v := list(l, "proxy_set_header", is(""), header)
+	if v.Err != "" {
+		return v
+	}
+	connection := l.d.since("1.29.7", "", "close")
+	for _, h := range []Header{
+		{Name: "Host", Value: "$proxy_host", Source: Default},
+		{Name: "Connection", Value: connection.text, Source: Default, Err: connection.err},
+	} {
+		if _, given := (&Effective{ProxySetHeader: v}).UpstreamHeader(h.Name); !given {
+			v.V = append(v.V, h)
+		}
+	}
+	return v
+}
+
+// addHeader follows add_header_inherit, which nginx knows from 1.29.3 on.
+func (l *level) addHeader() Value[[]Header] {
+	if l == nil {
+		return Value[[]Header]{Source: Default}
+	}
+	mode := l.enum("add_header_inherit", is("on"), "on", "off", "merge")
+	if mode.Err != "" {
+		return Value[[]Header]{Err: mode.Err}
+	}
+	alone := &level{own: l.own, broken: l.broken, d: l.d}
+	own := list(alone, "add_header", is(""), header)
+	if mode.V == "off" || own.Err != "" || mode.V == "on" && own.V != nil {
+		return own
+	}
+	above := l.up.addHeader()
+	if own.V == nil || above.Err != "" {
+		return above
+	}
+	own.V = append(own.V, above.V...)
+	return own
+}
+
+// access joins allow and deny, which share one list in the order of the file.
+func (l *level) access() Value[[]Rule] {
+	for at := l; at != nil; at = at.up {
+		if at.broken != "" && at.own["allow"] == nil && at.own["deny"] == nil {
+			return Value[[]Rule]{Err: "whether allow or deny are set is unknown: " + at.broken}
+		}
+		if at.own["allow"] == nil && at.own["deny"] == nil {
+			continue
+		}
+		v := Value[[]Rule]{}
+		var raws []string
+		for _, n := range at.block {
+			if n.name == "allow" || n.name == "deny" {
+				raws = append(raws, n.text())
+				v.V = append(v.V, Rule{Allow: n.name == "allow", Who: strings.Join(n.args, " "), Source: n.source()})
+			}
+		}
+		v.Source, v.Raw = v.V[0].Source, strings.Join(raws, "; ")
+		return v
+	}
+	return Value[[]Rule]{Source: Default}
+}
+
+func (d *decoder) limitReq(n *node) LimitReq {
+	r := LimitReq{Source: n.source()}
+	fail := func(format string, a ...any) { r.Err = d.refuse(n, format, a...) }
+	for _, arg := range n.args {
+		name, value, _ := strings.Cut(arg, "=")
+		var err error
+		switch name {
+		case "zone":
+			r.Zone = value
+		case "burst":
+			if r.Burst, err = parseInt(value); err != nil || r.Burst == 0 {
+				fail("invalid burst value %q", arg)
+			}
+		case "delay":
+			if r.Delay, err = parseInt(value); err != nil || r.Delay == 0 {
+				fail("invalid delay value %q", arg)
+			}
+		case "nodelay":
+			r.Nodelay = true
+		default:
+			fail("invalid parameter %q", arg)
+		}
+	}
+	if r.Zone == "" {
+		fail(`"limit_req" must have "zone" parameter`)
+		return r
+	}
+	z, err := d.zone("limit_req", r.Zone)
+	r.Key, r.Rate = z.Key, z.Rate
+	if r.Err == "" {
+		r.Err = err
+	}
+	return r
+}
+
+func (d *decoder) limitConn(n *node) LimitConn {
+	c := LimitConn{Source: n.source()}
+	if len(n.args) != 2 {
+		c.Err = "invalid number of arguments" // told by the table's check
+		return c
+	}
+	c.Zone = n.args[0]
+	z, err := d.zone("limit_conn", c.Zone)
+	c.Key, c.Err = z.Key, err
+	var bad error
+	if c.Limit, bad = parseInt(n.args[1]); bad != nil || c.Limit == 0 {
+		c.Err = d.refuse(n, "invalid number of connections %q", n.args[1])
+	}
+	return c
+}
+
+// zone finds shared memory by name; err says why nothing is known of it.
+func (d *decoder) zone(kind, name string) (z Zone, err string) {
+	for _, z := range d.cfg.Zones {
+		if z.Kind == kind && z.Name == name {
+			return z, ""
+		}
+	}
+	if d.http != nil && d.http.broken != "" {
+		return z, fmt.Sprintf("zone %q is unknown: %s", name, d.http.broken)
+	}
+	text := fmt.Sprintf("zero size shared memory zone %q", name)
+	d.problems.add(true, "", "%s", text)
+	return z, text
+}

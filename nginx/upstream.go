@@ -1,0 +1,187 @@
+package nginx
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// passKind is which protocol a statement passes requests on by, or "".
+func passKind(n *node) string {
+	switch n.name {
+	case "proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "tunnel_pass":
+		return strings.TrimSuffix(n.name, "_pass")
+	}
+	return ""
+}
+
+// pass reads where a statement passes requests. context is "if" or
+// "limit_except", "location" for one without a prefix, else "".
+func (d *decoder) pass(n *node, kind, context string) *Pass {
+	p := &Pass{Kind: kind, Raw: strings.Join(n.args, " "), Source: n.source()}
+	if vars := variables(p.Raw); vars != nil {
+		p.Err = fmt.Sprintf("holds %s, known only while a request runs", strings.Join(vars, ", "))
+		return p
+	}
+	rest, port := p.Raw, ""
+	if kind == "proxy" || kind == "grpc" {
+		scheme, after, found := strings.Cut(p.Raw, "://")
+		plain := map[string]string{"proxy": "http", "grpc": "grpc"}[kind]
+		switch {
+		case found && strings.EqualFold(scheme, plain):
+			port = "80"
+		case found && strings.EqualFold(scheme, plain+"s"):
+			port, p.TLS = "443", true
+		case kind == "proxy":
+			p.Err = d.refuse(n, "invalid URL prefix")
+			return p
+		default:
+			after = p.Raw
+		}
+		rest = after
+	}
+	name := rest
+	if strings.HasPrefix(rest, "unix:") {
+		// The URI of a socket follows a second colon.
+		if socket, uri, ok := strings.Cut(rest[len("unix:"):], ":"); ok {
+			name, p.URI = "unix:"+socket, uri
+		}
+	} else if i := strings.IndexAny(rest, "/?"); i >= 0 && (kind == "proxy" || kind == "grpc") {
+		name, p.URI = rest[:i], rest[i:]
+	}
+	if kind == "proxy" && p.URI != "" && context != "" {
+		d.refuse(n, `"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block`)
+	}
+	if u := d.cfg.Upstream(name); u != nil && !u.Implicit {
+		p.Upstream = u.Name
+		return p
+	}
+	if d.http != nil && d.http.broken != "" && !isAddress(name) {
+		p.Err = fmt.Sprintf("whether an upstream block is called %q is unknown: %s", name, d.http.broken)
+		return p
+	}
+	if host, port, ok := strings.Cut(name, ":"); ok {
+		if u := d.cfg.Upstream(host); u != nil && !u.Implicit {
+			p.Err = d.refuse(n, "upstream %q may not have port %s", host, port)
+			return p
+		}
+	}
+	p.Upstream = withPort(name, port)
+	if d.cfg.Upstream(p.Upstream) == nil {
+		d.implicit(p)
+	}
+	return p
+}
+
+// implicit adds the upstream of an address that stands in a pass itself.
+// nginx keeps no idle connections to such a one.
+func (d *decoder) implicit(p *Pass) {
+	none := Value[int64]{Raw: "none without an upstream block", Source: Default}
+	idle := Value[time.Duration]{Raw: none.Raw, Source: Default}
+	d.cfg.Upstreams = append(d.cfg.Upstreams, Upstream{
+		Name: p.Upstream, Source: p.Source, Implicit: true, Method: "round_robin",
+		Peers:     []Peer{{Address: p.Upstream, Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second, Source: p.Source}},
+		Keepalive: none, KeepaliveRequests: none, KeepaliveTime: idle, KeepaliveTimeout: idle,
+		Zone: Value[string]{Source: Default},
+	})
+}
+
+// upstream reads an upstream block.
+func (d *decoder) upstream(n *node) {
+	if len(n.args) != 1 {
+		return
+	}
+	if d.cfg.Upstream(n.args[0]) != nil {
+		d.refuse(n, "duplicate upstream %q", n.args[0])
+		return
+	}
+	l := d.level(nil, n)
+	u := Upstream{
+		Name: n.args[0], Source: n.source(), Method: "round_robin",
+		Keepalive:         l.number("keepalive", d.since("1.29.7", "32", "0")),
+		KeepaliveRequests: l.number("keepalive_requests", d.since("1.19.10", "1000", "100")),
+		KeepaliveTime:     l.duration("keepalive_time", d.since("1.19.10", "1h", "0")),
+		KeepaliveTimeout:  l.duration("keepalive_timeout", is("60s")),
+		Zone:              l.word("zone", is("")),
+	}
+	for _, s := range l.block {
+		switch s.name {
+		case "server":
+			if len(s.args) > 0 {
+				u.Peers = append(u.Peers, d.peer(s))
+			}
+		case "ip_hash", "least_conn", "hash", "random", "least_time":
+			u.Method = s.text()
+		}
+	}
+	if len(u.Peers) == 0 && l.broken == "" {
+		d.problems.add(true, n.source(), "no servers are inside upstream")
+	}
+	d.cfg.Upstreams = append(d.cfg.Upstreams, u)
+}
+
+func (d *decoder) peer(n *node) Peer {
+	p := Peer{Address: withPort(n.args[0], "80"), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second, Source: n.source()}
+	for _, arg := range n.args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		var err error
+		switch name {
+		case "weight":
+			p.Weight, err = parseInt(value)
+		case "max_conns":
+			p.MaxConns, err = parseInt(value)
+		case "max_fails":
+			p.MaxFails, err = parseInt(value)
+		case "fail_timeout":
+			p.FailTimeout, err = ParseSeconds(value)
+		case "backup":
+			p.Backup = true
+		case "down":
+			p.Down = true
+		}
+		if err != nil {
+			d.refuse(n, "invalid parameter %q", arg)
+		}
+	}
+	return p
+}
+
+// isAddress tells a literal address, with or without a port, from a name.
+func isAddress(s string) bool {
+	if strings.HasPrefix(s, "unix:") {
+		return true
+	}
+	if _, err := netip.ParseAddrPort(s); err == nil {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return err == nil
+}
+
+// withPort writes an address in one way only: lower case, with its port.
+func withPort(s, port string) string {
+	if strings.HasPrefix(s, "unix:") {
+		return s
+	}
+	s = strings.ToLower(s)
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil && a.Is6() {
+		s = "[" + a.String() + "]"
+	}
+	if i := strings.LastIndexByte(s, ':'); (i < 0 || i < strings.LastIndexByte(s, ']')) && port != "" {
+		s += ":" + port
+	}
+	return s
+}
+
+// Upstream finds an upstream by name; nil is none.
+func (c *Config) Upstream(name string) *Upstream {
+	for i := range c.Upstreams {
+		// nginx compares names of blocks so; an implicit one is in lower case
+		// already, but for the path of a socket.
+		if u := &c.Upstreams[i]; u.Name == name || !u.Implicit && strings.EqualFold(u.Name, name) {
+			return &c.Upstreams[i]
+		}
+	}
+	return nil
+}
