@@ -1,22 +1,55 @@
-# What `make` does here; `make help` lists the targets.
+# `make help` lists the targets. On a fresh machine `make run` and `make test` do
+# all their own set-up.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -X main.version=$(VERSION)
+export GOFLAGS := -buildvcs=false
 
-.PHONY: help build test lint bench fuzz clean
+# What tests of the real things need, as Debian packages.
+PACKAGES := nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
+	python3-msgpack shellcheck iproute2
+
+FUZZTIME ?= 20s
+
+.PHONY: help run build test race lint bench fuzz setup clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: build ## the main job: 1000 simulated workers, 3 rounds, a report
+	bin/fltool simulate --workers 1000 --rounds 3
 
 build: ## build bin/fltool
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/fltool
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-test: ## unit, script and race tests
-	go test -race ./...
+test: setup lint ## all tests, with the race detector, and the linters
+	go test -race -timeout 8m ./...
 
 lint: ## vet, staticcheck, gofmt
 	go vet ./...
 	go tool staticcheck ./...
-	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed: $$files"; exit 1; fi
+
+bench: build ## memory and speed, beside baselines measured in the same run
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+setup: ## install what the tests need and is missing (RUNLEVEL=1: start no service)
+	@missing=; for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing"; \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
 
 clean: ## remove what was built
 	rm -rf bin

@@ -29,17 +29,27 @@ type fake struct {
 	accepted map[string]bool
 	changed  chan struct{}
 	seen     [steps]int
+	from     map[string]bool // addresses of clients
 	model    string
 }
 
 func newFake(workers int) *fake {
-	return &fake{workers: workers, version: 1, accepted: map[string]bool{}, changed: make(chan struct{}), model: "a model"}
+	return &fake{workers: workers, version: 1, accepted: map[string]bool{}, changed: make(chan struct{}), model: "a model", from: map[string]bool{}}
+}
+
+func (f *fake) hosts() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.from
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := stepOf(r.URL.Path)
 	f.mu.Lock()
 	f.seen[s]++
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		f.from[host] = true
+	}
 	n := f.seen[s]
 	f.mu.Unlock()
 	if f.fault != nil && f.fault(s, n, w, r) {

@@ -17,6 +17,9 @@ import (
 // sampleEvery is how often the processes' memory and descriptors are looked at.
 const sampleEvery = 250 * time.Millisecond
 
+// mostSamples bounds the samples kept of a hold.
+const mostSamples = 4096
+
 // watched is one process whose use of the machine is followed.
 type watched struct {
 	name    string // "server" or "generator"
@@ -82,6 +85,13 @@ func (p *watched) look(root facts.Root, steady bool) {
 	p.peakRSS = max(p.peakRSS, u.RSSBytes)
 	p.peakFDs = max(p.peakFDs, u.FDs)
 	if steady {
+		if len(p.steady) == mostSamples {
+			// A hold of days: every other sample tells as much.
+			for i := range mostSamples / 2 {
+				p.steady[i] = p.steady[2*i]
+			}
+			p.steady = p.steady[:mostSamples/2]
+		}
 		p.steady = append(p.steady, u)
 	}
 }

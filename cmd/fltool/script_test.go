@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"flag"
+	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -28,7 +31,7 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitfor},
 	})
 }
 
@@ -53,4 +56,30 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%v exited %d, want %d", args[1:], got, want)
 	}
+}
+
+// waitfor waits until a line of a file, which a background command writes, matches
+// a regular expression, and keeps its first group in a variable:
+//
+//	exec sh -c 'exec fltool serve --listen 127.0.0.1:0 >out' &server&
+//	waitfor out 'listening on (.*)' URL
+func waitfor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: waitfor FILE REGEXP VARIABLE")
+	}
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	path := ts.MkAbs(args[0])
+	const patience = 30 * time.Second
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			ts.Fatalf("%v", err)
+		}
+		if m := re.FindSubmatch(b); m != nil {
+			ts.Setenv(args[2], string(m[len(m)-1]))
+			return
+		}
+	}
+	ts.Fatalf("%s: nothing matches %s within %s", args[0], args[1], patience)
 }

@@ -142,7 +142,9 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return cantError("", "%v", err)
 	}
-	rep.Shard = shard
+	if rep.Shard = shard; shard != nil {
+		rep.Demand.Workers = f.workers // of the whole run: the reader adds up the parts
+	}
 	if f.target == "" {
 		rep.Demand.ModelBytes = int64(f.modelSize)
 	}

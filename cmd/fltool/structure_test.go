@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/fltool/fltool"
+
+// mayImport says which of our own packages a package may import; "*" is all. The
+// arrows follow the stages: facts and load come in, judgement is pure, reports
+// go out.
+var mayImport = map[string][]string{
+	"cmd/fltool":     {"*"},
+	"cmd/prove":      {"*"},
+	"server":         {"server/wire"},
+	"server/wire":    {},
+	"loadgen":        {"server/wire", "reports", "checks/facts"},
+	"nginx":          {},
+	"checks/facts":   {"nginx"},
+	"checks/probe":   {"server/wire", "checks/facts"},
+	"checks":         {"checks/facts", "nginx", "reports"},
+	"checks/remedy":  {"checks", "nginx", "reports"},
+	"reports":        {},
+	"reports/render": {"reports"},
+}
+
+// atHome says in which packages alone a library may be imported.
+var atHome = map[string][]string{
+	"github.com/tsenart/vegeta/":              {"loadgen"},
+	"github.com/gorilla/mux":                  {"server"},
+	"github.com/olekukonko/tablewriter":       {"reports/render"},
+	"github.com/nginxinc/nginx-go-crossplane": {"nginx"},
+	"github.com/spf13/cobra":                  {"cmd/fltool", "cmd/prove"},
+	"go.etcd.io/bbolt":                        {"server"},
+	"github.com/prometheus/client_golang/":    {"server"},
+	"github.com/prometheus/procfs":            {"checks/facts"},
+	"github.com/vmihailenco/msgpack/":         {"server/wire"},
+	"github.com/HdrHistogram/hdrhistogram-go": {"reports"},
+	"golang.org/x/perf/":                      {"reports"},
+	"gonum.org/v1/plot":                       {"reports/render"},
+	"github.com/jstemmer/go-junit-report/":    {"reports/render"},
+	"github.com/owenrumney/go-sarif/":         {"reports/render"},
+}
+
+func TestImportDirections(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("%v: %v: %s", cmd, err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s: a package that the design does not name", name)
+		}
+		for _, i := range p.Imports {
+			if own, ok := strings.CutPrefix(i, module+"/"); ok {
+				if !slices.Contains(allowed, "*") && !slices.Contains(allowed, own) {
+					t.Errorf("%s imports %s", name, own)
+				}
+			}
+			for library, homes := range atHome {
+				if (i == strings.TrimSuffix(library, "/") || strings.HasPrefix(i, library)) && !slices.Contains(homes, name) {
+					t.Errorf("%s imports %s, which belongs into %v", name, i, homes)
+				}
+			}
+		}
+	}
+	if seen < 8 {
+		t.Fatalf("only %d packages listed", seen)
+	}
+}

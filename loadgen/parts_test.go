@@ -1,0 +1,232 @@
+package loadgen
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+func TestParseThink(t *testing.T) {
+	for text, want := range map[string]Think{
+		"0":              {},
+		"2s":             {min: 2 * time.Second, max: 2 * time.Second},
+		"uniform:1s-3s":  {min: time.Second, max: 3 * time.Second},
+		"exp:2s":         {mean: 2 * time.Second},
+		"uniform:1ms-1s": {min: time.Millisecond, max: time.Second},
+	} {
+		if got, err := ParseThink(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "2", "-2s", "uniform:3s-1s", "uniform:1s", "exp:", "normal:2s", "exp:-1s"} {
+		if got, err := ParseThink(text); err == nil {
+			t.Errorf("%q: %+v, want an error", text, got)
+		}
+	}
+}
+
+func FuzzParseThink(f *testing.F) {
+	for _, s := range []string{"0", "exp:2s", "uniform:1s-3s", "uniform:9223372036s-9223372037s", ":"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		th, err := ParseThink(s)
+		if err != nil {
+			return
+		}
+		if d := th.draw(rand.NewPCG(1, 2)); d < 0 {
+			t.Errorf("%q draws %s", s, d)
+		}
+	})
+}
+
+func TestThinkDraws(t *testing.T) {
+	rng := rand.NewPCG(1, 2)
+	const n = 10000
+	var sum time.Duration
+	for range n {
+		d := Think{min: time.Second, max: 3 * time.Second}.draw(rng)
+		if d < time.Second || d > 3*time.Second {
+			t.Fatalf("uniform drew %s", d)
+		}
+		sum += Think{mean: 2 * time.Second}.draw(rng)
+	}
+	// The mean of 10000 exponential draws lies within 5 % but in one case of 10^6.
+	if mean := sum / n; mean < 1900*time.Millisecond || mean > 2100*time.Millisecond {
+		t.Errorf("exponential: mean %s of 2s", mean)
+	}
+}
+
+func TestJudgeText(t *testing.T) {
+	for _, c := range []struct {
+		step   step
+		status int
+		text   string
+		want   class
+	}{
+		{stepRegister, 200, strings.Repeat("ab", 32), ""},
+		{stepRegister, 200, strings.Repeat("ab", 28) + wire.UnauthenticatedSuffix, ""},
+		{stepRegister, 200, wire.TextInvalid, classInvalid},
+		{stepRegister, 200, "Invalid input: failed to get the following keys from JSON input: ['public_key_str']", classUnexpected},
+		{stepRegister, 500, "<html>", class5xx},
+		{stepChallenge, 200, strings.Repeat("c", 56), ""},
+		{stepChallenge, 200, "", classUnexpected},
+		{stepChallenge, 302, "", classUnexpected},
+		{stepPoll, 200, wire.TextUpdated, ""},
+		{stepPoll, 200, "Poll again.", ""},
+		{stepPoll, 200, `{"error": "Invalid input"}`, classUnexpected},
+		{stepPoll, 200, wire.TextSuperseded("03a107bff3ce"), classSuperseded},
+		{stepPoll, 200, wire.TextUnregistered, classUnregistered},
+		{stepPoll, 504, "", class5xx},
+		{stepModel, 200, wire.TextInvalid, classInvalid},
+		{stepModel, 200, "x", classModel},
+		{stepUpdate, 200, "Update received for worker 03a107bf.", ""},
+		{stepUpdate, 200, "Update received for worker 03a107bf", ""},
+		{stepUpdate, 200, wire.TextNotAccepted, classNotAccepted},
+		{stepUpdate, 200, "Error -3 while decompressing data: incorrect header check", classUnexpected},
+		{stepUpdate, 413, "too large", class4xx},
+	} {
+		got := judgeText(c.step, c.status, c.text, DefaultAccept)
+		if got == nil && c.want != "" || got != nil && got.class != c.want {
+			t.Errorf("%s %d %q: %v, want %q", c.step, c.status, c.text, got, c.want)
+		}
+	}
+}
+
+func TestJudgeConn(t *testing.T) {
+	op := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
+	}
+	for _, c := range []struct {
+		err  error
+		want class
+	}{
+		{op(syscall.ECONNREFUSED), classRefused},
+		{op(syscall.ECONNRESET), classReset},
+		{op(syscall.EPIPE), classReset},
+		{op(syscall.EMFILE), classGenerator},
+		{op(syscall.EADDRNOTAVAIL), classGenerator},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, classTimeout},
+		{io.EOF, classReset},
+		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), classReset},
+		{errors.New(`malformed HTTP response "SSH-2.0"`), classUnexpected},
+	} {
+		got := judgeConn(c.err)
+		if got.class != c.want {
+			t.Errorf("%v: %v, want %s", c.err, got, c.want)
+		}
+		if strings.Contains(got.detail, "127.0.0.1") {
+			t.Errorf("%v: an address in %q makes every text another", c.err, got.detail)
+		}
+	}
+}
+
+// TestRecord reads what was recorded back with vegeta's own decoders.
+func TestRecord(t *testing.T) {
+	const workers = 5
+	target := serve(t, newFake(workers))
+	for _, ext := range []string{".bin", ".json", ".csv"} {
+		t.Run(ext, func(t *testing.T) {
+			var file bytes.Buffer
+			rec, err := NewRecorder(&file, "run"+ext)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rep, err := Run(bounded(t), testPlan(target, workers), Options{Record: rec})
+			if err := errors.Join(err, rec.Close()); err != nil {
+				t.Fatal(err)
+			}
+			dec := vegeta.DecoderFor(&file)
+			if dec == nil {
+				t.Fatal("vegeta does not know the encoding")
+			}
+			next := map[string]map[uint64]bool{}
+			for {
+				var r vegeta.Result
+				if err := dec(&r); err == io.EOF {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if next[r.Attack] == nil {
+					next[r.Attack] = map[uint64]bool{}
+				}
+				next[r.Attack][r.Seq] = true
+				if r.Error != "" || r.Code != 200 || r.BytesIn == 0 || r.BytesOut == 0 || strings.Contains(r.URL, "#") {
+					t.Errorf("%+v", r)
+				}
+			}
+			for _, s := range rep.Series {
+				seqs, ok := next[s.Name]
+				if !ok {
+					continue // wakeup and lag are no requests
+				}
+				if int64(len(seqs)) != s.Count || !seqs[uint64(s.Count-1)] {
+					t.Errorf("%s: %d recorded of %d, not contiguous from 0", s.Name, len(seqs), s.Count)
+				}
+			}
+			if len(next) != int(steps) {
+				t.Errorf("attacks %v", next)
+			}
+		})
+	}
+	if _, err := NewRecorder(io.Discard, "run.txt"); err == nil {
+		t.Error("run.txt: want an error")
+	}
+}
+
+func TestCheckRoom(t *testing.T) {
+	if err := CheckRoom(1, 0); err != nil {
+		t.Error(err)
+	}
+	var room *RoomError
+	if err := CheckRoom(1<<40, 0); !errors.As(err, &room) || room.Hint == "" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSourceAddresses(t *testing.T) {
+	const workers = 6
+	f := newFake(workers)
+	target := serve(t, f)
+	p := testPlan(target, workers)
+	p.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Verdict != "pass" {
+		t.Fatalf("%v %v %v", err, rep.Verdict, rep.Reasons)
+	}
+	for host := range f.hosts() {
+		if host != "127.0.0.2" && host != "127.0.0.3" {
+			t.Errorf("a worker came from %s", host)
+		}
+	}
+	if len(f.hosts()) != 2 {
+		t.Errorf("workers came from %v", f.hosts())
+	}
+}
+
+func TestChildThatFails(t *testing.T) {
+	dir := t.TempDir()
+	exe := filepath.Join(dir, "server")
+	if err := os.WriteFile(exe, []byte("#!/bin/sh\necho 'cannot listen' >&2\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := StartChild(bounded(t), exe)
+	if err == nil || !strings.Contains(err.Error(), "cannot listen") || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("%v", err)
+	}
+}
