@@ -13,7 +13,8 @@ import (
 // document is a report put into words and tables, the same for every format
 // that people read. All its text is clean.
 type document struct {
-	verdict  reports.Verdict
+	word     string          // the verdict, in capitals
+	verdict  reports.Verdict // its colour
 	headline string
 	reasons  []string
 	sections []section
@@ -50,7 +51,7 @@ type particular struct {
 
 // newDocument puts a report into words, what matters most first.
 func newDocument(r reports.Report) document {
-	d := document{verdict: r.Verdict, headline: clean(headline(r))}
+	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: clean(headline(r))}
 	for _, reason := range r.Reasons {
 		d.reasons = append(d.reasons, clean(reason))
 	}
