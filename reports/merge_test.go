@@ -247,6 +247,7 @@ func TestMergeConcerns(t *testing.T) {
 		}, VerdictFail, "shard 1 (a) and shard 2 (b): lost"},
 		"a threshold that only the whole misses": {func(rs []Report) {
 			for i := range rs {
+				rs[i].Held.HoldSeconds = 9
 				rs[i].Thresholds = []Threshold{{Expr: "held<7", Pass: true}}
 			}
 		}, VerdictFail, "the whole run missed held<7"},

@@ -28,8 +28,8 @@ var metrics = map[string]metric{
 	"errors": {"1", errorShare},
 	"lost":   {"", func(r Report) (float64, bool) { return float64(len(r.Lost)), r.measured() }},
 	"held": {"", func(r Report) (float64, bool) {
-		if r.Held == nil {
-			return 0, false
+		if r.Held == nil || r.Held.HoldSeconds == 0 {
+			return 0, false // nothing was to be held steadily
 		}
 		return float64(r.Held.Steady), true
 	}},

@@ -143,6 +143,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 		return cantError("", "%v", err)
 	}
 	rep.Shard = shard
+	rep.Demand.Workers = f.workers // of the whole run, which all shards state alike
 	if f.target == "" {
 		rep.Demand.ModelBytes = int64(f.modelSize)
 	}

@@ -319,14 +319,19 @@ func held(r reports.Report) section {
 	if h == nil {
 		return section{}
 	}
-	s := section{title: "Polls held", grid: &grid{
-		head: []string{"asked", "peak", "steady", "never held", "lost while held"},
-		rows: [][]string{{count(h.Asked), count(h.Peak), count(h.Steady), count(h.NeverHeld), count(h.LostWhile)}},
-	}}
-	if h.HoldSeconds > 0 {
-		s.grid.head = append(s.grid.head, "held for")
-		s.grid.rows[0] = append(s.grid.rows[0], seconds(h.HoldSeconds))
+	g := &grid{head: []string{"asked", "peak"}, rows: [][]string{{count(h.Asked), count(h.Peak)}}}
+	add := func(head, cell string) {
+		g.head, g.rows[0] = append(g.head, head), append(g.rows[0], cell)
 	}
+	if h.HoldSeconds > 0 { // in rounds nothing is held steadily
+		add("steady", count(h.Steady))
+	}
+	add("never held", count(h.NeverHeld))
+	add("lost while held", count(h.LostWhile))
+	if h.HoldSeconds > 0 {
+		add("held for", seconds(h.HoldSeconds))
+	}
+	s := section{title: "Polls held", grid: g}
 	if len(h.NeverCauses) > 0 {
 		s.notes = append(s.notes, "never held, by cause: "+causes(h.NeverCauses))
 	}
