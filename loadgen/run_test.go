@@ -23,6 +23,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if playRole() {
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// metric is one figure that a threshold or a comparison may name.
+// metric is one figure that a threshold or a comparison may name. Less of it
+// is better, but for "held".
 type metric struct {
 	unit string // "s", "B", "1" (a share) or "" (a count)
 	of   func(Report) (float64, bool)
@@ -20,16 +21,24 @@ var metrics = map[string]metric{
 	"fanout": {"s", func(r Report) (float64, bool) {
 		return worst(r.Rounds, func(x Round) float64 { return x.FanoutSeconds })
 	}},
+	"round.mean": {"s", func(r Report) (float64, bool) { return mean(r.Rounds, func(x Round) float64 { return x.Seconds }) }},
+	"fanout.mean": {"s", func(r Report) (float64, bool) {
+		return mean(r.Rounds, func(x Round) float64 { return x.FanoutSeconds })
+	}},
 	"errors": {"1", errorShare},
 	"lost":   {"", func(r Report) (float64, bool) { return float64(len(r.Lost)), r.measured() }},
 	"held": {"", func(r Report) (float64, bool) {
-		if r.Held == nil {
-			return 0, false
+		if r.Held == nil || r.Held.HoldSeconds == 0 {
+			return 0, false // nothing was to be held steadily
 		}
 		return float64(r.Held.Steady), true
 	}},
-	"server.rss":          {"B", resource("server", func(x Resource) float64 { return float64(x.RSSPeakBytes) })},
-	"server.cpu":          {"s", resource("server", func(x Resource) float64 { return x.CPUSeconds })},
+	"server.rss": {"B", resource("server", func(x Resource) float64 { return float64(x.RSSPeakBytes) })},
+	"server.cpu": {"s", resource("server", func(x Resource) float64 { return x.CPUSeconds })},
+	"server.cpuPerRound": {"s", func(r Report) (float64, bool) {
+		cpu, ok := resource("server", func(x Resource) float64 { return x.CPUSeconds })(r)
+		return cpu / float64(max(len(r.Rounds), 1)), ok && len(r.Rounds) > 0
+	}},
 	"server.fds":          {"", resource("server", func(x Resource) float64 { return float64(x.FDsPeak) })},
 	"server.rssPerWorker": {"B", perWorker("server", func(x Resource) *float64 { return x.RSSPerWorkerBytes })},
 	"server.fdsPerWorker": {"", perWorker("server", func(x Resource) *float64 { return x.FDsPerWorker })},
@@ -90,6 +99,14 @@ func worst(rounds []Round, of func(Round) float64) (float64, bool) {
 		w = max(w, of(x))
 	}
 	return w, len(rounds) > 0
+}
+
+func mean(rounds []Round, of func(Round) float64) (float64, bool) {
+	var sum float64
+	for _, x := range rounds {
+		sum += of(x)
+	}
+	return sum / float64(max(len(rounds), 1)), len(rounds) > 0
 }
 
 // errorShare is the share of all requests that failed.

@@ -49,7 +49,7 @@ func TestJudge(t *testing.T) {
 	var h Histogram
 	h.Record(time.Second)
 	r := Report{
-		Held: &Held{Steady: 7}, Rounds: []Round{{Seconds: 3, FanoutSeconds: .5}, {Seconds: 2}},
+		Held: &Held{Steady: 7, HoldSeconds: 1}, Rounds: []Round{{Seconds: 3, FanoutSeconds: .5}, {Seconds: 2}},
 		Series:    []Series{h.Series("wakeup"), {Name: "poll", Unit: "s"}},
 		Timeline:  []Tick{{Sent: 150}, {Sent: 50}},
 		Errors:    []ErrorClass{{Count: 1}, {Count: 1}},

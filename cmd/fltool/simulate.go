@@ -142,9 +142,8 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return cantError("", "%v", err)
 	}
-	if rep.Shard = shard; shard != nil {
-		rep.Demand.Workers = f.workers // of the whole run: the reader adds up the parts
-	}
+	rep.Shard = shard
+	rep.Demand.Workers = f.workers // of the whole run, which all shards state alike
 	if f.target == "" {
 		rep.Demand.ModelBytes = int64(f.modelSize)
 	}

@@ -17,9 +17,12 @@ import (
 // Markdown writes the report for a comment on a pull request, in GitHub's
 // dialect; what only explains is folded away.
 func Markdown(w io.Writer, r reports.Report) error {
-	d := newDocument(r)
+	return markdown(w, newDocument(r))
+}
+
+func markdown(w io.Writer, d document) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "## %s: %s\n", strings.ToUpper(string(d.verdict)), escape(d.headline))
+	fmt.Fprintf(&b, "## %s: %s\n", d.word, escape(d.headline))
 	if len(d.reasons) > 0 {
 		fmt.Fprintln(&b)
 	}

@@ -13,7 +13,8 @@ import (
 // document is a report put into words and tables, the same for every format
 // that people read. All its text is clean.
 type document struct {
-	verdict  reports.Verdict
+	word     string          // the verdict, in capitals
+	verdict  reports.Verdict // its colour
 	headline string
 	reasons  []string
 	sections []section
@@ -50,7 +51,7 @@ type particular struct {
 
 // newDocument puts a report into words, what matters most first.
 func newDocument(r reports.Report) document {
-	d := document{verdict: r.Verdict, headline: clean(headline(r))}
+	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: clean(headline(r))}
 	for _, reason := range r.Reasons {
 		d.reasons = append(d.reasons, clean(reason))
 	}
@@ -318,14 +319,19 @@ func held(r reports.Report) section {
 	if h == nil {
 		return section{}
 	}
-	s := section{title: "Polls held", grid: &grid{
-		head: []string{"asked", "peak", "steady", "never held", "lost while held"},
-		rows: [][]string{{count(h.Asked), count(h.Peak), count(h.Steady), count(h.NeverHeld), count(h.LostWhile)}},
-	}}
-	if h.HoldSeconds > 0 {
-		s.grid.head = append(s.grid.head, "held for")
-		s.grid.rows[0] = append(s.grid.rows[0], seconds(h.HoldSeconds))
+	g := &grid{head: []string{"asked", "peak"}, rows: [][]string{{count(h.Asked), count(h.Peak)}}}
+	add := func(head, cell string) {
+		g.head, g.rows[0] = append(g.head, head), append(g.rows[0], cell)
 	}
+	if h.HoldSeconds > 0 { // in rounds nothing is held steadily
+		add("steady", count(h.Steady))
+	}
+	add("never held", count(h.NeverHeld))
+	add("lost while held", count(h.LostWhile))
+	if h.HoldSeconds > 0 {
+		add("held for", seconds(h.HoldSeconds))
+	}
+	s := section{title: "Polls held", grid: g}
 	if len(h.NeverCauses) > 0 {
 		s.notes = append(s.notes, "never held, by cause: "+causes(h.NeverCauses))
 	}

@@ -21,9 +21,12 @@ const width = 80
 // Table writes the report for a terminal: the verdict and the answer in words,
 // then what they rest on, in 80 columns.
 func (o Options) Table(w io.Writer, r reports.Report) error {
-	d := newDocument(r)
+	return o.table(w, newDocument(r))
+}
+
+func (o Options) table(w io.Writer, d document) error {
 	var b bytes.Buffer
-	word := strings.ToUpper(string(d.verdict))
+	word := d.word
 	fmt.Fprintln(&b, strings.Replace(wrap(word+"  "+d.headline, len(word)+2, width), word, o.paint(word, verdictColor[d.verdict]), 1))
 	for _, reason := range d.reasons {
 		fmt.Fprintln(&b, wrap("- "+reason, 2, width))

@@ -1,0 +1,135 @@
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// CompareFunc writes a comparison in one format.
+type CompareFunc func(io.Writer, reports.Comparison) error
+
+var compareFormats = map[string]func(Options) CompareFunc{
+	"table": func(o Options) CompareFunc {
+		return func(w io.Writer, c reports.Comparison) error { return o.table(w, comparison(c)) }
+	},
+	"markdown": func(Options) CompareFunc {
+		return func(w io.Writer, c reports.Comparison) error { return markdown(w, comparison(c)) }
+	},
+	"json": func(Options) CompareFunc {
+		return func(w io.Writer, c reports.Comparison) error {
+			enc := json.NewEncoder(w)
+			enc.SetIndent("", "  ")
+			return enc.Encode(c)
+		}
+	},
+}
+
+// CompareFormats are the names that ForComparison knows, sorted.
+func CompareFormats() []string { return slices.Sorted(maps.Keys(compareFormats)) }
+
+// ForComparison is the format of that name; the error of an unknown one lists
+// the names.
+func ForComparison(name string, o Options) (CompareFunc, error) {
+	f, ok := compareFormats[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(CompareFormats(), ", "))
+	}
+	return f(o), nil
+}
+
+// comparison puts a comparison into words.
+func comparison(c reports.Comparison) document {
+	d := document{
+		word: strings.ToUpper(string(c.Outcome)),
+		verdict: map[reports.Outcome]reports.Verdict{
+			reports.OutcomeSame: reports.VerdictPass, reports.OutcomeBetter: reports.VerdictPass,
+			reports.OutcomeWorse: reports.VerdictFail, reports.OutcomeInconclusive: reports.VerdictWarn,
+		}[c.Outcome],
+	}
+	runs := fmt.Sprintf("%s against %d of the base", plural(c.NewRuns, "new run"), c.BaseRuns)
+	d.headline = map[reports.Outcome]string{
+		reports.OutcomeSame:         "no metric that decides changed beyond its limit; ",
+		reports.OutcomeBetter:       "nothing got worse, and something better; ",
+		reports.OutcomeWorse:        "a regression; ",
+		reports.OutcomeInconclusive: "these runs can't tell; ",
+	}[c.Outcome] + runs
+	for _, reason := range c.Reasons {
+		d.reasons = append(d.reasons, clean(reason))
+	}
+	gated := &grid{head: []string{"metric", "base", "new", "change", "interval", "p", "outcome"}, text: []int{0, 6}}
+	others := &grid{head: []string{"metric", "base", "new", "change", "interval", "p"}, text: []int{0}}
+	var limits []string
+	for _, ch := range c.Metrics {
+		row := []string{
+			ch.Metric, figure(ch.Base, ch.Unit), figure(ch.New, ch.Unit), delta(ch, ch.Change), interval(ch),
+		}
+		if ch.BaseRuns == 0 || ch.NewRuns == 0 {
+			row[3], row[4] = "", ""
+			row[1], row[2] = orNone(ch.BaseRuns, row[1]), orNone(ch.NewRuns, row[2])
+		}
+		if !ch.Gated {
+			others.rows = append(others.rows, append(row, pvalue(ch.P)))
+			continue
+		}
+		outcome := string(ch.Outcome)
+		if ch.Outcome == reports.OutcomeInconclusive {
+			outcome = "unclear" // shorter
+		}
+		gated.rows = append(gated.rows, append(row, pvalue(ch.PHolm), outcome))
+		limits = append(limits, ch.Metric+" "+percent(ch.Limit))
+	}
+	for _, s := range []section{
+		{title: "Metrics that decide", grid: gated, notes: []string{
+			"worse is beyond its limit, and significant; limits: " + strings.Join(limits, ", "),
+			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", plural(c.GatedMetrics, "metric")),
+		}},
+		{title: "Differences of environment and demand", notes: c.Environment},
+		{title: "Left out", notes: c.Warnings},
+		{title: "Other metrics, which decide nothing", detail: true, grid: others},
+	} {
+		if s.grid != nil && len(s.grid.rows) == 0 {
+			s.grid, s.notes = nil, nil
+		}
+		if s.grid != nil || len(s.notes) > 0 {
+			d.sections = append(d.sections, s.clean())
+		}
+	}
+	return d
+}
+
+func orNone(runs int, s string) string {
+	if runs == 0 {
+		return "none"
+	}
+	return s
+}
+
+// delta writes a change with its sign.
+func delta(ch reports.Change, v float64) string {
+	switch {
+	case !ch.Absolute:
+		return fmt.Sprintf("%+.1f%%", 100*v)
+	case ch.Unit == "1":
+		return fmt.Sprintf("%+.2f%%", 100*v)
+	case v > 0:
+		return "+" + figure(v, ch.Unit)
+	}
+	return figure(v, ch.Unit)
+}
+
+func interval(ch reports.Change) string {
+	return strings.TrimSuffix(delta(ch, ch.Low), "%") + "…" + delta(ch, ch.High)
+}
+
+func pvalue(p float64) string {
+	if p < .0005 {
+		return "<.001"
+	}
+	return fmt.Sprintf("%.3f", p)
+}

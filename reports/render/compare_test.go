@@ -1,0 +1,40 @@
+package render
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/fltool/fltool/reports"
+)
+
+func TestCompareGolden(t *testing.T) {
+	var base, new []reports.Report
+	for i := range 8 {
+		noise := 1 + float64(i)/100
+		b, n := roundsSample(), roundsSample()
+		for j := range b.Rounds {
+			b.Rounds[j].Seconds *= noise
+			n.Rounds[j].Seconds *= noise * 1.3
+		}
+		b.Resources[0].RSSPerWorkerBytes, n.Resources[0].RSSPerWorkerBytes = ptr(17000*noise), ptr(17050*noise)
+		n.Errors = []reports.ErrorClass{{Class: "5xx", Count: 7, Workers: 7}}
+		base, new = append(base, b), append(new, n)
+	}
+	new[7].Verdict, new[7].Reasons = reports.VerdictRefused, []string{"the generator was the bottleneck"}
+	new[0].Env.Kernel = "Linux 6.2.0"
+	c, err := reports.Compare(base, new, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range CompareFormats() {
+		show, err := ForComparison(format, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := show(&b, c); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "compare."+format, b.Bytes())
+	}
+}
