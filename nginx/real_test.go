@@ -58,10 +58,15 @@ func startNginx(t *testing.T, http, address string) *Config {
 
 func startNginxPID(t *testing.T, http, address string) (*Config, int) {
 	t.Helper()
-	binary := realNginx(t)
 	dir := t.TempDir()
+	return startConfig(t, dir, realMain(dir)+http+"\n}\n", address)
+}
+
+func startConfig(t *testing.T, dir, text, address string) (*Config, int) {
+	t.Helper()
+	binary := realNginx(t)
 	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, []byte(realMain(dir)+http+"\n}\n"), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
