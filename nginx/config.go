@@ -9,7 +9,8 @@ import (
 const Default = "built-in default"
 
 // A Value is one setting as in force somewhere. Where Err is empty V holds;
-// otherwise V means nothing and Err says why it is unknown.
+// otherwise V means nothing and Err says why it is unknown. In JSON a time is
+// in nanoseconds; Raw beside it is what people read.
 type Value[T any] struct {
 	V      T      `json:"v"`
 	Raw    string `json:"raw,omitempty"`    // as written in the file, or as nginx's manual writes the default

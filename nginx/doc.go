@@ -33,9 +33,11 @@
 //
 // # Limits
 //
-// Regular expressions are tried with Go's engine: one that only PCRE knows
-// makes the route unknown, never a miss. Which way rewrite, if and error_page
+// Regular expressions are tried with Go's engine: where only PCRE can tell
+// whether one matches, the route is unknown, never a miss. Which way rewrite, if and error_page
 // send a request is shown ([Block], Rewrites, Return), not followed; of
 // try_files its last resort is. Statements inside an if are not settings in
-// force. Bytes that are no UTF-8 are read as U+FFFD.
+// force. Of the text, the lexer takes a "}" inside an unquoted word for the end
+// of a block, takes what follows a closing quote without a space for a new word,
+// and reads bytes that are no UTF-8 as U+FFFD.
 package nginx

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -192,6 +193,23 @@ func FuzzNormalize(f *testing.F) {
 		}
 		if twice, err := normalize(once, true); err != nil || twice != once {
 			t.Fatalf("%q becomes %q, then %q (%v)", s, once, twice, err)
+		}
+	})
+}
+
+// FuzzLoosen: nothing that an expression matches is lost by loosening it.
+func FuzzLoosen(f *testing.F) {
+	f.Add(`/\.(?!well-known)`, "/.git")
+	f.Add(`(?>a[]()]\))(?<=x)`, "a)")
+	f.Fuzz(func(t *testing.T, text, s string) {
+		loose := loosen(text)
+		exact, err := regexp.Compile(text)
+		if err != nil {
+			return
+		}
+		again, err := regexp.Compile(loose)
+		if err != nil || exact.MatchString(s) && !again.MatchString(s) {
+			t.Fatalf("%q becomes %q (%v), which %q does not match", text, loose, err, s)
 		}
 	})
 }

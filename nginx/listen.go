@@ -86,7 +86,7 @@ func (d *decoder) listenOptions(s *Socket, n *node, one *Listen) {
 		case "reuseport":
 			s.Reuseport, s.bind = Value[bool]{V: true, Raw: arg, Source: source}, true
 		case "backlog":
-			v, err := strconv.ParseInt(value, 10, 32)
+			v, err := parseInt(value)
 			s.Backlog, s.bind = Value[int64]{V: v, Raw: arg, Source: source}, true
 			if err != nil || v == 0 {
 				s.Backlog.Err = d.refuse(n, "invalid backlog %q", arg)

@@ -438,6 +438,46 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+func TestAddHeaderInherit(t *testing.T) {
+	c := parse(t, `events {} http { add_header A http; server { add_header B server;
+location /on { add_header C here; }
+location /inherited { }
+location /off { add_header_inherit off; }
+location /offown { add_header_inherit off; add_header C here; }
+location /merge { add_header_inherit merge; add_header C here; location /merge/in { add_header D in; } location /merge/in2 { add_header_inherit on; add_header D in; } }
+} }`, Options{})
+	names := func(l Location) string {
+		var all []string
+		for _, h := range l.AddHeader.V {
+			all = append(all, h.Name)
+		}
+		return strings.Join(all, "")
+	}
+	l := c.Servers[0].Locations
+	got := []string{names(l[0]), names(l[1]), names(l[2]), names(l[3]), names(l[4]), names(l[4].Locations[0]), names(l[4].Locations[1])}
+	// Merged are this level's and the one's above, which itself stands for
+	// what is in force there by the same rule.
+	if want := []string{"C", "B", "", "C", "CB", "DCB", "D"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestMainValues(t *testing.T) {
+	c := parse(t, "worker_processes 0; worker_shutdown_timeout 1m; events { accept_mutex on; accept_mutex_delay 20ms; use epoll; }", Options{})
+	if c.Main.WorkerProcesses.Known() || len(c.Problems) != 0 {
+		t.Errorf("0 is taken by nginx, and is not auto: %+v %+v", c.Main.WorkerProcesses, c.Problems)
+	}
+	if c.Main.WorkerShutdownTimeout.V != time.Minute || !c.Events.AcceptMutex.V || c.Events.AcceptMutexDelay.V != 20*time.Millisecond || c.Events.Use.V != "epoll" {
+		t.Errorf("%+v %+v", c.Main, c.Events)
+	}
+	for version, want := range map[string]bool{"1.11.2": true, "1.11.3": false} {
+		c := parse(t, "events {}", Options{Build: Build{Version: version}})
+		if v := c.Events.AcceptMutex; !v.Known() || v.V != want || !v.IsDefault() {
+			t.Errorf("accept_mutex of %s: %+v", version, v)
+		}
+	}
+}
+
 func TestProxiesTo(t *testing.T) {
 	c := parse(t, `events {} http {
 upstream both { server 127.0.0.1:5000; server app.example:5001; }
@@ -615,6 +655,72 @@ func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
 		if _, err := ReadDump(strings.NewReader(text), Options{Build: debianBuild}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestExpressions(t *testing.T) {
+	for _, test := range []struct {
+		text, s string
+		want    bool
+		unknown bool
+	}{
+		{`^/a`, "/ab", true, false},
+		{`/\.(?!well-known)`, "/poll", false, false},
+		{`/\.(?!well-known)`, "/.git", false, true},
+		{`/\.(?!well-known).*`, "/.well-known", false, true},
+		{`^(?=.*(x|[)]\))y)z`, "/z", false, false},
+		{`^(?=.*(x|[)]\))y)/z`, "/z", false, true},
+		{`(?<!a)b(?<=[]()])c`, "bc", false, true},
+		{`(?<!a)b(?<=[]()])c`, "b", false, false},
+		{`^(?>a+)b`, "aab", false, true},
+		{`^(?>a+)b`, "c", false, false},
+		{`(a)\1`, "b", false, true},
+		{`(?!`, "b", false, true},
+		{`(?![`, "b", false, true},
+		{`(?!\`, "b", false, true},
+	} {
+		got, err := matches("", test.text, test.s)
+		if got != test.want || (err != nil) != test.unknown {
+			t.Errorf("%q on %q: %v %v", test.text, test.s, got, err)
+		}
+	}
+}
+
+// The generated config guards dot files by an expression with a look-ahead:
+// requests for anything else are still told.
+func TestGeneratedRoutes(t *testing.T) {
+	c, err := Read(Options{Root: archive(t, "generated"), Build: debianBuild})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"https://fl.example.org/challenge_phrase/x":             "/",
+		"https://fl.example.org/workers/03a1":                   "/workers",
+		"https://fl.example.org/favicon.ico":                    "= /favicon.ico",
+		"http://fl.example.org/.well-known/acme-challenge/x":    "^~ /.well-known/acme-challenge/",
+		"http://sub.fl.example.org/poll":                        "/",
+		"https://fl.example.org/.git":                           "unknown",
+		"https://sub.fl.example.org/poll":                       "return 301",
+		"https://nowhere.example.org/return_global_model":       "/",
+		"https://192.0.2.7/notify_me_if_gm_version_updated?x=1": "/",
+	} {
+		q, err := RequestFor(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := c.Route(q)
+		got := "none"
+		switch {
+		case r.Err != "":
+			got = "unknown"
+		case r.Server.Return != nil:
+			got = fmt.Sprintf("return %d", r.Server.Return.Code)
+		case r.Location != nil:
+			got = r.Location.Name()
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s (%s)", url, got, want, r.Err)
 		}
 	}
 }

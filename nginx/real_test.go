@@ -58,10 +58,15 @@ func startNginx(t *testing.T, http, address string) *Config {
 
 func startNginxPID(t *testing.T, http, address string) (*Config, int) {
 	t.Helper()
-	binary := realNginx(t)
 	dir := t.TempDir()
+	return startConfig(t, dir, realMain(dir)+http+"\n}\n", address)
+}
+
+func startConfig(t *testing.T, dir, text, address string) (*Config, int) {
+	t.Helper()
+	binary := realNginx(t)
 	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, []byte(realMain(dir)+http+"\n}\n"), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -312,6 +317,7 @@ listen 127.0.0.1:P0 default_server; server_name _;
 listen 127.0.0.1:P0; server_name ~^(?<who>.+)\.users\.net$;
 listen 127.0.0.1:P0; server_name "~^a{2}" second;
 listen 127.0.0.1:P0; server_name ~.net$;
+listen 127.0.0.1:P0; server_name ~^Case;
 listen P1; server_name any;
 listen 127.0.0.1:P1; server_name here;
 listen 127.0.0.2:P1; server_name there any;
@@ -337,7 +343,7 @@ listen 127.0.0.1:P2; server_name other.named;
 	hosts := []string{
 		"first", "FIRST", "first.", "exact.example.org", "www.exact.example.org", "x.example.org", "a.b.example.org", "example.org",
 		"x.sub.example.org", "sub.example.org", "dot.org", "x.dot.org", "xdot.org", "www.example.org", "www.example.com", "www.x",
-		"joe.users.net", "aab", "users.net", "second", "_", "nothing", "any", "here", "there", "bound", "named", "other.named", "127.0.0.1",
+		"joe.users.net", "case.x", "CASE.x", "aab", "users.net", "second", "_", "nothing", "any", "here", "there", "bound", "named", "other.named", "127.0.0.1",
 	}
 	for _, to := range []string{
 		fmt.Sprintf("127.0.0.1:%d", p[0]),
@@ -525,7 +531,7 @@ func TestRealRefusals(t *testing.T) {
 		"access_log off; error_log /dev/null; error_page 404 /x; allow 127.0.0.1; deny all;", "proxy_set_header a;", "auth_basic;", "proxy_next_upstream error error;",
 		"server { location / { allow all; deny all; internal; try_files /a =404; } }",
 	}
-	for _, s := range []string{"", "0", "1", "90", "1s", "1ms", "1m", "1h", "1d", "1w", "1M", "1y", "1h30", "1h30m", "30m1h", "1h 30m", "1 h", "90 ", " 90", "90 30", "1s5", "1s5s",
+	for _, s := range []string{"", "0", "1", "90", "1s", "1ms", "1m", "1h", "1d", "1w", "1M", "1y", "1h30", "1h30m", "30m1h", "1h 30m", "1 h", "90 ", " 90", "90 30", "1s5", "1s5s", "1s5 ", "1m5 ", "5 1 ",
 		"5ms1", "1sms", "1s1ms", "1m5ms", "1hm", "h1", "h", "ms", "-1", "1.5s", "1S", "99999999999999999999", "9223372036854775", "9223372036854776", "106751991167d", "1w1d1h1m1s1ms"} {
 		inHTTP = append(inHTTP, fmt.Sprintf("proxy_read_timeout %q;", s))
 	}

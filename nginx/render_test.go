@@ -2,6 +2,8 @@ package nginx
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,13 +125,18 @@ func TestRenderQuotes(t *testing.T) {
 // TestRealRender lets nginx check and run what is rendered.
 func TestRealRender(t *testing.T) {
 	binary := realNginx(t)
-	p := freePorts(t, 2)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s %q %q", r.Proto, r.Host, r.Header.Get("Connection"), r.URL.Path)
+	}))
+	defer backend.Close()
+	address := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	dir := t.TempDir()
 	s := example()
 	s.AdminAllow = nil
-	s.Listen = []Setting{{Args: []string{fmt.Sprintf("127.0.0.1:%d", p[0]), "so_keepalive=5m"}, Why: "A worker that vanished frees its slot."}}
-	s.Peers = []string{fmt.Sprintf("127.0.0.1:%d", p[1])}
-	dir := t.TempDir()
-	s.Main = append(s.Main, set("", "pid", dir+"/pid"), set("", "error_log", "stderr"))
+	s.ACMERoot = dir
+	s.Listen = []Setting{{Args: []string{address, "so_keepalive=5m"}, Why: "A worker that vanished frees its slot."}}
+	s.Peers = []string{strings.TrimPrefix(backend.URL, "http://")}
+	s.Main = append(s.Main, set("", "pid", dir+"/pid"), set("", "error_log", "stderr", "crit"), set("", "daemon", "off"), set("", "master_process", "off"))
 	s.HTTP = append(s.HTTP, set("", "access_log", "off"))
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		s.HTTP = append(s.HTTP, set("", kind+"_temp_path", dir+"/"+kind))
@@ -138,11 +145,31 @@ func TestRealRender(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+	startConfig(t, dir, text, address)
+	out, err := exec.Command(binary, "-t", "-q", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Fatalf("nginx -t: %v\n%s", err, out)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, ".well-known/acme-challenge"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(binary, "-t", "-q", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput(); err != nil || len(out) > 0 {
-		t.Fatalf("nginx -t: %v\n%s", err, out)
+	if err := os.WriteFile(filepath.Join(dir, ".well-known/acme-challenge/token"), []byte("proof"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		method, path, extra string
+		status              int
+		body                string
+	}{
+		{"GET", "/challenge_phrase/x", "", 200, `HTTP/1.1 fl.example.org "" "/challenge_phrase/x"`},
+		{"GET", "/workers", "", 403, ""},
+		{"DELETE", "/workers/03a1", "", 403, ""},
+		{"GET", "/.well-known/acme-challenge/token", "", 200, "proof"},
+		{"POST", "/receive_worker_update/x", "Content-Length: 13697025\r\n", 413, ""},
+	} {
+		res, body := ask(t, address, "fl.example.org", test.method, test.path, test.extra)
+		if res.StatusCode != test.status || test.body != "" && body != test.body {
+			t.Errorf("%s %s: got %d %s, want %d %s", test.method, test.path, res.StatusCode, body, test.status, test.body)
+		}
 	}
 }

@@ -6,9 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
 )
 
 // Request is what nginx looks at to choose a server and a location.
@@ -312,29 +310,6 @@ func find(all []Location, path string) (found *Location, redirect string, final 
 		return l, "", true, nil
 	}
 	return found, "", false, nil
-}
-
-// compiled keeps expressions between requests: a config is asked about often.
-var compiled sync.Map // string → *regexp.Regexp or error
-
-// matches is PCRE's search by Go's means. What Go can't compile (look-around,
-// back references) is an error: unknown, not a miss.
-func matches(flags, expression, s string) (bool, error) {
-	key := flags + expression
-	v, ok := compiled.Load(key)
-	if !ok {
-		re, err := regexp.Compile(key)
-		if err != nil {
-			v = fmt.Errorf("expression %q can't be tried: %w", expression, err)
-		} else {
-			v = re
-		}
-		compiled.Store(key, v)
-	}
-	if err, bad := v.(error); bad {
-		return false, err
-	}
-	return v.(*regexp.Regexp).MatchString(s), nil
 }
 
 var errBadPath = errors.New("nginx refuses the path with 400")

@@ -25,6 +25,9 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 		return p
 	}
 	rest, port := p.Raw, ""
+	if kind == "uwsgi" {
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "suwsgi://"), "uwsgi://")
+	}
 	if kind == "proxy" || kind == "grpc" {
 		scheme, after, found := strings.Cut(p.Raw, "://")
 		plain := map[string]string{"proxy": "http", "grpc": "grpc"}[kind]
