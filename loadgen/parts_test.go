@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -141,8 +140,8 @@ func TestRecord(t *testing.T) {
 	target := serve(t, newFake(workers))
 	for _, ext := range []string{".bin", ".json", ".csv"} {
 		t.Run(ext, func(t *testing.T) {
-			var file bytes.Buffer
-			rec, err := NewRecorder(&file, "run"+ext)
+			path := filepath.Join(t.TempDir(), "run"+ext)
+			rec, err := NewRecorder(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +149,12 @@ func TestRecord(t *testing.T) {
 			if err := errors.Join(err, rec.Close()); err != nil {
 				t.Fatal(err)
 			}
-			dec := vegeta.DecoderFor(&file)
+			file, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			dec := vegeta.DecoderFor(file)
 			if dec == nil {
 				t.Fatal("vegeta does not know the encoding")
 			}
@@ -184,7 +188,7 @@ func TestRecord(t *testing.T) {
 			}
 		})
 	}
-	if _, err := NewRecorder(io.Discard, "run.txt"); err == nil {
+	if _, err := NewRecorder("run.txt"); err == nil {
 		t.Error("run.txt: want an error")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -15,26 +16,36 @@ import (
 // within it, Error is our class; vegeta's own success ratio counts by status
 // alone, which tells nothing in this protocol.
 type Recorder struct {
-	buf *bufio.Writer
-	enc vegeta.Encoder
-	err error
+	file *os.File
+	buf  *bufio.Writer
+	enc  vegeta.Encoder
+	err  error
 }
 
-// NewRecorder picks the encoding by the suffix of name: .bin (gob), .json or
-// .csv.
-func NewRecorder(w io.Writer, name string) (*Recorder, error) {
-	r := &Recorder{buf: bufio.NewWriterSize(w, 64<<10)}
-	switch ext := filepath.Ext(name); ext {
-	case ".bin":
-		r.enc = vegeta.NewEncoder(r.buf)
-	case ".json":
-		r.enc = vegeta.NewJSONEncoder(r.buf)
-	case ".csv":
-		r.enc = vegeta.NewCSVEncoder(r.buf)
-	default:
-		return nil, fmt.Errorf("%s: want a name that ends in .bin, .json or .csv", name)
+// NewRecorder creates the file, in the encoding that its suffix names: .bin
+// (gob), .json or .csv. With another suffix it touches nothing.
+func NewRecorder(path string) (*Recorder, error) {
+	if err := CheckRecordName(path); err != nil {
+		return nil, err
 	}
-	return r, nil
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	buf := bufio.NewWriterSize(file, 64<<10)
+	return &Recorder{file: file, buf: buf, enc: encoders[filepath.Ext(path)](buf)}, nil
+}
+
+var encoders = map[string]func(io.Writer) vegeta.Encoder{
+	".bin": vegeta.NewEncoder, ".json": vegeta.NewJSONEncoder, ".csv": vegeta.NewCSVEncoder,
+}
+
+// CheckRecordName says what is wrong with a recorder's file name, if anything.
+func CheckRecordName(path string) error {
+	if encoders[filepath.Ext(path)] == nil {
+		return fmt.Errorf("%s: want a name that ends in .bin, .json or .csv", path)
+	}
+	return nil
 }
 
 // record writes the result of the worker's last request. After an error it does
@@ -55,5 +66,5 @@ func (r *Recorder) record(res *vegeta.Result, w *worker, url string) {
 	r.err = r.enc.Encode(&out)
 }
 
-// Close writes what is buffered and tells of the first error there was.
-func (r *Recorder) Close() error { return errors.Join(r.err, r.buf.Flush()) }
+// Close writes what is buffered, closes the file and tells of all that failed.
+func (r *Recorder) Close() error { return errors.Join(r.err, r.buf.Flush(), r.file.Close()) }

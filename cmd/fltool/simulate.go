@@ -100,6 +100,11 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.output.check(); err != nil {
 		return err
 	}
+	if f.results != "" {
+		if err := loadgen.CheckRecordName(f.results); err != nil {
+			return usageError("", "--results: %v", err)
+		}
+	}
 	plan, shard, err := f.plan()
 	if err != nil {
 		return err
@@ -109,16 +114,6 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	}
 	opts := loadgen.Options{ServerPID: f.serverPID, Progress: progressTo(cmd.ErrOrStderr())}
 
-	if f.results != "" {
-		file, err := os.Create(f.results)
-		if err != nil {
-			return cantError("", "%v", err)
-		}
-		defer file.Close()
-		if opts.Record, err = loadgen.NewRecorder(file, f.results); err != nil {
-			return usageError("", "--results: %v", err)
-		}
-	}
 	ctx := cmd.Context()
 	if f.target == "" {
 		child, cleanup, err := f.serve(ctx, &plan)
@@ -134,11 +129,22 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 		}
 		return cantError("", "%v", err)
 	}
+	if f.results != "" {
+		// Created last: a run that can't start leaves an old file as it is.
+		if opts.Record, err = loadgen.NewRecorder(f.results); err != nil {
+			return cantError("", "--results: %v", err)
+		}
+	}
 	opts.Env = func(e *reports.Env) {
 		e.Tool = "fltool " + toolVersion()
 		e.Command = append([]string{"fltool"}, f.reproduce(cmd)...)
 	}
 	rep, err := loadgen.Run(ctx, plan, opts)
+	if opts.Record != nil {
+		if cerr := opts.Record.Close(); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("--results %s is not complete: %w", f.results, cerr))
+		}
+	}
 	if err != nil {
 		return cantError("", "%v", err)
 	}
@@ -146,11 +152,6 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	rep.Demand.Workers = f.workers // of the whole run, which all shards state alike
 	if f.target == "" {
 		rep.Demand.ModelBytes = int64(f.modelSize)
-	}
-	if opts.Record != nil {
-		if err := opts.Record.Close(); err != nil {
-			return cantError("the results file is not complete", "--results %s: %v", f.results, err)
-		}
 	}
 	return f.output.write(cmd, rep)
 }
