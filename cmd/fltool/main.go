@@ -105,6 +105,7 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%s", err)
 	})
 	root.AddCommand(
+		newPreflight(),
 		newVersion(),
 	)
 	return root
