@@ -166,7 +166,7 @@ func evalNoFile(c Case) Outcome {
 		fmt.Sprintf("%v for %s", s.limit(), s.who), fmt.Sprintf("%d: one a poll and %d", need, appBaseFDs), s.nofile.Source,
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
-	if u := c.Service.V; o.Status == reports.StatusFail && u != nil && u.Name == s.unit && u.NoFile.Known() && !unitLimit(u, s.goes).Below(need) && s.inUse.Known() {
+	if u := c.Service.V; o.Status == reports.StatusFail && u != nil && u.Name == s.unit && u.NoFile.Known() && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
 		o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %v; restart it", u.NoFile.Source, u.NoFile.V), Commands: []string{"systemctl restart " + u.Name}, Then: "restart"}
 	}
 	return o
@@ -245,6 +245,15 @@ func evalLimitsConf(c Case) Outcome {
 	if best.Value != facts.Unlimited && !s.limit().Below(int64(best.Value)) || s.limit() == facts.Unlimited {
 		return pass(fmt.Sprintf("%v for %s", s.limit(), s.who), s.nofile.Source)
 	}
+	// Why it has less depends on who it is.
+	for _, p := range c.Processes.V {
+		if p.Serves() && s.unit == "" && (!p.Unit.Known() || !p.User.Known()) {
+			return unknownFor("whose session %s is of is not known", s.who)
+		}
+	}
+	if !c.Systemd.Known() {
+		return cantTell("systemd", c.Systemd)
+	}
 	got := fmt.Sprintf("%s nofile %v, and %s has %v", best.Domain, best.Value, s.who, s.limit())
 	switch {
 	case s.unit != "":
@@ -281,7 +290,10 @@ func withGunicorn(eval func(Case, *facts.Gunicorn) Outcome) func(Case) Outcome {
 // by words where a command line or existing GUNICORN_CMD_ARGS would win.
 func (c Case) gunicornRemedy(g *facts.Gunicorn, flag, from string) reports.Remedy {
 	s := c.app()
-	if s.unit != "" && c.Systemd.V && !g.EnvArgs && !strings.Contains(from, "cmdline") && !strings.Contains(from, ".service") {
+	// A variable of somebody else's may hold more flags than fltool keeps; its
+	// own drop-in's are merged.
+	ours := strings.Contains(c.Own.V["/etc/systemd/system/"+s.unit+".d/"+facts.OwnName], "GUNICORN_CMD_ARGS")
+	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !strings.Contains(from, "cmdline") && !strings.Contains(from, ".service") {
 		return unitRemedy(s.unit, fmt.Sprintf(`Environment="GUNICORN_CMD_ARGS=%s"`, flag), "set it for the service by GUNICORN_CMD_ARGS")
 	}
 	text := fmt.Sprintf("start gunicorn with %s", flag)
@@ -419,10 +431,18 @@ func evalAcceptQueue(c Case) Outcome {
 	if queue >= int64(c.Demand.Workers) {
 		return pass(fmt.Sprint(queue), from)
 	}
-	r := sysctlRemedy("let the accept queue hold every worker", fmt.Sprintf("net.core.somaxconn = %d", powerOfTwo(int64(c.Demand.Workers))))
-	r.Then = "restart"
-	if max.V >= int64(c.Demand.Workers) {
-		r = c.gunicornRemedy(g, fmt.Sprintf("--backlog %d", powerOfTwo(int64(c.Demand.Workers))), from)
+	size := powerOfTwo(int64(c.Demand.Workers))
+	var r reports.Remedy
+	if g != nil && int64(g.Backlog.V) < int64(c.Demand.Workers) {
+		r = c.gunicornRemedy(g, fmt.Sprintf("--backlog %d", size), g.Backlog.Source)
+	}
+	if max.V < int64(c.Demand.Workers) {
+		k := sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))
+		k.Commands, k.Files, k.Then = append(k.Commands, r.Commands...), append(k.Files, r.Files...), "restart"
+		if r.Text != "" {
+			k.Text += ", and " + r.Text
+		}
+		r = k
 	}
 	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
 }
@@ -442,7 +462,11 @@ func evalPIDs(c Case) Outcome {
 		if max == facts.Unlimited {
 			return
 		}
-		if r := (room{int64(max) - use, fmt.Sprintf("%s %d of %v", what, use, max), source}); least == nil || r.free < least.free {
+		got := fmt.Sprintf("%s %v", what, max)
+		if use > 0 {
+			got += fmt.Sprintf(", %d in use", use)
+		}
+		if r := (room{int64(max) - use, got, source}); least == nil || r.free < least.free {
 			least = &r
 		}
 	}

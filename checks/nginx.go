@@ -95,16 +95,18 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 // nginxNoFileRemedy prefers the unit's drop-in, since nginx's own file is not
 // fltool's to edit.
 func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
-	if c.MayRaise.Known() && !c.MayRaise.V && limit.Hard.Below(need) {
-		return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d), or spread the workers over several proxies", limit.Hard, roomy(need))}
+	unit := ""
+	if c.NginxUnit.V != nil {
+		unit = c.NginxUnit.V.Name
 	}
-	target := roomy(need)
-	if c.Sysctls.NROpen.Known() && target > c.Sysctls.NROpen.V && need <= c.Sysctls.NROpen.V {
-		target = c.Sysctls.NROpen.V
+	hard := c.attainable(unit, limit.Hard)
+	if hard.Below(need) {
+		return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d), or spread the workers over several proxies", hard, roomy(need))}
 	}
+	target := c.target(need, hard)
 	line := fmt.Sprintf("worker_rlimit_nofile %d;", target)
-	if c.Systemd.V && c.NginxUnit.V != nil {
-		r := unitRemedy(c.NginxUnit.V.Name, fmt.Sprintf("LimitNOFILE=%d", target),
+	if c.Systemd.V && unit != "" {
+		r := unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target),
 			fmt.Sprintf("give nginx more descriptors by a drop-in; a worker_rlimit_nofile in nginx.conf would override it and then must be %d itself", target))
 		return r
 	}

@@ -143,23 +143,13 @@ func (c Case) carriesNginx() bool { return c.Role != "app" && c.HasNginx.V }
 
 // nofileRemedy says how the subject gets a NOFILE of at least need.
 func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
-	hard := s.nofile.V.Hard
-	canRaise := !c.MayRaise.Known() || c.MayRaise.V
-	if !canRaise && hard.Below(need) {
+	hard := c.attainable(s.unit, s.nofile.V.Hard)
+	if hard.Below(need) {
 		return reports.Remedy{
 			Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d, or the runtime's LimitNOFILE), or spread the workers over several hosts", hard, roomy(need)),
 		}
 	}
-	target := roomy(need)
-	if !canRaise {
-		target = min(target, int64(hard))
-		if hard == facts.Unlimited {
-			target = roomy(need)
-		}
-	}
-	if c.Sysctls.NROpen.Known() && target > c.Sysctls.NROpen.V && need <= c.Sysctls.NROpen.V {
-		target = c.Sysctls.NROpen.V
-	}
+	target := c.target(need, hard)
 	switch {
 	case s.unit != "" && c.Systemd.V:
 		return unitRemedy(s.unit, fmt.Sprintf("LimitNOFILE=%d", target), fmt.Sprintf("give %s more descriptors by a drop-in", s.unit))
@@ -175,7 +165,7 @@ func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
 			}},
 			Then: "login",
 		}
-	case !hard.Below(target):
+	case !s.nofile.V.Hard.Below(target):
 		return reports.Remedy{
 			Text:     "raise the soft limit in the shell or script that starts the application",
 			Commands: []string{fmt.Sprintf("ulimit -n %d", target)},
@@ -183,9 +173,34 @@ func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
 		}
 	}
 	return reports.Remedy{
-		Text: fmt.Sprintf("run the application as a systemd service with LimitNOFILE=%d, or raise the hard limit of %v where it is started", target, hard),
+		Text: fmt.Sprintf("run the application as a systemd service with LimitNOFILE=%d, or raise the hard limit of %v where it is started", target, s.nofile.V.Hard),
 		Then: "restart",
 	}
+}
+
+// attainable is the highest NOFILE that a restart could give a process with
+// that hard limit: no ceiling where something here may raise hard limits (and
+// where that is unknown), PID 1's for what systemd starts, else its own.
+func (c Case) attainable(unit string, hard facts.Limit) facts.Limit {
+	if !c.MayRaise.Known() || c.MayRaise.V || hard == facts.Unlimited {
+		return facts.Unlimited
+	}
+	if top := c.Ceiling.V.NoFile.Hard; unit != "" && c.Systemd.V && c.Ceiling.Known() && (top == facts.Unlimited || hard < top) {
+		return top
+	}
+	return hard
+}
+
+// target is what to set for a need: with room, within what can be had.
+func (c Case) target(need int64, attainable facts.Limit) int64 {
+	n := roomy(need)
+	if attainable.Below(n) {
+		n = int64(attainable)
+	}
+	if top := c.Sysctls.NROpen; top.Known() && n > top.V && need <= top.V {
+		n = top.V
+	}
+	return n
 }
 
 // unitRemedy is a drop-in for a service.
@@ -202,7 +217,7 @@ func unitRemedy(unit, line, text string) reports.Remedy {
 func sysctlRemedy(text string, lines ...string) reports.Remedy {
 	return reports.Remedy{
 		Text:     text,
-		Commands: []string{"sysctl --system"},
+		Commands: []string{"sysctl -p /etc/sysctl.d/" + facts.OwnName},
 		Files:    []reports.File{{Path: "/etc/sysctl.d/" + facts.OwnName, Lines: lines}},
 	}
 }

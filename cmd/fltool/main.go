@@ -105,6 +105,8 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%s", err)
 	})
 	root.AddCommand(
+		newExplain(),
+		newFix(),
 		newPreflight(),
 		newVersion(),
 	)

@@ -176,8 +176,8 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	if r := f.Remedy; r.Text != "" {
 		p.field("mend", r.Text)
 		for _, file := range r.Files {
+			p.field("", file.Path+":")
 			for _, line := range file.Lines {
-				p.field("", file.Path+":")
 				p.field("", "  "+line)
 			}
 		}
