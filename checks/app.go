@@ -36,7 +36,7 @@ that runs already, nor does a daemon-reload.`,
 		Why: `A held poll is an open connection, and that is one descriptor. Python lives under the soft limit; a Go
 server raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
 		Symptom: "OSError: [Errno 24] Too many open files; new requests hang",
-		Logs:    []string{`\[Errno 24\] Too many open files`, `accept: too many open files`},
+		Logs:    []string{`\[Errno 24\] Too many open files`, `accept4?: too many open files`},
 		Mend: `For a service, LimitNOFILE= in a drop-in, then a restart. For a login, a line that names the user in
 /etc/security/limits.d, then a new login (no reboot). In a container without CAP_SYS_RESOURCE the hard limit is raised
 where the container is started.`,
