@@ -167,7 +167,7 @@ func evalNoFile(c Case) Outcome {
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
 	if u := c.Service.V; o.Status == reports.StatusFail && u != nil && u.Name == s.unit && u.NoFile.Known() && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
-		o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %v; restart it", u.NoFile.Source, u.NoFile.V), Commands: []string{"systemctl restart " + u.Name}, Then: "restart"}
+		o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %v; restart it", u.NoFile.Source, u.NoFile.V), Commands: []string{restart(u.Name)}, Then: "restart"}
 	}
 	return o
 }
@@ -216,7 +216,7 @@ func pending(u *facts.Unit, procs []facts.Process) Outcome {
 		}
 		if got != want {
 			return fail(fmt.Sprintf("NOFILE %v in %s %d", got, p.Kind, p.PID), fmt.Sprintf("%v (%s)", want, u.NoFile.Source), p.Limits.Source,
-				reports.Remedy{Text: "restart the service; polls that it holds are cut", Commands: []string{"systemctl daemon-reload", "systemctl restart " + u.Name}, Then: "restart"})
+				reports.Remedy{Text: "restart the service; polls that it holds are cut", Commands: []string{"systemctl daemon-reload", restart(u.Name)}, Then: "restart"})
 		}
 	}
 	return pass(fmt.Sprintf("NOFILE %v", u.NoFile.V), u.NoFile.Source)
@@ -334,7 +334,13 @@ var evalWorkerClass = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
 	n := byBlocking(g.Workers.V, threads)
 	return c.limits(Capacity{Safe: n, Hard: n},
 		fmt.Sprintf("%s, %d × %d", g.WorkerClass.V, g.Workers.V, threads), "gevent", g.WorkerClass.Source,
-		func() reports.Remedy { return c.gunicornRemedy(g, "--worker-class gevent", g.WorkerClass.Source) })
+		func() reports.Remedy {
+			flags := "--worker-class gevent"
+			if want := gunicornConnectionsFor(c.Demand.Workers); g.WorkerConnections.V < want {
+				flags += fmt.Sprintf(" --worker-connections %d", want) // or that fails next
+			}
+			return c.gunicornRemedy(g, flags, g.WorkerClass.Source)
+		})
 })
 
 var evalWorkerConnections = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {

@@ -117,6 +117,9 @@ for (so_keepalive, proxy_socket_keepalive) they start after this time, two hours
 	},
 }
 
+// kernelNROpen is the kernel's own default.
+const kernelNROpen = 1 << 20
+
 func evalNROpen(c Case) Outcome {
 	v := c.Sysctls.NROpen
 	if !v.Known() {
@@ -134,7 +137,9 @@ func evalNROpen(c Case) Outcome {
 		}
 	}
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {
-		return sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", powerOfTwo(need)))
+		// Never below what the other remedies set NOFILE to: a unit that asks for
+		// more than fs.nr_open does not start.
+		return sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", max(kernelNROpen, roomy(need))))
 	})
 }
 
@@ -176,9 +181,17 @@ func evalFileMax(c Case) Outcome {
 	n := byHostFiles(most.V, others, per)
 	need := max(others, 0) + int64(c.Demand.Workers)*per
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: used.V.Allocated, Source: used.Source}, Unit: "fds"},
-		fmt.Sprint(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
+		bounded(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
 			return sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
 		})
+}
+
+// bounded writes a kernel's maximum; newer systems set file-max to no limit at all.
+func bounded(n int64) string {
+	if n >= 1<<60 {
+		return "unlimited"
+	}
+	return fmt.Sprint(n)
 }
 
 // overTCP says whether nginx reaches the application by TCP, as far as its

@@ -86,8 +86,12 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 	}
 	limit := tightest.Limits.V.NoFile
 	need := int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+	got := fmt.Sprintf("%v in each of nginx's %d processes", limit.Soft, len(ws))
+	if len(ws) == 1 {
+		got = fmt.Sprintf("%v in nginx %d", limit.Soft, tightest.PID)
+	}
 	return c.limits(Capacity{Safe: safe, Hard: workers(hard), InUse: inUse, Unit: "fds"},
-		fmt.Sprintf("%v for each of %s", limit.Soft, count(len(ws), "worker process", "worker processes")),
+		got,
 		fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), tightest.Limits.Source,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 })

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
@@ -207,10 +208,18 @@ func (c Case) target(need int64, attainable facts.Limit) int64 {
 func unitRemedy(unit, line, text string) reports.Remedy {
 	return reports.Remedy{
 		Text:     text,
-		Commands: []string{"systemctl daemon-reload", "systemctl restart " + unit},
+		Commands: []string{"systemctl daemon-reload", restart(unit)},
 		Files:    []reports.File{{Path: "/etc/systemd/system/" + unit + ".d/" + facts.OwnName, Section: "Service", Lines: []string{line}}},
 		Then:     "restart",
 	}
+}
+
+// restart is the command; a unit's name may hold backslashes.
+func restart(unit string) string {
+	if strings.Contains(unit, `\`) {
+		unit = "'" + unit + "'"
+	}
+	return "systemctl restart " + unit
 }
 
 // sysctlRemedy sets a kernel setting, now and for good.

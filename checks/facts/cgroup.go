@@ -149,7 +149,7 @@ func parseCgroupPaths(text string) map[string]string {
 func unitOf(paths map[string]string) string {
 	for _, c := range []string{"", "name=systemd"} {
 		for at := paths[c]; at != "" && at != "/" && at != "."; at = path.Dir(at) {
-			if base := path.Base(at); strings.HasSuffix(base, ".service") && !strings.HasPrefix(base, "user@") {
+			if base := path.Base(at); unitName.MatchString(base) && !strings.HasPrefix(base, "user@") {
 				return base
 			}
 		}

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,6 +144,7 @@ func Read(rd io.Reader) (Facts, error) {
 	if len(b) > maxFactsBytes {
 		return Facts{}, fmt.Errorf("longer than %d bytes", maxFactsBytes)
 	}
+	b = bytes.TrimSpace(b) // or a file cut within a text would end in a newline, which no text may hold
 	var head struct {
 		Schema string `json:"schema"`
 	}

@@ -3,11 +3,13 @@ package facts
 import (
 	"bytes"
 	"debug/buildinfo"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // The kinds of server that a process may be.
@@ -62,25 +64,36 @@ func readProcesses(r Root, asked Asked) (Value[[]Process], error) {
 		if asked.PID != 0 {
 			return Value[[]Process]{}, err
 		}
+		if absent(err) {
+			return known([]Process{}, nothingRuns), nil
+		}
 		return unknown[[]Process](err), nil
 	}
 	var all []candidate
+	pids := 0
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || pid <= 0 {
 			continue
 		}
+		pids++
 		c, err := readCandidate(r, pid)
 		if err != nil {
 			if pid == asked.PID {
 				return Value[[]Process]{}, fmt.Errorf("process %d: %w", pid, err)
 			}
-			continue // it ended meanwhile, or is hidden (hidepid): then it is not ours to find
+			if absent(err) || errors.Is(err, syscall.ESRCH) {
+				continue // it ended meanwhile
+			}
+			return unknown[[]Process](err), nil // it might be the one
 		}
 		all = append(all, c)
 	}
 	if asked.PID == 0 && len(all) == 0 {
-		return unknown[[]Process](fmt.Errorf("/proc shows no process")), nil
+		if pids > 0 {
+			return unknown[[]Process](errors.New("/proc shows processes that can't be read")), nil
+		}
+		return known([]Process{}, nothingRuns), nil
 	}
 	tcp, tcpErr := readTCP(r)
 	chosen, err := choose(r, all, asked, tcp)
@@ -97,21 +110,20 @@ func readProcesses(r Root, asked Asked) (Value[[]Process], error) {
 	return known(out, "/proc"), nil
 }
 
+// nothingRuns is the source of an empty list where the root is files alone.
+const nothingRuns = "no running host: files alone"
+
 // readCandidate reads the command line and the stat line.
 func readCandidate(r Root, pid int) (candidate, error) {
 	args, err := readArgs(r, fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
 		return candidate{}, err
 	}
-	stat, err := r.ReadString(fmt.Sprintf("/proc/%d/stat", pid))
+	stat, err := readStat(r, pid)
 	if err != nil {
 		return candidate{}, err
 	}
-	name, ppid, err := parseStat(stat)
-	if err != nil {
-		return candidate{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
-	}
-	c := candidate{Process: Process{PID: pid, PPID: ppid, Name: name}, args: args}
+	c := candidate{Process: Process{PID: pid, PPID: stat.ppid, Name: stat.name}, args: args}
 	c.Kind, c.Part, c.Draining = classify(args)
 	return c, nil
 }
@@ -127,21 +139,6 @@ func readArgs(r Root, name string) ([]string, error) {
 		out = append(out, string(a))
 	}
 	return out, nil
-}
-
-// parseStat reads name and parent of "7 (a name) S 1 …"; the name may hold
-// anything, parentheses too.
-func parseStat(s string) (name string, ppid int, err error) {
-	open, shut := strings.IndexByte(s, '('), strings.LastIndexByte(s, ')')
-	if open < 0 || shut < open {
-		return "", 0, fmt.Errorf("%q has no name", firstLine(s))
-	}
-	f := strings.Fields(s[shut+1:])
-	if len(f) < 2 {
-		return "", 0, fmt.Errorf("%q has no parent", firstLine(s))
-	}
-	ppid, err = strconv.Atoi(f[1])
-	return s[open+1 : shut], ppid, err
 }
 
 // classify tells from its arguments what a process is; kind "" is not yet known.
@@ -290,7 +287,7 @@ func lookThePart(r Root, all []candidate, byPID map[int]*candidate, onPort map[u
 }
 
 // errDenied says that the application could not be told from other processes.
-var errDenied = fmt.Errorf("the process that listens on the port may not be read: run as root, or name it by --service")
+var errDenied = errors.New("the process that listens on the port may not be read: run as root, or name it by --service")
 
 func parent(byPID map[int]*candidate, c *candidate) *candidate {
 	if p := byPID[c.PPID]; p != nil {

@@ -3,6 +3,7 @@ package facts
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -37,6 +38,10 @@ func serviceName(s string) string {
 	}
 	return s + ".service"
 }
+
+// unitName is what systemd takes for a service's name: it may stand in paths
+// and, within quotes, in scripts.
+var unitName = regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]+\.service$`)
 
 // setting is one line of a unit file.
 type setting struct {
@@ -126,6 +131,9 @@ func (e errNoUnit) Error() string { return "no unit file of " + e.name }
 // readUnit reads a service as systemd would merge it now. What runs may still
 // have older settings.
 func readUnit(r Root, name string) (*Unit, error) {
+	if !unitName.MatchString(name) {
+		return nil, errNoUnit{name}
+	}
 	main, dropins, err := unitFiles(r, name)
 	if err != nil {
 		return nil, err

@@ -11,10 +11,10 @@ const scriptHead = `#!/bin/sh
 # replaces is kept beside the new one. FLTOOL_ROOT=DIR writes below DIR instead
 # and starts nothing.
 set -eu
-root=${FLTOOL_ROOT:-}
 `
 
-const scriptPut = `
+const scriptPut = `root=${FLTOOL_ROOT:-}
+
 # put FILE: makes FILE hold standard input, unless it does so already.
 put() {
 	file=$root$1

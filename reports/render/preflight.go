@@ -66,7 +66,7 @@ func (p *preflightWriter) answer(r reports.Report) {
 		case k.AtMost != nil:
 			known = fmt.Sprintf("At most %d workers by the known limits; %s is unknown.", *k.AtMost, k.Limit)
 		case k.Limit != "":
-			known = fmt.Sprintf("It holds %d workers; %s binds.", k.Workers, k.Limit)
+			known = fmt.Sprintf("It holds %s; %s binds.", preflightCount(k.Workers, "worker", "workers"), k.Limit)
 		}
 	}
 	var head string
@@ -166,23 +166,23 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	if rank := preflightRank(f); rank > 2 || rank == 1 {
 		return
 	}
-	if f.Because != "" {
-		p.field("because", f.Because)
-	} else {
-		p.field("wanted", f.Want)
-		p.field("users see", f.Symptom)
+	if f.Because != "" { // mend the cause first
+		p.field("because", f.Because+" fails")
+		return
 	}
+	p.field("wanted", f.Want)
+	p.field("users see", f.Symptom)
 	p.field("read from", f.Source)
 	if r := f.Remedy; r.Text != "" {
 		p.field("mend", r.Text)
 		for _, file := range r.Files {
-			p.field("", file.Path+":")
+			p.verbatim(17, file.Path+":")
 			for _, line := range file.Lines {
-				p.field("", "  "+line)
+				p.verbatim(19, line)
 			}
 		}
 		for _, c := range r.Commands {
-			p.field("", "$ "+c)
+			p.verbatim(17, "$ "+c)
 		}
 		if len(r.Commands) == 0 && r.Then != "" {
 			p.field("", "takes effect after a "+map[string]string{"login": "new login"}[r.Then]+map[bool]string{true: "", false: r.Then}[r.Then == "login"])
@@ -270,6 +270,12 @@ func (p *preflightWriter) field(name, text string) {
 	if text != "" {
 		p.hanging(fmt.Sprintf("       %-10s", name), 17, text)
 	}
+}
+
+// verbatim writes a line to be copied: never broken, rather less indented.
+func (p *preflightWriter) verbatim(indent int, line string) {
+	indent = max(1, min(indent, preflightColumns-utf8.RuneCountInString(line)))
+	fmt.Fprintf(&p.b, "%*s%s\n", indent, "", line)
 }
 
 // hanging writes text after a head of that many columns, wrapped and indented.
