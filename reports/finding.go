@@ -27,7 +27,8 @@ const (
 
 // Finding is the answer of one check.
 type Finding struct {
-	Check    string   `json:"check"` // stable kebab id: "app/nofile"
+	Check    string   `json:"check"`          // stable kebab id: "app/nofile"
+	Host     string   `json:"host,omitempty"` // "app" or "proxy", where the deployment has two
 	Title    string   `json:"title"`
 	Status   Status   `json:"status"`
 	Severity Severity `json:"severity"`
@@ -60,15 +61,18 @@ type File struct {
 
 // Capacity is the ledger: every limit as a number of workers, and the smallest.
 type Capacity struct {
-	Workers int    `json:"workers"`         // the smallest safe bound
-	AtLeast bool   `json:"atLeast"`         // a limit is unknown, or the generator was the limit: workers is no upper bound
-	Limit   string `json:"limit,omitempty"` // id of the check that binds
+	Workers int    `json:"workers"`          // the smallest safe bound; 0 where a limit is unknown
+	AtLeast bool   `json:"atLeast"`          // measured, and the generator was the limit: workers is no upper bound
+	AtMost  *int   `json:"atMost,omitempty"` // the smallest known bound, where a limit is unknown
+	Limit   string `json:"limit,omitempty"`  // id of the check that binds, or that is unknown
 	Ledger  []Row  `json:"ledger"`
 }
 
 // Row is one limit of the ledger.
 type Row struct {
 	Limit       string `json:"limit"`                 // check id
+	Host        string `json:"host,omitempty"`        // as the finding's
+	Waived      bool   `json:"waived,omitempty"`      // shown, and left out of the answer
 	Workers     *int   `json:"workers"`               // safe bound; null is unknown
 	WorkersHard *int   `json:"workersHard,omitempty"` // hard bound, where it differs
 	InUse       *int64 `json:"inUse,omitempty"`       // of the limited thing, now

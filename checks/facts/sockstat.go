@@ -1,6 +1,9 @@
 package facts
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+)
 
 // Sockstat is the kernel's own count of TCP sockets, of this network namespace
 // but for Alloc and MemBytes, which are the whole host's.
@@ -33,7 +36,7 @@ func ReadSockstat(r Root) (Sockstat, error) {
 		s.Orphan = or0(p.Orphan)
 		s.TimeWait = or0(p.TW)
 		s.Alloc = or0(p.Alloc)
-		s.MemBytes = int64(or0(p.Mem)) * pageBytes
+		s.MemBytes = int64(or0(p.Mem)) * int64(os.Getpagesize())
 	}
 	if !found {
 		return Sockstat{}, fmt.Errorf("/proc/net/sockstat: no line TCP")
@@ -51,9 +54,6 @@ func ReadSockstat(r Root) (Sockstat, error) {
 	}
 	return s, nil
 }
-
-// pageBytes is the page size of every architecture that fltool is built for.
-const pageBytes = 4096
 
 func or0(p *int) int {
 	if p == nil {

@@ -3,6 +3,9 @@ package facts
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
 	"github.com/prometheus/procfs"
 )
@@ -21,16 +24,72 @@ func ReadUsage(r Root, pid int) (Usage, error) {
 	if err != nil {
 		return Usage{FDs: -1}, err
 	}
-	stat, err := proc.Stat()
+	stat, err := readStat(r, pid)
 	if err != nil {
-		return Usage{FDs: -1}, fmt.Errorf("/proc/%d/stat: %w", pid, cause(err))
+		return Usage{FDs: -1}, err
 	}
-	u := Usage{RSSBytes: int64(stat.ResidentMemory()), CPUSeconds: stat.CPUTime()}
+	u := Usage{RSSBytes: stat.rssPages * int64(os.Getpagesize()), CPUSeconds: float64(stat.ticks) / userHZ}
 	if u.FDs, err = proc.FileDescriptorsLen(); err != nil {
 		u.FDs = -1
 		return u, fmt.Errorf("/proc/%d/fd: %w", pid, cause(err))
 	}
 	return u, nil
+}
+
+// userHZ is the kernel's unit of time towards programs, everywhere that Linux
+// runs Go: 1/100 s.
+const userHZ = 100
+
+// procStat is what is read of /proc/PID/stat.
+type procStat struct {
+	name     string // 15 characters
+	ppid     int
+	ticks    uint64 // of user and system time
+	rssPages int64
+}
+
+func readStat(r Root, pid int) (procStat, error) {
+	file := fmt.Sprintf("/proc/%d/stat", pid)
+	text, err := r.ReadString(file)
+	if err != nil {
+		return procStat{}, err
+	}
+	s, err := parseStat(text)
+	if err != nil {
+		return procStat{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
+}
+
+// parseStat reads "7 (a name) S 1 …"; the name may hold anything, parentheses
+// too. (That of prometheus/procfs panics on a file cut short.)
+func parseStat(text string) (procStat, error) {
+	open, shut := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	if open < 0 || shut < open {
+		return procStat{}, fmt.Errorf("%q has no name", firstLine(text))
+	}
+	// After the name: state, parent (the file's 4th field), …
+	f := strings.Fields(text[shut+1:])
+	const ppid, utime, stime, rss = 4 - 3, 14 - 3, 15 - 3, 24 - 3
+	if len(f) <= rss {
+		return procStat{}, fmt.Errorf("%q is cut short", firstLine(text))
+	}
+	s := procStat{name: text[open+1 : shut]}
+	var err error
+	if s.ppid, err = strconv.Atoi(f[ppid]); err != nil {
+		return procStat{}, fmt.Errorf("parent %q is no process", f[ppid])
+	}
+	for _, i := range []int{utime, stime} {
+		n, err := strconv.ParseUint(f[i], 10, 62)
+		if err != nil {
+			return procStat{}, fmt.Errorf("time %q is no count", f[i])
+		}
+		s.ticks += n
+	}
+	if s.rssPages, err = strconv.ParseInt(f[rss], 10, 50); err != nil || s.rssPages < 0 {
+		return procStat{}, fmt.Errorf("memory %q is no count", f[rss])
+	}
+	return s, nil
 }
 
 // procfs is the host's /proc for the parsers of prometheus/procfs.

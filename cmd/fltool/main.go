@@ -106,7 +106,10 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 	})
 	root.AddCommand(
 		newCompare(),
+		newExplain(),
+		newFix(),
 		newKeys(),
+		newPreflight(),
 		newReport(),
 		newServe(),
 		newSimulate(),

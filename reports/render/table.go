@@ -21,6 +21,9 @@ const width = 80
 // Table writes the report for a terminal: the verdict and the answer in words,
 // then what they rest on, in 80 columns.
 func (o Options) Table(w io.Writer, r reports.Report) error {
+	if r.Kind == reports.KindPreflight {
+		return preflightTable(w, r, o.Color)
+	}
 	return o.table(w, newDocument(r))
 }
 

@@ -1,0 +1,138 @@
+// Package checks judges facts against a demand: pure functions from what was
+// read to findings, and to the ledger of what limits the number of held polls.
+package checks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// A Check is one question about a deployment, as data. Eval does no I/O and
+// reads no clock.
+type Check struct {
+	ID       string // "app/nofile": users waive by it, so it never changes
+	Title    string
+	Severity reports.Severity
+	On       On
+	After    []string // causes: when one of these fails, this one is reported as its consequence
+	Reads    []string // where its facts come from
+	Why      string   // why it matters: a paragraph
+	Formula  string   // name of the formula of the workers it supports; "" where it limits no number
+	Symptom  string   // what users see if it is not mended
+	Logs     []string // regular expressions of its symptom's lines in the logs of nginx, gunicorn and the kernel
+	Mend     string   // how to mend it: a paragraph
+	Eval     func(Case) Outcome
+}
+
+// On says on which hosts of a deployment a check is asked.
+type On int
+
+// The hosts.
+const (
+	OnApp   On = iota // where the application runs
+	OnProxy           // where nginx runs
+	OnEach            // on either, separately
+)
+
+// Group is the part of the id before the slash.
+func (c Check) Group() string {
+	group, _, _ := strings.Cut(c.ID, "/")
+	return group
+}
+
+// Doc is the check's page in docs.
+func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
+
+// All lists the checks in the order of output.
+func All() []Check {
+	var all []Check
+	all = append(all, appChecks...)
+	all = append(all, nginxChecks...)
+	all = append(all, hostChecks...)
+	return all
+}
+
+// ByID finds a check.
+func ByID(id string) (Check, bool) {
+	for _, c := range All() {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Check{}, false
+}
+
+// A Deployment is the facts of its hosts; where one host carries all, both are
+// the same facts.
+type Deployment struct {
+	App, Proxy *facts.Facts
+}
+
+// OneHost is a deployment that one host carries.
+func OneHost(f facts.Facts) Deployment { return Deployment{App: &f, Proxy: &f} }
+
+// Single says whether one host carries all.
+func (d Deployment) Single() bool { return d.App == d.Proxy }
+
+// A Case is what a check is asked about: the facts of one host and its part in
+// the deployment.
+type Case struct {
+	facts.Facts
+	Role       string // "app", "proxy"; "" where one host is both
+	Deployment Deployment
+	Demand     reports.Demand
+}
+
+// An Outcome is a check's answer.
+type Outcome struct {
+	Status   reports.Status // pass, fail, unknown or n/a
+	Got      string
+	Want     string
+	Source   string
+	Reason   string // of unknown and n/a
+	Remedy   reports.Remedy
+	Capacity *Capacity // nil where it limits no number of workers, and where that is unknown
+}
+
+// Capacity is how many workers a limit supports.
+type Capacity struct {
+	Safe, Hard int
+	InUse      facts.Value[int64] // of the limited thing, now
+	Unit       string             // of InUse: "fds", "ports", "bytes", "connections"
+}
+
+func pass(got, source string) Outcome {
+	return Outcome{Status: reports.StatusPass, Got: got, Source: source}
+}
+
+func fail(got, want, source string, r reports.Remedy) Outcome {
+	return Outcome{Status: reports.StatusFail, Got: got, Want: want, Source: source, Remedy: r}
+}
+
+func notApplicable(format string, a ...any) Outcome {
+	return Outcome{Status: reports.StatusNA, Reason: fmt.Sprintf(format, a...)}
+}
+
+// cantTell is unknown for the reason that a fact gives.
+func cantTell[T any](what string, v facts.Value[T]) Outcome {
+	return Outcome{Status: reports.StatusUnknown, Reason: what + ": " + v.Why(), Source: v.Source}
+}
+
+// unknownFor is unknown for a reason of the check's own.
+func unknownFor(format string, a ...any) Outcome {
+	return Outcome{Status: reports.StatusUnknown, Reason: fmt.Sprintf(format, a...)}
+}
+
+// limits judges a limit by the workers it supports: it passes where the safe
+// bound carries the demand.
+func (c Case) limits(cap Capacity, got, want, source string, mend func() reports.Remedy) Outcome {
+	o := Outcome{Status: reports.StatusPass, Got: got, Want: want, Source: source, Capacity: &cap}
+	if cap.Safe < c.Demand.Workers {
+		o.Status = reports.StatusFail
+		o.Remedy = mend()
+	}
+	return o
+}

@@ -1,0 +1,405 @@
+package checks
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// A change makes the tuned host one that a check answers otherwise.
+type change func(f *facts.Facts)
+
+// cases hold, for every check, facts that it passes, fails, can't judge and has
+// nothing to say of. tuned is the passing set where pass is nil; never says why
+// a check is never n/a.
+var cases = map[string]struct {
+	pass, fail, unknown, na change
+	never                   string
+	workers                 int // supported by the failing facts; -1: the check limits no number
+}{
+	"app/found": {
+		fail:    func(f *facts.Facts) { without(f, facts.KindGunicorn) },
+		unknown: unseen, never: "there is or there is not", workers: -1,
+	},
+	"app/unit-pending": {
+		fail:    func(f *facts.Facts) { nofile(f, facts.KindGunicorn, 1024, 524288) },
+		unknown: func(f *facts.Facts) { f.Service = no[*facts.Unit]() },
+		na:      func(f *facts.Facts) { f.Service.V = nil }, workers: -1,
+	},
+	"app/nofile": {
+		fail:    func(f *facts.Facts) { nofile(f, facts.KindGunicorn, 1000, 524288) },
+		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Limits = no[facts.Limits]() },
+		never:   "a server always has a limit", workers: 987,
+	},
+	"app/limits-conf": {
+		fail:    func(f *facts.Facts) { nofile(f, facts.KindGunicorn, 1024, 524288) },
+		unknown: func(f *facts.Facts) { f.Logins = no[[]facts.LimitLine]() },
+		na:      func(f *facts.Facts) { f.Logins.V = nil }, workers: -1,
+	},
+	"app/worker-class": {
+		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Workers.V = "sync", 4 },
+		unknown: func(f *facts.Facts) { settings(f).WorkerClass = no[string]() },
+		na:      goServer, workers: 4,
+	},
+	"app/worker-connections": {
+		fail:    func(f *facts.Facts) { settings(f).WorkerConnections.V = 1000 },
+		unknown: func(f *facts.Facts) { settings(f).WorkerConnections = no[int]() },
+		na:      goServer, workers: 468,
+	},
+	"app/processes": {
+		fail:    func(f *facts.Facts) { settings(f).Workers.V = 2 },
+		unknown: func(f *facts.Facts) { settings(f).Workers = no[int]() },
+		na:      goServer, workers: -1,
+	},
+	"app/timeout": {
+		pass:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "gthread", 0 },
+		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V = "gthread" },
+		unknown: func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout = "sync", no[float64]() },
+		na:      func(*facts.Facts) {}, workers: -1,
+	},
+	"app/keepalive": {
+		pass:    noNginx,
+		fail:    func(f *facts.Facts) { noNginx(f); settings(f).Keepalive.V = 2 },
+		unknown: func(f *facts.Facts) { noNginx(f); settings(f).Keepalive = no[float64]() },
+		na:      func(*facts.Facts) {}, workers: -1,
+	},
+	"app/graceful-timeout": {
+		fail:    func(f *facts.Facts) { settings(f).GracefulTimeout.V = 30 },
+		unknown: func(f *facts.Facts) { settings(f).GracefulTimeout = no[float64]() },
+		na:      goServer, workers: -1,
+	},
+	"app/accept-queue": {
+		fail:    func(f *facts.Facts) { f.Sysctls.SoMaxConn.V = 128 },
+		unknown: func(f *facts.Facts) { f.Sysctls.SoMaxConn = no[int64]() },
+		never:   "every listener has a queue", workers: -1,
+	},
+	"app/pids": {
+		fail:    func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup.V.PIDs.Max = 20 },
+		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup = no[facts.Cgroup]() },
+		na: func(f *facts.Facts) {
+			without(f, facts.KindGunicorn)
+			f.Shell.V = nil
+		}, workers: -1,
+	},
+	"nginx/unit-pending": {
+		fail:    func(f *facts.Facts) { nofile(f, facts.KindNginx, 1024, 524288) },
+		unknown: func(f *facts.Facts) { f.NginxUnit = no[*facts.Unit]() },
+		na:      noNginx, workers: -1,
+	},
+	"nginx/nofile": {
+		fail:    func(f *facts.Facts) { nofile(f, facts.KindNginx, 1024, 524288) },
+		unknown: func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Limits = no[facts.Limits]() },
+		na:      noNginx, workers: 507,
+	},
+	"nginx/draining": {
+		fail:    func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Draining = true },
+		unknown: unseen,
+		na:      noNginx, workers: -1,
+	},
+	"host/nr-open": {
+		fail:    func(f *facts.Facts) { f.Sysctls.NROpen.V = 1500 },
+		unknown: func(f *facts.Facts) { f.Sysctls.NROpen = no[int64]() },
+		never:   "every kernel has it", workers: 745,
+	},
+	"host/file-max": {
+		fail:    func(f *facts.Facts) { f.Sysctls.FileMax.V = 4800 },
+		unknown: func(f *facts.Facts) { f.Files = no[facts.OpenFiles]() },
+		never:   "every kernel has it", workers: 966,
+	},
+	"host/port-range": {
+		fail:    func(f *facts.Facts) { f.Ports.V = facts.PortRange{Lo: 40000, Hi: 40499, Reserved: 10} },
+		unknown: func(f *facts.Facts) { f.Ports = no[facts.PortRange]() },
+		na:      func(f *facts.Facts) { processes(f, facts.KindGunicorn)[0].Listen.V = nil }, workers: 490,
+	},
+	"host/time-wait": {
+		fail:    func(f *facts.Facts) { f.Sysctls.TWReuse.V, f.Ports.V.Lo = 0, 60000 },
+		unknown: func(f *facts.Facts) { f.Sysctls.TWReuse = no[int64]() },
+		na:      noNginx, workers: -1,
+	},
+	"host/conntrack": {
+		fail:    func(f *facts.Facts) { f.Conntrack.V.Max = 1500 },
+		unknown: func(f *facts.Facts) { f.Conntrack = no[*facts.Conntrack]() },
+		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 703,
+	},
+	"host/memory": {
+		fail:    func(f *facts.Facts) { f.Memory.V.AvailableBytes = 20 << 20 },
+		unknown: func(f *facts.Facts) { f.Memory = no[facts.Memory]() },
+		never:   "every host has memory", workers: 425,
+	},
+	"host/cgroup-memory": {
+		fail: func(f *facts.Facts) {
+			for i := range f.Processes.V {
+				f.Processes.V[i].Cgroup.V.Memory.Max = 110 << 20
+			}
+		},
+		unknown: func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Cgroup = no[facts.Cgroup]() },
+		na: func(f *facts.Facts) {
+			for i := range f.Processes.V {
+				f.Processes.V[i].Cgroup.V.Memory = facts.CgroupLimit{Max: facts.Unlimited}
+			}
+		}, workers: 214,
+	},
+	"host/tcp-mem": {
+		fail:    func(f *facts.Facts) { f.Sysctls.TCPMem.V = [3]int64{1000, 1500, 2000} },
+		unknown: func(f *facts.Facts) { f.Sockets = no[facts.Sockstat]() },
+		never:   "every kernel has it", workers: -1,
+	},
+	"host/syn-backlog": {
+		fail:    func(f *facts.Facts) { f.Sysctls.SynCookies.V, f.Sysctls.SynBacklog.V = 0, 128 },
+		unknown: func(f *facts.Facts) { f.Sysctls.SynCookies = no[int64]() },
+		never:   "every kernel has it", workers: -1,
+	},
+	"host/listen-overflows": {
+		fail:    func(f *facts.Facts) { f.Listen.V.Overflows = 7 },
+		unknown: func(f *facts.Facts) { f.Listen = no[facts.ListenCounters]() },
+		never:   "every kernel has it", workers: -1,
+	},
+	"host/tcp-keepalive": {
+		fail:    func(f *facts.Facts) { f.Sysctls.KeepaliveTime.V = 7200 },
+		unknown: func(f *facts.Facts) { f.Sysctls.KeepaliveTime = no[int64]() },
+		never:   "every kernel has it", workers: -1,
+	},
+}
+
+func TestEveryCheck(t *testing.T) {
+	for id := range cases {
+		if _, ok := ByID(id); !ok {
+			t.Errorf("the table has %s, which is no check", id)
+		}
+	}
+	for _, check := range All() {
+		c, ok := cases[check.ID]
+		if !ok || c.fail == nil || c.unknown == nil || c.na == nil && c.never == "" || c.na != nil && c.never != "" {
+			t.Errorf("%s: the table lacks a failing, an unknown or an n/a set of facts", check.ID)
+			continue
+		}
+		if c.pass == nil {
+			c.pass = func(*facts.Facts) {}
+		}
+		for status, change := range map[reports.Status]change{
+			reports.StatusPass: c.pass, reports.StatusFail: c.fail, reports.StatusUnknown: c.unknown, reports.StatusNA: c.na,
+		} {
+			if change == nil {
+				continue
+			}
+			f := tuned()
+			change(&f)
+			o := check.Eval(check.cases(OneHost(f), demand)[0])
+			if o.Status != status {
+				t.Errorf("%s: %s, want %s: %+v", check.ID, o.Status, status, o)
+				continue
+			}
+			switch status {
+			case reports.StatusUnknown, reports.StatusNA:
+				if o.Reason == "" {
+					t.Errorf("%s: %s without a reason", check.ID, status)
+				}
+				if o.Capacity != nil {
+					t.Errorf("%s: %s, and yet it supports %d workers", check.ID, status, o.Capacity.Safe)
+				}
+			case reports.StatusPass:
+				if o.Got == "" || o.Source == "" {
+					t.Errorf("%s: passes without what was seen and where: %+v", check.ID, o)
+				}
+			case reports.StatusFail:
+				if o.Got == "" || o.Want == "" || o.Source == "" || o.Remedy.Text == "" {
+					t.Errorf("%s: fails without got, want, source or remedy: %+v", check.ID, o)
+				}
+				if n := workersOf(o); n != c.workers {
+					t.Errorf("%s: supports %d workers, want %d", check.ID, n, c.workers)
+				}
+			}
+		}
+	}
+}
+
+func workersOf(o Outcome) int {
+	if o.Capacity == nil {
+		return -1
+	}
+	return o.Capacity.Safe
+}
+
+// The ids are for ever; what a check says of itself is there.
+func TestCheckData(t *testing.T) {
+	kebab := regexp.MustCompile(`^(app|nginx|host)/[a-z]+(-[a-z]+)*$`)
+	seen := make(map[string]bool)
+	used := make(map[string]bool)
+	for _, c := range All() {
+		if !kebab.MatchString(c.ID) || seen[c.ID] {
+			t.Errorf("id %q is doubled or no kebab", c.ID)
+		}
+		seen[c.ID] = true
+		if c.Title == "" || c.Why == "" || c.Symptom == "" || c.Mend == "" || len(c.Reads) == 0 || c.Severity == "" {
+			t.Errorf("%s: something is not said of it", c.ID)
+		}
+		for _, l := range c.Logs {
+			if _, err := regexp.Compile(l); err != nil {
+				t.Errorf("%s: %v", c.ID, err)
+			}
+		}
+		if c.Formula != "" {
+			used[c.Formula] = true
+			if !slices.ContainsFunc(Formulas(), func(f Formula) bool { return f.Name == c.Formula }) {
+				t.Errorf("%s: no formula %s", c.ID, c.Formula)
+			}
+		}
+	}
+	for _, f := range Formulas() {
+		if !used[f.Name] {
+			t.Errorf("formula %s has no check", f.Name)
+		}
+		if f.Source == "" || f.Proof == "" {
+			t.Errorf("formula %s has no source or proof", f.Name)
+		}
+	}
+	for _, c := range All() {
+		for _, cause := range c.After {
+			if !seen[cause] || cause == c.ID {
+				t.Errorf("%s is after %s, which is no other check", c.ID, cause)
+			}
+		}
+	}
+}
+
+func TestTunedHostPasses(t *testing.T) {
+	findings, capacity := Run(OneHost(tuned()), demand, nil, time.Time{})
+	verdict, reasons := Verdict(findings, reports.SeverityError)
+	if verdict != reports.VerdictPass || len(reasons) > 0 {
+		t.Errorf("%s: %q", verdict, reasons)
+	}
+	if capacity.Workers != 2016 || capacity.Limit != "app/worker-connections" {
+		t.Errorf("capacity %d by %s", capacity.Workers, capacity.Limit)
+	}
+	for _, r := range capacity.Ledger {
+		if r.Workers == nil || *r.Workers < capacity.Workers {
+			t.Errorf("%s has %v, below the answer", r.Limit, r.Workers)
+		}
+	}
+}
+
+func TestUnknownLimitPromisesNothing(t *testing.T) {
+	f := tuned()
+	f.Ports = no[facts.PortRange]()
+	findings, capacity := Run(OneHost(f), demand, nil, time.Time{})
+	if v, _ := Verdict(findings, reports.SeverityError); v != reports.VerdictRefused {
+		t.Errorf("verdict %s, want refused", v)
+	}
+	if capacity.Workers != 0 || capacity.Limit != "host/port-range" || capacity.AtMost == nil || *capacity.AtMost != 2016 {
+		t.Errorf("capacity %+v", capacity)
+	}
+}
+
+func TestCausesMuteConsequences(t *testing.T) {
+	f := tuned()
+	nofile(&f, facts.KindGunicorn, 1024, 524288)
+	d := demand
+	d.Workers = 2000
+	findings, _ := Run(OneHost(f), d, nil, time.Time{})
+	for _, x := range findings {
+		if x.Check == "app/nofile" {
+			if x.Because != "app/unit-pending" || x.Status != reports.StatusFail {
+				t.Errorf("app/nofile is %s because %q", x.Status, x.Because)
+			}
+			if len(x.Remedy.Files) != 0 || !slices.Contains(x.Remedy.Commands, "systemctl restart fl.service") {
+				t.Errorf("the unit has it right already, and the remedy is %+v", x.Remedy)
+			}
+		}
+	}
+}
+
+func TestNoImpossibleRemedy(t *testing.T) {
+	for _, kind := range []string{facts.KindGunicorn, facts.KindNginx} {
+		f := tuned()
+		f.MayRaise.V = false
+		f.Ceiling.V.NoFile.Hard = 20000
+		nofile(&f, kind, 20000, 20000)
+		d := demand
+		d.Workers = 30000
+		findings, _ := Run(OneHost(f), d, nil, time.Time{})
+		for _, x := range findings {
+			if strings.HasSuffix(x.Check, "/nofile") && x.Status == reports.StatusFail {
+				if len(x.Remedy.Files)+len(x.Remedy.Commands) > 0 || !strings.Contains(x.Remedy.Text, "no process here may raise") {
+					t.Errorf("%s on a limit that can't be raised: %+v", x.Check, x.Remedy)
+				}
+			}
+		}
+		// What the hard limit does allow may be asked for.
+		nofile(&f, kind, 1024, 20000)
+		d.Workers = 5000
+		findings, _ = Run(OneHost(f), d, nil, time.Time{})
+		for _, x := range findings {
+			for _, file := range x.Remedy.Files {
+				for _, l := range file.Lines {
+					if strings.Contains(l, "LimitNOFILE=") && !strings.HasSuffix(l, "=20000") {
+						t.Errorf("%s asks for %q above the hard limit of 20000", x.Check, l)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestWaivers(t *testing.T) {
+	f := tuned()
+	settings(&f).WorkerConnections.V = 1000
+	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	w, err := ParseWaiver("app/worker-connections until 2027-01-31 = known")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(now time.Time) (reports.Finding, reports.Capacity, reports.Verdict) {
+		findings, capacity := Run(OneHost(f), demand, []Waiver{w}, now)
+		v, _ := Verdict(findings, reports.SeverityError)
+		i := slices.IndexFunc(findings, func(f reports.Finding) bool { return f.Check == w.ID })
+		return findings[i], capacity, v
+	}
+	x, capacity, v := status(now)
+	if x.Status != reports.StatusWaived || x.Was != reports.StatusFail || x.Reason != "known" || v != reports.VerdictPass {
+		t.Errorf("on its last day: %+v, %s", x, v)
+	}
+	if capacity.Limit == w.ID || !slices.ContainsFunc(capacity.Ledger, func(r reports.Row) bool { return r.Limit == w.ID && r.Waived }) {
+		t.Errorf("a waived limit is shown and does not bind: %+v", capacity)
+	}
+	x, capacity, v = status(now.AddDate(0, 0, 1))
+	if x.Status != reports.StatusFail || !strings.Contains(x.Reason, "2027-01-31") || v != reports.VerdictFail || capacity.Limit != w.ID {
+		t.Errorf("a day later: %+v, %s", x, v)
+	}
+	for _, bad := range []string{"", "app/nofile", "app/nofile=", "app/nofile= ", "app/none=x", "=x", "app/nofile until=x", "app/nofile until soon=x", "app/nofile before 2027-01-01=x"} {
+		if w, err := ParseWaiver(bad); err == nil {
+			t.Errorf("%q is taken for %+v", bad, w)
+		}
+	}
+}
+
+func TestTwoHosts(t *testing.T) {
+	app, proxy := tuned(), tuned()
+	noNginx(&app)
+	without(&proxy, facts.KindGunicorn)
+	proxy.Service.V = nil
+	proxy.Sysctls.FileMax.V = 3000
+	findings, capacity := Run(Deployment{App: &app, Proxy: &proxy}, demand, nil, time.Time{})
+	count := make(map[string]int)
+	for _, f := range findings {
+		count[f.Check+" "+f.Host]++
+		if f.Check == "host/file-max" && (f.Host == "proxy") != (f.Status == reports.StatusFail) {
+			t.Errorf("host/file-max on %s: %s", f.Host, f.Status)
+		}
+	}
+	for _, want := range []string{"app/nofile app", "nginx/nofile proxy", "host/memory app", "host/memory proxy", "host/port-range proxy"} {
+		if count[want] != 1 {
+			t.Errorf("%d findings of %s", count[want], want)
+		}
+	}
+	if count["app/nofile proxy"] > 0 || count["nginx/nofile app"] > 0 {
+		t.Error("a check is asked on the wrong host")
+	}
+	if capacity.Limit != "host/file-max" {
+		t.Errorf("%s binds", capacity.Limit)
+	}
+}

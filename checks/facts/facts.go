@@ -1,0 +1,177 @@
+package facts
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Schema names the format and version of saved facts. A reader refuses any other.
+const Schema = "fltool.facts/v1"
+
+// Facts is all that is judged about one host. Every field that was read is a
+// Value, so that what is missing is unknown and never zero.
+type Facts struct {
+	Schema   string `json:"schema"`
+	Gathered string `json:"gathered"` // RFC 3339, UTC
+	Root     string `json:"root"`     // "/" or where the host's files were found
+	Asked    Asked  `json:"asked"`
+
+	Host      Host                     `json:"host"`
+	Memory    Value[Memory]            `json:"memory"`
+	Sysctls   Sysctls                  `json:"sysctls"`
+	Ports     Value[PortRange]         `json:"ports"`
+	Files     Value[OpenFiles]         `json:"files"`
+	Sockets   Value[Sockstat]          `json:"sockets"`
+	Listen    Value[ListenCounters]    `json:"listen"`
+	Conntrack Value[*Conntrack]        `json:"conntrack"` // nil: the kernel tracks nothing
+	MayRaise  Value[bool]              `json:"mayRaise"`  // whether anything here may raise a hard limit (CAP_SYS_RESOURCE in PID 1's bounding set)
+	Ceiling   Value[Limits]            `json:"ceiling"`   // of PID 1: what nothing here exceeds where MayRaise is false
+	Systemd   Value[bool]              `json:"systemd"`   // whether the host is managed by it
+	Processes Value[[]Process]         `json:"processes"` // that serve: the application and nginx
+	Service   Value[*Unit]             `json:"service"`   // of the application; nil: none was named and none is running
+	NginxUnit Value[*Unit]             `json:"nginxUnit"` // nil: there is none
+	HasNginx  Value[bool]              `json:"hasNginx"`  // installed, running or not
+	Logins    Value[[]LimitLine]       `json:"logins"`    // lines of limits.conf and limits.d
+	Login     Value[*Login]            `json:"login"`     // of the user asked for or the application's; nil: of nobody
+	Shell     Value[*Shell]            `json:"shell"`     // that started fltool; nil: another host's facts
+	Own       Value[map[string]string] `json:"own"`       // fltool's own drop-in files by path
+}
+
+// Asked is whose limits the facts are about; all zero: whoever looks the part.
+type Asked struct {
+	PID     int    `json:"pid,omitempty"`
+	Service string `json:"service,omitempty"` // "fl.service"
+	User    string `json:"user,omitempty"`
+	Port    int    `json:"port,omitempty"` // the application listens on
+}
+
+// Shell is the process that started fltool: a server started from there gets
+// its limits.
+type Shell struct {
+	PID    int           `json:"pid"`
+	Limits Limits        `json:"limits"`
+	Cgroup Value[Cgroup] `json:"cgroup"`
+}
+
+// DefaultPort is dc_federated's.
+const DefaultPort = 5000
+
+// Options say what to gather.
+type Options struct {
+	Asked
+	Parent int       // process that started fltool, on this host; 0: another host
+	Now    time.Time // the moment of gathering
+}
+
+// Gather reads the host below r. It fails only where r is no host, or where
+// what was asked for by name does not exist; anything else that can't be read
+// is unknown.
+func Gather(r Root, o Options) (Facts, error) {
+	if err := r.Check(); err != nil {
+		return Facts{}, err
+	}
+	if o.Port == 0 {
+		o.Port = DefaultPort
+	}
+	o.Service = serviceName(o.Service)
+	f := Facts{
+		Schema:    Schema,
+		Gathered:  o.Now.UTC().Format(time.RFC3339),
+		Root:      r.String(),
+		Asked:     o.Asked,
+		Host:      ReadHost(r),
+		Memory:    read(meminfoPath, func() (Memory, error) { return ReadMemory(r) }),
+		Files:     read(fileNrPath, func() (OpenFiles, error) { return readFileNr(r) }),
+		Sockets:   read("/proc/net/sockstat", func() (Sockstat, error) { return ReadSockstat(r) }),
+		Listen:    read(netstatPath, func() (ListenCounters, error) { return readListenCounters(r) }),
+		Conntrack: readConntrack(r),
+		MayRaise:  read("/proc/1/status", func() (bool, error) { return readMayRaise(r) }),
+		Ceiling:   read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),
+		Systemd:   readSystemd(r),
+		Own:       readOwn(r),
+	}
+	f.Sysctls, f.Ports = readSysctls(r)
+
+	procs, err := readProcesses(r, o.Asked)
+	if err != nil {
+		return Facts{}, err
+	}
+	f.Processes = procs
+	if f.Service, err = readService(r, o.Service, procs); err != nil {
+		return Facts{}, err
+	}
+	f.NginxUnit = readNginxUnit(r)
+	f.HasNginx = readHasNginx(r, procs)
+	f.Logins = readLimitLines(r)
+	if f.Login, err = readLogin(r, f, o.User); err != nil {
+		return Facts{}, err
+	}
+	f.Shell = known[*Shell](nil, "not this host")
+	if o.Parent > 0 {
+		f.Shell = read(limitsPath(o.Parent), func() (*Shell, error) {
+			l, err := ReadLimits(r, o.Parent)
+			cg := read(fmt.Sprintf("/proc/%d/cgroup", o.Parent), func() (Cgroup, error) {
+				cg, _, err := readCgroup(r, o.Parent)
+				return cg, err
+			})
+			return &Shell{PID: o.Parent, Limits: l, Cgroup: cg}, err
+		})
+	}
+	return f, nil
+}
+
+// Write saves facts as JSON.
+func (f Facts) Write(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(f)
+}
+
+// maxFactsBytes bounds a facts file; one of a busy host is some 20 KB.
+const maxFactsBytes = 8 << 20
+
+// Read loads saved facts.
+func Read(rd io.Reader) (Facts, error) {
+	b, err := io.ReadAll(io.LimitReader(rd, maxFactsBytes+1))
+	if err != nil {
+		return Facts{}, err
+	}
+	if len(b) > maxFactsBytes {
+		return Facts{}, fmt.Errorf("longer than %d bytes", maxFactsBytes)
+	}
+	b = bytes.TrimSpace(b) // or a file cut within a text would end in a newline, which no text may hold
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return Facts{}, explainJSON(err, len(b))
+	}
+	if head.Schema != Schema {
+		if head.Schema == "" {
+			return Facts{}, errors.New("not a facts file: it names no schema")
+		}
+		return Facts{}, fmt.Errorf("schema %q, and this fltool reads %q", head.Schema, Schema)
+	}
+	var f Facts
+	if err := json.Unmarshal(b, &f); err != nil {
+		return Facts{}, explainJSON(err, len(b))
+	}
+	return f, nil
+}
+
+// explainJSON says where a JSON text is wrong, and tells a half-written one.
+func explainJSON(err error, size int) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		if syntax.Offset >= int64(size) && strings.Contains(syntax.Error(), "unexpected end") {
+			return fmt.Errorf("ends in the middle, after %d bytes", size)
+		}
+		return fmt.Errorf("not JSON at byte %d: %w", syntax.Offset, err)
+	}
+	return err
+}

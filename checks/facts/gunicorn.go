@@ -1,0 +1,443 @@
+package facts
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Gunicorn is what gunicorn is set to, from its built-in defaults, its config
+// file, GUNICORN_CMD_ARGS and its command line, each overriding the one before.
+// Python is never run: what a config file computes is unknown.
+type Gunicorn struct {
+	WorkerClass       Value[string]  `json:"workerClass"` // "sync", "gthread", "gevent", "eventlet", …
+	WorkerConnections Value[int]     `json:"workerConnections"`
+	Workers           Value[int]     `json:"workers"` // processes
+	Threads           Value[int]     `json:"threads"`
+	Timeout           Value[float64] `json:"timeoutSeconds"`
+	GracefulTimeout   Value[float64] `json:"gracefulTimeoutSeconds"`
+	Keepalive         Value[float64] `json:"keepaliveSeconds"`
+	Backlog           Value[int]     `json:"backlog"`
+	Embedded          bool           `json:"embedded,omitempty"` // within another program, as dc_federated's: that may set defaults of its own
+	EnvArgs           bool           `json:"envArgs,omitempty"`  // GUNICORN_CMD_ARGS is set
+}
+
+// gunicornOption is one setting: its name in a config file and its flags.
+type gunicornOption struct {
+	name, short, long, def string
+}
+
+var gunicornOptions = []gunicornOption{
+	{"worker_class", "-k", "--worker-class", "sync"},
+	{"worker_connections", "", "--worker-connections", "1000"},
+	{"workers", "-w", "--workers", "1"},
+	{"threads", "", "--threads", "1"},
+	{"timeout", "-t", "--timeout", "30"},
+	{"graceful_timeout", "", "--graceful-timeout", "30"},
+	{"keepalive", "", "--keep-alive", "2"},
+	{"backlog", "", "--backlog", "2048"},
+}
+
+// These two lead to the config file and are not settings of interest themselves.
+var gunicornPaths = []gunicornOption{
+	{"config", "-c", "--config", ""},
+	{"chdir", "", "--chdir", ""},
+}
+
+// layer is what one source sets; unknown where it sets it in a way that can't
+// be read.
+type layer map[string]Value[string]
+
+// gunicornSource is where gunicorn's settings come from.
+type gunicornSource struct {
+	args     []string // after the program's name
+	argsFrom string
+	env      map[string]Value[string] // GUNICORN_CMD_ARGS, WEB_CONCURRENCY; absent where not set
+	envErr   error                    // the environment could not be read
+	cwd      string
+	cwdErr   error
+	embedded bool
+	class    Value[string] // what an embedded gunicorn seems to run
+}
+
+// processGunicorn reads the settings of a running master or lone process.
+func processGunicorn(r Root, c candidate) *Gunicorn {
+	src := gunicornSource{argsFrom: fmt.Sprintf("/proc/%d/cmdline", c.PID), embedded: c.embeds}
+	envFile := fmt.Sprintf("/proc/%d/environ", c.PID)
+	env, err := readArgs(r, envFile)
+	src.envErr = err
+	src.env = pickEnv(env, envFile)
+	src.cwd, src.cwdErr = r.Readlink(fmt.Sprintf("/proc/%d/cwd", c.PID))
+	switch i := gunicornAt(c.args); {
+	case i >= 0:
+		src.args = c.args[i+1:]
+	case c.embeds:
+		src.args = c.args[min(2, len(c.args)):] // python server.py …: gunicorn reads the rest, too
+		src.class = read(fmt.Sprintf("/proc/%d/maps", c.PID), func() (string, error) { return loadedClass(r, c.PID) })
+	default: // setproctitle wrote over the arguments
+		return allUnknown(fmt.Errorf("%s: the process's title hides its arguments", src.argsFrom))
+	}
+	return resolveGunicorn(r, src)
+}
+
+// loadedClass tells the worker class of an embedded gunicorn from the compiled
+// libraries in its memory.
+func loadedClass(r Root, pid int) (string, error) {
+	name := fmt.Sprintf("/proc/%d/maps", pid)
+	s, err := r.ReadString(name)
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(s, "/gevent/") {
+		return "gevent", nil
+	}
+	return "", fmt.Errorf("%s: gevent is not loaded, and the program sets the worker class itself", name)
+}
+
+// unitGunicorn reads the settings that a unit would start gunicorn with; nil
+// where it starts something else.
+func unitGunicorn(r Root, all []setting) *Gunicorn {
+	var src gunicornSource
+	src.env = make(map[string]Value[string])
+	src.cwd = "/"
+	start := -1
+	for _, s := range all {
+		if s.section != "Service" {
+			continue
+		}
+		switch s.key {
+		case "WorkingDirectory":
+			src.cwd = strings.TrimPrefix(s.value, "-")
+		case "Environment":
+			words, err := splitWords(s.value)
+			if err != nil {
+				src.envErr = fmt.Errorf("%s: %w", s.source, err)
+			}
+			for k, v := range pickEnv(words, s.source) {
+				src.env[k] = v
+			}
+		case "EnvironmentFile":
+			name := strings.TrimPrefix(s.value, "-")
+			b, err := r.ReadFile(name)
+			if err != nil {
+				if !absent(err) || !strings.HasPrefix(s.value, "-") {
+					src.envErr = err
+				}
+				continue
+			}
+			for k, v := range pickEnv(parseEnvFile(string(b)), name) {
+				src.env[k] = v
+			}
+		case "ExecStart":
+			words, err := splitWords(strings.TrimLeft(s.value, "-@:+!"))
+			if err != nil || len(words) == 0 {
+				start = -1
+				continue
+			}
+			if start = gunicornAt(words); start >= 0 {
+				src.args, src.argsFrom = words[start+1:], s.source
+			}
+		}
+	}
+	if start < 0 {
+		return nil
+	}
+	return resolveGunicorn(r, src)
+}
+
+// pickEnv keeps the two variables that gunicorn heeds. Nothing else of an
+// environment is looked at: it holds secrets.
+func pickEnv(env []string, from string) map[string]Value[string] {
+	out := make(map[string]Value[string])
+	for _, e := range env {
+		for _, name := range []string{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"} {
+			if v, ok := strings.CutPrefix(e, name+"="); ok {
+				out[name] = known(v, from+" "+name)
+			}
+		}
+	}
+	return out
+}
+
+// parseEnvFile reads systemd's EnvironmentFile: NAME=value, perhaps quoted.
+func parseEnvFile(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+			value = value[1 : n-1]
+		}
+		out = append(out, strings.TrimSpace(name)+"="+value)
+	}
+	return out
+}
+
+// resolveGunicorn applies the layers.
+func resolveGunicorn(r Root, src gunicornSource) *Gunicorn {
+	layers := []layer{make(layer)}
+	for _, o := range gunicornOptions {
+		from := "gunicorn's default"
+		if src.embedded {
+			from = "gunicorn's default, unless its program sets another"
+		}
+		layers[0][o.name] = known(o.def, from)
+	}
+	if src.embedded {
+		layers[0]["worker_class"] = src.class
+		layers[0]["timeout"] = Value[string]{Err: "set by the program that runs gunicorn inside"}
+	}
+	if v, ok := src.env["WEB_CONCURRENCY"]; ok {
+		layers[0]["workers"] = v
+	}
+	args := parseGunicornArgs(src.args, src.argsFrom)
+	env := layer{}
+	envArgs, hasEnv := src.env["GUNICORN_CMD_ARGS"]
+	if hasEnv {
+		words, err := splitWords(envArgs.V)
+		if err != nil {
+			return allUnknown(fmt.Errorf("%s: %w", envArgs.Source, err))
+		}
+		env = parseGunicornArgs(words, envArgs.Source)
+	}
+	layers = append(layers, configLayer(r, src, args, env), env, args)
+
+	g := &Gunicorn{Embedded: src.embedded, EnvArgs: hasEnv}
+	get := func(name string) Value[string] {
+		var v Value[string]
+		for i, l := range layers {
+			if s, ok := l[name]; ok {
+				v = s
+			}
+			// An environment that can't be read may override all but the arguments.
+			if i == 2 && src.envErr != nil {
+				v = unknown[string](src.envErr)
+			}
+		}
+		return v
+	}
+	count := func(name string) Value[int] {
+		return convert(get(name), func(s string) (int, error) {
+			n, err := strconv.Atoi(strings.ReplaceAll(s, "_", ""))
+			if err != nil || n < 0 {
+				return 0, fmt.Errorf("%s: %q is no count", name, s)
+			}
+			return n, nil
+		})
+	}
+	seconds := func(name string) Value[float64] {
+		return convert(get(name), func(s string) (float64, error) {
+			n, err := strconv.ParseUint(strings.ReplaceAll(s, "_", ""), 10, 31)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %q is no time in seconds", name, s)
+			}
+			return float64(n), nil
+		})
+	}
+	g.WorkerClass = convert(get("worker_class"), workerClass)
+	g.WorkerConnections, g.Workers = count("worker_connections"), count("workers")
+	g.Threads, g.Backlog = count("threads"), count("backlog")
+	g.Timeout, g.GracefulTimeout, g.Keepalive = seconds("timeout"), seconds("graceful_timeout"), seconds("keepalive")
+	// gunicorn itself turns a sync worker with threads into gthread.
+	if g.WorkerClass.V == "sync" && g.Threads.Known() && g.Threads.V > 1 {
+		g.WorkerClass.V = "gthread"
+	}
+	return g
+}
+
+// workerClass shortens what gunicorn accepts: "egg:gunicorn#gevent" and
+// "gunicorn.workers.ggevent.GeventWorker" are "gevent".
+func workerClass(s string) (string, error) {
+	s = strings.TrimPrefix(s, "egg:gunicorn#")
+	if mod, ok := strings.CutPrefix(s, "gunicorn.workers."); ok {
+		mod, _, _ = strings.Cut(mod, ".")
+		switch mod {
+		case "ggevent":
+			return "gevent", nil
+		case "geventlet":
+			return "eventlet", nil
+		default:
+			return mod, nil
+		}
+	}
+	return s, nil
+}
+
+// configLayer reads the config file that arguments, else the environment, else
+// gunicorn's default name.
+func configLayer(r Root, src gunicornSource, args, env layer) layer {
+	all := func(err error) layer {
+		l := make(layer)
+		for _, o := range gunicornOptions {
+			l[o.name] = unknown[string](err)
+		}
+		return l
+	}
+	name, given := args["config"]
+	if !given {
+		name, given = env["config"]
+	}
+	if given && !name.Known() {
+		return all(errors.New(name.Why()))
+	}
+	file := "gunicorn.conf.py"
+	if given {
+		file = strings.TrimPrefix(name.V, "file:")
+		if strings.HasPrefix(file, "python:") {
+			return all(fmt.Errorf("%s: settings are in the module %s, which is not run", name.Source, file))
+		}
+	}
+	if !path.IsAbs(file) {
+		dir := src.cwd
+		if src.cwdErr != nil {
+			return all(src.cwdErr)
+		}
+		if chdir, ok := args["chdir"]; ok && src.argsFrom != "" && !strings.HasPrefix(src.argsFrom, "/proc/") {
+			dir = chdir.V // a running process is there already
+		}
+		file = path.Join(dir, file)
+	}
+	b, err := r.ReadFile(file)
+	if err != nil {
+		if absent(err) && !given {
+			return nil
+		}
+		return all(err)
+	}
+	return parseGunicornConfig(string(b), file)
+}
+
+// parseGunicornArgs reads flags as Python's argparse does, as far as our
+// options go. An abbreviated flag that might mean one of ours makes it unknown.
+func parseGunicornArgs(args []string, from string) layer {
+	out := make(layer)
+	options := append(append([]gunicornOption{}, gunicornOptions...), gunicornPaths...)
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			break
+		}
+		flag, value, inline := strings.Cut(args[i], "=")
+		for _, o := range options {
+			long := strings.HasPrefix(flag, "--")
+			switch {
+			case flag == o.long || flag == o.short && o.short != "":
+				if !inline {
+					if i+1 >= len(args) {
+						out[o.name] = Value[string]{Err: fmt.Sprintf("%s: %s has no value", from, flag)}
+						continue
+					}
+					i++
+					value = args[i]
+				}
+				out[o.name] = known(value, from)
+			case !long && o.short != "" && len(args[i]) > 2 && strings.HasPrefix(args[i], o.short):
+				out[o.name] = known(strings.TrimPrefix(args[i][2:], "="), from)
+			case long && len(flag) > 2 && strings.HasPrefix(o.long, flag):
+				out[o.name] = Value[string]{Err: fmt.Sprintf("%s: %s is abbreviated", from, flag)}
+			default:
+				continue
+			}
+			break
+		}
+	}
+	return out
+}
+
+var (
+	assignment = regexp.MustCompile(`^([a-z_]+)\s*=\s*(.*)$`)
+	anyUse     = regexp.MustCompile(`\b(worker_class|worker_connections|workers|threads|timeout|graceful_timeout|keepalive|backlog)\b\s*(?::[^=]*)?[-+*/|&%]?=[^=]`)
+	literal    = regexp.MustCompile(`^(?:([0-9_]+)|"([^"\\]*)"|'([^'\\]*)')\s*(?:#.*)?$`)
+	computed   = regexp.MustCompile(`\b(exec|eval|globals|locals|import\s+\*|from\s+\S+\s+import)\b`)
+)
+
+// parseGunicornConfig reads a Python file for the settings that are plain
+// literals at its top level. A setting that is assigned in any other way is
+// unknown, and so is every setting once the file does what could set any.
+func parseGunicornConfig(text, file string) layer {
+	out := make(layer)
+	n, inText := 0, false
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimRight(line, "\r\n ")
+		if marks := strings.Count(line, `"""`) + strings.Count(line, `'''`); inText || marks > 0 {
+			inText = inText != (marks%2 == 1)
+			continue // a text over several lines, and what shares a line with its marks
+		}
+		code := strings.TrimSpace(line)
+		if code == "" || code[0] == '#' {
+			continue
+		}
+		source := fmt.Sprintf("%s:%d", file, n)
+		if computed.MatchString(code) {
+			for _, o := range gunicornOptions {
+				out[o.name] = Value[string]{Err: source + ": may set it, and Python is not run"}
+			}
+			continue
+		}
+		if m := assignment.FindStringSubmatch(line); m != nil {
+			if v := literal.FindStringSubmatch(m[2]); v != nil {
+				out[m[1]] = known(v[1]+v[2]+v[3], source)
+				continue
+			}
+		}
+		for _, m := range anyUse.FindAllStringSubmatch(line+" ", -1) {
+			out[m[1]] = Value[string]{Err: source + ": is computed, and Python is not run"}
+		}
+	}
+	return out
+}
+
+func allUnknown(err error) *Gunicorn {
+	return &Gunicorn{
+		WorkerClass: unknown[string](err), WorkerConnections: unknown[int](err), Workers: unknown[int](err),
+		Threads: unknown[int](err), Timeout: unknown[float64](err), GracefulTimeout: unknown[float64](err),
+		Keepalive: unknown[float64](err), Backlog: unknown[int](err),
+	}
+}
+
+// splitWords splits as a POSIX shell does without expansions, which is what
+// gunicorn does with GUNICORN_CMD_ARGS and, nearly, systemd with ExecStart=.
+func splitWords(s string) ([]string, error) {
+	var out []string
+	var word strings.Builder
+	in, quote := false, byte(0)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case quote == '\'' && c != '\'', quote == '"' && c != '"' && c != '\\':
+			word.WriteByte(c)
+		case quote != 0 && c == quote:
+			quote = 0
+		case c == '\\':
+			if i++; i == len(s) {
+				return nil, errors.New("ends in a backslash")
+			}
+			word.WriteByte(s[i])
+			in = true
+		case c == '"' || c == '\'':
+			quote, in = c, true
+		case c == ' ' || c == '\t' || c == '\n':
+			if in {
+				out = append(out, word.String())
+				word.Reset()
+				in = false
+			}
+		default:
+			word.WriteByte(c)
+			in = true
+		}
+	}
+	if quote != 0 {
+		return nil, errors.New("a quote is not closed")
+	}
+	if in {
+		out = append(out, word.String())
+	}
+	return out, nil
+}

@@ -1,0 +1,111 @@
+package facts
+
+import (
+	"strings"
+	"testing"
+)
+
+// As pam_limits resolves them: who a line means, and which line wins.
+func TestResolveLogin(t *testing.T) {
+	base := Limits{NoFile: Bound{1024, 524288}, NProc: Bound{Unlimited, Unlimited}}
+	alice := account{name: "alice", uid: 1000, gid: 1000, groups: []string{"alice", "fl"}}
+	root := account{name: "root", groups: []string{"root", "fl"}}
+	for _, c := range []struct {
+		name, conf string
+		who        account
+		soft, hard Limit
+		lines      string
+	}{
+		{"nothing", "", alice, 1024, 524288, ""},
+		{"everybody", "* soft nofile 5000\n* hard nofile 6000", alice, 5000, 6000, "f:1 f:2"},
+		{"dash is both", "* - nofile 5000", alice, 5000, 5000, "f:1"},
+		{"the last of equals wins", "* - nofile 5000\n* - nofile 6000", alice, 6000, 6000, "f:2"},
+		{"a user's line wins over a later wildcard", "alice - nofile 2000\n* - nofile 9000", alice, 2000, 2000, "f:1"},
+		{"a group's line wins over a wildcard", "@fl - nofile 3000\n* - nofile 9000", alice, 3000, 3000, "f:1"},
+		{"a user's line wins over a group's", "alice - nofile 2000\n@fl - nofile 9000", alice, 2000, 2000, "f:1"},
+		{"another user's line", "bob - nofile 9", alice, 1024, 524288, ""},
+		{"another group", "@wheel - nofile 9", alice, 1024, 524288, ""},
+		{"wildcards are not root's", "* - nofile 65535", root, 1024, 524288, ""},
+		{"groups are not root's", "@fl - nofile 65535", root, 1024, 524288, ""},
+		{"root by name", "root - nofile 65535", root, 65535, 65535, "f:1"},
+		{"soft is cut to hard", "* soft nofile 9000\nalice hard nofile 4000", alice, 4000, 4000, "f:1 f:2"},
+		{"soft and hard by different lines", "* hard nofile 9000\nalice soft nofile 4000", alice, 4000, 9000, "f:2 f:1"},
+		{"unlimited", "* - nofile unlimited", alice, Unlimited, Unlimited, "f:1"},
+		{"minus one", "* - nofile -1", alice, Unlimited, Unlimited, "f:1"},
+		{"a range of ids", "1000:2000 - nofile 7", alice, 7, 7, "f:1"},
+		{"an open range", "1000: - nofile 7", alice, 7, 7, "f:1"},
+		{"one id", ":1000 - nofile 7", alice, 7, 7, "f:1"},
+		{"another id", ":999 - nofile 7", alice, 1024, 524288, ""},
+		{"a range of groups", "@900:1000 - nofile 7", alice, 7, 7, "f:1"},
+		{"lifted out", "* - nofile 7\nalice -", alice, 1024, 524288, "f:2"},
+		{"comments and blanks", "# x\n\n* - nofile 7 # y", alice, 7, 7, "f:3"},
+		{"other items", "* - nproc 7\n* - memlock 8", alice, 1024, 524288, ""},
+		{"garbage", "* - nofile many\n* - nofile\nnofile 7\n* up nofile 7\n\x00", alice, 1024, 524288, ""},
+		{"upper case", "* HARD NOFILE 600000", alice, 1024, 600000, "f:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := resolveLogin(parseLimitsConf(c.conf, "f"), c.who, base)
+			if got := l.Limits.NoFile; got != (Bound{c.soft, c.hard}) || strings.Join(l.Lines, " ") != c.lines {
+				t.Errorf("%v by %q, want %v by %q", got, l.Lines, Bound{c.soft, c.hard}, c.lines)
+			}
+		})
+	}
+}
+
+func TestLimitFilesInOrder(t *testing.T) {
+	r := write(t, map[string]string{
+		"etc/security/limits.conf":           "* - nofile 1\n",
+		"etc/security/limits.d/90-a.conf":    "* - nofile 2\n",
+		"etc/security/limits.d/20-b.conf":    "* - nofile 3\n",
+		"etc/security/limits.d/99-no.bak":    "* - nofile 4\n",
+		"etc/security/limits.d/95-gone.conf": "-> /nowhere",
+		"etc/passwd":                         "alice:x:1000:1000::/home/alice:/bin/sh\n",
+		"etc/group":                          "alice:x:1000:\n",
+		"proc/1/comm":                        "systemd\n",
+	})
+	v := readLimitLines(r)
+	if !v.Known() || len(v.V) != 3 {
+		t.Fatalf("%+v", v)
+	}
+	f, err := Gather(r, Options{Asked: Asked{User: "alice"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !f.Login.Known() || f.Login.V.Limits.NoFile.Soft != 2 || f.Login.Source != "/etc/security/limits.d/90-a.conf:1" {
+		t.Errorf("%+v from %s", f.Login.V, f.Login.Source)
+	}
+	if _, err := Gather(r, Options{Asked: Asked{User: "bob"}}); err == nil || !strings.Contains(err.Error(), "bob") {
+		t.Errorf("a user that is none: %v", err)
+	}
+}
+
+func FuzzLimitsConf(f *testing.F) {
+	f.Add("* soft nofile 65535\n@fl hard nofile unlimited\nalice -\n1000: - nproc 5 # x\n")
+	f.Add("*  -  nofile 18446744073709551615\n:0 - nofile 1\n@: - nofile 2")
+	f.Fuzz(func(t *testing.T, text string) {
+		base := Limits{NoFile: Bound{1024, 4096}, NProc: Bound{Unlimited, Unlimited}}
+		for _, who := range []account{{name: "root"}, {name: "alice", uid: 1000, gid: 1000, groups: []string{"fl"}}} {
+			l := resolveLogin(parseLimitsConf(text, "f"), who, base)
+			for _, b := range []Bound{l.Limits.NoFile, l.Limits.NProc} {
+				if b.Hard != Unlimited && (b.Soft == Unlimited || b.Soft > b.Hard) {
+					t.Errorf("soft above hard: %v", b)
+				}
+				if b.Soft < Unlimited || b.Hard < Unlimited {
+					t.Errorf("negative: %v", b)
+				}
+			}
+			if len(l.Lines) == 0 && l.Limits.NoFile != base.NoFile {
+				t.Errorf("%v by no line", l.Limits.NoFile)
+			}
+		}
+	})
+}
+
+func FuzzAccount(f *testing.F) {
+	f.Add("root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/:/bin/sh\n", "fl:x:2000:alice,bob\nalice:x:1000:\n")
+	f.Fuzz(func(t *testing.T, passwd, group string) {
+		if a, ok := parsePasswd(passwd, "alice"); ok {
+			parseGroups(group, a)
+		}
+	})
+}

@@ -1,0 +1,327 @@
+package facts
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts/factstest"
+)
+
+const port5000 = "0100007F:1388"
+
+// host is a fake one with these processes.
+func host(t testing.TB, procs ...factstest.Process) Root {
+	t.Helper()
+	dir := t.TempDir()
+	if err := factstest.Kernel(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if err := p.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return NewRoot(dir)
+}
+
+func gather(t testing.TB, r Root, a Asked) Facts {
+	t.Helper()
+	f, err := Gather(r, Options{Asked: a, Now: time.Unix(0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func who(f Facts) string {
+	var out []string
+	for _, p := range f.Processes.V {
+		s := fmt.Sprintf("%d:%s", p.PID, p.Kind)
+		if p.Part != "" {
+			s += ":" + p.Part
+		}
+		if p.Draining {
+			s += ":draining"
+		}
+		out = append(out, s)
+	}
+	if !f.Processes.Known() {
+		return "unknown"
+	}
+	return strings.Join(out, " ")
+}
+
+func TestWhoServes(t *testing.T) {
+	python := []string{"/usr/bin/python3", "/usr/bin/gunicorn", "-k", "gevent", "app:app"}
+	master := factstest.Process{PID: 10, Args: python, Listen: []string{port5000}, Cwd: "/srv"}
+	worker := factstest.Process{PID: 11, PPID: 10, Args: python}
+	other := factstest.Process{PID: 40, Args: []string{"/usr/bin/python3", "/usr/bin/gunicorn", "x:y"}, Listen: []string{"0100007F:1F40"}}
+	nginx := []factstest.Process{
+		{PID: 20, Args: []string{"nginx: master process /usr/sbin/nginx"}},
+		{PID: 21, PPID: 20, UID: 33, Args: []string{"nginx: worker process"}},
+		{PID: 22, PPID: 20, UID: 33, Args: []string{"nginx: worker process is shutting down"}},
+	}
+	embedded := factstest.Process{PID: 30, Args: []string{"python3", "server.py"}, Listen: []string{port5000}, Links: []string{"/tmp/wgunicorn-abc (deleted)"}}
+	child := factstest.Process{PID: 31, PPID: 30, Args: []string{"python3", "server.py"}}
+	for _, c := range []struct {
+		name  string
+		procs []factstest.Process
+		asked Asked
+		want  string
+	}{
+		{"nobody", nil, Asked{}, ""},
+		{"gunicorn", []factstest.Process{master, worker}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
+		{"gunicorn and nginx", append([]factstest.Process{master, worker}, nginx...), Asked{}, "10:gunicorn:master 11:gunicorn:worker 20:nginx:master 21:nginx:worker 22:nginx:worker:draining"},
+		{"the one on the port", []factstest.Process{master, worker, other}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
+		{"another port", []factstest.Process{master, worker, other}, Asked{Port: 8000}, "40:gunicorn"},
+		{"no one on the port", []factstest.Process{other}, Asked{}, "40:gunicorn"},
+		{"by pid", []factstest.Process{master, worker, other}, Asked{PID: 40}, "40:gunicorn"},
+		{"a stranger on the port", []factstest.Process{other, {PID: 50, Args: []string{"/srv/server"}, Listen: []string{port5000}}}, Asked{}, "50:other"},
+		{"gunicorn inside a program", []factstest.Process{embedded, child}, Asked{}, "30:gunicorn:master 31:gunicorn:worker"},
+		{"titles of setproctitle", []factstest.Process{{PID: 10, Args: []string{"gunicorn: master [app]"}}, {PID: 11, PPID: 10, Args: []string{"gunicorn: worker [app]"}}}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
+		{"fltool", []factstest.Process{{PID: 60, Args: []string{"/usr/bin/fltool", "serve"}}, {PID: 61, Args: []string{"fltool", "preflight"}}}, Asked{}, "60:fltool"},
+		{"by service", []factstest.Process{{PID: 70, Args: []string{"python3", "x.py"}, Cgroup: "0::/system.slice/fl.service"}, other}, Asked{Service: "fl"}, "70:other"},
+		{"an editor of a file named gunicorn", []factstest.Process{{PID: 80, Args: []string{"vi", "gunicorn"}}}, Asked{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := host(t, c.procs...)
+			if c.asked.Service != "" {
+				unit := filepath.Join(r.String(), "etc/systemd/system/fl.service")
+				os.MkdirAll(filepath.Dir(unit), 0o755)
+				if err := os.WriteFile(unit, []byte("[Service]\nExecStart=/usr/bin/python3 x.py\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := gather(t, r, c.asked)
+			if got := who(f); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	r := host(t, master)
+	for _, a := range []Asked{{PID: 99}, {Service: "none"}} {
+		if _, err := Gather(r, Options{Asked: a}); err == nil {
+			t.Errorf("%+v is not there, and no error", a)
+		}
+	}
+}
+
+func TestProcessFacts(t *testing.T) {
+	r := host(t, factstest.Process{
+		PID: 10, UID: 1000, Args: []string{"gunicorn", "--worker-connections", "2064"}, Soft: "4096", Hard: "unlimited",
+		Cgroup: "0::/system.slice/fl.service", Cwd: "/srv", Listen: []string{port5000}, Env: []string{"SECRET=hunter2", "WEB_CONCURRENCY=2"},
+	})
+	p := gather(t, r, Asked{}).Processes.V[0]
+	if p.Limits.V.NoFile != (Bound{4096, Unlimited}) || p.FDs.V != 4 || p.User.V != "fl" || p.Unit.V != "fl.service" || p.RSSBytes.V != 5000*4096 || p.Threads.V != 2 {
+		t.Errorf("%+v", p)
+	}
+	if len(p.Listen.V) != 1 || p.Listen.V[0].Addr.String() != "127.0.0.1:5000" {
+		t.Errorf("listens on %+v", p.Listen)
+	}
+	if g := p.Gunicorn; g.WorkerConnections.V != 2064 || g.Workers.V != 2 {
+		t.Errorf("gunicorn %+v", g)
+	}
+}
+
+// No secret of a command line or an environment is saved.
+func TestNoSecrets(t *testing.T) {
+	r := host(t, factstest.Process{
+		PID: 10, Args: []string{"gunicorn", "--env", "DCF_SERVER_ADMIN_PASSWORD=hunter2", "-k", "gevent", "app:app('hunter2')"},
+		Env: []string{"DCF_SERVER_ADMIN_PASSWORD=hunter2", "GUNICORN_CMD_ARGS=--env P=hunter2 --timeout 5"}, Listen: []string{port5000},
+	})
+	var b bytes.Buffer
+	if err := gather(t, r, Asked{}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "hunter2") {
+		t.Error("the facts hold a secret")
+	}
+	if !strings.Contains(b.String(), "gevent") {
+		t.Error("the facts hold no setting either")
+	}
+}
+
+// What can't be read is unknown with its reason, and the rest goes on.
+func TestGarbledProc(t *testing.T) {
+	for file, text := range map[string]string{
+		"limits": "Max open files many few files", "status": "Uid:\tx\n", "cgroup": "nonsense",
+	} {
+		r := host(t, factstest.Process{PID: 10, Args: []string{"gunicorn"}})
+		if err := os.WriteFile(filepath.Join(r.String(), "proc/10", file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f := gather(t, r, Asked{})
+		if len(f.Processes.V) != 1 {
+			t.Fatalf("%s garbled: %s", file, who(f))
+		}
+		p := f.Processes.V[0]
+		unknown := map[string]string{"limits": p.Limits.Why(), "status": p.User.Why(), "cgroup": p.Cgroup.Why()}
+		for name, why := range unknown {
+			if (name == file) != (why != "") {
+				t.Errorf("%s garbled: %s is unknown because %q", file, name, why)
+			}
+		}
+	}
+}
+
+func TestCgroups(t *testing.T) {
+	for _, c := range []struct {
+		name, cgroup string
+		files        map[string]string
+		memory, pids CgroupLimit
+		unit         string
+	}{
+		{"v2, the tightest of all above", "0::/a.slice/fl.service/x", map[string]string{
+			"a.slice/memory.max": "1000000\n", "a.slice/memory.current": "500\n", "a.slice/memory.stat": "anon 1\ninactive_file 100\n",
+			"a.slice/fl.service/memory.max": "max\n", "a.slice/fl.service/pids.max": "50\n", "a.slice/fl.service/pids.current": "3\n",
+		}, CgroupLimit{1000000, 400, "/sys/fs/cgroup/a.slice/memory.max"}, CgroupLimit{50, 3, "/sys/fs/cgroup/a.slice/fl.service/pids.max"}, "fl.service"},
+		{"v1, a container's path of the outer host", "5:memory:/docker/abc\n6:pids:/docker/abc\n1:name=systemd:/docker/abc", map[string]string{
+			"memory/memory.limit_in_bytes": "2000000\n", "memory/memory.usage_in_bytes": "100\n",
+			"pids/pids.max": "max\n",
+		}, CgroupLimit{2000000, 100, "/sys/fs/cgroup/memory/memory.limit_in_bytes"}, CgroupLimit{Max: Unlimited}, ""},
+		{"v1's word for none", "5:memory:/\n6:pids:/", map[string]string{
+			"memory/memory.limit_in_bytes": "9223372036854771712\n", "pids/x": "",
+		}, CgroupLimit{Max: Unlimited}, CgroupLimit{Max: Unlimited}, ""},
+		{"a user's session is no service of ours", "0::/user.slice/user-1000.slice/user@1000.service/app.slice/x", nil, CgroupLimit{Max: Unlimited}, CgroupLimit{Max: Unlimited}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := map[string]string{"proc/7/cgroup": c.cgroup + "\n", "sys/fs/cgroup/x": ""}
+			for name, text := range c.files {
+				files["sys/fs/cgroup/"+name] = text
+			}
+			got, unit, err := readCgroup(write(t, files), 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Memory != c.memory || got.PIDs != c.pids || unit != c.unit {
+				t.Errorf("got %+v of %q", got, unit)
+			}
+		})
+	}
+	for text, files := range map[string]map[string]string{
+		"no mount": {"proc/7/cgroup": "0::/\n"},
+		"garbled":  {"proc/7/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "lots\n"},
+		"no use":   {"proc/7/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "5\n"},
+	} {
+		if c, _, err := readCgroup(write(t, files), 7); err == nil {
+			t.Errorf("%s: %+v", text, c)
+		}
+	}
+}
+
+func TestSavedFactsReadBack(t *testing.T) {
+	r := host(t, factstest.Process{PID: 10, Args: []string{"gunicorn"}, Listen: []string{port5000}})
+	var first, again bytes.Buffer
+	if err := gather(t, r, Asked{}).Write(&first); err != nil {
+		t.Fatal(err)
+	}
+	text := first.String()
+	f, err := Read(&first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Write(&again); err != nil {
+		t.Fatal(err)
+	}
+	if text != again.String() {
+		t.Error("facts change by being saved")
+	}
+	for bad, want := range map[string]string{
+		"":                 "ends in the middle",
+		text[:len(text)/2]: "ends in the middle",
+		"{}":               "names no schema",
+		"[]":               "cannot unmarshal",
+		"nonsense":         "not JSON at byte 2",
+		text + "{}":        "not JSON",
+		strings.Replace(text, Schema, "fltool.facts/v2", 1): `schema "fltool.facts/v2"`,
+		strings.Replace(text, `"pid": 10`, `"pid": "x"`, 1): "pid",
+	} {
+		if _, err := Read(strings.NewReader(bad)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.30q…: error %v, want %q", bad, err, want)
+		}
+	}
+	// Facts that say nothing are all unknown.
+	f, err = Read(strings.NewReader(`{"schema":"` + Schema + `"}`))
+	if err != nil || f.Memory.Known() || f.Processes.Known() || f.Sysctls.NROpen.Known() {
+		t.Errorf("%v: facts from nowhere", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"schema":"fltool.facts/v1","memory":{"v":{"totalBytes":1},"source":"x"},"processes":{"v":[{"pid":1,"listen":{"v":[{"addr":"127.0.0.1:1"}]}}]}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := Read(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if err := v.Write(&bytes.Buffer{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Every parser of /proc takes anything without a panic, and what it accepts is
+// within bounds.
+func FuzzProc(f *testing.F) {
+	f.Add(limitsTable, "32768 60999", "8080,9000-9010")
+	f.Add("MemTotal: 1 kB\nMemAvailable: 2 kB\n", "TcpExt: a ListenOverflows ListenDrops\nTcpExt: 1 2 3\n", "processor: 0\nmodel name: x\n")
+	f.Add("sl\n 0: 0100007F:1388 00000000:0000 0A 00000000:00000003 00:00000000 00000000 0 0 34494 1\n", "7 (a) b) S 1 2", "4:memory:/a\n0::/b.service\n")
+	f.Add("Uid:\t0\t0\t0\t0\nThreads:\t3\nCapBnd:\t1ff\n", "1 0 2", "root:x:0:0::/:/bin/sh")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		if p, err := parsePortRange(b, c); err == nil && (p.Usable() < 0 || p.Usable() > 65536) {
+			t.Errorf("%+v", p)
+		}
+		for _, s := range []string{a, b, c} {
+			if l, err := parseLimits(strings.NewReader(s)); err == nil && (l.NoFile.Soft < Unlimited || l.NoFile.Hard < Unlimited) {
+				t.Errorf("%+v", l)
+			}
+			if m, err := parseMemory(strings.NewReader(s)); err == nil && (m.TotalBytes < 0 || m.AvailableBytes < 0) {
+				t.Errorf("%+v", m)
+			}
+			if n, err := parseNetstat(strings.NewReader(s)); err == nil && (n.Overflows < 0 || n.Drops < 0) {
+				t.Errorf("%+v", n)
+			}
+			if _, n, err := parseCPUInfo(strings.NewReader(s)); err == nil && n < 1 {
+				t.Errorf("%d CPUs", n)
+			}
+			table := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int)}
+			if err := table.parse(strings.NewReader(s)); err == nil {
+				for _, l := range table.listeners {
+					if l.Queued < 0 || !l.Addr.IsValid() {
+						t.Errorf("%+v", l)
+					}
+				}
+			}
+			if n, err := parseFileNr(s); err == nil && n.Allocated < 0 {
+				t.Errorf("%+v", n)
+			}
+			if _, threads, err := parseStatus(s); err == nil && threads < 1 {
+				t.Errorf("%d threads", threads)
+			}
+			if st, err := parseStat(s); err == nil && st.rssPages < 0 {
+				t.Errorf("%+v", st)
+			}
+			parseCapBnd(strings.NewReader(s))
+			unitOf(parseCgroupPaths(s))
+			classify(strings.Fields(s))
+			gunicornAt(strings.Fields(s))
+		}
+	})
+}
+
+// Files that prometheus/procfs reads may hold anything, too.
+func FuzzProcFiles(f *testing.F) {
+	f.Add("7 (a) S 1 7 7 0 -1 4194304 1 0 0 0 50 10 0 0 20 0 2 0 100 1000000 5000", "TCP: inuse 5 orphan 0 tw 0 alloc 6 mem 1\n")
+	f.Add("7 )(", "TCP: inuse")
+	f.Add("7 (a)", "sockets: used 1\nTCP: inuse x")
+	f.Fuzz(func(t *testing.T, stat, sockstat string) {
+		r := write(t, map[string]string{"proc/7/stat": stat, "proc/7/fd/0": "", "proc/net/sockstat": sockstat})
+		ReadUsage(r, 7)
+		ReadSockstat(r)
+	})
+}

@@ -1,0 +1,108 @@
+package facts
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestReadUnit(t *testing.T) {
+	const exec = "[Service]\nExecStart=/usr/bin/python3 server.py\n"
+	for _, c := range []struct {
+		name    string
+		files   map[string]string
+		want    string // bound, and the source
+		ignored string
+	}{
+		{"default", map[string]string{"etc/systemd/system/fl.service": exec},
+			"1024 soft, 524288 hard from systemd's default", ""},
+		{"manager's default", map[string]string{"etc/systemd/system/fl.service": exec,
+			"etc/systemd/system.conf":              "[Manager]\nDefaultLimitNOFILE=2000:4000\n",
+			"etc/systemd/system.conf.d/50-fl.conf": "[Manager]\n#x\nDefaultLimitNOFILE=3000\n"},
+			"3000 from /etc/systemd/system.conf.d/50-fl.conf:3", ""},
+		{"set", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\n"},
+			"65535 from /etc/systemd/system/fl.service:3", ""},
+		{"soft and hard", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=1000:infinity\n"},
+			"1000 soft, unlimited hard from /etc/systemd/system/fl.service:3", ""},
+		{"in the wrong section", map[string]string{"etc/systemd/system/fl.service": exec + "[Unit]\nLimitNOFILE=65535\n"},
+			"1024 soft, 524288 hard from systemd's default", ""},
+		{"reset", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\nLimitNOFILE=\n"},
+			"1024 soft, 524288 hard from systemd's default", ""},
+		{"unparsable lines are skipped", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\nLimitNOFILE=lots\nLimitNOFILE=9:8\n"},
+			"65535 from /etc/systemd/system/fl.service:3", "/etc/systemd/system/fl.service:4 /etc/systemd/system/fl.service:5"},
+		{"the drop-in with the last name wins, wherever it is", map[string]string{"lib/systemd/system/fl.service": exec + "LimitNOFILE=1\n",
+			"etc/systemd/system/fl.service.d/10-a.conf": "[Service]\nLimitNOFILE=2\n",
+			"lib/systemd/system/fl.service.d/90-b.conf": "[Service]\nLimitNOFILE=3\n",
+			"run/systemd/system/fl.service.d/50-c.conf": "[Service]\nLimitNOFILE=4\n"},
+			"3 from /lib/systemd/system/fl.service.d/90-b.conf:2", ""},
+		{"of one name, /etc's wins", map[string]string{"lib/systemd/system/fl.service": exec,
+			"etc/systemd/system/fl.service.d/50-a.conf": "[Service]\nLimitNOFILE=2\n",
+			"lib/systemd/system/fl.service.d/50-a.conf": "[Service]\nLimitNOFILE=3\n"},
+			"2 from /etc/systemd/system/fl.service.d/50-a.conf:2", ""},
+		{"masked by a link", map[string]string{"lib/systemd/system/fl.service": exec,
+			"etc/systemd/system/fl.service.d/50-a.conf": "-> /dev/null",
+			"lib/systemd/system/fl.service.d/50-a.conf": "[Service]\nLimitNOFILE=3\n"},
+			"1024 soft, 524288 hard from systemd's default", ""},
+		{"for all services", map[string]string{"etc/systemd/system/fl.service": exec,
+			"etc/systemd/system/service.d/a.conf": "[Service]\nLimitNOFILE=7\n"},
+			"7 from /etc/systemd/system/service.d/a.conf:2", ""},
+		{"continued and commented", map[string]string{"etc/systemd/system/fl.service": "[Service]\nLimitNOFILE=\\\n# not this\n  65535\n; nor that\n"},
+			"65535 from /etc/systemd/system/fl.service:2", ""},
+		{"an absolute link", map[string]string{"srv/fl.service": exec + "LimitNOFILE=9\n", "etc/systemd/system/fl.service": "-> /srv/fl.service"},
+			"9 from /etc/systemd/system/fl.service:3", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u, err := readUnit(write(t, c.files), "fl.service")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := u.NoFile.V.String() + " from " + u.NoFile.Source; got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if got := strings.Join(u.Ignored, " "); got != c.ignored {
+				t.Errorf("ignored %q, want %q", got, c.ignored)
+			}
+		})
+	}
+	if _, err := readUnit(write(t, map[string]string{"etc/x": ""}), "fl.service"); err == nil {
+		t.Error("a unit that is none was read")
+	}
+}
+
+func TestInstancesAndPrefixes(t *testing.T) {
+	r := write(t, map[string]string{
+		"etc/systemd/system/fl@.service":            "[Service]\nLimitNOFILE=1\n",
+		"etc/systemd/system/fl@.service.d/a.conf":   "[Service]\nLimitNOFILE=2\n",
+		"etc/systemd/system/fl@x.service.d/a.conf":  "[Service]\nLimitNOFILE=3\n",
+		"etc/systemd/system/fl-a-b.service":         "[Service]\n",
+		"etc/systemd/system/fl-.service.d/x.conf":   "[Service]\nLimitNOFILE=4\n",
+		"etc/systemd/system/fl-a-.service.d/x.conf": "[Service]\nLimitNOFILE=5\n",
+	})
+	for name, want := range map[string]Limit{"fl@x.service": 3, "fl@y.service": 2, "fl-a-b.service": 5} {
+		u, err := readUnit(r, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.NoFile.V.Soft != want {
+			t.Errorf("%s: %v, want %v", name, u.NoFile.V, want)
+		}
+	}
+}
+
+func FuzzUnit(f *testing.F) {
+	f.Add("[Service]\nLimitNOFILE=1:2\nUser=fl\nTasksMax=4K\nMemoryMax=50%\nExecStart=-/usr/bin/gunicorn -w 4 'a b' \\\n --timeout=3\nEnvironment=\"GUNICORN_CMD_ARGS=-k gevent\" A=b\n")
+	f.Add("\\\n[\n=\n]=[\nTasksMax=99999999999G\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		all := parseUnit(text, "f")
+		var u Unit
+		u.merge(all)
+		if b := u.NoFile.V; u.NoFile.Known() && b.Hard != Unlimited && (b.Soft == Unlimited || b.Soft > b.Hard) {
+			t.Errorf("soft above hard: %v", b)
+		}
+		for _, l := range []Limit{u.TasksMax.V, u.MemoryMax.V} {
+			if l < Unlimited {
+				t.Errorf("negative limit %d", l)
+			}
+		}
+		unitGunicorn(NewRoot("/nonexistent"), all)
+	})
+}

@@ -1,0 +1,112 @@
+package facts
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Listener is an address that a process accepts TCP connections on.
+type Listener struct {
+	Addr        netip.AddrPort `json:"addr"`
+	Established int            `json:"established"` // connections to its port now
+	Queued      int            `json:"queued"`      // in its accept queue now
+}
+
+// tcpTable is what /proc/net/tcp and tcp6 tell, summed up.
+type tcpTable struct {
+	listeners   map[uint64]Listener // by inode
+	established map[uint16]int      // by local port
+}
+
+// readTCP reads /proc/net/tcp and tcp6 of the network namespace that r's /proc
+// shows.
+func readTCP(r Root) (tcpTable, error) {
+	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int)}
+	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		f, err := r.Open(path)
+		if absent(err) && path != "/proc/net/tcp" {
+			continue // no IPv6
+		}
+		if err != nil {
+			return t, err
+		}
+		err = t.parse(f)
+		f.Close()
+		if err != nil {
+			return t, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	for inode, l := range t.listeners {
+		l.Established = t.established[l.Addr.Port()]
+		t.listeners[inode] = l
+	}
+	return t, nil
+}
+
+// The kernel's numbers for socket states.
+const (
+	tcpEstablished = "01"
+	tcpListen      = "0A"
+)
+
+// parse adds one file: a head, then a line a socket, as
+// "sl local remote state tx:rx timer retransmits uid timeout inode …".
+func (t *tcpTable) parse(rd io.Reader) error {
+	sc := bufio.NewScanner(rd)
+	sc.Scan() // the head
+	for sc.Scan() {
+		f := strings.Fields(sc.Text())
+		if len(f) < 10 {
+			return fmt.Errorf("%q is no socket", sc.Text())
+		}
+		switch f[3] {
+		case tcpEstablished:
+			i := strings.LastIndexByte(f[1], ':')
+			port, err := strconv.ParseUint(f[1][i+1:], 16, 16)
+			if err != nil {
+				return fmt.Errorf("%q is no address", f[1])
+			}
+			t.established[uint16(port)]++
+		case tcpListen:
+			addr, err := parseKernelAddr(f[1])
+			if err != nil {
+				return err
+			}
+			inode, err := strconv.ParseUint(f[9], 10, 64)
+			if err != nil {
+				return fmt.Errorf("%q is no inode", f[9])
+			}
+			_, rx, _ := strings.Cut(f[4], ":")
+			queued, err := strconv.ParseUint(rx, 16, 31)
+			if err != nil {
+				return fmt.Errorf("%q are no queues", f[4])
+			}
+			t.listeners[inode] = Listener{Addr: addr, Queued: int(queued)}
+		}
+	}
+	return sc.Err()
+}
+
+// parseKernelAddr reads "0100007F:1388": 32-bit words in the host's order
+// (little-endian on what fltool is built for), then the port.
+func parseKernelAddr(s string) (netip.AddrPort, error) {
+	host, port, ok := strings.Cut(s, ":")
+	b, err := hex.DecodeString(host)
+	if !ok || err != nil || len(b) != 4 && len(b) != 16 {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address", s)
+	}
+	for i := 0; i < len(b); i += 4 {
+		b[i], b[i+1], b[i+2], b[i+3] = b[i+3], b[i+2], b[i+1], b[i]
+	}
+	n, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address", s)
+	}
+	addr, _ := netip.AddrFromSlice(b)
+	return netip.AddrPortFrom(addr, uint16(n)), nil
+}

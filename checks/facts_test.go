@@ -1,0 +1,144 @@
+package checks
+
+import (
+	"encoding/json"
+	"net/netip"
+	"testing"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// is is a known fact.
+func is[T any](v T) facts.Value[T] { return facts.Value[T]{V: v, Source: "test"} }
+
+// no is an unknown fact.
+func no[T any]() facts.Value[T] { return facts.Value[T]{Err: "removed"} }
+
+// demand is what the tables ask for.
+var demand = reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 20e6}
+
+const port = 5000
+
+func listener(addr string, established int) facts.Listener {
+	return facts.Listener{Addr: netip.MustParseAddrPort(addr), Established: established}
+}
+
+// tuned is a host on which all is well for 1000 workers: systemd, gunicorn with
+// gevent as fl.service, nginx with two workers.
+func tuned() facts.Facts {
+	limits := facts.Limits{NoFile: facts.Bound{Soft: 65536, Hard: 65536}, NProc: facts.Bound{Soft: 63000, Hard: 63000}}
+	free := facts.Cgroup{
+		Memory: facts.CgroupLimit{Max: 4 << 30, InUse: 100 << 20, Source: "memory.max"},
+		PIDs:   facts.CgroupLimit{Max: 4096, InUse: 10, Source: "pids.max"},
+	}
+	process := func(pid, ppid int, kind, part, unit string) facts.Process {
+		return facts.Process{
+			PID: pid, PPID: ppid, Kind: kind, Part: part, Name: kind,
+			User: is("fl"), Limits: is(limits), FDs: is(20), RSSBytes: is(int64(50 << 20)), Threads: is(2),
+			Listen: is([]facts.Listener{}), Unit: is(unit), Cgroup: is(free),
+		}
+	}
+	gunicorn := process(10, 1, facts.KindGunicorn, "master", "fl.service")
+	gunicorn.Listen = is([]facts.Listener{listener("127.0.0.1:5000", 3)})
+	gunicorn.Gunicorn = &facts.Gunicorn{
+		WorkerClass: is("gevent"), WorkerConnections: is(4096), Workers: is(1), Threads: is(1),
+		Timeout: is(30.0), GracefulTimeout: is(7200.0), Keepalive: is(75.0), Backlog: is(2048),
+	}
+	nginx := process(20, 1, facts.KindNginx, "master", "nginx.service")
+	nginx.Listen = is([]facts.Listener{listener("0.0.0.0:443", 3)})
+	unit := func(name string) *facts.Unit {
+		return &facts.Unit{
+			Name: name, Files: []string{"/etc/systemd/system/" + name}, NoFile: is(limits.NoFile), NoFileSet: true,
+			User: is("fl"), TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), MainPID: 10,
+		}
+	}
+	return facts.Facts{
+		Schema: facts.Schema, Root: "/", Asked: facts.Asked{Port: port},
+		Host:      facts.Host{Hostname: is("h"), Kernel: is("Linux 6.1"), Distro: is("Debian"), CPU: is("cpu"), CPUs: is(2), MemoryBytes: is(int64(8 << 30))},
+		Memory:    is(facts.Memory{TotalBytes: 8 << 30, AvailableBytes: 6 << 30}),
+		Ports:     is(facts.PortRange{Lo: 32768, Hi: 60999}),
+		Files:     is(facts.OpenFiles{Allocated: 2000}),
+		Sockets:   is(facts.Sockstat{InUse: 10}),
+		Listen:    is(facts.ListenCounters{}),
+		Conntrack: is(&facts.Conntrack{Max: 262144, Count: 100}),
+		MayRaise:  is(true),
+		Ceiling:   is(facts.Limits{NoFile: facts.Bound{Soft: 1024, Hard: 524288}}),
+		Systemd:   is(true),
+		Processes: is([]facts.Process{
+			gunicorn, process(11, 10, facts.KindGunicorn, "worker", "fl.service"),
+			nginx, process(21, 20, facts.KindNginx, "worker", "nginx.service"), process(22, 20, facts.KindNginx, "worker", "nginx.service"),
+		}),
+		Service:   is(unit("fl.service")),
+		NginxUnit: is(unit("nginx.service")),
+		HasNginx:  is(true),
+		Logins:    is([]facts.LimitLine{{Domain: "*", Type: "-", Item: "nofile", Value: 65536, Source: "/etc/security/limits.conf:5"}}),
+		Login:     is[*facts.Login](nil),
+		Shell:     is(&facts.Shell{PID: 5, Limits: limits, Cgroup: is(free)}),
+		Own:       is(map[string]string{}),
+		Sysctls: facts.Sysctls{
+			NROpen: is(int64(1048576)), FileMax: is(int64(800000)), SoMaxConn: is(int64(4096)), SynBacklog: is(int64(2048)),
+			SynCookies: is(int64(1)), TWReuse: is(int64(2)), KeepaliveTime: is(int64(300)), TCPMem: is([3]int64{90000, 120000, 180000}),
+			PIDMax: is(int64(4194304)), ThreadsMax: is(int64(60000)),
+		},
+	}
+}
+
+// copied is a deep copy, by way of JSON, which also shows that facts survive it.
+func copied(t testing.TB, f facts.Facts) facts.Facts {
+	t.Helper()
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out facts.Facts
+	if err := json.Unmarshal(b, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// app is the n-th process that serves, to be changed in place.
+func processes(f *facts.Facts, kind string) []*facts.Process {
+	var out []*facts.Process
+	for i := range f.Processes.V {
+		if p := &f.Processes.V[i]; p.Kind == kind {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func nofile(f *facts.Facts, kind string, soft, hard facts.Limit) {
+	for _, p := range processes(f, kind) {
+		p.Limits.V.NoFile = facts.Bound{Soft: soft, Hard: hard}
+	}
+}
+
+func settings(f *facts.Facts) *facts.Gunicorn { return processes(f, facts.KindGunicorn)[0].Gunicorn }
+
+// without leaves nothing of a kind running.
+func without(f *facts.Facts, kind string) {
+	var left []facts.Process
+	for _, p := range f.Processes.V {
+		if p.Kind != kind {
+			left = append(left, p)
+		}
+	}
+	f.Processes.V = left
+}
+
+func noNginx(f *facts.Facts) {
+	without(f, facts.KindNginx)
+	f.HasNginx.V, f.NginxUnit.V = false, nil
+}
+
+// unseen makes the processes unknown.
+func unseen(f *facts.Facts) { f.Processes = no[[]facts.Process]() }
+
+func goServer(f *facts.Facts) {
+	p := *processes(f, facts.KindGunicorn)[0]
+	p.Kind, p.Part, p.Gunicorn = facts.KindFltool, "", nil
+	without(f, facts.KindGunicorn)
+	f.Processes.V = append(f.Processes.V, p)
+}

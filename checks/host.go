@@ -1,0 +1,499 @@
+package checks
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+var hostChecks = []Check{
+	{
+		ID: "host/nr-open", Title: "ceiling of any process's descriptors", Severity: reports.SeverityError, On: OnEach,
+		Reads:   []string{"fs.nr_open"},
+		Formula: "nr-open",
+		Why:     `No NOFILE can be set above fs.nr_open, by root neither: a unit that asks for more does not start.`,
+		Symptom: "setrlimit: Operation not permitted, even as root",
+		Mend:    "Raise fs.nr_open in sysctl.d.",
+		Eval:    evalNROpen,
+	},
+	{
+		ID: "host/file-max", Title: "descriptors of the whole host", Severity: reports.SeverityError, On: OnEach,
+		Reads:   []string{"fs.file-max", "/proc/sys/fs/file-nr", "/proc/PID/fd"},
+		Formula: "host-files",
+		Why:     `fs.file-max bounds the open files of all processes together. A poll takes one of the application and two of nginx.`,
+		Symptom: "Too many open files in system (ENFILE, error 23)",
+		Logs:    []string{`Too many open files in system`, `VFS: file-max limit \d+ reached`},
+		Mend:    "Raise fs.file-max in sysctl.d.",
+		Eval:    evalFileMax,
+	},
+	{
+		ID: "host/port-range", Title: "local ports between nginx and the application", Severity: reports.SeverityError, On: OnProxy,
+		Reads:   []string{"net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "/proc/net/tcp"},
+		Formula: "ports",
+		Why: `nginx opens a connection to the application for every held poll, and each takes a local port for that
+one destination. A unix socket takes none; more upstream addresses or proxy_bind multiply the range.`,
+		Symptom: "connect() to 127.0.0.1:5000 failed (99: Cannot assign requested address) while connecting to upstream: a 502 or 500",
+		Logs:    []string{`connect\(\) to \S+ failed \(99: (Cannot assign requested address|Address not available)\)`},
+		Mend:    "Widen net.ipv4.ip_local_port_range in sysctl.d, and reserve the ports that services listen on; beyond 64000 use a unix socket or several upstream ports.",
+		Eval:    evalPortRange,
+	},
+	{
+		ID: "host/time-wait", Title: "ports of connections just closed", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"net.ipv4.tcp_tw_reuse", "net.ipv4.ip_local_port_range", "/proc/net/sockstat"},
+		Why: `Without upstream keep-alive nginx closes a connection per request, and a closed one keeps its port for
+60 s: a round is five requests a worker. Over loopback the kernel reuses such ports at once (tcp_tw_reuse = 2).`,
+		Symptom: "in the minute after a round connects fail with error 99",
+		Mend:    "Set net.ipv4.tcp_tw_reuse = 1, or use upstream keep-alive or a unix socket.",
+		Eval:    evalTimeWait,
+	},
+	{
+		ID: "host/conntrack", Title: "the connection-tracking table", Severity: reports.SeverityError, On: OnEach,
+		Reads:   []string{"nf_conntrack_max", "nf_conntrack_count", "/proc/net/tcp"},
+		Formula: "conntrack",
+		Why:     `Where a firewall or NAT tracks connections, each held poll is an entry, and a second one where loopback is tracked, too. A full table drops new connections of everybody.`,
+		Symptom: "nf_conntrack: table full, dropping packet; connects time out",
+		Logs:    []string{`nf_conntrack: (nf_conntrack: )?table full, dropping packet`},
+		Mend:    "Raise net.netfilter.nf_conntrack_max in sysctl.d.",
+		Eval:    evalConntrack,
+	},
+	{
+		ID: "host/memory", Title: "memory for held polls", Severity: reports.SeverityError, On: OnEach,
+		Reads:   []string{"/proc/meminfo", "/proc/net/tcp"},
+		Formula: "memory",
+		Why: `A held poll costs the application 33 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
+flight come on top of that.`,
+		Symptom: "the OOM killer ends the application; every poll is cut",
+		Logs:    []string{`Out of memory: Killed process \d+`, `invoked oom-killer`},
+		Mend:    "More memory, or fewer workers on this host.",
+		Eval:    evalMemory,
+	},
+	{
+		ID: "host/cgroup-memory", Title: "memory of the container or service", Severity: reports.SeverityError, On: OnEach,
+		Reads:   []string{"memory.max, memory.current and memory.stat of the control group and all above it (v1 and v2)"},
+		Formula: "memory",
+		Why:     `A container's or a service's memory limit ends its processes while the host has plenty left.`,
+		Symptom: "Memory cgroup out of memory: Killed process; the container restarts",
+		Logs:    []string{`Memory cgroup out of memory`, `oom-kill:constraint=CONSTRAINT_MEMCG`},
+		Mend:    "Raise --memory of the container or MemoryMax= of the unit.",
+		Eval:    evalCgroupMemory,
+	},
+	{
+		ID: "host/tcp-mem", Title: "the kernel's memory for TCP", Severity: reports.SeverityWarn, On: OnEach,
+		Reads: []string{"net.ipv4.tcp_mem", "/proc/net/sockstat"},
+		Why: `tcp_mem bounds what all sockets buffer. Held polls buffer nothing, but when a round ends every
+connection has a model or an answer in flight: at least a page each.`,
+		Symptom: "TCP: out of memory -- consider tuning tcp_mem; downloads crawl",
+		Logs:    []string{`TCP: out of memory`},
+		Mend:    "Raise net.ipv4.tcp_mem in sysctl.d.",
+		Eval:    evalTCPMem,
+	},
+	{
+		ID: "host/syn-backlog", Title: "half-open connections in a burst", Severity: reports.SeverityInfo, On: OnEach,
+		Reads:   []string{"net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies"},
+		Why:     `When all workers connect at once their handshakes queue here. With SYN cookies an overflow costs options, not connections.`,
+		Symptom: "TCP: request_sock_TCP: Possible SYN flooding on port; slow connects",
+		Logs:    []string{`Possible SYN flooding on port`},
+		Mend:    "Set net.ipv4.tcp_syncookies = 1, or raise net.ipv4.tcp_max_syn_backlog.",
+		Eval:    evalSynBacklog,
+	},
+	{
+		ID: "host/listen-overflows", Title: "accept queues have not overflowed", Severity: reports.SeverityWarn, On: OnEach,
+		Reads:   []string{"ListenOverflows and ListenDrops in /proc/net/netstat"},
+		Why:     `The counter tells that some server's accept queue was full since the host started: connections waited a second or more, or were lost.`,
+		Symptom: "connects that take 1 s, 3 s, 7 s",
+		Mend:    "Find the listener by ss -ltn (Recv-Q above Send-Q), then raise its backlog and net.core.somaxconn. The counter starts anew with the host.",
+		Eval:    evalOverflows,
+	},
+	{
+		ID: "host/tcp-keepalive", Title: "dead peers are found before long", Severity: reports.SeverityInfo, On: OnEach,
+		Reads: []string{"net.ipv4.tcp_keepalive_time"},
+		Why: `A worker whose network goes away silently leaves a held poll behind. Where keep-alive probes are asked
+for (so_keepalive, proxy_socket_keepalive) they start after this time, two hours by default; NATs drop idle connections after minutes.`,
+		Symptom: "held polls that no worker waits for, each pinning a slot and descriptors",
+		Mend:    "Set net.ipv4.tcp_keepalive_time = 300, and ask for probes in nginx.",
+		Eval:    evalTCPKeepalive,
+	},
+}
+
+// kernelNROpen is the kernel's own default.
+const kernelNROpen = 1 << 20
+
+func evalNROpen(c Case) Outcome {
+	v := c.Sysctls.NROpen
+	if !v.Known() {
+		return cantTell("fs.nr_open", v)
+	}
+	n := byDescriptors(facts.Limit(v.V))
+	need := int64(c.Demand.Workers) + appBaseFDs
+	if c.Role != "app" {
+		if !c.HasNginx.Known() {
+			return cantTell("nginx", c.HasNginx)
+		}
+		if c.HasNginx.V {
+			n = min(n, nginxByDescriptors(facts.Limit(v.V)))
+			need = int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+		}
+	}
+	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {
+		// Never below what the other remedies set NOFILE to: a unit that asks for
+		// more than fs.nr_open does not start.
+		return sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", max(kernelNROpen, roomy(need))))
+	})
+}
+
+// fdsPerPoll is what a poll takes on this host; unknown where nginx's presence is.
+func (c Case) fdsPerPoll() (n int64, ok bool) {
+	if c.carriesApp() {
+		n++
+	}
+	if c.Role != "app" {
+		if !c.HasNginx.Known() {
+			return 0, false
+		}
+		if c.HasNginx.V {
+			n += nginxFDsPerPoll
+		}
+	}
+	return max(n, 1), true
+}
+
+func evalFileMax(c Case) Outcome {
+	most, used := c.Sysctls.FileMax, c.Files
+	if !most.Known() {
+		return cantTell("fs.file-max", most)
+	}
+	if !used.Known() {
+		return cantTell("open files", used)
+	}
+	per, ok := c.fdsPerPoll()
+	if !ok {
+		return cantTell("nginx", c.HasNginx)
+	}
+	own := int64(0)
+	for _, p := range c.Processes.V {
+		if p.FDs.Known() {
+			own += int64(p.FDs.V)
+		}
+	}
+	others := used.V.Allocated - own
+	n := byHostFiles(most.V, others, per)
+	need := max(others, 0) + int64(c.Demand.Workers)*per
+	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: used.V.Allocated, Source: used.Source}, Unit: "fds"},
+		bounded(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
+			return sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
+		})
+}
+
+// bounded writes a kernel's maximum; newer systems set file-max to no limit at all.
+func bounded(n int64) string {
+	if n >= 1<<60 {
+		return "unlimited"
+	}
+	return fmt.Sprint(n)
+}
+
+// overTCP says whether nginx reaches the application by TCP, as far as its
+// listeners tell; where they tell nothing it is taken to.
+func (c Case) overTCP() bool {
+	app := c.Deployment.App
+	served := false
+	for _, p := range app.Processes.V {
+		if !p.Serves() || p.Part == "worker" {
+			continue
+		}
+		if !p.Listen.Known() || len(p.Listen.V) > 0 {
+			return true
+		}
+		served = true
+	}
+	return !served
+}
+
+var evalPortRange = withNginx(func(c Case) Outcome {
+	if !c.overTCP() {
+		return notApplicable("the application listens on no TCP port")
+	}
+	v := c.Ports
+	if !v.Known() {
+		return cantTell("port range", v)
+	}
+	n := byPorts(v.V)
+	got := fmt.Sprintf("%d–%d", v.V.Lo, v.V.Hi)
+	if v.V.Reserved > 0 {
+		got += fmt.Sprintf(" less %d reserved", v.V.Reserved)
+	}
+	inUse := facts.Value[int64]{Err: "the application is on another host"}
+	if c.Deployment.Single() {
+		inUse = facts.Value[int64]{V: c.held(false), Source: "/proc/net/tcp"}
+	}
+	return c.limits(Capacity{Safe: n, Hard: n, InUse: inUse, Unit: "ports"},
+		got, fmt.Sprintf("%d ports, one a poll", c.Demand.Workers), v.Source,
+		func() reports.Remedy {
+			if c.Demand.Workers > 64000 {
+				return reports.Remedy{Text: "let the application listen on a unix socket or several ports, or give nginx more source addresses by proxy_bind"}
+			}
+			return sysctlRemedy("give outgoing connections more ports, but for the application's own",
+				"net.ipv4.ip_local_port_range = 1024 65535", fmt.Sprintf("net.ipv4.ip_local_reserved_ports = %d", c.Asked.Port))
+		})
+})
+
+var evalTimeWait = withNginx(func(c Case) Outcome {
+	if !c.overTCP() {
+		return notApplicable("the application listens on no TCP port")
+	}
+	reuse := c.Sysctls.TWReuse
+	if !reuse.Known() {
+		return cantTell("tcp_tw_reuse", reuse)
+	}
+	if reuse.V == 1 || reuse.V == 2 && c.loopback() {
+		return pass(fmt.Sprintf("tcp_tw_reuse %d", reuse.V), reuse.Source)
+	}
+	if !c.Ports.Known() {
+		return cantTell("port range", c.Ports)
+	}
+	// A round's requests fall into one minute at worst, beside the polls held.
+	need := c.Demand.Workers * (1 + requestsPerRound)
+	if c.Ports.V.Usable() >= need {
+		return pass(fmt.Sprintf("%d ports", c.Ports.V.Usable()), c.Ports.Source)
+	}
+	return fail(fmt.Sprintf("%d ports, tcp_tw_reuse %d", c.Ports.V.Usable(), reuse.V),
+		fmt.Sprintf("%d in the %d s around a round", need, timeWaitSeconds), reuse.Source,
+		sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
+})
+
+// loopback says whether nginx and the application are on one host and meet there.
+func (c Case) loopback() bool {
+	if !c.Deployment.Single() {
+		return false
+	}
+	for _, p := range c.Processes.V {
+		for _, l := range p.Listen.V {
+			if p.Serves() && l.Addr.Addr().Unmap() != (netip.Addr{}) && !l.Addr.Addr().IsLoopback() && !l.Addr.Addr().IsUnspecified() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func evalConntrack(c Case) Outcome {
+	v := c.Conntrack
+	if !v.Known() {
+		return cantTell("conntrack", v)
+	}
+	if v.V == nil {
+		return notApplicable("the kernel tracks no connections")
+	}
+	own := c.held(false) + c.held(true)
+	others := v.V.Count - own
+	safe, hard := byConntrack(v.V.Max, others)
+	need := 2*int64(c.Demand.Workers) + max(others, 0)
+	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
+		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: two a poll, others' %d", need, max(others, 0)), v.Source, func() reports.Remedy {
+			return sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
+		})
+}
+
+const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
+
+// bytesPerPoll is what a poll takes of this host's memory; unknown where
+// nginx's presence is.
+func (c Case) bytesPerPoll() (n int64, ok bool) {
+	if c.carriesApp() {
+		n += appBytesPerPoll
+	}
+	if c.Role != "app" {
+		if !c.HasNginx.Known() {
+			return 0, false
+		}
+		if c.HasNginx.V {
+			n += nginxBytes2 / 2
+		}
+	}
+	return max(n, nginxBytes2/2), true
+}
+
+func evalMemory(c Case) Outcome {
+	v := c.Memory
+	if !v.Known() {
+		return cantTell("memory", v)
+	}
+	per, ok := c.bytesPerPoll()
+	if !ok {
+		return cantTell("nginx", c.HasNginx)
+	}
+	n := byMemory(v.V.AvailableBytes, max(c.held(false), c.held(true)), per)
+	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: v.V.TotalBytes - v.V.AvailableBytes, Source: v.Source}, Unit: "bytes"},
+		fmt.Sprintf("%s free of %s", size(v.V.AvailableBytes), size(v.V.TotalBytes)),
+		fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), v.Source,
+		func() reports.Remedy {
+			return reports.Remedy{Text: "give the host more memory, or spread the workers over several hosts"}
+		})
+}
+
+func evalCgroupMemory(c Case) Outcome {
+	if !c.Processes.Known() {
+		return cantTell("processes", c.Processes)
+	}
+	// What shares a limit shares its memory.
+	type group struct {
+		limit facts.CgroupLimit
+		per   int64
+		app   bool
+		nginx bool
+	}
+	groups := make(map[string]*group)
+	add := func(v facts.Value[facts.Cgroup], app bool) {
+		l := v.V.Memory
+		if l.Max == facts.Unlimited {
+			return
+		}
+		g := groups[l.Source]
+		if g == nil {
+			g = &group{limit: l}
+			groups[l.Source] = g
+		}
+		if app && !g.app {
+			g.app, g.per = true, g.per+appBytesPerPoll
+		}
+		if !app && !g.nginx {
+			g.nginx, g.per = true, g.per+nginxBytes2/2
+		}
+	}
+	serves := false
+	for _, p := range c.Processes.V {
+		if !p.HoldsPolls() {
+			continue
+		}
+		if !p.Cgroup.Known() {
+			return cantTell("control group", p.Cgroup)
+		}
+		add(p.Cgroup, p.Serves())
+		serves = serves || p.Serves()
+	}
+	if u := c.Service; !serves && c.carriesApp() {
+		if !u.Known() {
+			return cantTell("unit", u)
+		}
+		switch {
+		case u.V != nil:
+			if !u.V.MemoryMax.Known() {
+				return cantTell("MemoryMax", u.V.MemoryMax)
+			}
+			add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.V.MemoryMax.V, Source: u.V.MemoryMax.Source}}}, true)
+		case !c.Shell.Known():
+			return cantTell("this shell", c.Shell)
+		case c.Shell.V != nil:
+			if !c.Shell.V.Cgroup.Known() {
+				return cantTell("control group of this shell", c.Shell.V.Cgroup)
+			}
+			add(c.Shell.V.Cgroup, true)
+		}
+	}
+	var least *group
+	capacity := maxWorkers
+	for _, g := range groups {
+		n := byMemory(int64(g.limit.Max)-g.limit.InUse, max(c.heldIf(g.app, false), c.heldIf(g.nginx, true)), g.per)
+		if least == nil || n < capacity || n == capacity && g.limit.Source < least.limit.Source {
+			least, capacity = g, n
+		}
+	}
+	if least == nil {
+		return notApplicable("no memory limit is set")
+	}
+	return c.limits(Capacity{Safe: capacity, Hard: capacity, InUse: facts.Value[int64]{V: least.limit.InUse, Source: least.limit.Source}, Unit: "bytes"},
+		fmt.Sprintf("%s used of %s", size(least.limit.InUse), size(int64(least.limit.Max))),
+		fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*least.per), float64(least.per)/1024), least.limit.Source,
+		func() reports.Remedy {
+			return reports.Remedy{Text: "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)", Then: "restart"}
+		})
+}
+
+func (c Case) heldIf(in, nginx bool) int64 {
+	if !in {
+		return 0
+	}
+	return c.held(nginx)
+}
+
+func evalTCPMem(c Case) Outcome {
+	v := c.Sysctls.TCPMem
+	if !v.Known() {
+		return cantTell("net.ipv4.tcp_mem", v)
+	}
+	if !c.Sockets.Known() {
+		return cantTell("sockets", c.Sockets)
+	}
+	per, ok := c.fdsPerPoll() // every descriptor of a poll is a socket
+	if !ok {
+		return cantTell("nginx", c.HasNginx)
+	}
+	const page = 4096
+	need := c.Sockets.V.MemBytes/page + int64(c.Demand.Workers)*per*tcpPagesPerSock
+	pressure := v.V[1]
+	if need <= pressure {
+		return pass(fmt.Sprintf("%s before pressure", size(pressure*page)), v.Source)
+	}
+	return fail(fmt.Sprintf("%s before pressure", size(pressure*page)), size(need*page)+" when a round ends", v.Source,
+		sysctlRemedy("let sockets buffer more", fmt.Sprintf("net.ipv4.tcp_mem = %d %d %d", need, 2*need, 4*need)))
+}
+
+func evalSynBacklog(c Case) Outcome {
+	cookies, backlog := c.Sysctls.SynCookies, c.Sysctls.SynBacklog
+	if !cookies.Known() {
+		return cantTell("tcp_syncookies", cookies)
+	}
+	if cookies.V != 0 {
+		return pass("SYN cookies are on", cookies.Source)
+	}
+	if !backlog.Known() {
+		return cantTell("tcp_max_syn_backlog", backlog)
+	}
+	if backlog.V >= int64(c.Demand.Workers) {
+		return pass(fmt.Sprint(backlog.V), backlog.Source)
+	}
+	return fail(fmt.Sprintf("%d, and no SYN cookies", backlog.V), fmt.Sprintf("%d, or cookies", c.Demand.Workers), backlog.Source,
+		sysctlRemedy("answer bursts with SYN cookies", "net.ipv4.tcp_syncookies = 1"))
+}
+
+func evalOverflows(c Case) Outcome {
+	v := c.Listen
+	if !v.Known() {
+		return cantTell("counters", v)
+	}
+	if v.V.Overflows == 0 {
+		return pass("0 since the host started", v.Source)
+	}
+	return fail(fmt.Sprintf("%d since the host started", v.V.Overflows), "0", v.Source,
+		reports.Remedy{Text: "find the listener by its Recv-Q, then raise its backlog and net.core.somaxconn", Commands: []string{"ss -ltn"}})
+}
+
+func evalTCPKeepalive(c Case) Outcome {
+	v := c.Sysctls.KeepaliveTime
+	if !v.Known() {
+		return cantTell("tcp_keepalive_time", v)
+	}
+	const enough = 600 // seconds: the order of the idle times after which NATs forget
+	if v.V <= enough {
+		return pass(seconds(float64(v.V)), v.Source)
+	}
+	return fail(seconds(float64(v.V)), "minutes, as NATs forget", v.Source,
+		sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
+}
+
+// size writes bytes in binary units with three digits at most.
+func size(n int64) string {
+	f, unit := float64(n), "B"
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if f < 1024 {
+			break
+		}
+		f, unit = f/1024, u
+	}
+	if unit == "B" || f >= 100 {
+		return fmt.Sprintf("%.0f %s", f, unit)
+	}
+	return fmt.Sprintf("%.1f %s", f, unit)
+}

@@ -1,0 +1,173 @@
+package checks
+
+import (
+	"fmt"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+var nginxChecks = []Check{
+	{
+		ID: "nginx/unit-pending", Title: "the running nginx has its unit's limit", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"/proc/PID/limits of the master", "nginx.service and its drop-ins"},
+		Why: `systemd applies LimitNOFILE= when it starts a service; a reload of nginx starts new workers under the
+old master and its old limit.`,
+		Symptom: "the unit says one thing and nginx still fails at another",
+		Mend:    "Restart nginx, not reload. Held polls are cut by that.",
+		Eval:    evalNginxPending,
+	},
+	{
+		ID: "nginx/nofile", Title: "descriptors of nginx", Severity: reports.SeverityError, On: OnProxy,
+		After:   []string{"nginx/unit-pending"},
+		Reads:   []string{"/proc/PID/limits of the running workers (worker_rlimit_nofile, else what the master was given)"},
+		Formula: "nginx-descriptors",
+		Why: `A proxied poll takes two descriptors of one nginx worker process: the client's connection and the
+upstream's. nginx -t warns only where worker_connections exceed the limit, not where they are equal and half is missing.`,
+		Symptom: "accept4() failed (24: Too many open files); socket() failed (24: Too many open files) while connecting to upstream, which is a 500",
+		Logs:    []string{`accept4?\(\) failed \(24: Too many open files\)`, `socket\(\) failed \(24: Too many open files\)`, `setrlimit\(RLIMIT_NOFILE, \d+\) failed`, `open\(\) .* failed \(24: Too many open files\)`},
+		Mend:    "Set worker_rlimit_nofile to more than twice the workers, or LimitNOFILE= of nginx.service in a drop-in, then restart nginx.",
+		Eval:    evalNginxNoFile,
+	},
+	{
+		ID: "nginx/draining", Title: "no nginx of before a reload lingers", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"/proc/PID/cmdline"},
+		Why: `After a reload old worker processes stay until their last poll ends. Each keeps its connections,
+descriptors and memory beside the new ones.`,
+		Symptom: "memory and descriptors of nginx grow with every reload",
+		Mend:    "Set worker_shutdown_timeout, or reload between rounds.",
+		Eval:    evalDraining,
+	},
+}
+
+// nginxWorkers are the running worker processes that take new connections.
+func (c Case) nginxWorkers() (ws []facts.Process) {
+	for _, p := range c.Processes.V {
+		if p.Kind == facts.KindNginx && p.Part == "worker" && !p.Draining {
+			ws = append(ws, p)
+		}
+	}
+	return ws
+}
+
+// withNginx runs a check that is about nginx alone.
+func withNginx(eval func(Case) Outcome) func(Case) Outcome {
+	return func(c Case) Outcome {
+		switch {
+		case !c.HasNginx.Known():
+			return cantTell("nginx", c.HasNginx)
+		case !c.HasNginx.V:
+			return notApplicable("no nginx here")
+		case !c.Processes.Known():
+			return cantTell("processes", c.Processes)
+		}
+		return eval(c)
+	}
+}
+
+var evalNginxNoFile = withNginx(func(c Case) Outcome {
+	ws := c.nginxWorkers()
+	if len(ws) == 0 {
+		return unknownFor("nginx is installed and does not run: start it, so that its workers' limits can be read")
+	}
+	safe, hard := maxWorkers, int64(0)
+	var inUse facts.Value[int64]
+	tightest := ws[0]
+	for _, p := range ws {
+		if !p.Limits.Known() {
+			return cantTell(fmt.Sprintf("NOFILE of nginx %d", p.PID), p.Limits)
+		}
+		n := nginxByDescriptors(p.Limits.V.NoFile.Soft)
+		hard += int64(n)
+		if n < safe {
+			safe, tightest = n, p
+		}
+		inUse = addUse(inUse, p.FDs)
+	}
+	limit := tightest.Limits.V.NoFile
+	need := int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+	got := fmt.Sprintf("%v in each of nginx's %d processes", limit.Soft, len(ws))
+	if len(ws) == 1 {
+		got = fmt.Sprintf("%v in nginx %d", limit.Soft, tightest.PID)
+	}
+	return c.limits(Capacity{Safe: safe, Hard: workers(hard), InUse: inUse, Unit: "fds"},
+		got,
+		fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), tightest.Limits.Source,
+		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
+})
+
+// nginxNoFileRemedy prefers the unit's drop-in, since nginx's own file is not
+// fltool's to edit.
+func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
+	unit := ""
+	if c.NginxUnit.V != nil {
+		unit = c.NginxUnit.V.Name
+	}
+	hard := c.attainable(unit, limit.Hard)
+	if hard.Below(need) {
+		return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d), or spread the workers over several proxies", hard, roomy(need))}
+	}
+	target := c.target(need, hard)
+	line := fmt.Sprintf("worker_rlimit_nofile %d;", target)
+	if c.Systemd.V && unit != "" {
+		r := unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target),
+			fmt.Sprintf("give nginx more descriptors by a drop-in; a worker_rlimit_nofile in nginx.conf would override it and then must be %d itself", target))
+		return r
+	}
+	return reports.Remedy{Text: "write at the top of nginx.conf: " + line, Then: "restart"}
+}
+
+var evalNginxPending = withNginx(func(c Case) Outcome {
+	if !c.NginxUnit.Known() {
+		return cantTell("nginx.service", c.NginxUnit)
+	}
+	u := c.NginxUnit.V
+	if u == nil {
+		return notApplicable("no systemd service runs it")
+	}
+	if !u.NoFileSet {
+		return notApplicable("nginx.service sets no LimitNOFILE")
+	}
+	var masters []facts.Process
+	for _, p := range c.Processes.V {
+		if p.Kind == facts.KindNginx && p.Part == "master" {
+			masters = append(masters, p)
+		}
+	}
+	if len(masters) == 0 {
+		return notApplicable("nginx does not run")
+	}
+	return pending(u, masters)
+})
+
+var evalDraining = withNginx(func(c Case) Outcome {
+	var old []facts.Process
+	for _, p := range c.Processes.V {
+		if p.Kind == facts.KindNginx && p.Draining {
+			old = append(old, p)
+		}
+	}
+	if len(old) == 0 {
+		return pass("none", c.Processes.Source)
+	}
+	return fail(count(len(old), "old worker process", "old worker processes"), "none: each keeps its slots, descriptors and memory", fmt.Sprintf("/proc/%d/cmdline", old[0].PID),
+		reports.Remedy{Text: "set worker_shutdown_timeout in nginx.conf, or reload between rounds", Then: "reload"})
+})
+
+// addUse adds what a process uses to a sum that is unknown once any part is.
+func addUse(sum facts.Value[int64], use facts.Value[int]) facts.Value[int64] {
+	switch {
+	case !use.Known():
+		return facts.Value[int64]{Err: use.Why()}
+	case sum.Err != "":
+		return sum
+	}
+	return facts.Value[int64]{V: sum.V + int64(use.V), Source: use.Source}
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

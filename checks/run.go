@@ -1,0 +1,215 @@
+package checks
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// Defaults are the demand where a user names none.
+var Defaults = reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 20e6}
+
+// A Waiver takes a check out of the verdict; it stays in the findings.
+type Waiver struct {
+	ID     string
+	Reason string
+	Until  time.Time // the last day it holds; zero for ever
+}
+
+// Run asks every check and works out the ledger. Waivers that ended before now
+// count no more, and the finding says so.
+func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
+	var findings []reports.Finding
+	ledger := []reports.Row{}
+	for _, check := range All() {
+		for _, c := range check.cases(d, demand) {
+			o := check.Eval(c)
+			f := check.finding(c, o)
+			waive(&f, waivers, now)
+			findings = append(findings, f)
+			if row, ok := check.row(c, o, f.Status == reports.StatusWaived); ok {
+				ledger = append(ledger, row)
+			}
+		}
+	}
+	because(findings)
+	return findings, answer(ledger)
+}
+
+// cases are the hosts that a check is asked about.
+func (check Check) cases(d Deployment, demand reports.Demand) []Case {
+	if d.Single() {
+		return []Case{{Facts: *d.App, Deployment: d, Demand: demand}}
+	}
+	app := Case{Facts: *d.App, Role: "app", Deployment: d, Demand: demand}
+	proxy := Case{Facts: *d.Proxy, Role: "proxy", Deployment: d, Demand: demand}
+	switch check.On {
+	case OnApp:
+		return []Case{app}
+	case OnProxy:
+		return []Case{proxy}
+	default:
+		return []Case{app, proxy}
+	}
+}
+
+// finding fills in what the check knows of itself.
+func (check Check) finding(c Case, o Outcome) reports.Finding {
+	f := reports.Finding{
+		Check: check.ID, Host: c.Role, Title: check.Title, Status: o.Status, Severity: check.Severity,
+		Got: o.Got, Want: o.Want, Source: o.Source, Reason: o.Reason, Remedy: o.Remedy, Doc: check.Doc(),
+	}
+	if o.Capacity != nil {
+		n := o.Capacity.Safe
+		f.Workers = &n
+	}
+	if o.Status == reports.StatusFail {
+		f.Symptom = check.Symptom
+		if check.Severity != reports.SeverityError {
+			f.Status = reports.StatusWarn
+		}
+	}
+	return f
+}
+
+// row is the check's line of the ledger: one where it limits workers, and where
+// it might but that is unknown.
+func (check Check) row(c Case, o Outcome, waived bool) (reports.Row, bool) {
+	if o.Capacity == nil && (check.Formula == "" || o.Status != reports.StatusUnknown) {
+		return reports.Row{}, false
+	}
+	r := reports.Row{Limit: check.ID, Host: c.Role, Waived: waived, Source: o.Source, Proof: Unproven}
+	for _, f := range Formulas() {
+		if f.Name == check.Formula {
+			r.Proof = f.Proof
+		}
+	}
+	k := o.Capacity
+	if k == nil {
+		return r, true
+	}
+	safe, left := k.Safe, k.Safe-c.Demand.Workers
+	r.Workers, r.Headroom = &safe, &left
+	if hard := k.Hard; hard != safe {
+		r.WorkersHard = &hard
+	}
+	if k.InUse.Known() {
+		n := k.InUse.V
+		r.InUse, r.InUseUnit = &n, k.Unit
+	}
+	return r, true
+}
+
+// waive applies a waiver, if there is one. A pass needs none.
+func waive(f *reports.Finding, waivers []Waiver, now time.Time) {
+	if f.Status == reports.StatusPass || f.Status == reports.StatusNA {
+		return
+	}
+	for _, w := range waivers {
+		if w.ID != f.Check {
+			continue
+		}
+		if !w.Until.IsZero() && now.After(w.Until.AddDate(0, 0, 1)) {
+			note := fmt.Sprintf("its waiver ended on %s", w.Until.Format(time.DateOnly))
+			if f.Reason != "" {
+				note = f.Reason + "; " + note
+			}
+			f.Reason = note
+			continue
+		}
+		f.Was, f.Status, f.Reason = f.Status, reports.StatusWaived, w.Reason
+		return
+	}
+}
+
+// bad says whether a finding needs mending.
+func bad(f reports.Finding) bool {
+	return f.Status == reports.StatusFail || f.Status == reports.StatusWarn
+}
+
+// because marks consequences: a bad finding whose cause is bad on the same host.
+func because(findings []reports.Finding) {
+	for i := range findings {
+		f := &findings[i]
+		check, _ := ByID(f.Check)
+		if !bad(*f) {
+			continue
+		}
+		for _, cause := range check.After {
+			if slices.ContainsFunc(findings, func(g reports.Finding) bool {
+				return g.Check == cause && bad(g) && (g.Host == f.Host || g.Host == "" || f.Host == "")
+			}) {
+				f.Because = cause
+				break
+			}
+		}
+	}
+}
+
+// answer is the smallest safe bound. Where a limit is unknown nothing is
+// promised: its row binds at 0, and AtMost tells what the others allow.
+func answer(ledger []reports.Row) reports.Capacity {
+	c := reports.Capacity{Ledger: ledger}
+	unknown := ""
+	least := -1
+	for i, r := range ledger {
+		switch {
+		case r.Waived:
+		case r.Workers == nil:
+			if unknown == "" {
+				unknown = r.Limit
+			}
+		case least < 0 || *r.Workers < *ledger[least].Workers:
+			least = i
+		}
+	}
+	if least >= 0 {
+		c.Workers, c.Limit = *ledger[least].Workers, ledger[least].Limit
+	}
+	if unknown != "" {
+		if least >= 0 {
+			n := c.Workers
+			c.AtMost = &n
+		}
+		c.Workers, c.Limit = 0, unknown
+	}
+	return c
+}
+
+// Verdict sums findings up: fail, refused (a check that counts can't be told),
+// warn, pass; and the reasons, worst first. With least SeverityWarn warnings
+// count as errors do.
+func Verdict(findings []reports.Finding, least reports.Severity) (reports.Verdict, []string) {
+	var fails, unknowns, warns []string
+	warned := false
+	for _, f := range findings {
+		name := f.Check
+		if f.Host != "" {
+			name += " on " + f.Host
+		}
+		switch {
+		case f.Status == reports.StatusFail:
+			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", name, f.Got, f.Want))
+		case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError:
+			unknowns = append(unknowns, fmt.Sprintf("%s is unknown: %s", name, f.Reason))
+		case f.Status == reports.StatusWarn && f.Severity == reports.SeverityWarn:
+			warned = true
+			warns = append(warns, fmt.Sprintf("%s: %s", name, f.Got))
+		case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityWarn:
+			warns = append(warns, fmt.Sprintf("%s is unknown: %s", name, f.Reason))
+		}
+	}
+	reasons := slices.Concat(fails, unknowns, warns)
+	strict := least == reports.SeverityWarn
+	switch {
+	case len(fails) > 0, strict && warned:
+		return reports.VerdictFail, reasons
+	case len(unknowns) > 0, strict && len(warns) > 0:
+		return reports.VerdictRefused, reasons
+	case len(warns) > 0:
+		return reports.VerdictWarn, reasons
+	}
+	return reports.VerdictPass, nil
+}

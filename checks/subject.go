@@ -1,0 +1,242 @@
+package checks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// A subject is whose limits the application is judged by.
+type subject struct {
+	who    string // "gunicorn 4711", "fl.service (not running)", "login of alice", "this shell"
+	nofile facts.Value[facts.Bound]
+	inUse  facts.Value[int64] // descriptors
+	goes   bool               // a Go program: it raises its soft limit to the hard one itself
+	unit   string             // systemd's, "" where it is none
+	user   string             // whose login it comes from; "" where of none
+	err    string             // there is no subject, and why
+}
+
+// limit is what binds the subject.
+func (s subject) limit() facts.Limit {
+	if s.goes {
+		return s.nofile.V.Hard
+	}
+	return s.nofile.V.Soft
+}
+
+// appProcesses are those that hold polls. Known is false where nobody can say.
+func (c Case) appProcesses() (procs []facts.Process, known bool) {
+	for _, p := range c.Processes.V {
+		if p.Serves() && p.HoldsPolls() {
+			procs = append(procs, p)
+		}
+	}
+	return procs, c.Processes.Known()
+}
+
+// gunicorn is the settings of the application's gunicorn, running or as its
+// unit would start it; nil where it is none.
+func (c Case) gunicorn() (g *facts.Gunicorn, known bool) {
+	for _, p := range c.Processes.V {
+		if p.Gunicorn != nil {
+			return p.Gunicorn, true
+		}
+	}
+	procs, ok := c.appProcesses()
+	if !ok || !c.Service.Known() {
+		return nil, false
+	}
+	if len(procs) == 0 && c.Service.V != nil {
+		return c.Service.V.Gunicorn, true
+	}
+	return nil, true
+}
+
+// app finds the subject: who was asked for, else what runs, else the shell that
+// would start it. The tightest of several processes counts.
+func (c Case) app() subject {
+	if c.Asked.User != "" {
+		if !c.Login.Known() || c.Login.V == nil {
+			return subject{err: "login of " + c.Asked.User + ": " + c.Login.Why()}
+		}
+		return subject{
+			who:    "login of " + c.Asked.User,
+			nofile: facts.Value[facts.Bound]{V: c.Login.V.Limits.NoFile, Source: c.Login.Source},
+			user:   c.Asked.User,
+		}
+	}
+	procs, known := c.appProcesses()
+	if !known {
+		return subject{err: c.Processes.Why()}
+	}
+	if len(procs) > 0 {
+		return c.tightest(procs)
+	}
+	if !c.Service.Known() {
+		return subject{err: c.Service.Why()}
+	}
+	if u := c.Service.V; u != nil {
+		return subject{who: u.Name + " (not running)", nofile: u.NoFile, unit: u.Name, goes: u.Executable == "fltool"}
+	}
+	if c.Shell.Known() && c.Shell.V != nil {
+		return subject{
+			who:    "this shell (nothing serves yet)",
+			nofile: facts.Value[facts.Bound]{V: c.Shell.V.Limits.NoFile, Source: c.Shell.Source},
+		}
+	}
+	if !c.Shell.Known() {
+		return subject{err: "nothing serves there, and this shell: " + c.Shell.Why()}
+	}
+	return subject{err: "nothing serves there: name the application by --service or --user"}
+}
+
+// tightest is the process with the lowest limit; one whose limit is unknown is
+// tighter than any.
+func (c Case) tightest(procs []facts.Process) subject {
+	var out subject
+	for i, p := range procs {
+		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID), goes: p.Kind == facts.KindGo || p.Kind == facts.KindFltool}
+		if p.Kind == facts.KindOther {
+			s.who = fmt.Sprintf("%s %d", p.Name, p.PID)
+		}
+		s.nofile = facts.Value[facts.Bound]{V: p.Limits.V.NoFile, Source: p.Limits.Source, Err: p.Limits.Err}
+		s.inUse = facts.Value[int64]{V: int64(p.FDs.V), Source: p.FDs.Source, Err: p.FDs.Err}
+		s.unit = p.Unit.V
+		if s.unit == "" && p.User.Known() && c.Systemd.V {
+			s.user = p.User.V // of a login, then, or of what a login started
+		}
+		if !s.nofile.Known() {
+			return s
+		}
+		if l := s.limit(); i == 0 || l != facts.Unlimited && (out.limit() == facts.Unlimited || l < out.limit()) {
+			out = s
+		}
+	}
+	return out
+}
+
+// held is how many connections the application (or nginx) has now: 0 where
+// that is unknown, which counts their memory as others'.
+func (c Case) held(nginx bool) int64 {
+	var n int64
+	for _, p := range c.Processes.V {
+		if p.Serves() == nginx {
+			continue
+		}
+		seen := make(map[uint16]bool) // IPv4 and IPv6 listeners of one port count the same connections
+		for _, l := range p.Listen.V {
+			if p.Listen.Known() && !seen[l.Addr.Port()] {
+				seen[l.Addr.Port()] = true
+				n += int64(l.Established)
+			}
+		}
+	}
+	return n
+}
+
+// carriesApp and carriesNginx say what runs, or is to run, on the host.
+func (c Case) carriesApp() bool { return c.Role != "proxy" }
+
+func (c Case) carriesNginx() bool { return c.Role != "app" && c.HasNginx.V }
+
+// nofileRemedy says how the subject gets a NOFILE of at least need.
+func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
+	hard := c.attainable(s.unit, s.nofile.V.Hard)
+	if hard.Below(need) {
+		return reports.Remedy{
+			Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d, or the runtime's LimitNOFILE), or spread the workers over several hosts", hard, roomy(need)),
+		}
+	}
+	target := c.target(need, hard)
+	switch {
+	case s.unit != "" && c.Systemd.V:
+		return unitRemedy(s.unit, fmt.Sprintf("LimitNOFILE=%d", target), fmt.Sprintf("give %s more descriptors by a drop-in", s.unit))
+	case s.user != "":
+		return reports.Remedy{
+			Text: fmt.Sprintf("raise the limit of %s's logins; a line that names the user beats those of * and @groups", s.user),
+			Files: []reports.File{{
+				Path: "/etc/security/limits.d/" + facts.OwnName,
+				Lines: []string{
+					fmt.Sprintf("%s soft nofile %d", s.user, target),
+					fmt.Sprintf("%s hard nofile %d", s.user, target),
+				},
+			}},
+			Then: "login",
+		}
+	case !s.nofile.V.Hard.Below(target):
+		return reports.Remedy{
+			Text:     "raise the soft limit in the shell or script that starts the application",
+			Commands: []string{fmt.Sprintf("ulimit -n %d", target)},
+			Then:     "restart",
+		}
+	}
+	return reports.Remedy{
+		Text: fmt.Sprintf("run the application as a systemd service with LimitNOFILE=%d, or raise the hard limit of %v where it is started", target, s.nofile.V.Hard),
+		Then: "restart",
+	}
+}
+
+// attainable is the highest NOFILE that a restart could give a process with
+// that hard limit: no ceiling where something here may raise hard limits (and
+// where that is unknown), PID 1's for what systemd starts, else its own.
+func (c Case) attainable(unit string, hard facts.Limit) facts.Limit {
+	if !c.MayRaise.Known() || c.MayRaise.V || hard == facts.Unlimited {
+		return facts.Unlimited
+	}
+	if top := c.Ceiling.V.NoFile.Hard; unit != "" && c.Systemd.V && c.Ceiling.Known() && (top == facts.Unlimited || hard < top) {
+		return top
+	}
+	return hard
+}
+
+// target is what to set for a need: with room, within what can be had.
+func (c Case) target(need int64, attainable facts.Limit) int64 {
+	n := roomy(need)
+	if attainable.Below(n) {
+		n = int64(attainable)
+	}
+	if top := c.Sysctls.NROpen; top.Known() && n > top.V && need <= top.V {
+		n = top.V
+	}
+	return n
+}
+
+// unitRemedy is a drop-in for a service.
+func unitRemedy(unit, line, text string) reports.Remedy {
+	return reports.Remedy{
+		Text:     text,
+		Commands: []string{"systemctl daemon-reload", restart(unit)},
+		Files:    []reports.File{{Path: "/etc/systemd/system/" + unit + ".d/" + facts.OwnName, Section: "Service", Lines: []string{line}}},
+		Then:     "restart",
+	}
+}
+
+// restart is the command; a unit's name may hold backslashes.
+func restart(unit string) string {
+	if strings.Contains(unit, `\`) {
+		unit = "'" + unit + "'"
+	}
+	return "systemctl restart " + unit
+}
+
+// sysctlRemedy sets a kernel setting, now and for good.
+func sysctlRemedy(text string, lines ...string) reports.Remedy {
+	return reports.Remedy{
+		Text:     text,
+		Commands: []string{"sysctl -p /etc/sysctl.d/" + facts.OwnName},
+		Files:    []reports.File{{Path: "/etc/sysctl.d/" + facts.OwnName, Lines: lines}},
+	}
+}
+
+// roomy rounds a need up so that it is not met to the unit: 65536, or a power
+// of two that is at least half as much again.
+func roomy(need int64) int64 {
+	n := int64(1 << 16)
+	for n < need+need/2 {
+		n *= 2
+	}
+	return n
+}

@@ -1,0 +1,84 @@
+package checks
+
+import (
+	"strings"
+	"testing"
+)
+
+// Lines as the programs write them, by the check that they tell of.
+var logLines = map[string]string{
+	`2026/05/01 10:00:00 [crit] 123#123: accept4() failed (24: Too many open files)`:                                                                            "nginx/nofile",
+	`2026/05/01 10:00:00 [alert] 123#123: *9 socket() failed (24: Too many open files) while connecting to upstream, client: 10.0.0.1, server: _`:               "nginx/nofile",
+	`2026/05/01 10:00:00 [alert] 123#123: setrlimit(RLIMIT_NOFILE, 100000) failed (1: Operation not permitted)`:                                                 "nginx/nofile",
+	`2026/05/01 10:00:00 [crit] 123#123: *9 connect() to 127.0.0.1:5000 failed (99: Cannot assign requested address) while connecting to upstream, client: ::1`: "host/port-range",
+	`OSError: [Errno 24] Too many open files: '/tmp/x'`:                                                                                                         "app/nofile",
+	`2026/05/01 10:00:00 http: Accept error: accept tcp [::]:5000: accept4: too many open files`:                                                                "app/nofile",
+	`[2026-05-01 10:00:00 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:9)`:                                                                                         "app/timeout",
+	`RuntimeError: can't start new thread`:                                                                                                                      "app/pids",
+	`[12.3] cgroup: fork rejected by pids controller in /system.slice/fl.service`:                                                                               "app/pids",
+	`[12.3] nf_conntrack: nf_conntrack: table full, dropping packet`:                                                                                            "host/conntrack",
+	`[12.3] VFS: file-max limit 1000 reached`:                                                                                                                   "host/file-max",
+	`[12.3] Memory cgroup out of memory: Killed process 9 (python3)`:                                                                                            "host/cgroup-memory",
+	`[12.3] Out of memory: Killed process 9 (python3) total-vm:1kB`:                                                                                             "host/memory",
+	`[12.3] TCP: out of memory -- consider tuning tcp_mem`:                                                                                                      "host/tcp-mem",
+	`[12.3] TCP: request_sock_TCP: Possible SYN flooding on port 0.0.0.0:80. Sending cookies.`:                                                                  "host/syn-backlog",
+	`2026/05/01 10:00:00 [error] 1#1: *2 upstream prematurely closed connection while reading response header from upstream`:                                    "app/keepalive",
+	`127.0.0.1 - - [01/May/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 2`:                                                                                         "",
+}
+
+func TestScanLog(t *testing.T) {
+	told := make(map[string]bool)
+	for line, want := range logLines {
+		found, n, err := ScanLog(strings.NewReader(line + "\n"))
+		if err != nil || n != 1 {
+			t.Errorf("%q: %d lines, %v", line, n, err)
+		}
+		var got []string
+		for _, s := range found {
+			got = append(got, s.Check.ID)
+			told[s.Check.ID] = true
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q tells of %q, want %q", line, got, want)
+		}
+	}
+	for _, c := range All() {
+		if len(c.Logs) > 0 && !told[c.ID] {
+			t.Errorf("%s has patterns, and no line here is one of them", c.ID)
+		}
+	}
+	long := strings.Repeat("x", 3*maxLogLine)
+	text := long + "\n" + strings.Repeat("WORKER TIMEOUT (pid:1)\n", 3) + long + "[Errno 24] Too many open files\nno end"
+	found, n, err := ScanLog(strings.NewReader(text))
+	if err != nil || n != 6 || len(found) != 1 || found[0].Lines != 3 || found[0].First != 2 {
+		t.Errorf("%d lines, %+v, %v", n, found, err)
+	}
+}
+
+func FuzzScanLog(f *testing.F) {
+	for line := range logLines {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		found, lines, err := ScanLog(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range found {
+			if s.Lines < 1 || s.Lines > lines || s.First < 1 || s.First > lines || len(s.Example) > maxLogLine {
+				t.Errorf("%+v in %d lines", s, lines)
+			}
+		}
+	})
+}
+
+func FuzzParseWaiver(f *testing.F) {
+	f.Add("app/nofile until 2027-01-31 = known")
+	f.Add("app/nofile=x=y")
+	f.Fuzz(func(t *testing.T, s string) {
+		w, err := ParseWaiver(s)
+		if err == nil && (w.Reason == "" || w.ID == "") {
+			t.Errorf("%q: %+v", s, w)
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/checks/remedy"
+	"github.com/fltool/fltool/reports"
+)
+
+func newFix() *cobra.Command {
+	var j judgeFlags
+	var diff bool
+	cmd := &cobra.Command{
+		Use:   "fix",
+		Short: "Print a script that mends what preflight finds",
+		Long: `Fix asks what preflight asks and prints a shell script that mends it by drop-in
+files of its own: limits.d, units, sysctl.d. It changes nothing itself: read
+the script, then run it as root. With --diff it prints the file changes instead.
+
+Exit codes: 0 the script mends all that fails; 1 something is left to do by
+hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
+		Example: `  fltool fix --workers 5000 --service fl.service > fix.sh
+  fltool fix --workers 5000 --diff`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			res, err := j.run(cmd, time.Now())
+			if err != nil {
+				return err
+			}
+			if note := j.assumptions(cmd); note != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), note)
+			}
+			if !res.deployment.Single() {
+				return usageError("save and judge each host's facts by itself", "fix writes one script for one host: give --facts FILE alone")
+			}
+			own := maps.Clone(res.deployment.App.Own.V)
+			plan := remedy.Make(res.findings, own)
+			text := plan.Script(fmt.Sprintf("Written by fltool fix for %d workers.", res.demand.Workers))
+			if diff {
+				text = plan.Diff()
+			}
+			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+				return cantError("", "write the script: %w", err)
+			}
+			code := exitGood
+			for _, f := range res.findings {
+				if f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
+					fmt.Fprintf(cmd.ErrOrStderr(), "can't tell: %s: %s\n", f.Check, f.Reason)
+					code = exitCant
+				}
+			}
+			for _, f := range plan.Manual {
+				if f.Status == reports.StatusFail {
+					fmt.Fprintf(cmd.ErrOrStderr(), "by hand: %s: %s\n", f.Check, f.Remedy.Text)
+					code = exitFail
+				}
+			}
+			if code != exitGood {
+				return &exitError{code: code}
+			}
+			return nil
+		},
+	}
+	j.register(cmd)
+	cmd.Flags().BoolVar(&diff, "diff", false, "print the file changes as a unified diff instead")
+	return cmd
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// judgeFlags say what is judged and against which demand: preflight's and fix's.
+type judgeFlags struct {
+	workers    int
+	hold       time.Duration
+	modelSize  sizeFlag
+	root       string
+	pid        int
+	service    string
+	user       string
+	port       int
+	facts      []string
+	saveFacts  string
+	ignore     []string
+	ignoreFile string
+}
+
+func (j *judgeFlags) register(cmd *cobra.Command) {
+	d := checks.Defaults
+	j.modelSize = sizeFlag(d.ModelBytes)
+	f := cmd.Flags()
+	f.IntVar(&j.workers, "workers", d.Workers, "workers that hold a poll at once")
+	f.DurationVar(&j.hold, "hold", time.Duration(d.HoldSeconds)*time.Second, "longest time that a poll is held")
+	f.Var(&j.modelSize, "model-size", "size of the model, before compression")
+	f.StringVar(&j.root, "root", "/", "directory where the host's files are")
+	f.IntVar(&j.pid, "pid", 0, "judge the limits of this process")
+	f.StringVar(&j.service, "service", "", "judge the limits of this systemd service")
+	f.StringVar(&j.user, "user", "", "judge the limits that a login of this user gets")
+	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
+	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts")
+	f.StringVar(&j.saveFacts, "save-facts", "", "write the facts that were read to this file")
+	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
+	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
+	cmd.MarkFlagsMutuallyExclusive("pid", "service", "user")
+}
+
+// judged is what preflight and fix go on with.
+type judged struct {
+	deployment checks.Deployment
+	demand     reports.Demand
+	waivers    []checks.Waiver
+	findings   []reports.Finding
+	capacity   reports.Capacity
+}
+
+// run reads the facts and asks the checks.
+func (j *judgeFlags) run(cmd *cobra.Command, now time.Time) (judged, error) {
+	out, err := j.read(cmd, now)
+	if err != nil {
+		return judged{}, err
+	}
+	out.findings, out.capacity = checks.Run(out.deployment, out.demand, out.waivers, now)
+	return out, nil
+}
+
+func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
+	var out judged
+	help := cmd.CommandPath() + " --help lists the flags"
+	switch {
+	case j.workers < 1 || j.workers > 10_000_000:
+		return out, usageError(help, "--workers %d: want 1 to 10000000", j.workers)
+	case j.hold < 0 || j.hold > 30*24*time.Hour:
+		return out, usageError(help, "--hold %v: want 0 to 720h", j.hold)
+	case j.port < 1 || j.port > 65535:
+		return out, usageError(help, "--port %d: want 1 to 65535", j.port)
+	case j.pid < 0:
+		return out, usageError(help, "--pid %d is no process", j.pid)
+	}
+	out.demand = reports.Demand{Workers: j.workers, HoldSeconds: j.hold.Seconds(), ModelBytes: int64(j.modelSize)}
+	var err error
+	if out.waivers, err = j.waivers(); err != nil {
+		return out, err
+	}
+	if len(j.facts) > 0 {
+		for _, name := range []string{"root", "pid", "service", "user", "port", "save-facts"} {
+			if cmd.Flags().Changed(name) {
+				return out, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
+			}
+		}
+		out.deployment, err = readFacts(j.facts)
+		return out, err
+	}
+	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port}, Now: now}
+	r := facts.NewRoot(j.root)
+	if r.Host() {
+		o.Parent = os.Getppid()
+	}
+	f, err := facts.Gather(r, o)
+	if err != nil {
+		return out, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, a host's files by --root", "read facts: %w", err)
+	}
+	if j.saveFacts != "" {
+		if err := saveFacts(j.saveFacts, f); err != nil {
+			return out, cantError("", "save facts: %w", err)
+		}
+	}
+	out.deployment = checks.OneHost(f)
+	return out, nil
+}
+
+// assumptions are what the user did not say, for a note on stderr.
+func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
+	var assumed, flags []string
+	for _, a := range []struct{ flag, text string }{
+		{"workers", fmt.Sprintf("%d workers", j.workers)},
+		{"hold", "holds of " + strings.TrimSuffix(strings.TrimSuffix(j.hold.String(), "0s"), "0m")},
+		{"model-size", "models of " + j.modelSize.String()},
+		{"root", "this host"},
+	} {
+		if !cmd.Flags().Changed(a.flag) && (a.flag != "root" || len(j.facts) == 0) {
+			assumed, flags = append(assumed, a.text), append(flags, "--"+a.flag)
+		}
+	}
+	if len(assumed) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("assuming %s (%s)", strings.Join(assumed, ", "), strings.Join(flags, ", "))
+}
+
+// saveFacts writes them whole or not at all.
+func saveFacts(path string, f facts.Facts) (err error) {
+	tmp, err := os.CreateTemp(dirOf(path), ".fltool-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	if err = f.Write(tmp); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err = tmp.Close(); err != nil {
+		return err
+	}
+	if err = os.Chmod(tmp.Name(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+func dirOf(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return path[:i+1]
+	}
+	return "."
+}
+
+// readFacts loads one file for a host that carries all, or two with roles.
+func readFacts(args []string) (checks.Deployment, error) {
+	const hint = "give one FILE, or proxy=FILE and app=FILE"
+	byRole := make(map[string]*facts.Facts)
+	for _, arg := range args {
+		role, path, ok := strings.Cut(arg, "=")
+		if !ok || role != "proxy" && role != "app" {
+			role, path = "", arg
+		}
+		if byRole[role] != nil {
+			return checks.Deployment{}, usageError(hint, "--facts %s: a second file for the same part", arg)
+		}
+		f, err := readFactsFile(path)
+		if err != nil {
+			return checks.Deployment{}, cantError("save facts anew: fltool preflight --save-facts FILE", "facts %s: %w", path, err)
+		}
+		byRole[role] = &f
+	}
+	switch one, app, proxy := byRole[""], byRole["app"], byRole["proxy"]; {
+	case one != nil && len(byRole) == 1:
+		return checks.OneHost(*one), nil
+	case one == nil && app != nil && proxy != nil:
+		return checks.Deployment{App: app, Proxy: proxy}, nil
+	}
+	return checks.Deployment{}, usageError(hint, "--facts: one part is missing, or a file names none")
+}
+
+func readFactsFile(path string) (facts.Facts, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var e *fs.PathError
+		if errors.As(err, &e) {
+			err = e.Err
+		}
+		return facts.Facts{}, err
+	}
+	defer f.Close()
+	return facts.Read(f)
+}
+
+// waivers reads --ignore and --ignore-file.
+func (j *judgeFlags) waivers() ([]checks.Waiver, error) {
+	var out []checks.Waiver
+	for _, s := range j.ignore {
+		w, err := checks.ParseWaiver(s)
+		if err != nil {
+			return nil, usageError("fltool explain lists the checks", "--ignore %s: %w", s, err)
+		}
+		out = append(out, w)
+	}
+	if j.ignoreFile == "" {
+		return out, nil
+	}
+	f, err := os.Open(j.ignoreFile)
+	if err != nil {
+		return nil, usageError("", "--ignore-file: %w", err)
+	}
+	defer f.Close()
+	sc := bufio.NewScanner(f)
+	for n := 1; sc.Scan(); n++ {
+		line := strings.TrimSpace(sc.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		w, err := checks.ParseWaiver(line)
+		if err != nil {
+			return nil, usageError("fltool explain lists the checks", "%s:%d: %w", j.ignoreFile, n, err)
+		}
+		out = append(out, w)
+	}
+	if err := sc.Err(); err != nil {
+		return nil, cantError("", "%s: %w", j.ignoreFile, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/reports"
+)
+
+func newPreflight() *cobra.Command {
+	var j judgeFlags
+	var out outputFlags
+	var failOn string
+	cmd := &cobra.Command{
+		Use:   "preflight",
+		Short: "Can this deployment hold N workers, and what breaks first?",
+		Long: `Preflight reads this host's limits, the running server's and nginx's, and tells
+how many workers can hold a poll at once, which limit binds first, what users
+would see there, and the change that mends it.
+
+It reads and never writes; run it as root, since other users' processes tell
+their limits to nobody else. Facts saved by --save-facts can be judged
+elsewhere by --facts; they hold no secrets.
+
+Exit codes: 0 good; 1 a check failed; 2 usage; 3 an error-severity check can't
+be told (waive it by --ignore).`,
+		Example: `  fltool preflight --workers 1000 --hold 6h --model-size 13MB
+  fltool preflight --service fl.service --ignore app/keepalive='workers never idle'
+  fltool preflight --facts proxy=a.json --facts app=b.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			help := cmd.CommandPath() + " --help lists the flags"
+			if err := out.check(); err != nil {
+				return err
+			}
+			if failOn != "error" && failOn != "warn" {
+				return usageError(help, "--fail-on %q: want error or warn", failOn)
+			}
+			start := time.Now()
+			res, err := j.run(cmd, start)
+			if err != nil {
+				return err
+			}
+			if note := j.assumptions(cmd); note != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), note)
+			}
+			return out.write(cmd, res.report(start, reports.Severity(failOn)))
+		},
+	}
+	j.register(cmd)
+	out.add(cmd)
+	cmd.Flags().StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
+	return cmd
+}
+
+// report is the document of a preflight; findings of the least severity and worse
+// decide its verdict.
+func (res judged) report(start time.Time, least reports.Severity) reports.Report {
+	h := res.deployment.App.Host
+	verdict, reasons := checks.Verdict(res.findings, least)
+	return reports.Report{
+		Schema: reports.Schema, Kind: reports.KindPreflight, Verdict: verdict, Reasons: reasons,
+		Env: reports.Env{
+			Tool: "fltool " + toolVersion(), Command: os.Args, Started: start.UTC().Format(time.RFC3339),
+			Seconds: time.Since(start).Seconds(), Hostname: h.Hostname.V, Kernel: h.Kernel.V, CPU: h.CPU.V, CPUs: h.CPUs.V,
+		},
+		Demand: res.demand, Findings: res.findings, Capacity: &res.capacity,
+	}
+}

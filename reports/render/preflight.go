@@ -1,0 +1,349 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// preflightTable is the table of a preflight, 80 columns wide: the answer, what is wrong (worst first, the binding limit on
+// top, consequences below their causes), what is right in a line each, then the
+// ledger.
+func preflightTable(w io.Writer, r reports.Report, color bool) error {
+	p := &preflightWriter{color: color, limit: bindingLimit(r)}
+	p.answer(r)
+	for _, f := range p.ordered(r.Findings) {
+		p.finding(f, r.Findings)
+	}
+	p.notApplicable(r.Findings)
+	if r.Capacity != nil {
+		p.ledger(*r.Capacity)
+	}
+	_, err := w.Write(p.b.Bytes())
+	return err
+}
+
+const preflightColumns = 80
+
+type preflightWriter struct {
+	b     bytes.Buffer
+	color bool
+	limit string
+}
+
+func bindingLimit(r reports.Report) string {
+	if r.Capacity == nil {
+		return ""
+	}
+	return r.Capacity.Limit
+}
+
+// answer says in a sentence whether the demand is carried.
+func (p *preflightWriter) answer(r reports.Report) {
+	d := r.Demand
+	demand := fmt.Sprintf("%d workers, polls held for %s", d.Workers, preflightTime(d.HoldSeconds))
+	failed := 0
+	for _, f := range r.Findings {
+		if f.Status == reports.StatusFail {
+			failed++
+		}
+	}
+	known := ""
+	if k := r.Capacity; k != nil {
+		switch {
+		case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
+			known = fmt.Sprintf("%s is unknown; the known limits allow %d workers at most.", k.Limit, *k.AtMost)
+		case k.AtMost != nil:
+			known = fmt.Sprintf("At most %d workers by the known limits; %s is unknown.", *k.AtMost, k.Limit)
+		case k.Limit != "":
+			known = fmt.Sprintf("It holds %s; %s binds.", preflightCount(k.Workers, "worker", "workers"), k.Limit)
+		}
+	}
+	var head string
+	switch {
+	case r.Verdict == reports.VerdictFail && r.Capacity != nil && r.Capacity.AtMost == nil && r.Capacity.Workers >= d.Workers:
+		head = p.paint(reports.StatusFail, "NO") + ": " + demand + ": " + preflightCount(failed, "check fails", "checks fail") + ", though the limits allow them."
+	case r.Verdict == reports.VerdictFail:
+		head = p.paint(reports.StatusFail, "NO") + ": " + demand + ": it can't."
+	case r.Verdict == reports.VerdictRefused:
+		head = p.paint(reports.StatusUnknown, "CAN'T TELL") + ": " + demand + "."
+	case r.Verdict == reports.VerdictWarn:
+		head = p.paint(reports.StatusPass, "YES") + ", with warnings: " + demand + "."
+	default:
+		head = p.paint(reports.StatusPass, "YES") + ": " + demand + "."
+	}
+	fmt.Fprintln(&p.b, head)
+	if known != "" {
+		p.wrapped("", known)
+	}
+	fmt.Fprintln(&p.b)
+}
+
+// rank orders findings: fail, unknown, warn, note, waived, pass.
+func preflightRank(f reports.Finding) int {
+	switch {
+	case f.Status == reports.StatusFail:
+		return 0
+	case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError:
+		return 1
+	case f.Status == reports.StatusWarn && f.Severity == reports.SeverityWarn:
+		return 2
+	case f.Status == reports.StatusUnknown:
+		return 3
+	case f.Status == reports.StatusWarn:
+		return 4
+	case f.Status == reports.StatusWaived:
+		return 5
+	}
+	return 6
+}
+
+// ordered is all but n/a, worst first; a consequence comes right after its cause.
+func (p *preflightWriter) ordered(all []reports.Finding) []reports.Finding {
+	heads := slices.DeleteFunc(slices.Clone(all), func(f reports.Finding) bool {
+		return f.Status == reports.StatusNA || f.Because != ""
+	})
+	worst := func(f reports.Finding) int { // a cause is as bad as the worst that it causes
+		rank := preflightRank(f)*2 + 1
+		if f.Check == p.limit {
+			rank--
+		}
+		for _, g := range all {
+			if g.Because == f.Check {
+				rank = min(rank, preflightRank(g)*2)
+			}
+		}
+		return rank
+	}
+	slices.SortStableFunc(heads, func(a, b reports.Finding) int { return worst(a) - worst(b) })
+	var out []reports.Finding
+	var add func(f reports.Finding)
+	add = func(f reports.Finding) {
+		out = append(out, f)
+		for _, g := range all {
+			if g.Because == f.Check && (g.Host == f.Host || g.Host == "" || f.Host == "") && !slices.ContainsFunc(out, func(o reports.Finding) bool { return o.Check == g.Check && o.Host == g.Host }) {
+				add(g)
+			}
+		}
+	}
+	for _, f := range heads {
+		add(f)
+	}
+	return out
+}
+
+// finding writes one: a line where it is fine, a paragraph where it is not.
+func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
+	label := map[int]string{0: "FAIL", 1: "?", 2: "WARN", 3: "?", 4: "note", 5: "waived", 6: "ok"}[preflightRank(f)]
+	name := f.Check
+	if f.Host != "" {
+		name += " on " + f.Host
+	}
+	head := fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 24))
+	text := f.Got
+	switch {
+	case f.Status == reports.StatusUnknown:
+		text = f.Reason
+	case f.Status == reports.StatusWaived:
+		text = fmt.Sprintf("%s; was %s: %s", f.Reason, f.Was, f.Got)
+	case f.Reason != "":
+		text += " (" + f.Reason + ")"
+	}
+	if f.Status == reports.StatusWarn && f.Severity == reports.SeverityInfo && f.Want != "" {
+		text += "; better: " + f.Want
+	}
+	p.hanging(head, 33, text)
+	if rank := preflightRank(f); rank > 2 || rank == 1 {
+		return
+	}
+	if f.Because != "" { // mend the cause first
+		p.field("because", f.Because+" fails")
+		return
+	}
+	p.field("wanted", f.Want)
+	p.field("users see", f.Symptom)
+	p.field("read from", f.Source)
+	if r := f.Remedy; r.Text != "" {
+		p.field("mend", r.Text)
+		for _, file := range r.Files {
+			p.verbatim(17, file.Path+":")
+			for _, line := range file.Lines {
+				p.verbatim(19, line)
+			}
+		}
+		for _, c := range r.Commands {
+			p.verbatim(17, "$ "+c)
+		}
+		if len(r.Commands) == 0 && r.Then != "" {
+			p.field("", "takes effect after a "+map[string]string{"login": "new login"}[r.Then]+map[bool]string{true: "", false: r.Then}[r.Then == "login"])
+		}
+	}
+}
+
+// notApplicable lists what was not asked, in one paragraph.
+func (p *preflightWriter) notApplicable(all []reports.Finding) {
+	var names []string
+	for _, f := range all {
+		if f.Status == reports.StatusNA {
+			names = append(names, f.Check)
+		}
+	}
+	if len(names) > 0 {
+		p.hanging(fmt.Sprintf("%-6s ", "n/a"), 7, strings.Join(names, ", "))
+	}
+}
+
+// ledger writes a row a limit, the tightest on top.
+func (p *preflightWriter) ledger(k reports.Capacity) {
+	if len(k.Ledger) == 0 {
+		return
+	}
+	rows := slices.Clone(k.Ledger)
+	of := func(r reports.Row) int {
+		if r.Workers == nil {
+			return -1
+		}
+		return *r.Workers
+	}
+	slices.SortStableFunc(rows, func(a, b reports.Row) int { return of(a) - of(b) })
+	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", "in use now")
+	unproven := false
+	for _, r := range rows {
+		name := r.Limit
+		if r.Host != "" {
+			name += " on " + r.Host
+		}
+		if r.Waived {
+			name += " (waived)"
+		}
+		if r.Proof == "unproven" {
+			unproven = true
+		} else {
+			name += " ✓"
+		}
+		use := ""
+		if r.InUse != nil {
+			use = fmt.Sprintf("%d %s", *r.InUse, r.InUseUnit)
+			if r.InUseUnit == "bytes" {
+				use = preflightSize(*r.InUse)
+			}
+		}
+		workers, best, left := "unknown", "", ""
+		if r.Workers != nil {
+			workers = preflightWorkers(*r.Workers)
+			left = fmt.Sprintf("%+d", *r.Headroom)
+			if workers == "no limit" {
+				left = ""
+			}
+		}
+		if r.WorkersHard != nil {
+			best = preflightWorkers(*r.WorkersHard)
+		}
+		line := fmt.Sprintf("%s %10s %10s %10s  %s", preflightPad(name, 28), workers, best, left, use)
+		fmt.Fprintln(&p.b, strings.TrimRight(line, " "))
+	}
+	if unproven {
+		p.wrapped("", "Rows without a ✓ rest on formulas that no experiment of fltool has proved yet.")
+	}
+}
+
+// preflightWorkers writes a number of workers; the greatest stands for none.
+func preflightWorkers(n int) string {
+	if n >= 1<<31-1 {
+		return "no limit"
+	}
+	return fmt.Sprint(n)
+}
+
+// field writes a line of a finding's paragraph.
+func (p *preflightWriter) field(name, text string) {
+	if text != "" {
+		p.hanging(fmt.Sprintf("       %-10s", name), 17, text)
+	}
+}
+
+// verbatim writes a line to be copied: never broken, rather less indented.
+func (p *preflightWriter) verbatim(indent int, line string) {
+	indent = max(1, min(indent, preflightColumns-utf8.RuneCountInString(line)))
+	fmt.Fprintf(&p.b, "%*s%s\n", indent, "", line)
+}
+
+// hanging writes text after a head of that many columns, wrapped and indented.
+func (p *preflightWriter) hanging(head string, columns int, text string) {
+	lines := preflightWrap(text, preflightColumns-columns)
+	for i, line := range lines {
+		if i > 0 {
+			head = strings.Repeat(" ", columns)
+		}
+		fmt.Fprintln(&p.b, strings.TrimRight(head+line, " "))
+	}
+}
+
+func (p *preflightWriter) wrapped(head, text string) {
+	p.hanging(head, utf8.RuneCountInString(head), text)
+}
+
+// preflightWrap breaks text at spaces; leading spaces are kept, and a word that
+// is longer than a line stands alone.
+func preflightWrap(text string, width int) []string {
+	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	var lines []string
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case strings.TrimSpace(line) == "":
+			line += word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = indent + word
+		}
+	}
+	return append(lines, line)
+}
+
+func preflightPad(s string, n int) string {
+	return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s)))
+}
+
+// paint colours a status for a terminal.
+func (p *preflightWriter) paint(s reports.Status, text string) string {
+	code, ok := map[reports.Status]string{
+		reports.StatusFail: "31;1", reports.StatusUnknown: "35;1", reports.StatusWarn: "33;1", reports.StatusPass: "32", reports.StatusWaived: "36",
+	}[s]
+	if !p.color || !ok {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func preflightCount(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func preflightTime(s float64) string {
+	t := time.Duration(s * float64(time.Second)).String()
+	t = strings.Replace(t, "m0s", "m", 1)
+	return strings.Replace(t, "h0m", "h", 1)
+}
+
+func preflightSize(n int64) string {
+	f, unit := float64(n), "B"
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if f < 1024 {
+			break
+		}
+		f, unit = f/1024, u
+	}
+	return fmt.Sprintf("%.1f %s", f, unit)
+}
