@@ -16,6 +16,7 @@ import (
 // top, consequences below their causes), what is right in a line each, then the
 // ledger.
 func preflightTable(w io.Writer, r reports.Report, color bool) error {
+	r = harmless(r)
 	p := &preflightWriter{color: color, limit: bindingLimit(r)}
 	p.answer(r)
 	for _, f := range p.ordered(r.Findings) {
@@ -27,6 +28,47 @@ func preflightTable(w io.Writer, r reports.Report, color bool) error {
 	}
 	_, err := w.Write(p.b.Bytes())
 	return err
+}
+
+// harmless is the report with all text of findings and ledger clean, which was
+// read from hosts and files.
+func harmless(r reports.Report) reports.Report {
+	r.Findings = slices.Clone(r.Findings)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		for _, s := range []*string{
+			&f.Check, &f.Host, &f.Title, (*string)(&f.Status), (*string)(&f.Was), &f.Got, &f.Want, &f.Source, &f.Symptom,
+			&f.Because, &f.Reason, &f.Doc, &f.Remedy.Text, &f.Remedy.Then,
+		} {
+			*s = clean(*s)
+		}
+		f.Remedy.Commands = cleanAll(f.Remedy.Commands)
+		f.Remedy.Files = slices.Clone(f.Remedy.Files)
+		for j := range f.Remedy.Files {
+			file := &f.Remedy.Files[j]
+			file.Path, file.Lines = clean(file.Path), cleanAll(file.Lines)
+		}
+	}
+	if r.Capacity != nil {
+		k := *r.Capacity
+		k.Limit = clean(k.Limit)
+		k.Ledger = slices.Clone(k.Ledger)
+		for i := range k.Ledger {
+			row := &k.Ledger[i]
+			row.Limit, row.Host, row.InUseUnit, row.Source, row.Proof =
+				clean(row.Limit), clean(row.Host), clean(row.InUseUnit), clean(row.Source), clean(row.Proof)
+		}
+		r.Capacity = &k
+	}
+	return r
+}
+
+func cleanAll(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = clean(l)
+	}
+	return out
 }
 
 const preflightColumns = 80
