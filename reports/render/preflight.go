@@ -15,9 +15,9 @@ import (
 // preflightTable is the table of a preflight, 80 columns wide: the answer, what is wrong (worst first, the binding limit on
 // top, consequences below their causes), what is right in a line each, then the
 // ledger.
-func preflightTable(w io.Writer, r reports.Report, color bool) error {
+func (o Options) preflightTable(w io.Writer, r reports.Report) error {
 	r = harmless(r)
-	p := &preflightWriter{color: color, limit: bindingLimit(r)}
+	p := &preflightWriter{o: o, limit: bindingLimit(r)}
 	p.answer(r)
 	for _, f := range p.ordered(r.Findings) {
 		p.finding(f, r.Findings)
@@ -75,7 +75,7 @@ const preflightColumns = 80
 
 type preflightWriter struct {
 	b     bytes.Buffer
-	color bool
+	o     Options
 	limit string
 }
 
@@ -357,13 +357,10 @@ func preflightPad(s string, n int) string {
 
 // paint colours a status for a terminal.
 func (p *preflightWriter) paint(s reports.Status, text string) string {
-	code, ok := map[reports.Status]string{
-		reports.StatusFail: "31;1", reports.StatusUnknown: "35;1", reports.StatusWarn: "33;1", reports.StatusPass: "32", reports.StatusWaived: "36",
-	}[s]
-	if !p.color || !ok {
-		return text
+	if color, ok := statusColor[s]; ok {
+		return p.o.paint(text, color)
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return text
 }
 
 func preflightCount(n int, one, many string) string {

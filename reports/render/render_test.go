@@ -106,7 +106,7 @@ func TestColor(t *testing.T) {
 	if d := cmp.Diff(plain.String(), bare); d != "" {
 		t.Errorf("colour changes more than colour:\n%s", d)
 	}
-	if !strings.HasPrefix(colored.String(), "\x1b["+red+"mFAIL\x1b[0m") {
+	if !strings.HasPrefix(colored.String(), "\x1b["+red+"mNO\x1b[0m") {
 		t.Errorf("the verdict is not red: %q", colored.String()[:40])
 	}
 }
