@@ -119,6 +119,9 @@ func waive(f *reports.Finding, waivers []Waiver, now time.Time) {
 			f.Reason = note
 			continue
 		}
+		if f.Got == "" { // of an unknown one
+			f.Got = f.Reason
+		}
 		f.Was, f.Status, f.Reason = f.Status, reports.StatusWaived, w.Reason
 		return
 	}
