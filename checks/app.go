@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -425,6 +426,9 @@ func evalAcceptQueue(c Case) Outcome {
 	g, known := c.gunicorn()
 	if !known {
 		return unknownFor("whether the application is gunicorn is not known")
+	}
+	if procs, _ := c.appProcesses(); g == nil && slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind == facts.KindOther }) {
+		return unknownFor("what backlog the server asks for is not known")
 	}
 	if g != nil {
 		if !g.Backlog.Known() {

@@ -61,7 +61,7 @@ func Index() string {
 }
 
 func formula(name string) Formula {
-	for _, f := range Formulas() {
+	for _, f := range formulas {
 		if f.Name == name {
 			return f
 		}

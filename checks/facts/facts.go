@@ -105,6 +105,14 @@ func Gather(r Root, o Options) (Facts, error) {
 	if f.Service, err = readService(r, o.Service, procs); err != nil {
 		return Facts{}, err
 	}
+	// A title that hides the arguments leaves those that the unit starts it with.
+	if u := f.Service.V; u != nil && u.Gunicorn != nil {
+		for i, p := range f.Processes.V {
+			if p.Gunicorn != nil && p.Gunicorn.Hidden && p.Unit.V == u.Name {
+				f.Processes.V[i].Gunicorn = u.Gunicorn
+			}
+		}
+	}
 	f.NginxUnit = readNginxUnit(r)
 	f.HasNginx = readHasNginx(r, procs)
 	f.Logins = readLimitLines(r)

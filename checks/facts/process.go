@@ -317,10 +317,10 @@ func name(r Root, apps []*candidate, byPID map[int]*candidate, in map[int]bool) 
 			continue
 		}
 		switch {
+		case in[c.PPID]: // whatever it starts itself
+			c.Part = "worker"
 		case children[c.PID] > 0:
 			c.Part = "master"
-		case in[c.PPID]:
-			c.Part = "worker"
 		}
 	}
 }
