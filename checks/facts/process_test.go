@@ -263,6 +263,7 @@ func TestSavedFactsReadBack(t *testing.T) {
 		text + "{}":        "not JSON",
 		strings.Replace(text, Schema, "fltool.facts/v2", 1): `schema "fltool.facts/v2"`,
 		strings.Replace(text, `"pid": 10`, `"pid": "x"`, 1): "pid",
+		strings.Replace(text, `"pid": 10`, `"pid": -10`, 1): "PID is -10",
 	} {
 		if _, err := Read(strings.NewReader(bad)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.30q…: error %v, want %q", bad, err, want)
