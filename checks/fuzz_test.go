@@ -30,7 +30,7 @@ func FuzzRun(f *testing.F) {
 		proxy := host
 		for _, d := range []Deployment{OneHost(host), {App: &host, Proxy: &proxy}} {
 			findings, capacity := Run(d, demand, nil, time.Time{})
-			verdict, _ := Verdict(findings)
+			verdict, _ := Verdict(findings, reports.SeverityError)
 			if verdict == reports.VerdictPass && capacity.Workers < demand.Workers {
 				t.Errorf("%d workers pass, and %d are supported", demand.Workers, capacity.Workers)
 			}
