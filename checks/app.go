@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -426,6 +427,9 @@ func evalAcceptQueue(c Case) Outcome {
 	if !known {
 		return unknownFor("whether the application is gunicorn is not known")
 	}
+	if procs, _ := c.appProcesses(); g == nil && slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind == facts.KindOther }) {
+		return unknownFor("what backlog the server asks for is not known")
+	}
 	if g != nil {
 		if !g.Backlog.Known() {
 			return cantTell("backlog", g.Backlog)
@@ -453,6 +457,7 @@ func evalAcceptQueue(c Case) Outcome {
 	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
 }
 
+// evalPIDs looks for the limit of processes and threads that leaves the least.
 func evalPIDs(c Case) Outcome {
 	procs, known := c.appProcesses()
 	if !known {
@@ -519,6 +524,9 @@ func evalPIDs(c Case) Outcome {
 			return cantTell(s.name, s.v)
 		}
 		consider(facts.Limit(s.v.V), 0, s.name, s.v.Source)
+	}
+	if least == nil {
+		return pass("unlimited", c.Sysctls.PIDMax.Source)
 	}
 	if least.free >= reloadTasks {
 		return pass(least.got, least.source)

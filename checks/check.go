@@ -4,6 +4,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -46,23 +47,18 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
+var all = slices.Concat(appChecks, nginxChecks, hostChecks)
+
 // All lists the checks in the order of output.
-func All() []Check {
-	var all []Check
-	all = append(all, appChecks...)
-	all = append(all, nginxChecks...)
-	all = append(all, hostChecks...)
-	return all
-}
+func All() []Check { return slices.Clone(all) }
 
 // ByID finds a check.
 func ByID(id string) (Check, bool) {
-	for _, c := range All() {
-		if c.ID == id {
-			return c, true
-		}
+	i := slices.IndexFunc(all, func(c Check) bool { return c.ID == id })
+	if i < 0 {
+		return Check{}, false
 	}
-	return Check{}, false
+	return all[i], true
 }
 
 // A Deployment is the facts of its hosts; where one host carries all, both are

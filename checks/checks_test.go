@@ -345,6 +345,27 @@ func TestNoImpossibleRemedy(t *testing.T) {
 	}
 }
 
+// Where the shell that starts servers has more than a server was started with,
+// that much may be asked for.
+func TestShellHasMore(t *testing.T) {
+	f := tuned()
+	f.MayRaise.V, f.Systemd.V, f.Service.V = false, false, nil
+	for _, p := range processes(&f, facts.KindGunicorn) {
+		p.Unit.V = ""
+	}
+	nofile(&f, facts.KindGunicorn, 100, 100)
+	f.Shell.V.Limits.NoFile = facts.Bound{Soft: 1024, Hard: 20000}
+	check, _ := ByID("app/nofile")
+	for workers, want := range map[int]string{1000: "ulimit -n 20000", 19000: "ulimit -n 20000", 30000: ""} {
+		d := demand
+		d.Workers = workers
+		o := check.Eval(check.cases(OneHost(f), d)[0])
+		if got := strings.Join(o.Remedy.Commands, ";"); o.Status != reports.StatusFail || got != want {
+			t.Errorf("%d workers: %s, %q; want %q", workers, o.Status, got, want)
+		}
+	}
+}
+
 func TestWaivers(t *testing.T) {
 	f := tuned()
 	settings(&f).WorkerConnections.V = 1000

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"math"
+	"slices"
 
 	"github.com/fltool/fltool/checks/facts"
 )
@@ -20,19 +21,19 @@ const Unproven = "unproven"
 
 const measured = "measured on Linux 6.18 with nginx 1.22.1, gunicorn 20.1 and gevent 22.10"
 
-// Formulas lists them by name.
-func Formulas() []Formula {
-	return []Formula{
-		{"app-descriptors", "workers = NOFILE − 13", measured + ": gunicorn holds 13 descriptors itself and one a poll", Unproven},
-		{"gunicorn-connections", "hard: worker_connections − 1; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
-		{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", Unproven},
-		{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", Unproven},
-		{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, for one source and one upstream address", measured + ": 28232 by default", Unproven},
-		{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
-		{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
-		{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
-		{"conntrack", "hard: nf_conntrack_max less other flows; safe: half, where loopback is tracked too", "documentation of the kernel's nf_conntrack", Unproven},
-	}
+// Formulas lists them.
+func Formulas() []Formula { return slices.Clone(formulas) }
+
+var formulas = []Formula{
+	{"app-descriptors", "workers = NOFILE − 13", measured + ": gunicorn holds 13 descriptors itself and one a poll", Unproven},
+	{"gunicorn-connections", "hard: worker_connections − 1; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
+	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", Unproven},
+	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", Unproven},
+	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, for one source and one upstream address", measured + ": 28232 by default", Unproven},
+	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
+	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
+	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
+	{"conntrack", "hard: nf_conntrack_max less other flows; safe: half, where loopback is tracked too", "documentation of the kernel's nf_conntrack", Unproven},
 }
 
 // The constants of the formulas.

@@ -61,7 +61,7 @@ func Index() string {
 }
 
 func formula(name string) Formula {
-	for _, f := range Formulas() {
+	for _, f := range formulas {
 		if f.Name == name {
 			return f
 		}
@@ -129,12 +129,10 @@ func wrap(text, first, rest string) string {
 	return b.String() + line + "\n"
 }
 
+// upper starts a sentence, but for names that are written small.
 func upper(s string) string {
-	for i, r := range s {
-		if i == 0 && r >= 'a' && r <= 'z' && !strings.HasPrefix(s, "nginx") && !strings.HasPrefix(s, "gunicorn") {
-			return strings.ToUpper(s[:1]) + s[1:]
-		}
-		break
+	if s == "" || strings.HasPrefix(s, "nginx") || strings.HasPrefix(s, "gunicorn") {
+		return s
 	}
-	return s
+	return strings.ToUpper(s[:1]) + s[1:]
 }

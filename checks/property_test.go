@@ -66,33 +66,45 @@ func TestLessIsNeverMore(t *testing.T) {
 	for name, change := range hosts {
 		f := tuned()
 		change(&f)
-		before, capacity := Run(OneHost(f), demand, nil, time.Time{})
-		verdict, _ := Verdict(before, reports.SeverityError)
 		base := copied(t, f)
-		removable(reflect.ValueOf(&base), "", func(path string, value reflect.Value) {
-			removed++
-			was := reflect.New(value.Type()).Elem()
-			was.Set(value)
-			value.SetZero()
-			value.FieldByName("Err").SetString("removed")
-			after, less := Run(OneHost(base), demand, nil, time.Time{})
-			now, _ := Verdict(after, reports.SeverityError)
-			value.Set(was)
+		removed += eachLess(t, name, &base, OneHost(f), func() Deployment { return OneHost(base) })
 
-			if less.Workers > capacity.Workers {
-				t.Errorf("%s: without %s the capacity rises from %d (%s) to %d (%s)", name, path, capacity.Workers, capacity.Limit, less.Workers, less.Limit)
-			}
-			if verdict == reports.VerdictFail && now == reports.VerdictPass || verdict == reports.VerdictRefused && now == reports.VerdictPass {
-				t.Errorf("%s: without %s the verdict goes from %s to %s", name, path, verdict, now)
-			}
-			for i, b := range before {
-				if a := after[i]; bad(b) && (a.Status == reports.StatusPass || a.Status == reports.StatusNA) {
-					t.Errorf("%s: without %s %s goes from %s to %s (%s%s)", name, path, b.Check, b.Status, a.Status, a.Got, a.Reason)
-				}
-			}
-		})
+		app, proxy := copied(t, f), copied(t, f)
+		pair := Deployment{App: &app, Proxy: &proxy}
+		removed += eachLess(t, name+" (app)", &app, Deployment{App: &f, Proxy: &proxy}, func() Deployment { return pair })
+		removed += eachLess(t, name+" (proxy)", &proxy, Deployment{App: &app, Proxy: &f}, func() Deployment { return pair })
 	}
 	if removed < 1000 {
 		t.Errorf("only %d facts were removed: the walk is broken", removed)
 	}
+}
+
+// eachLess removes every fact of f in turn from the deployment that with gives,
+// and compares with the whole one.
+func eachLess(t *testing.T, name string, f *facts.Facts, whole Deployment, with func() Deployment) (removed int) {
+	before, capacity := Run(whole, demand, nil, time.Time{})
+	verdict, _ := Verdict(before, reports.SeverityError)
+	removable(reflect.ValueOf(f), "", func(path string, value reflect.Value) {
+		removed++
+		was := reflect.New(value.Type()).Elem()
+		was.Set(value)
+		value.SetZero()
+		value.FieldByName("Err").SetString("removed")
+		after, less := Run(with(), demand, nil, time.Time{})
+		now, _ := Verdict(after, reports.SeverityError)
+		value.Set(was)
+
+		if less.Workers > capacity.Workers {
+			t.Errorf("%s: without %s the capacity rises from %d (%s) to %d (%s)", name, path, capacity.Workers, capacity.Limit, less.Workers, less.Limit)
+		}
+		if (verdict == reports.VerdictFail || verdict == reports.VerdictRefused) && now == reports.VerdictPass {
+			t.Errorf("%s: without %s the verdict goes from %s to %s", name, path, verdict, now)
+		}
+		for i, b := range before {
+			if a := after[i]; bad(b) && (a.Status == reports.StatusPass || a.Status == reports.StatusNA) {
+				t.Errorf("%s: without %s %s goes from %s to %s (%s%s)", name, path, b.Check, b.Status, a.Status, a.Got, a.Reason)
+			}
+		}
+	})
+	return removed
 }

@@ -23,7 +23,7 @@ type Waiver struct {
 func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
 	var findings []reports.Finding
 	ledger := []reports.Row{}
-	for _, check := range All() {
+	for _, check := range all {
 		for _, c := range check.cases(d, demand) {
 			o := check.Eval(c)
 			f := check.finding(c, o)
@@ -81,10 +81,8 @@ func (check Check) row(c Case, o Outcome, waived bool) (reports.Row, bool) {
 		return reports.Row{}, false
 	}
 	r := reports.Row{Limit: check.ID, Host: c.Role, Waived: waived, Source: o.Source, Proof: Unproven}
-	for _, f := range Formulas() {
-		if f.Name == check.Formula {
-			r.Proof = f.Proof
-		}
+	if check.Formula != "" {
+		r.Proof = formula(check.Formula).Proof
 	}
 	k := o.Capacity
 	if k == nil {
@@ -119,6 +117,9 @@ func waive(f *reports.Finding, waivers []Waiver, now time.Time) {
 			f.Reason = note
 			continue
 		}
+		if f.Got == "" { // of an unknown one
+			f.Got = f.Reason
+		}
 		f.Was, f.Status, f.Reason = f.Status, reports.StatusWaived, w.Reason
 		return
 	}
@@ -133,10 +134,10 @@ func bad(f reports.Finding) bool {
 func because(findings []reports.Finding) {
 	for i := range findings {
 		f := &findings[i]
-		check, _ := ByID(f.Check)
 		if !bad(*f) {
 			continue
 		}
+		check, _ := ByID(f.Check)
 		for _, cause := range check.After {
 			if slices.ContainsFunc(findings, func(g reports.Finding) bool {
 				return g.Check == cause && bad(g) && (g.Host == f.Host || g.Host == "" || f.Host == "")

@@ -137,10 +137,8 @@ func (c Case) held(nginx bool) int64 {
 	return n
 }
 
-// carriesApp and carriesNginx say what runs, or is to run, on the host.
+// carriesApp says whether the application runs, or is to run, on the host.
 func (c Case) carriesApp() bool { return c.Role != "proxy" }
-
-func (c Case) carriesNginx() bool { return c.Role != "app" && c.HasNginx.V }
 
 // nofileRemedy says how the subject gets a NOFILE of at least need.
 func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
@@ -166,9 +164,9 @@ func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
 			}},
 			Then: "login",
 		}
-	case !s.nofile.V.Hard.Below(target):
+	case !s.nofile.V.Hard.Below(target), c.MayRaise.Known() && !c.MayRaise.V:
 		return reports.Remedy{
-			Text:     "raise the soft limit in the shell or script that starts the application",
+			Text:     "raise the limit in the shell or script that starts the application",
 			Commands: []string{fmt.Sprintf("ulimit -n %d", target)},
 			Then:     "restart",
 		}
@@ -181,12 +179,20 @@ func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
 
 // attainable is the highest NOFILE that a restart could give a process with
 // that hard limit: no ceiling where something here may raise hard limits (and
-// where that is unknown), PID 1's for what systemd starts, else its own.
+// where that is unknown), else PID 1's for what systemd starts, and this shell's
+// for what a shell does, unless its own is higher.
 func (c Case) attainable(unit string, hard facts.Limit) facts.Limit {
 	if !c.MayRaise.Known() || c.MayRaise.V || hard == facts.Unlimited {
 		return facts.Unlimited
 	}
-	if top := c.Ceiling.V.NoFile.Hard; unit != "" && c.Systemd.V && c.Ceiling.Known() && (top == facts.Unlimited || hard < top) {
+	top := hard
+	switch {
+	case unit != "" && c.Systemd.V && c.Ceiling.Known():
+		top = c.Ceiling.V.NoFile.Hard
+	case unit == "" && c.Shell.Known() && c.Shell.V != nil:
+		top = c.Shell.V.Limits.NoFile.Hard
+	}
+	if top == facts.Unlimited || hard < top {
 		return top
 	}
 	return hard

@@ -63,6 +63,9 @@ type run struct {
 	sent, done, errs       atomic.Int64
 	finished, lost, parked atomic.Int64 // workers
 	round                  atomic.Int64
+
+	mu      sync.Mutex
+	classes map[string]int // of errors, since the last tick of the timeline
 }
 
 // Run does what the plan says and reports it. Cancelling ctx ends the run at
@@ -207,6 +210,12 @@ func (r *run) route(res *vegeta.Result) *worker {
 	r.done.Add(1)
 	if f := w.out.fail; f != nil && f.class != classReconnect && f.class != classStopped {
 		r.errs.Add(1)
+		r.mu.Lock()
+		if r.classes == nil {
+			r.classes = map[string]int{}
+		}
+		r.classes[string(f.class)]++
+		r.mu.Unlock()
 	}
 	if r.opts.Record != nil && (w.out.fail == nil || w.out.fail.class != classStopped) {
 		r.opts.Record.record(res, w, u)
@@ -255,9 +264,13 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 	)
 	second := func(now time.Time) {
 		sum := reports.Tick{Sent: int(r.t.sent.Load()), Done: int(r.done.Load()), Errors: int(r.errs.Load())}
+		r.mu.Lock()
+		classes := r.classes
+		r.classes = nil
+		r.mu.Unlock()
 		timeline = append(timeline, reports.Tick{
 			T: now.Sub(r.start).Seconds(), Held: int(r.held.now.Load()),
-			Sent: sum.Sent - last.Sent, Done: sum.Done - last.Done, Errors: sum.Errors - last.Errors,
+			Sent: sum.Sent - last.Sent, Done: sum.Done - last.Done, Errors: sum.Errors - last.Errors, Classes: classes,
 		})
 		last = sum
 	}

@@ -321,3 +321,61 @@ func TestServerExits(t *testing.T) {
 		t.Errorf("verdict %s %v %v", rep.Verdict, rep.Reasons, err)
 	}
 }
+
+// TestRetried has every third request fail once: nobody is lost, and it is not
+// called a pass.
+func TestRetried(t *testing.T) {
+	f := newFake(5)
+	f.fault = func(s step, n int, w http.ResponseWriter, _ *http.Request) bool {
+		if s != stepChallenge || n%3 != 0 {
+			return false
+		}
+		answer(w, 503, []byte("busy"))
+		return true
+	}
+	p := testPlan(serve(t, f), 5)
+	p.RoundTimeout = 20 * time.Second
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Verdict != reports.VerdictWarn || len(rep.Lost) != 0 || !strings.Contains(rep.Reasons[0], "tried again: 5xx") {
+		t.Errorf("verdict %s %v, lost %v, %v", rep.Verdict, rep.Reasons, rep.Lost, err)
+	}
+	ticks := 0
+	for _, tick := range rep.Timeline {
+		ticks += tick.Classes["5xx"]
+	}
+	if ticks != rep.Errors[0].Count || ticks == 0 {
+		t.Errorf("%d errors in the timeline, %d in all", ticks, rep.Errors[0].Count)
+	}
+}
+
+// TestUpstreamBehaviour has workers do as dc_federated's do: a cut poll is the
+// end of one, an odd answer is asked again at once.
+func TestUpstreamBehaviour(t *testing.T) {
+	f := newFake(2)
+	f.fault = func(s step, n int, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case s == stepPoll && n <= 100:
+			answer(w, 502, []byte("bad gateway"))
+		case s == stepUpdate:
+			reset(w)
+		default:
+			return false
+		}
+		return true
+	}
+	p := testPlan(serve(t, f), 2)
+	p.Behaviour = Upstream
+	p.RoundTimeout = 30 * time.Second
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 2 || rep.Lost[0].Step != "update" {
+		t.Fatalf("verdict %s %v, lost %v, %v", rep.Verdict, rep.Reasons, rep.Lost, err)
+	}
+	for _, e := range rep.Errors {
+		if e.Class == string(class5xx) && e.Count != 100 {
+			t.Errorf("%+v, want 100 polls answered 502", e)
+		}
+		if e.Class == string(classReset) && e.Count != 2 {
+			t.Errorf("%+v, want one cut a worker and no second try", e)
+		}
+	}
+}

@@ -22,7 +22,23 @@ func verdict(p *Plan, r *reports.Report, end ending) (reports.Verdict, []string)
 	if end.interrupted {
 		return reports.VerdictRefused, []string{fmt.Sprintf("interrupted after %.1f s", r.Env.Seconds)}
 	}
+	if n, classes := retried(r); n > 0 {
+		return reports.VerdictWarn, []string{fmt.Sprintf(
+			"%d requests failed and were tried again: %s; dc_federated's own workers end on a broken connection and spin on other answers", n, causes(classes))}
+	}
 	return reports.VerdictPass, nil
+}
+
+// retried counts the errors that cost no worker; a reconnect is none.
+func retried(r *reports.Report) (int, map[string]int) {
+	sum, classes := 0, map[string]int{}
+	for _, e := range r.Errors {
+		if e.Class != string(classReconnect) {
+			sum += e.Count
+			classes[e.Class] = e.Count
+		}
+	}
+	return sum, classes
 }
 
 // tooSlow says why the generator, not the server, was the limit.

@@ -249,3 +249,7 @@ func (k *child) cpu(tb testing.TB) time.Duration {
 	}
 	return time.Duration(ticks) * time.Second / 100
 }
+
+func newRandom(size int64) io.Reader {
+	return io.LimitReader(rand.NewChaCha8([32]byte{}), size)
+}

@@ -65,12 +65,6 @@ func (c *challenges) issue(worker string, at time.Time) string {
 	return hex.EncodeToString(b[:])
 }
 
-// check says whether a worker was given this phrase, lately, and has not used it.
-func (c *challenges) check(worker string, phrase []byte, at time.Time) bool {
-	_, ok := c.valid(worker, phrase, at)
-	return ok
-}
-
 // use is check and makes the phrase used: of any number of calls one is true.
 func (c *challenges) use(worker string, phrase []byte, at time.Time) bool {
 	serial, ok := c.valid(worker, phrase, at)

@@ -84,7 +84,7 @@ const (
 	answerTime = time.Second
 	// A closed connection is left to its client for as long, so that the answer on
 	// it is read before it is gone.
-	lingerTime = 5 * time.Second
+	lingerTime = time.Second
 )
 
 func newPolls(maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
@@ -203,19 +203,18 @@ func (p *polls) watch(c *poll) {
 	if wait != nil {
 		<-wait
 	}
-	if !gone && !c.closes {
+	p.mu.Lock()
+	delete(p.waiting, c)
+	again := !gone && !c.closes
+	p.mu.Unlock()
+	if again {
 		select {
 		case p.back <- &resumed{c.conn, c.next}:
-			c.conn = nil
+			return
 		case <-p.closed:
 		}
 	}
-	p.mu.Lock()
-	delete(p.waiting, c)
-	p.mu.Unlock()
-	if c.conn != nil {
-		_ = c.conn.Close() // whatever was to be said has been
-	}
+	_ = c.conn.Close() // whatever was to be said has been
 }
 
 // answer sends a poll its ending.
@@ -223,23 +222,22 @@ func (p *polls) answer(c *poll, e *ending) {
 	if e.keeps == nil {
 		e.render()
 	}
-	c.closes = c.closes || e.close
-	b := e.keeps
-	if c.closes {
+	closes, b := c.closes || e.close, e.keeps
+	if closes {
 		b = e.closes
 	}
 	// Errors are for the watcher: it sees the connection's end.
 	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTime))
 	if _, err := c.conn.Write(b); err != nil {
 		_ = c.conn.Close()
-	} else if c.closes {
+	} else if closes {
 		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
 		if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}
 	}
 	p.mu.Lock()
-	c.answered = true
+	c.answered, c.closes = true, closes
 	if c.wait != nil {
 		close(c.wait)
 	}

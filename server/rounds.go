@@ -29,13 +29,6 @@ func (s *Server) accept(id string, up Upload) (bool, error) {
 	return err == nil, err
 }
 
-// accepted says whether a worker's update for the open round is there.
-func (s *Server) accepted(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.round.has(id)
-}
-
 // changed follows every change to the round or the registry; the lock is held.
 func (s *Server) changed() {
 	if s.cfg.RoundTimeout > 0 && s.clock == nil && s.round.started() {

@@ -53,7 +53,7 @@ type Server struct {
 	routes     http.Handler
 	http       *http.Server
 	metrics    *metrics
-	registry   *prometheus.Registry
+	gathered   *prometheus.Registry // metrics, and those of Go and the process
 	challenges *challenges
 	verifier   *verifier
 	polls      *polls
@@ -107,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.restore(); err != nil {
 		return nil, errors.Join(err, s.store.close())
 	}
-	s.metrics, s.registry = newMetrics(s)
+	s.metrics, s.gathered = newMetrics(s)
 	s.polls = newPolls(cfg.MaxHold, s.model.Load(), func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
@@ -293,9 +293,9 @@ func (s *Server) Close() error {
 	s.running.Lock() // once the last handler has ended
 	s.closed = true
 	s.running.Unlock()
-	s.polls.Stop()
 	s.stop()
 	s.loop.Wait()
+	s.polls.Stop()
 	s.mu.Lock()
 	if s.clock != nil {
 		s.clock.Stop()

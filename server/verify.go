@@ -12,8 +12,9 @@ import (
 // Ed25519 needs a deep stack; a connection's goroutine that grew one would keep it
 // for as long as its poll is held, thousands of times over.
 type verifier struct {
-	jobs chan job
-	done sync.WaitGroup
+	jobs    chan job
+	answers sync.Pool // of chan opened, with room for one
+	done    sync.WaitGroup
 }
 
 type job struct {
@@ -27,10 +28,8 @@ type opened struct {
 	err     error
 }
 
-var answers = sync.Pool{New: func() any { return make(chan opened, 1) }}
-
 func newVerifier() *verifier {
-	v := &verifier{jobs: make(chan job)}
+	v := &verifier{jobs: make(chan job), answers: sync.Pool{New: func() any { return make(chan opened, 1) }}}
 	for range runtime.GOMAXPROCS(0) {
 		v.done.Go(func() {
 			for j := range v.jobs {
@@ -44,8 +43,8 @@ func newVerifier() *verifier {
 
 // open is wire.Open.
 func (v *verifier) open(key ed25519.PublicKey, phrase string) ([]byte, error) {
-	answer := answers.Get().(chan opened)
-	defer answers.Put(answer)
+	answer := v.answers.Get().(chan opened)
+	defer v.answers.Put(answer)
 	v.jobs <- job{key, phrase, answer}
 	o := <-answer
 	return o.message, o.err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -105,6 +106,14 @@ func Gather(r Root, o Options) (Facts, error) {
 	if f.Service, err = readService(r, o.Service, procs); err != nil {
 		return Facts{}, err
 	}
+	// A title that hides the arguments leaves those that the unit starts it with.
+	if u := f.Service.V; u != nil && u.Gunicorn != nil {
+		for i, p := range f.Processes.V {
+			if p.Gunicorn != nil && p.Gunicorn.Hidden && p.Unit.V == u.Name {
+				f.Processes.V[i].Gunicorn = u.Gunicorn
+			}
+		}
+	}
 	f.NginxUnit = readNginxUnit(r)
 	f.HasNginx = readHasNginx(r, procs)
 	f.Logins = readLimitLines(r)
@@ -161,7 +170,47 @@ func Read(rd io.Reader) (Facts, error) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return Facts{}, explainJSON(err, len(b))
 	}
-	return f, nil
+	return f, validate(reflect.ValueOf(f), "facts")
+}
+
+// validate refuses counts and times that no host has: negative ones, but for
+// Unlimited, and those so large that sums of them overflow.
+func validate(v reflect.Value, path string) error {
+	switch v.Kind() {
+	case reflect.Int, reflect.Int64:
+		least := int64(0)
+		if v.Type() == reflect.TypeFor[Limit]() {
+			least = int64(Unlimited)
+		}
+		if n := v.Int(); n < least || n > 1<<62 {
+			return fmt.Errorf("%s is %d", path, n)
+		}
+	case reflect.Float64:
+		if n := v.Float(); n < 0 || n > 1<<31 {
+			return fmt.Errorf("%s is %g", path, n)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return validate(v.Elem(), path)
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if err := validate(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if !f.IsExported() {
+				continue
+			}
+			if err := validate(v.Field(i), path+"."+f.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // explainJSON says where a JSON text is wrong, and tells a half-written one.

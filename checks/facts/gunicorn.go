@@ -21,6 +21,7 @@ type Gunicorn struct {
 	GracefulTimeout   Value[float64] `json:"gracefulTimeoutSeconds"`
 	Keepalive         Value[float64] `json:"keepaliveSeconds"`
 	Backlog           Value[int]     `json:"backlog"`
+	Hidden            bool           `json:"hidden,omitempty"`   // the process's title hides its arguments
 	Embedded          bool           `json:"embedded,omitempty"` // within another program, as dc_federated's: that may set defaults of its own
 	EnvArgs           bool           `json:"envArgs,omitempty"`  // GUNICORN_CMD_ARGS is set
 }
@@ -78,7 +79,9 @@ func processGunicorn(r Root, c candidate) *Gunicorn {
 		src.args = c.args[min(2, len(c.args)):] // python server.py …: gunicorn reads the rest, too
 		src.class = read(fmt.Sprintf("/proc/%d/maps", c.PID), func() (string, error) { return loadedClass(r, c.PID) })
 	default: // setproctitle wrote over the arguments
-		return allUnknown(fmt.Errorf("%s: the process's title hides its arguments", src.argsFrom))
+		g := allUnknown(fmt.Errorf("%s: the process's title hides its arguments", src.argsFrom))
+		g.Hidden = true
+		return g
 	}
 	return resolveGunicorn(r, src)
 }

@@ -317,10 +317,10 @@ func name(r Root, apps []*candidate, byPID map[int]*candidate, in map[int]bool) 
 			continue
 		}
 		switch {
+		case in[c.PPID]: // whatever it starts itself
+			c.Part = "worker"
 		case children[c.PID] > 0:
 			c.Part = "master"
-		case in[c.PPID]:
-			c.Part = "worker"
 		}
 	}
 }
@@ -453,12 +453,12 @@ func parseStatus(s string) (uid string, threads int, err error) {
 		switch {
 		case len(f) >= 3 && f[0] == "Uid:":
 			if _, err := strconv.ParseUint(f[2], 10, 32); err != nil {
-				return "", 0, fmt.Errorf("Uid: %q is no id", f[2])
+				return "", 0, fmt.Errorf("%q is no user id", f[2])
 			}
 			uid = f[2]
 		case len(f) == 2 && f[0] == "Threads:":
 			if threads, err = strconv.Atoi(f[1]); err != nil || threads < 0 {
-				return "", 0, fmt.Errorf("Threads: %q is no count", f[1])
+				return "", 0, fmt.Errorf("%q is no count of threads", f[1])
 			}
 		}
 	}

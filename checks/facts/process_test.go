@@ -76,6 +76,7 @@ func TestWhoServes(t *testing.T) {
 	}{
 		{"nobody", nil, Asked{}, ""},
 		{"gunicorn", []factstest.Process{master, worker}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
+		{"a worker with a child of its own", []factstest.Process{master, worker, {PID: 12, PPID: 11, Args: []string{"train"}}}, Asked{}, "10:gunicorn:master 11:gunicorn:worker 12:gunicorn:worker"},
 		{"gunicorn and nginx", append([]factstest.Process{master, worker}, nginx...), Asked{}, "10:gunicorn:master 11:gunicorn:worker 20:nginx:master 21:nginx:worker 22:nginx:worker:draining"},
 		{"the one on the port", []factstest.Process{master, worker, other}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
 		{"another port", []factstest.Process{master, worker, other}, Asked{Port: 8000}, "40:gunicorn"},
@@ -125,6 +126,28 @@ func TestProcessFacts(t *testing.T) {
 	}
 	if g := p.Gunicorn; g.WorkerConnections.V != 2064 || g.Workers.V != 2 {
 		t.Errorf("gunicorn %+v", g)
+	}
+}
+
+// setproctitle writes over the arguments; what the unit starts is known then.
+func TestHiddenArguments(t *testing.T) {
+	procs := []factstest.Process{
+		{PID: 10, Args: []string{"gunicorn: master [app]"}, Cgroup: "0::/system.slice/fl.service", Listen: []string{port5000}},
+		{PID: 11, PPID: 10, Args: []string{"gunicorn: worker [app]"}, Cgroup: "0::/system.slice/fl.service"},
+	}
+	r := host(t, procs...)
+	if g := gather(t, r, Asked{}).Processes.V[0].Gunicorn; !g.Hidden || g.WorkerClass.Known() {
+		t.Errorf("%+v", g)
+	}
+	unit := filepath.Join(r.String(), "etc/systemd/system/fl.service")
+	if err := os.MkdirAll(filepath.Dir(unit), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(unit, []byte("[Service]\nExecStart=/usr/bin/gunicorn -k gevent x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if g := gather(t, r, Asked{}).Processes.V[0].Gunicorn; g.WorkerClass.V != "gevent" || g.WorkerClass.Source != "/etc/systemd/system/fl.service:2" {
+		t.Errorf("%+v", g)
 	}
 }
 
@@ -240,6 +263,7 @@ func TestSavedFactsReadBack(t *testing.T) {
 		text + "{}":        "not JSON",
 		strings.Replace(text, Schema, "fltool.facts/v2", 1): `schema "fltool.facts/v2"`,
 		strings.Replace(text, `"pid": 10`, `"pid": "x"`, 1): "pid",
+		strings.Replace(text, `"pid": 10`, `"pid": -10`, 1): "PID is -10",
 	} {
 		if _, err := Read(strings.NewReader(bad)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.30q…: error %v, want %q", bad, err, want)

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,6 +51,9 @@ be told (waive it by --ignore).`,
 			if note := j.assumptions(cmd); note != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), note)
 			}
+			if res.hidden() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "some facts are hidden from this user: root sees them all")
+			}
 			return out.write(cmd, res.report(start, reports.Severity(failOn)))
 		},
 	}
@@ -55,6 +61,13 @@ be told (waive it by --ignore).`,
 	out.add(cmd)
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
 	return cmd
+}
+
+// hidden says whether a check is unknown for want of permission.
+func (res judged) hidden() bool {
+	return slices.ContainsFunc(res.findings, func(f reports.Finding) bool {
+		return f.Status == reports.StatusUnknown && strings.Contains(f.Reason, syscall.EACCES.Error())
+	})
 }
 
 // report is the document of a preflight; findings of the least severity and worse

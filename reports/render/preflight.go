@@ -15,8 +15,9 @@ import (
 // preflightTable is the table of a preflight, 80 columns wide: the answer, what is wrong (worst first, the binding limit on
 // top, consequences below their causes), what is right in a line each, then the
 // ledger.
-func preflightTable(w io.Writer, r reports.Report, color bool) error {
-	p := &preflightWriter{color: color, limit: bindingLimit(r)}
+func (o Options) preflightTable(w io.Writer, r reports.Report) error {
+	r = harmless(r)
+	p := &preflightWriter{o: o, limit: bindingLimit(r)}
 	p.answer(r)
 	for _, f := range p.ordered(r.Findings) {
 		p.finding(f, r.Findings)
@@ -29,11 +30,52 @@ func preflightTable(w io.Writer, r reports.Report, color bool) error {
 	return err
 }
 
+// harmless is the report with all text of findings and ledger clean, which was
+// read from hosts and files.
+func harmless(r reports.Report) reports.Report {
+	r.Findings = slices.Clone(r.Findings)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		for _, s := range []*string{
+			&f.Check, &f.Host, &f.Title, (*string)(&f.Status), (*string)(&f.Was), &f.Got, &f.Want, &f.Source, &f.Symptom,
+			&f.Because, &f.Reason, &f.Doc, &f.Remedy.Text, &f.Remedy.Then,
+		} {
+			*s = clean(*s)
+		}
+		f.Remedy.Commands = cleanAll(f.Remedy.Commands)
+		f.Remedy.Files = slices.Clone(f.Remedy.Files)
+		for j := range f.Remedy.Files {
+			file := &f.Remedy.Files[j]
+			file.Path, file.Lines = clean(file.Path), cleanAll(file.Lines)
+		}
+	}
+	if r.Capacity != nil {
+		k := *r.Capacity
+		k.Limit = clean(k.Limit)
+		k.Ledger = slices.Clone(k.Ledger)
+		for i := range k.Ledger {
+			row := &k.Ledger[i]
+			row.Limit, row.Host, row.InUseUnit, row.Source, row.Proof =
+				clean(row.Limit), clean(row.Host), clean(row.InUseUnit), clean(row.Source), clean(row.Proof)
+		}
+		r.Capacity = &k
+	}
+	return r
+}
+
+func cleanAll(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = clean(l)
+	}
+	return out
+}
+
 const preflightColumns = 80
 
 type preflightWriter struct {
 	b     bytes.Buffer
-	color bool
+	o     Options
 	limit string
 }
 
@@ -315,13 +357,10 @@ func preflightPad(s string, n int) string {
 
 // paint colours a status for a terminal.
 func (p *preflightWriter) paint(s reports.Status, text string) string {
-	code, ok := map[reports.Status]string{
-		reports.StatusFail: "31;1", reports.StatusUnknown: "35;1", reports.StatusWarn: "33;1", reports.StatusPass: "32", reports.StatusWaived: "36",
-	}[s]
-	if !p.color || !ok {
-		return text
+	if color, ok := statusColor[s]; ok {
+		return p.o.paint(text, color)
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return text
 }
 
 func preflightCount(n int, one, many string) string {

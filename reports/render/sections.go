@@ -85,6 +85,7 @@ func (s section) clean() section {
 		}
 	}
 	for i := range s.items {
+		s.items[i].status = reports.Status(clean(string(s.items[i].status)))
 		s.items[i].title = clean(s.items[i].title)
 		for j := range s.items[i].lines {
 			s.items[i].lines[j].text = clean(s.items[i].lines[j].text)

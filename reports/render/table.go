@@ -22,7 +22,7 @@ const width = 80
 // then what they rest on, in 80 columns.
 func (o Options) Table(w io.Writer, r reports.Report) error {
 	if r.Kind == reports.KindPreflight {
-		return preflightTable(w, r, o.Color)
+		return o.preflightTable(w, r)
 	}
 	return o.table(w, newDocument(r))
 }

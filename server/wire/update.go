@@ -214,12 +214,16 @@ func (s *sink) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Errors of ReadUpdate, besides ErrTooLarge and what inflating fails with. Their
-// texts are upstream's, full stop included.
+// Errors of ReadUpdate, besides ErrTooLarge and what inflating fails with.
 var (
-	ErrNoUpdate = errors.New("worker_model_update not found in worker update payload.")
-	ErrNoPhrase = errors.New("signed_phrase not found in worker update payload.")
+	ErrNoUpdate error = formError("worker_model_update not found in worker update payload.")
+	ErrNoPhrase error = formError("signed_phrase not found in worker update payload.")
 )
+
+// formError is a fault of a form in upstream's words, full stop included.
+type formError string
+
+func (e formError) Error() string { return string(e) }
 
 // InflateError is an update that is no zlib stream. Its text is what Python's
 // zlib says.

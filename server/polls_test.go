@@ -1,0 +1,373 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+func TestSecondPollEndsFirst(t *testing.T) {
+	keys, ids := workerKeys(2)
+	s, addr := start(t, Config{Keys: ids})
+	cs := registered(t, addr, keys...)
+	held := hold(t, s, "1", cs...)
+	second := cs[0].startPoll(t.Context(), "1")
+	if p := <-held[0]; p.text != wire.TextSuperseded(cs[0].id) {
+		t.Errorf("%+v", p)
+	}
+	waitFor(t, "the second is held", func() bool { return s.Held() == 2 })
+	// One that returns at once ends the second as well.
+	if p := <-cs[0].startPoll(t.Context(), "0"); p.text != wire.TextUpdated {
+		t.Errorf("%+v", p)
+	}
+	if p := <-second; p.text != wire.TextSuperseded(cs[0].id) {
+		t.Errorf("%+v", p)
+	}
+	if s.Held() != 1 {
+		t.Error(s.Held())
+	}
+}
+
+// TestGoneClientFreesItsSlot at once, not at the next publication.
+func TestGoneClientFreesItsSlot(t *testing.T) {
+	keys, ids := workerKeys(2)
+	s, addr := start(t, Config{Keys: ids})
+	cs := registered(t, addr, keys...)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := cs[0].startPoll(ctx, "1")
+	stays := cs[1].startPoll(t.Context(), "1")
+	waitFor(t, "both are held", func() bool { return s.Held() == 2 })
+	cancel()
+	<-gone
+	waitFor(t, "the slot is free", func() bool { return s.Held() == 1 })
+	cs[0].accepted("u")
+	cs[1].accepted("u")
+	if p := <-stays; p.text != wire.TextUpdated {
+		t.Errorf("%+v", p)
+	}
+}
+
+// raw is a connection to the server that is written to by hand.
+type raw struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func dialRaw(t *testing.T, addr string) raw {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return raw{c, bufio.NewReader(c)}
+}
+
+func (r raw) poll(t *testing.T, proto, header string, c *client, version string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"worker_id": "%s", "last_worker_model_version": %s, "signed_phrase": "%s"}`, c.id, version, c.sign([]byte(c.challenge())))
+	if _, err := fmt.Fprintf(r, "POST %s %s\r\nHost: x\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathPoll, proto, header, len(body), body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r raw) receive(t *testing.T) (*http.Response, string) {
+	t.Helper()
+	res, err := http.ReadResponse(r.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(b)
+}
+
+// TestPipelinedPoll sends the next requests without waiting for the poll.
+func TestPipelinedPoll(t *testing.T) {
+	keys, ids := workerKeys(1)
+	s, addr := start(t, Config{Keys: ids})
+	c := registered(t, addr, keys[0])[0]
+	for round := range 3 {
+		r := dialRaw(t, addr)
+		r.poll(t, "HTTP/1.1", "", c, fmt.Sprint(round+1))
+		if round == 1 {
+			waitFor(t, "the poll is held", func() bool { return s.Held() == 1 })
+		}
+		for range 2 {
+			fmt.Fprintf(r, "GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n", wire.PathChallenge, c.id)
+		}
+		waitFor(t, "the poll is held", func() bool { return s.Held() == 1 })
+		c.accepted("u")
+		if _, text := r.receive(t); text != wire.TextUpdated {
+			t.Fatal(text)
+		}
+		for range 2 {
+			if _, text := r.receive(t); !challengePhrase.MatchString(text) {
+				t.Fatal(text)
+			}
+		}
+	}
+}
+
+// TestPollThatCloses is nginx's: HTTP/1.0, or a header that says so.
+func TestPollThatCloses(t *testing.T) {
+	keys, ids := workerKeys(1)
+	s, addr := start(t, Config{Keys: ids})
+	c := registered(t, addr, keys[0])[0]
+	for i, head := range [][2]string{{"HTTP/1.0", ""}, {"HTTP/1.1", "Connection: close\r\n"}} {
+		r := dialRaw(t, addr)
+		r.poll(t, head[0], head[1], c, fmt.Sprint(i+1))
+		waitFor(t, "the poll is held", func() bool { return s.Held() == 1 })
+		c.accepted("u")
+		if res, text := r.receive(t); text != wire.TextUpdated || !res.Close {
+			t.Errorf("%v: %q %v", head, text, res.Header)
+		}
+		if b, err := io.ReadAll(r.r); err != nil || len(b) > 0 {
+			t.Errorf("%v: want the end, got %q %v", head, b, err)
+		}
+	}
+}
+
+// TestManyPollsOnOneConnection goes to and fro between net/http and the room.
+func TestManyPollsOnOneConnection(t *testing.T) {
+	keys, ids := workerKeys(1)
+	s, addr := start(t, Config{Keys: ids})
+	c := registered(t, addr, keys[0])[0]
+	for round := range 20 {
+		ended := c.startPoll(t.Context(), wire.VersionInt(int64(round+1)))
+		waitFor(t, "the poll is held", func() bool { return s.Held() == 1 })
+		other := newClient(t, addr, keys[0]) // the update comes by another connection
+		other.accepted("u")
+		if p := <-ended; p.text != wire.TextUpdated {
+			t.Fatalf("%+v", p)
+		}
+	}
+}
+
+// TestTLS holds a poll on an encrypted connection, and goes on with it.
+func TestTLS(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, ids := workerKeys(1)
+	s, err := New(Config{Keys: ids, Model: []byte("m")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listenLocal(t)
+	served := make(chan error, 1)
+	go func() {
+		served <- s.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}))
+	}()
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		<-served
+	}()
+	roots := x509.NewCertPool()
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots.AddCert(cert)
+	c := newClient(t, l.Addr().String(), keys[0])
+	transport := c.http.Transport.(*http.Transport)
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return (&tls.Dialer{Config: &tls.Config{RootCAs: roots}}).DialContext(ctx, network, addr)
+	}
+	c.register()
+	for round := range 3 {
+		ended := hold(t, s, wire.VersionInt(int64(round+1)), c)
+		c.accepted("u")
+		if p := <-ended[0]; p.text != wire.TextUpdated {
+			t.Fatalf("%+v", p)
+		}
+	}
+}
+
+// fakeListener gives connections in memory, for time that is not real.
+type fakeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l *fakeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *fakeListener) Close() error {
+	select {
+	case <-l.closed:
+	default:
+		close(l.closed)
+	}
+	return nil
+}
+
+func (l *fakeListener) Addr() net.Addr { return &net.UnixAddr{Name: "fake"} }
+
+// inBubble runs a server and clients of it in a bubble of testing/synctest.
+func inBubble(t *testing.T, cfg Config, f func(t *testing.T, s *Server, cs []*client)) {
+	synctest.Test(t, func(t *testing.T) {
+		keys, ids := workerKeys(3)
+		cfg.Keys, cfg.Model = ids, []byte("m")
+		s, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &fakeListener{make(chan net.Conn), make(chan struct{})}
+		go func() { _ = s.Serve(l) }()
+		var cs []*client
+		for _, key := range keys {
+			c := newClient(t, "fake", key)
+			c.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				l.conns <- theirs
+				return ours, nil
+			}
+			c.register()
+			cs = append(cs, c)
+		}
+		f(t, s, cs)
+		for _, c := range cs {
+			c.http.CloseIdleConnections()
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute) // net/http lingers on connections that it closes
+	})
+}
+
+func TestMaxHold(t *testing.T) {
+	inBubble(t, Config{MaxHold: 50 * time.Second}, func(t *testing.T, s *Server, cs []*client) {
+		for range 3 {
+			began := time.Now()
+			p := <-cs[0].startPoll(t.Context(), "1")
+			if held := time.Since(began); p.text != TextHeldLongEnough || held != 50*time.Second {
+				t.Errorf("%+v after %v", p, held)
+			}
+		}
+	})
+}
+
+func TestPollsAreHeldForHours(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
+		ended := cs[0].startPoll(t.Context(), "1")
+		time.Sleep(1000 * time.Hour)
+		synctest.Wait()
+		select {
+		case p := <-ended:
+			t.Fatalf("%+v", p)
+		default:
+		}
+		for _, c := range cs {
+			c.accepted("u")
+		}
+		if p := <-ended; p.text != wire.TextUpdated {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// TestRoundTimeout: the clock of a round starts with its first update.
+func TestRoundTimeout(t *testing.T) {
+	inBubble(t, Config{RoundTimeout: time.Minute}, func(t *testing.T, s *Server, cs []*client) {
+		for round := range int64(3) {
+			ended := cs[0].startPoll(t.Context(), wire.VersionInt(round+1))
+			time.Sleep(time.Hour) // a round without updates goes on
+			synctest.Wait()
+			if n := s.model.Load().number; n != round+1 {
+				t.Fatalf("version %d without an update", n)
+			}
+			began := time.Now()
+			cs[0].accepted("u")
+			p := <-ended
+			if took := time.Since(began); p.text != wire.TextUpdated || took != time.Minute {
+				t.Errorf("%+v after %v", p, took)
+			}
+		}
+	})
+}
+
+// TestSlowUpload is cut once it falls below the slowest rate; a slow one that
+// keeps it is not.
+func TestSlowUpload(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
+		z, digest, err := wire.CompressUpdate(newRandom(slowest * 200))
+		if err != nil {
+			t.Fatal(err)
+		}
+		form, err := wire.NewUpdateForm(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, tt := range []struct {
+			rate int // bytes a second
+			ok   bool
+		}{{2 * slowest, true}, {slowest / 8, false}} {
+			c := cs[i]
+			signed := c.sign(digest[:])
+			body, w := io.Pipe()
+			go func() {
+				segments := form.Segments(signed)
+				for _, segment := range segments {
+					for len(segment) > 0 {
+						n, err := w.Write(segment[:min(len(segment), tt.rate)])
+						if err != nil {
+							return
+						}
+						segment = segment[n:]
+						time.Sleep(time.Second)
+					}
+				}
+				w.Close()
+			}()
+			req, err := http.NewRequest("POST", "http://fake"+wire.PathUpdate+"/"+c.id, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = form.Len(signed)
+			req.Header.Set("Content-Type", form.ContentType)
+			began := time.Now()
+			res, err := c.http.Do(req)
+			ok := err == nil && res.StatusCode == 200
+			if err == nil {
+				res.Body.Close()
+			}
+			if took := time.Since(began); ok != tt.ok || !ok && took > 2*grace {
+				t.Errorf("%d bytes a second: %v after %v (%v)", tt.rate, ok, took, err)
+			}
+			body.Close()
+		}
+	})
+}

@@ -1,0 +1,429 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// restart ends a server and starts another on its state.
+func restart(t *testing.T, s *Server, cfg Config) (*Server, string) {
+	t.Helper()
+	if s != nil {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cfg.Model == nil {
+		cfg.Model = []byte("a model")
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listenLocal(t)
+	go func() { _ = s.Serve(l) }()
+	return s, l.Addr().String()
+}
+
+func TestRestartContinuesTheRound(t *testing.T) {
+	keys, ids := workerKeys(3)
+	cfg := Config{Keys: ids, State: t.TempDir(), Aggregator: &spy{}}
+	s, addr := restart(t, nil, cfg)
+	cs := registered(t, addr, keys...)
+	for _, c := range cs {
+		c.accepted("u")
+	}
+	waitFor(t, "version 2", func() bool { return s.model.Load().number == 2 })
+	cs[1].accepted("u")
+
+	s, addr = restart(t, s, cfg)
+	for _, c := range cs {
+		c.addr = addr
+	}
+	if version, model := cs[0].model(); version != "2" || model != "after 1 of 3" {
+		t.Error(version, model)
+	}
+	if _, text := cs[1].update([]byte("again")); text != wire.TextNotAccepted {
+		t.Errorf("a second update after the restart: %q", text)
+	}
+	cs[0].accepted("u")
+	cs[2].accepted("u")
+	waitFor(t, "version 3", func() bool { return s.model.Load().number == 3 })
+	if _, model := cs[0].model(); model != "after 2 of 3" {
+		t.Error(model)
+	}
+	if files, err := filepath.Glob(cfg.State + "/model-*"); err != nil || len(files) != 1 {
+		t.Error(files, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestartWhileClosing ends the process while a round is aggregated, with an
+// update for the next one stored.
+func TestRestartWhileClosing(t *testing.T) {
+	keys, ids := workerKeys(3)
+	a := &spy{hold: make(chan struct{})}
+	cfg := Config{Keys: ids, State: t.TempDir(), Aggregator: a, Round: Number(2)}
+	s, addr := restart(t, nil, cfg)
+	cs := registered(t, addr, keys...)
+	cs[0].accepted("u")
+	cs[1].accepted("u")
+	waitFor(t, "the round is aggregated", func() bool { return a.begun.Load() == 1 })
+	cs[2].accepted("late")
+
+	cfg.Aggregator = &spy{}
+	s, addr = restart(t, s, cfg)
+	waitFor(t, "version 2", func() bool { return s.model.Load().number == 2 })
+	cs[2].addr, cs[0].addr = addr, addr
+	if _, text := cs[2].update([]byte("again")); text != wire.TextNotAccepted {
+		t.Errorf("the late one was lost: %q", text)
+	}
+	cs[0].accepted("u")
+	waitFor(t, "version 3", func() bool { return s.model.Load().number == 3 })
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestartKeepsWorkers: key list, admin and state come together.
+func TestRestartKeepsWorkers(t *testing.T) {
+	keys, ids := workerKeys(5)
+	cfg := Config{Keys: ids[:3], State: t.TempDir(), AdminUsername: "a", AdminPassword: "p"}
+	s, addr := restart(t, nil, cfg)
+	registered(t, addr, keys[0], keys[2])
+	admin := newClient(t, addr, nil)
+	admin.admin("DELETE", "/"+ids[2], "")
+	admin.admin("POST", "", fmt.Sprintf(`{"public_key_str": "%s", "registered": true}`, ids[3]))
+
+	cfg.Keys = []string{ids[4], ids[0], ids[2]} // without 1, with 4
+	s, addr = restart(t, s, cfg)
+	admin = newClient(t, addr, nil)
+	want := fmt.Sprintf(`[{"worker_id": "%s", "registered": true}, {"worker_id": "%s", "registered": true}, {"worker_id": "%s", "registered": false}]`, ids[0], ids[3], ids[4])
+	if got := admin.admin("GET", "", ""); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	// The round waits for those of the list that are left.
+	if !s.round.members.has(ids[0]) || !s.round.members.has(ids[4]) || len(s.round.members) != 2 {
+		t.Error(s.round.members)
+	}
+	// The admin may take a removal back.
+	admin.admin("POST", "", fmt.Sprintf(`{"public_key_str": "%s", "registered": false}`, ids[2]))
+	s, addr = restart(t, s, cfg)
+	if got := newClient(t, addr, keys[2]).register(); got != ids[2] {
+		t.Error(got)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnsafeRestart(t *testing.T) {
+	cfg := Config{Unsafe: true, Round: Number(9), State: t.TempDir()}
+	s, addr := restart(t, nil, cfg)
+	c := newClient(t, addr, nil)
+	c.register()
+	s, addr = restart(t, s, cfg)
+	c.addr = addr
+	if version, _ := c.model(); version != "1" {
+		t.Error(version)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStateErrors(t *testing.T) {
+	_, ids := workerKeys(1)
+	dir := t.TempDir()
+	cfg := Config{Keys: ids, Model: []byte("m"), State: dir}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg); !errors.Is(err, ErrStateBusy) {
+		t.Errorf("in use: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Unsafe: true, Round: Number(1), Model: []byte("m"), State: dir}); !errors.Is(err, ErrStateMode) {
+		t.Errorf("other mode: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "model-1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without its model: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "state.db"), bytes.Repeat([]byte("no database "), 10000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "state.db") {
+		t.Errorf("no database: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.State = file
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file: %v", err)
+	}
+}
+
+// TestKill kills a server with updates coming from many workers: what was
+// acknowledged is there afterwards, on disk and in the round, and nothing is half
+// there. Several times, on the same state.
+func TestKill(t *testing.T) {
+	const workers = 24
+	keys, list := testKeys(t, workers)
+	state := t.TempDir()
+	config := childConfig{KeyList: list, Round: "all", ModelSize: 100, State: state, KeepUpdates: true}
+	accepted := map[string]bool{} // in the round that is open
+	update := func(c *client) []byte { return []byte("update of " + c.id) }
+	for life := range 4 {
+		k := startChild(t, config)
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		enough := make(chan struct{})
+		fresh := 0
+		for i, key := range keys {
+			if i%4 > life {
+				continue // some are new in each life, and the round stays open until the last
+			}
+			c := newClient(t, k.addr, key)
+			c.http.Timeout = 0
+			wg.Go(func() {
+				c.tryUpdate(update(c), func(text string) {
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case strings.HasPrefix(text, wire.TextAccepted):
+						if accepted[c.id] {
+							t.Errorf("life %d: %s was accepted twice in a round", life, wire.Short(c.id))
+						}
+						accepted[c.id] = true
+						if fresh++; fresh == workers/8 && life < 3 {
+							close(enough)
+						}
+					case text == wire.TextNotAccepted:
+						// Also right where the acknowledgement got lost with a life before.
+						accepted[c.id] = true
+					}
+				})
+			})
+		}
+		if life < 3 {
+			<-enough
+			k.kill()
+			wg.Wait()
+			continue
+		}
+		wg.Wait()
+		// All have been accepted in one life or another: the round is over.
+		c := newClient(t, k.addr, keys[0])
+		var version wire.Version
+		waitFor(t, "version 2", func() bool { version, _ = c.model(); return version == "2" })
+		k.kill()
+	}
+	files, err := os.ReadDir(filepath.Join(state, "updates", "round-1"))
+	if err != nil || len(files) != workers {
+		t.Fatalf("%d files of %d workers, %v", len(files), workers, err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(state, "updates", "round-1", f.Name()))
+		if err != nil || string(b) != "update of "+f.Name() {
+			t.Errorf("%s: %q %v", f.Name(), b, err)
+		}
+	}
+	// The state is whole, and says the same.
+	ids, err := wire.ReadKeyList(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{Keys: ids, Model: []byte("m"), State: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.model.Load().number != 2 || s.workers.registered != workers || len(s.round.accepted) != 0 {
+		t.Errorf("version %d, %d registered, %d accepted", s.model.Load().number, s.workers.registered, len(s.round.accepted))
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// tryUpdate registers and sends an update; what becomes of it is told if an
+// answer comes.
+func (c *client) tryUpdate(update []byte, told func(string)) {
+	body := fmt.Sprintf(`{"public_key_str": "%s", "signed_phrase": "%s"}`, c.id, c.sign([]byte(wire.RegisterPhrase)))
+	if _, _, err := c.do(c.t.Context(), "POST", wire.PathRegister, "application/json", []byte(body)); err != nil {
+		return
+	}
+	z, digest, err := wire.CompressUpdate(bytes.NewReader(update))
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	form, err := wire.NewUpdateForm(z)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	var b bytes.Buffer
+	segments := form.Segments(c.sign(digest[:]))
+	if _, err := segments.WriteTo(&b); err != nil {
+		c.t.Error(err)
+		return
+	}
+	if _, text, err := c.do(c.t.Context(), "POST", wire.PathUpdate+"/"+c.id, form.ContentType, b.Bytes()); err == nil {
+		told(text)
+	}
+}
+
+func TestKeeper(t *testing.T) {
+	dir := t.TempDir()
+	k, err := NewKeeper(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(id, text string, commit bool) {
+		t.Helper()
+		up, err := k.Begin(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := up.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if !commit {
+			up.Abort()
+		} else if err := up.Commit(3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a", "first", true)
+	put("a", "again", true) // its acknowledgement was lost
+	put("b", "bad", false)
+	put("c", "never accepted", true)
+	if _, err := k.Begin("half"); err != nil {
+		t.Fatal(err)
+	}
+	model, err := k.Aggregate(t.Context(), Round{Number: 3, Workers: []string{"a"}, Model: []byte("m")})
+	if err != nil || string(model) != "m" {
+		t.Fatal(string(model), err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "round-3", "a")); err != nil || string(b) != "again" {
+		t.Error(string(b), err)
+	}
+	if _, err := k.Aggregate(t.Context(), Round{Number: 3, Workers: []string{"a", "d"}}); err == nil {
+		t.Error("an update that is not there went unseen")
+	}
+	if _, err := NewKeeper(dir); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		names = append(names, strings.TrimPrefix(path, dir))
+		return err
+	})
+	if want := []string{"", "/incoming", "/round-3", "/round-3/a"}; err != nil || !slices.Equal(names, want) {
+		t.Error(names, err)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	_, ids := workerKeys(1)
+	for _, tt := range []struct {
+		name, password string
+		given          [2]string
+		want           int
+	}{
+		{"a", "p", [2]string{"a", "p"}, 200},
+		{"a", "p", [2]string{"a", "q"}, 401},
+		{"a", "p", [2]string{"b", "p"}, 401},
+		{"a", "p", [2]string{"a", ""}, 401},
+		{"", "", [2]string{"", ""}, 401},
+		{"a", "", [2]string{"a", ""}, 401},
+		{"", "p", [2]string{"", "p"}, 401},
+	} {
+		s, err := New(Config{Keys: ids, Model: []byte("m"), AdminUsername: tt.name, AdminPassword: tt.password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{"GET", "POST"} {
+			r, err := http.NewRequest(method, "/workers", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.SetBasicAuth(tt.given[0], tt.given[1])
+			w := recorder{header: http.Header{}}
+			s.routes.ServeHTTP(&w, r)
+			if w.status != tt.want {
+				t.Errorf("%q %q, given %q: %s gets %d", tt.name, tt.password, tt.given, method, w.status)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// admin asks an admin's route as the admin.
+func (c *client) admin(method, path, body string) string {
+	c.t.Helper()
+	req, err := http.NewRequest(method, "http://"+c.addr+wire.PathWorkers+path, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.SetBasicAuth("a", "p")
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(res.Body); err != nil || res.StatusCode != 200 {
+		c.t.Fatal(res.Status, err)
+	}
+	return b.String()
+}
+
+// TestAdminAndRounds: the admin's changes tell on the open round.
+func TestAdminAndRounds(t *testing.T) {
+	keys, ids := workerKeys(3)
+	s, addr := start(t, Config{Keys: ids, AdminUsername: "a", AdminPassword: "p"})
+	cs := registered(t, addr, keys...)
+	admin := newClient(t, addr, nil)
+	cs[0].accepted("u")
+	admin.admin("PUT", "/"+ids[1], `{"registered": false}`)
+	if _, text := cs[1].update([]byte("u")); text != wire.TextUnregistered {
+		t.Error(text)
+	}
+	admin.admin("DELETE", "/"+ids[2], "")
+	waitFor(t, "version 2: nobody else is waited for", func() bool { return s.model.Load().number == 2 })
+	if text := cs[2].challenge(); text != wire.TextInvalid {
+		t.Errorf("a removed worker gets a challenge: %q", text)
+	}
+	if text := cs[2].register(); text != wire.TextInvalid {
+		t.Errorf("a removed worker registers: %q", text)
+	}
+	// Registered again, worker 1 is waited for again.
+	cs[1].register()
+	cs[0].accepted("u")
+	cs[1].accepted("u")
+	waitFor(t, "version 3", func() bool { return s.model.Load().number == 3 })
+}
