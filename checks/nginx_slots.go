@@ -340,7 +340,10 @@ func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
 		return notApplicable("there is one process")
 	}
 	v := n.Events.AcceptMutex
-	if !v.Known() {
+	switch {
+	case !v.Known() && v.IsDefault(): // nginx's version is unknown, and 1.11.3 is of 2016
+		return pass("not set: off from nginx 1.11.3 on", source(v, n.Path))
+	case !v.Known():
 		return unset("accept_mutex", v)
 	}
 	if !v.V {
