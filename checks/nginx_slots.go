@@ -382,8 +382,11 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 	want := powerOfTwo(int64(c.Demand.Workers))
 	r := reports.Remedy{Text: fmt.Sprintf("add to the listen of %s: backlog=%d", s.Source, want), Then: "restart"}
 	if !c.Lint && c.Sysctls.SoMaxConn.V < want {
-		lift := sysctlRemedy("", fmt.Sprintf("net.core.somaxconn = %d", want))
-		r.Files, r.Commands = lift.Files, lift.Commands
+		text := "let the kernel queue every worker"
+		if least.V < want {
+			text += "; " + r.Text + ", and restart nginx"
+		}
+		r = sysctlRemedy(text, fmt.Sprintf("net.core.somaxconn = %d", want))
 	}
 	return fail(got, fmt.Sprintf("%d, all workers at once", c.Demand.Workers), source(least, s.Source), r)
 }
