@@ -71,6 +71,9 @@ func TestLessIsNeverMore(t *testing.T) {
 		base := copied(t, f)
 		removed += eachLess(t, name, about, &base, OneHost(f), func() Deployment { return OneHost(base) })
 
+		if about && name != "tuned" {
+			continue // a pair's proxy is asked the same
+		}
 		app, proxy := copied(t, f), copied(t, f)
 		pair := Deployment{App: &app, Proxy: &proxy}
 		removed += eachLess(t, name+" (app)", false, &app, Deployment{App: &f, Proxy: &proxy}, func() Deployment { return pair })
