@@ -393,7 +393,7 @@ func (r *run) heldReport(end ending, b *book) *reports.Held {
 	}
 	for _, w := range r.workers {
 		switch {
-		case !w.parked:
+		case !w.parked && r.plan.Hold > 0: // in rounds the next model may be there before a worker asks
 			h.NeverHeld++
 			h.NeverCauses = count(h.NeverCauses, w.last)
 		case w.dropped != "":
