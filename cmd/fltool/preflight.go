@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -54,7 +53,9 @@ be told (waive it by --ignore).`,
 			if res.hidden() {
 				fmt.Fprintln(cmd.ErrOrStderr(), "some facts are hidden from this user: root sees them all")
 			}
-			return out.write(cmd, res.report(start, reports.Severity(failOn)))
+			r := res.report(start, reports.Severity(failOn))
+			r.Env.Command = append([]string{"fltool"}, commandLine(cmd)...)
+			return out.write(cmd, r)
 		},
 	}
 	j.register(cmd)
@@ -78,7 +79,7 @@ func (res judged) report(start time.Time, least reports.Severity) reports.Report
 	return reports.Report{
 		Schema: reports.Schema, Kind: reports.KindPreflight, Verdict: verdict, Reasons: reasons,
 		Env: reports.Env{
-			Tool: "fltool " + toolVersion(), Command: os.Args, Started: start.UTC().Format(time.RFC3339),
+			Tool: "fltool " + toolVersion(), Started: start.UTC().Format(time.RFC3339),
 			Seconds: time.Since(start).Seconds(), Hostname: h.Hostname.V, Kernel: h.Kernel.V, CPU: h.CPU.V, CPUs: h.CPUs.V,
 		},
 		Demand: res.demand, Findings: res.findings, Capacity: &res.capacity,

@@ -86,8 +86,10 @@ func preflightHeadline(r reports.Report) string {
 		return "asked for " + asked + "; no limit could be read"
 	case c.Limit == "":
 		return fmt.Sprintf("asked for %s; supports %s", asked, atLeast(c))
-	case c.AtLeast && r.Verdict == reports.VerdictRefused:
-		return fmt.Sprintf("can't tell whether it supports %s: of the limits known, %s binds, at %s", asked, c.Limit, count(c.Workers))
+	case c.AtMost != nil && *c.AtMost < r.Demand.Workers:
+		return fmt.Sprintf("supports at most %s of the %s asked for; %s is unknown", count(*c.AtMost), asked, c.Limit)
+	case c.AtMost != nil:
+		return fmt.Sprintf("can't tell whether it supports %s: %s is unknown; the known limits allow %s at most", asked, c.Limit, count(*c.AtMost))
 	}
 	if c.Workers >= r.Demand.Workers {
 		return fmt.Sprintf("supports %s workers, %s asked for; %s binds", atLeast(c), count(r.Demand.Workers), c.Limit)
