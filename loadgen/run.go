@@ -60,7 +60,7 @@ type run struct {
 	t       *transport
 	s       *scheduler
 
-	sent, done, errs       atomic.Int64
+	done, errs             atomic.Int64
 	finished, lost, parked atomic.Int64 // workers
 	round                  atomic.Int64
 
