@@ -30,7 +30,8 @@ const (
 // from it. That byte is either the end, and the slot is free at once, or belongs
 // to the worker's next request, some time after the poll was answered: then the
 // connection goes back to net/http, which accepts it from here like a new one.
-// Nothing looks at a held poll in between.
+// Nothing looks at a held poll in between. Connections of workers that are about
+// to train can rest here as well.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
@@ -109,25 +110,55 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 		answer(w, http.StatusOK, e.text)
 		return
 	}
-	conn, buffered, err := http.NewResponseController(w).Hijack()
+	held, err := takeOver(w, r)
 	if err != nil {
 		// Not a connection of HTTP/1.1, or it is gone already.
 		answer(w, http.StatusInternalServerError, "This connection can't hold a poll.")
 		return
 	}
-	held := &poll{worker: worker, conn: conn, closes: r.Close}
-	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
-		held.conn = again.Conn
-	}
-	if n := buffered.Reader.Buffered(); n > 0 {
-		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
-		held.next = slices.Clone(ahead)
-	}
+	held.worker = worker
 	e := p.enter(held, worker, version)
 	if e != nil {
 		p.answer(held, e)
 	}
 	p.goroutines.Go(func() { p.watch(held) })
+}
+
+// Rest takes a connection away from net/http until its next request comes. The
+// answer to the last one has been written, and its body read. It is for where a
+// worker thinks for long before it asks again; where it can't be, net/http keeps
+// the connection.
+func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
+	if r.Close || w.Header().Get("Connection") != "" || http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	c, err := takeOver(w, r)
+	if err != nil {
+		return
+	}
+	c.answered = true
+	p.mu.Lock()
+	p.waiting[c] = struct{}{}
+	p.mu.Unlock()
+	p.goroutines.Go(func() { p.watch(c) })
+}
+
+// takeOver takes a connection away from net/http, with what has come already of
+// the next request.
+func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	c := &poll{conn: conn, closes: r.Close}
+	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
+		c.conn = again.Conn
+	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
+		c.next = slices.Clone(ahead)
+	}
+	return c, nil
 }
 
 // enter says how to end a poll at once, or holds it if it has a connection yet.
