@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -47,6 +48,8 @@ type polls struct {
 	held     map[string]*poll   // by worker
 	waiting  map[*poll]struct{} // all whose connection is here, held or answered
 	count    atomic.Int64       // len(held), without the lock
+	arrived  int                // polls since memory was tidied up
+	tidying  *time.Timer        // runs once enough have
 }
 
 // poll is one that is held, or was: its connection waits for the next request.
@@ -86,14 +89,21 @@ const (
 	// A closed connection is left to its client for as long, so that the answer on
 	// it is read before it is gone.
 	lingerTime = time.Second
+
+	// Memory is tidied up at most once in this time, and for this many arrivals.
+	tidyAfter = 2 * time.Second
+	tidyEvery = 256
 )
 
 func newPolls(maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
-	return &polls{
+	p := &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		back: make(chan net.Conn), closed: make(chan struct{}),
 		held: map[string]*poll{}, waiting: map[*poll]struct{}{},
 	}
+	p.tidying = time.AfterFunc(tidyAfter, p.tidyNow)
+	p.tidying.Stop()
+	return p
 }
 
 // Park answers a poll of a worker that has the given version: at once if the
@@ -177,6 +187,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	case held != nil:
 		p.held[worker] = held
 		p.count.Add(1)
+		p.tidy()
 		if p.maxHold > 0 {
 			held.timer = time.AfterFunc(p.maxHold, func() { p.expire(held) })
 		}
@@ -189,6 +200,22 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 		p.answer(first, &ending{text: wire.TextSuperseded(worker)})
 	}
 	return e
+}
+
+// tidy sees to it that what many arrivals leave behind, several times what they
+// need while they are held, goes back to the system. The lock is held. Go would
+// do it minutes later: while all are held, nothing allocates, so nothing collects.
+func (p *polls) tidy() {
+	if p.arrived++; p.arrived == tidyEvery {
+		p.tidying.Reset(tidyAfter)
+	}
+}
+
+func (p *polls) tidyNow() {
+	p.mu.Lock()
+	p.arrived = 0
+	p.mu.Unlock()
+	debug.FreeOSMemory()
 }
 
 // forget takes a held poll from those that are; the lock is held. Whoever does it
@@ -356,6 +383,7 @@ func (p *polls) Held() int { return int(p.count.Load()) }
 // have been drained; those that were not are cut.
 func (p *polls) Stop() {
 	_ = p.Close()
+	p.tidying.Stop()
 	p.mu.Lock()
 	for c := range p.waiting {
 		// The watcher sees it. One that lingers has been answered and may be read.
