@@ -40,7 +40,8 @@ type polls struct {
 	back       chan net.Conn // to net/http
 	closed     chan struct{}
 	close      sync.Once
-	goroutines sync.WaitGroup
+	goroutines sync.WaitGroup // the watchers
+	answering  sync.WaitGroup // those that answer polls that were held
 
 	mu       sync.Mutex
 	current  *model
@@ -233,10 +234,12 @@ func (p *polls) expire(held *poll) {
 	mine := p.held[held.worker] == held
 	if mine {
 		p.forget(held)
+		p.answering.Add(1)
 	}
 	p.mu.Unlock()
 	if mine {
 		p.answer(held, &ending{text: TextHeldLongEnough})
+		p.answering.Done()
 	}
 }
 
@@ -316,13 +319,15 @@ func (p *polls) Publish(m *model) int {
 	return len(all)
 }
 
-// Drain answers every poll, those to come included, so that none is cut.
+// Drain answers every poll, those to come included, so that none is cut. It
+// returns when those that were held have been answered.
 func (p *polls) Drain() {
 	p.mu.Lock()
 	p.draining = true
 	all := p.empty()
 	p.mu.Unlock()
 	p.wake(all, &ending{text: TextDraining, close: true})
+	p.answering.Wait()
 }
 
 // empty forgets all held polls and gives them; the lock is held.
@@ -346,7 +351,7 @@ func (p *polls) wake(all []*poll, e *ending) {
 	}
 	var next atomic.Int64
 	for range min(len(all), 2*runtime.GOMAXPROCS(0)) {
-		p.goroutines.Go(func() {
+		p.answering.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
 				p.answer(all[i], e)
 			}
@@ -384,6 +389,11 @@ func (p *polls) Held() int { return int(p.count.Load()) }
 func (p *polls) Stop() {
 	_ = p.Close()
 	p.tidying.Stop()
+	p.mu.Lock()
+	p.draining = true
+	p.empty()
+	p.mu.Unlock()
+	p.answering.Wait() // who is being answered is not cut
 	p.mu.Lock()
 	for c := range p.waiting {
 		// The watcher sees it. One that lingers has been answered and may be read.
