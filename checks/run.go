@@ -35,12 +35,22 @@ func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) (
 		}
 	}
 	because(findings)
+	if d.Outside != nil && d.Outside.Probe.V != nil {
+		measure(ledger, d.Outside.Probe.V.Held.V)
+	}
 	return findings, answer(ledger)
 }
 
 // cases are the hosts that a check is asked about.
 func (check Check) cases(d Deployment, demand reports.Demand) []Case {
-	if d.Single() {
+	switch {
+	case check.On == OnURL && d.Outside == nil:
+		return nil
+	case check.On == OnURL:
+		return []Case{{Facts: *d.Outside, Deployment: d, Demand: demand}}
+	case d.App == nil:
+		return nil
+	case d.Single():
 		return []Case{{Facts: *d.App, Deployment: d, Demand: demand}}
 	}
 	app := Case{Facts: *d.App, Role: "app", Deployment: d, Demand: demand}
