@@ -23,6 +23,7 @@ var logLines = map[string]string{
 	`[12.3] TCP: out of memory -- consider tuning tcp_mem`:                                                                                                      "host/tcp-mem",
 	`[12.3] TCP: request_sock_TCP: Possible SYN flooding on port 0.0.0.0:80. Sending cookies.`:                                                                  "host/syn-backlog",
 	`2026/05/01 10:00:00 [error] 1#1: *2 upstream prematurely closed connection while reading response header from upstream`:                                    "app/keepalive",
+	`ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate`:                          "probe/tls",
 	`127.0.0.1 - - [01/May/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 2`:                                                                                         "",
 }
 

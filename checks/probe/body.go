@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	bodyTries = 10       // updates at most
+	bodyTries = 8        // updates at most
 	bodyLeast = 1 << 10  // bytes: below, no limit is looked for
-	bodyFine  = 32       // the search ends where the bounds differ by less than one part in this
+	bodyFine  = 10       // the search ends where the bounds differ by less than one part in this
 	bodySlow  = 64 << 10 // bytes a second that an update is given time for
 )
 
