@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -219,7 +217,7 @@ func (f *simulateFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		if !f.unsafe && f.keys == "" {
 			return p, nil, usageError("fltool keys generate makes a key folder", "--target needs --keys DIR, or --unsafe for a server without key list")
 		}
-		if p.TLS, err = f.tls(p.Target.Hostname()); err != nil {
+		if p.TLS, err = tlsConfig(p.Target.Hostname(), f.ca, f.insecure); err != nil {
 			return p, nil, err
 		}
 		if p.Target.Scheme == "http" {
@@ -269,22 +267,6 @@ func (f *simulateFlags) updateBytes() ([]byte, error) {
 		}
 	}
 	return b, nil
-}
-
-func (f *simulateFlags) tls(host string) (*tls.Config, error) {
-	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: f.insecure}
-	if f.ca == "" {
-		return cfg, nil
-	}
-	pem, err := os.ReadFile(f.ca)
-	if err != nil {
-		return nil, usageError("", "--ca: %v", err)
-	}
-	cfg.RootCAs = x509.NewCertPool()
-	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, usageError("", "--ca %s: no PEM certificate in it", f.ca)
-	}
-	return cfg, nil
 }
 
 // serve starts the reference server for the plan's workers.
