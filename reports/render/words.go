@@ -62,7 +62,9 @@ func simulateHeadline(r reports.Report) string {
 	}
 	errors := 0
 	for _, e := range r.Errors {
-		errors += e.Count
+		if e.Class != reports.ClassReconnect {
+			errors += e.Count
+		}
 	}
 	if errors > 0 {
 		return strings.Join(append(parts, lost+", "+plural(errors, "error")), "; ")
