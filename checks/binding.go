@@ -196,3 +196,34 @@ func withLogs() []Check {
 	}
 	return out
 }
+
+// Predict sets a measured capacity beside the ledger: the smallest safe bound
+// that is known, and the limits that are not, any of which might be smaller.
+func Predict(c reports.Capacity, ledger []reports.Row) reports.Capacity {
+	c.Ledger = slices.Clone(ledger)
+	for _, row := range ledger {
+		switch {
+		case row.Waived:
+		case row.Workers == nil:
+			c.Unknown = append(c.Unknown, row.Limit)
+		case c.Predicted == nil || *row.Workers < *c.Predicted:
+			n := *row.Workers
+			c.Predicted, c.PredictedBy = &n, row.Limit
+		}
+	}
+	return c
+}
+
+// Name says which limit a measured capacity showed, and puts the measurement into
+// the ledger's row of it.
+func Name(c reports.Capacity, b Binding) reports.Capacity {
+	c.Limit, c.Evidence = b.Limit, b.Evidence
+	c.Ledger = slices.Clone(c.Ledger)
+	for i := range c.Ledger {
+		if c.Ledger[i].Limit == b.Limit && b.Limit != "" {
+			n := c.Workers
+			c.Ledger[i].Measured = &n
+		}
+	}
+	return c
+}

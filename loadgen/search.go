@@ -54,6 +54,7 @@ type Found struct {
 	Workers int     // the highest level that held; 0: none did
 	AtLeast bool    // nothing showed that the server holds no more
 	Failed  int     // the lowest level that did not hold; 0: none
+	Cut     bool    // the search was ended before its answer was sure
 	Tried   []Tried // in the order of trial
 	Notes   []string
 }
@@ -77,7 +78,7 @@ func (s Search) Find(ctx context.Context, level func(ctx context.Context, worker
 		tried = append(tried, Tried{n, OutcomeOf(r), r})
 		if ctx.Err() != nil {
 			f := s.found(tried)
-			f.AtLeast = true
+			f.AtLeast, f.Cut = true, true
 			f.Notes = append(f.Notes, "interrupted: the search did not come to its end")
 			return f, nil
 		}

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"time"
@@ -92,4 +93,24 @@ func (q *Quiet) left() (string, error) {
 		return fmt.Sprintf("%d descriptors that the server has not closed", u.FDs-q.fds), nil
 	}
 	return "", nil
+}
+
+// Target is the address that is looked at.
+func (q *Quiet) Target() netip.AddrPort { return q.target }
+
+// Local says whether the target's address is one of this host's.
+func (q *Quiet) Local() (bool, error) {
+	if q.target.Addr().IsLoopback() {
+		return true, nil
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false, fmt.Errorf("this host's addresses: %w", err)
+	}
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == q.target.Addr().Unmap() {
+			return true, nil
+		}
+	}
+	return false, nil
 }

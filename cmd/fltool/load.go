@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -52,7 +53,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.behaviour, "worker-behaviour", string(loadgen.Resilient), "on errors: resilient (try again) or upstream (spin on replies, die on cuts)")
 	fl.DurationVar(&f.requestTimeout, "request-timeout", loadgen.DefaultRequestTimeout, "for every request but the poll")
 	fl.DurationVar(&f.pollTimeout, "poll-timeout", 0, "longest hold of one poll (default --round-timeout; none with --hold)")
-	fl.DurationVar(&f.roundTimeout, "round-timeout", loadgen.DefaultRoundTimeout, "a worker that makes no progress for so long is lost")
+	fl.DurationVar(&f.roundTimeout, "round-timeout", cmp.Or(f.roundTimeout, loadgen.DefaultRoundTimeout), "a worker that makes no progress for so long is lost")
 	fl.DurationVar(&f.maxLag, "max-lag", loadgen.DefaultMaxLag, "the verdict is refused if 1 % of the requests were sent later than this after they were due")
 	fl.StringVar(&f.sources, "source-ip", "", "local addresses to dial from, comma-separated")
 	fl.StringVar(&f.ca, "ca", "", "PEM file of the authorities to trust")
@@ -250,6 +251,14 @@ func roomError(err error) error {
 	var room *loadgen.RoomError
 	if errors.As(err, &room) {
 		return cantError(room.Hint, "%s", room.What)
+	}
+	return cantError("", "%v", err)
+}
+
+func targetError(err error) error {
+	var t *loadgen.TargetError
+	if errors.As(err, &t) {
+		return cantError(t.Hint, "%s", t.What)
 	}
 	return cantError("", "%v", err)
 }

@@ -88,11 +88,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 		defer func() { err = errors.Join(err, cleanup()) }()
 		plan.Target, opts.ServerPID, opts.Exited = child.URL, child.PID, child.Exited
 	} else if err := loadgen.CheckTarget(ctx, plan.Target, plan.TLS); err != nil {
-		var t *loadgen.TargetError
-		if errors.As(err, &t) {
-			return cantError(t.Hint, "%s", t.What)
-		}
-		return cantError("", "%v", err)
+		return targetError(err)
 	}
 	if f.results != "" {
 		// Created last: a run that can't start leaves an old file as it is.

@@ -103,9 +103,13 @@ func capacityHeadline(r reports.Report) string {
 	if r.Capacity == nil {
 		return "no level was held"
 	}
-	s := fmt.Sprintf("holds %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+	s := "holds "
 	if r.Capacity.AtLeast {
-		s = fmt.Sprintf("holds at least %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+		s += "at least "
+	}
+	s += plural(r.Capacity.Workers, "worker")
+	if r.Demand.Workers > 0 {
+		s += fmt.Sprintf(" (%s asked for)", count(r.Demand.Workers))
 	}
 	if r.Capacity.Limit != "" {
 		s += "; " + r.Capacity.Limit + " binds"
