@@ -334,9 +334,13 @@ func thresholds(r reports.Report) section {
 }
 
 func levels(r reports.Report) section {
-	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS", "why"}, text: []int{1, 7}}
+	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS"}, text: []int{1}}
+	s := section{title: "Levels", grid: g}
 	for _, l := range r.Levels {
-		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", "", strings.Join(l.Reasons, "; ")}
+		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", ""}
+		if len(l.Reasons) > 0 {
+			s.notes = append(s.notes, plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))
+		}
 		if s := slowestRound(l.Rounds); s > 0 {
 			row[4] = seconds(s)
 		}
@@ -350,30 +354,31 @@ func levels(r reports.Report) section {
 		}
 		g.rows = append(g.rows, row)
 	}
-	return section{title: "Levels", grid: g}
+	return s
 }
 
 // slopes are what each further worker costs.
 func slopes(r reports.Report) section {
-	g := &grid{head: []string{"metric", "per worker", "95 %", "without workers", "95 %", "levels"}, text: []int{0}}
+	g := &grid{head: []string{"metric", "per worker", "±", "without workers", "±", "levels"}, text: []int{0}}
 	for _, s := range r.Slopes {
 		g.rows = append(g.rows, []string{
-			s.Of, figure(s.PerWorker, s.Unit), confidence(s.Low, s.High, s.Unit),
-			figure(s.Intercept, s.Unit), confidence(s.InterLow, s.InterHigh, s.Unit), count(len(s.Workers)),
+			s.Of, figure(s.PerWorker, s.Unit), halfWidth(s.Low, s.High, s.Unit),
+			figure(s.Intercept, s.Unit), halfWidth(s.InterLow, s.InterHigh, s.Unit), count(len(s.Workers)),
 		})
 	}
-	return section{title: "What each worker costs, by the levels that held", grid: g}
+	sec := section{title: "What each worker costs, by the levels that held", grid: g}
+	if len(g.rows) > 0 {
+		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence"}
+	}
+	return sec
 }
 
-func confidence(low, high *float64, unit string) string {
+// halfWidth is how far an interval reaches to either side of its middle.
+func halfWidth(low, high *float64, unit string) string {
 	if low == nil || high == nil {
 		return "too few levels"
 	}
-	a, b := figure(*low, unit), figure(*high, unit)
-	if a == b {
-		return a
-	}
-	return a + " to " + b
+	return figure((*high-*low)/2, unit)
 }
 
 // planned is what more workers would need.
@@ -381,9 +386,9 @@ func planned(r reports.Report) section {
 	if r.Plan == nil {
 		return section{}
 	}
-	g := &grid{head: []string{"metric", "needed", "95 %", "rests on"}, text: []int{0, 3}}
+	g := &grid{head: []string{"metric", "needed", "±", "rests on"}, text: []int{0, 3}}
 	for _, n := range r.Plan.Needs {
-		g.rows = append(g.rows, []string{n.Of, figure(n.Value, n.Unit), confidence(n.Low, n.High, n.Unit), n.Rests})
+		g.rows = append(g.rows, []string{n.Of, figure(n.Value, n.Unit), halfWidth(n.Low, n.High, n.Unit), n.Rests})
 	}
 	s := section{title: fmt.Sprintf("What %s would need: extrapolated, not measured", plural(r.Plan.Workers, "worker")), grid: g}
 	if len(g.rows) == 0 {
