@@ -109,6 +109,10 @@ func mean(rounds []Round, of func(Round) float64) (float64, bool) {
 	return sum / float64(max(len(rounds), 1)), len(rounds) > 0
 }
 
+// ClassReconnect is the class of requests that met the end of their idle
+// connection and were sent again: no errors, and counted apart.
+const ClassReconnect = "reconnect"
+
 // errorShare is the share of all requests that failed.
 func errorShare(r Report) (float64, bool) {
 	var sent, failed int
@@ -116,7 +120,9 @@ func errorShare(r Report) (float64, bool) {
 		sent += t.Sent
 	}
 	for _, e := range r.Errors {
-		failed += e.Count
+		if e.Class != ClassReconnect {
+			failed += e.Count
+		}
 	}
 	if sent == 0 {
 		return 0, false
