@@ -38,7 +38,8 @@ func (r *room) gunicorn(env []string, nofile int, args ...string) (*process, err
 
 // serve starts the reference server.
 func (r *room) serve(nofile int) (*process, error) {
-	p, err := r.start(nil, nofile, r.fltool, "serve", "--listen", appAddr, "--unsafe", "--round", "1000000", "--model-size", "1KB")
+	p, err := r.start(nil, nofile, r.fltool, "serve", "--listen", appAddr, "--unsafe", "--round", "1000000", "--model-size", "1KB",
+		"--state", filepath.Join(r.dir, "state"), "--ops-listen", "127.0.0.1:5001")
 	if err != nil {
 		return nil, err
 	}
