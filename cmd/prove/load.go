@@ -43,15 +43,17 @@ func (r *room) preflight(args ...string) (reports.Report, error) {
 	return r.run(append([]string{"preflight", "--port", strconv.Itoa(appPort), "--format", "json"}, args...)...)
 }
 
-// predict tells what the ledger of preflight says of the row's check, times so
-// many processes or none.
-func (r *room) predict(args ...string) (Prediction, error) {
+// predict tells what the ledger of preflight says of the row's check.
+func (r *room) predict(b bound, times float64, args ...string) (Prediction, error) {
 	rep, err := r.preflight(args...)
 	if err != nil {
 		return Prediction{}, err
 	}
 	i := slices.IndexFunc(rep.Capacity.Ledger, func(l reports.Row) bool { return l.Limit == r.row.check })
 	if i < 0 || rep.Capacity.Ledger[i].Workers == nil {
+		if os.Getenv("BLIND") != "" {
+			return Prediction{}, nil
+		}
 		return Prediction{}, fmt.Errorf("preflight's ledger says nothing of %s: %s", r.row.check, reason(rep, r.row.check))
 	}
 	l := rep.Capacity.Ledger[i]
@@ -59,6 +61,7 @@ func (r *room) predict(args ...string) (Prediction, error) {
 	if l.WorkersHard != nil {
 		p.Hard = float64(*l.WorkersHard)
 	}
+	p = b.of(p, times)
 	return p, r.tell(p)
 }
 
@@ -98,6 +101,9 @@ func (r *room) largest(most int64, demand func(int64) reports.Demand, args ...st
 		return findings[i].Status, findings[i].Reason
 	}
 	lo, hi := int64(1), most // passes, does not
+	if os.Getenv("BLIND") != "" {
+		return Prediction{}, nil
+	}
 	if s, why := status(lo); s != reports.StatusPass {
 		return Prediction{}, fmt.Errorf("%s does not pass for a demand of %d: %s %s", r.row.check, lo, s, why)
 	}
@@ -138,9 +144,10 @@ func (r *room) simulate(target string, workers int, args ...string) (reports.Rep
 
 // logged finds the line of the check's symptom in the log of any of the room's
 // processes, as fltool explain --log does.
-func (r *room) logged(check string, logs ...string) (string, error) {
-	for _, p := range r.procs {
-		logs = append(logs, p.log)
+func (r *room) logged(check string) (string, error) {
+	logs, err := filepath.Glob(filepath.Join(r.dir, "*.log"))
+	if err != nil {
+		return "", err
 	}
 	for _, name := range logs {
 		f, err := os.Open(name)
@@ -161,16 +168,67 @@ func (r *room) logged(check string, logs ...string) (string, error) {
 	return "", nil
 }
 
-// errorsOf tells the classes of errors that workers met, for checks whose
-// symptom no log has.
-func errorsOf(rep reports.Report, classes ...string) string {
+// symptom is what told of the limit: a line of a log, or what clients met.
+func (r *room) symptom(rep reports.Report) (string, error) {
+	if len(r.row.clients) == 0 {
+		return r.logged(r.row.check)
+	}
 	var out []string
 	for _, e := range rep.Errors {
-		if slices.Contains(classes, e.Class) {
+		if slices.Contains(r.row.clients, e.Class) {
 			out = append(out, fmt.Sprintf("%s: %d workers", e.Class, e.Workers))
 		}
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(out, ", "), nil
+}
+
+// found is what preflight finds wrong by a check now; "" where it finds nothing.
+func (r *room) found(check string) (string, error) {
+	rep, err := r.preflight()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range rep.Findings {
+		if f.Check == check && (f.Status == reports.StatusWarn || f.Status == reports.StatusFail) {
+			return fmt.Sprintf("%s: %s", f.Title, f.Got), nil
+		}
+	}
+	return "", nil
+}
+
+// during looks again and again while something is done.
+func (r *room) during(look, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var failed error
+	for {
+		select {
+		case err := <-done:
+			return errors.Join(err, failed)
+		case <-tick.C:
+			if failed == nil {
+				failed = look()
+			}
+		}
+	}
+}
+
+// queue keeps the longest accept queue seen of a port's listeners.
+func (r *room) queue(port uint16, longest *int) error {
+	f, err := facts.Gather(facts.NewRoot("/"), facts.Options{Asked: facts.Asked{Port: appPort}, Now: time.Now()})
+	if err != nil {
+		return err
+	}
+	for _, p := range f.Processes.V {
+		for _, l := range p.Listen.V {
+			if l.Addr.Port() == port {
+				*longest = max(*longest, l.Queued)
+			}
+		}
+	}
+	return nil
 }
 
 // listening waits until something accepts connections there.

@@ -15,6 +15,8 @@ type row struct {
 	unit  string // of predicted and measured
 	quick bool   // part of the subset that ends within two minutes
 	run   func(*room) (Measurement, error)
+
+	clients []string // classes of errors that are the symptom, where no log tells of it
 }
 
 // A Prediction is what preflight promises before the load starts. Where a limit
@@ -28,6 +30,26 @@ type Prediction struct {
 type Measurement struct {
 	Value   float64 `json:"value"`
 	Symptom string  `json:"symptom"` // the line, counter or class of errors; "" where there was none
+}
+
+// A bound is which of the ledger's two is meant.
+type bound int
+
+const (
+	both bound = iota
+	safe
+	hard
+)
+
+// of picks the bound, for so many times what it is about.
+func (b bound) of(p Prediction, times float64) Prediction {
+	switch b {
+	case safe:
+		p.Hard = p.Safe
+	case hard:
+		p.Safe = p.Hard
+	}
+	return p.scale(times)
 }
 
 // Precision of a prediction with one bound.
