@@ -25,6 +25,7 @@ type Check struct {
 	Symptom  string   // what users see if it is not mended
 	Logs     []string // regular expressions of its symptom's lines in the logs of nginx, gunicorn and the kernel
 	Mend     string   // how to mend it: a paragraph
+	Lint     bool     // it judges nginx's config alone, and needs nothing of the host
 	Eval     func(Case) Outcome
 }
 
@@ -47,7 +48,7 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
-var all = slices.Concat(appChecks, nginxChecks, hostChecks)
+var all = slices.Concat(appChecks, nginxChecks, slotChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }
@@ -80,6 +81,7 @@ type Case struct {
 	Role       string // "app", "proxy"; "" where one host is both
 	Deployment Deployment
 	Demand     reports.Demand
+	Lint       bool // nginx's config is all that is known
 }
 
 // An Outcome is a check's answer.

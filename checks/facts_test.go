@@ -54,7 +54,7 @@ func tuned() facts.Facts {
 		}
 	}
 	return facts.Facts{
-		Schema: facts.Schema, Root: "/", Asked: facts.Asked{Port: port},
+		Schema: facts.Schema, Gathered: "2027-01-31T12:00:00Z", Root: "/", Asked: facts.Asked{Port: port},
 		Host:      facts.Host{Hostname: is("h"), Kernel: is("Linux 6.1"), Distro: is("Debian"), CPU: is("cpu"), CPUs: is(2), MemoryBytes: is(int64(8 << 30))},
 		Memory:    is(facts.Memory{TotalBytes: 8 << 30, AvailableBytes: 6 << 30}),
 		Ports:     is(facts.PortRange{Lo: 32768, Hi: 60999}),
@@ -72,6 +72,7 @@ func tuned() facts.Facts {
 		Service:   is(unit("fl.service")),
 		NginxUnit: is(unit("nginx.service")),
 		HasNginx:  is(true),
+		Nginx:     tunedNginx(tunedConfig),
 		Logins:    is([]facts.LimitLine{{Domain: "*", Type: "-", Item: "nofile", Value: 65536, Source: "/etc/security/limits.conf:5"}}),
 		Login:     is[*facts.Login](nil),
 		Shell:     is(&facts.Shell{PID: 5, Limits: limits, Cgroup: is(free)}),
@@ -130,7 +131,7 @@ func without(f *facts.Facts, kind string) {
 
 func noNginx(f *facts.Facts) {
 	without(f, facts.KindNginx)
-	f.HasNginx.V, f.NginxUnit.V = false, nil
+	f.HasNginx.V, f.NginxUnit.V, f.Nginx.V = false, nil, nil
 }
 
 // unseen makes the processes unknown.

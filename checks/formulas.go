@@ -29,7 +29,11 @@ var formulas = []Formula{
 	{"gunicorn-connections", "hard: worker_connections − 1; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
 	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", Unproven},
 	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", Unproven},
-	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, for one source and one upstream address", measured + ": 28232 by default", Unproven},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes unless accept_mutex is on; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", Unproven},
+	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", Unproven},
+	{"nginx-limit-req", "workers = burst + 1, where all come from one address: when a model is published each asks for a challenge at once", "nginx's documentation of limit_req", Unproven},
+	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", Unproven},
+	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, times the upstream's addresses, for one source address", measured + ": 28232 by default", Unproven},
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
 	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
 	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
@@ -85,7 +89,9 @@ func gunicornConnectionsFor(n int) int { return 2*n + gunicornSpare }
 func byBlocking(processes, threads int) int { return workers(int64(processes) * int64(threads)) }
 
 // byPorts is ports.
-func byPorts(p facts.PortRange) int { return workers(int64(p.Usable())) }
+func byPorts(p facts.PortRange, addresses int) int {
+	return workers(int64(p.Usable()) * int64(addresses))
+}
 
 // byHostFiles is host-files.
 func byHostFiles(fileMax, others, perPoll int64) int {
@@ -102,3 +108,33 @@ func byConntrack(most, others int64) (safe, hard int) {
 	free := most - max(others, 0)
 	return workers(free / 2), workers(free)
 }
+
+// bySlots is nginx-slots for one process.
+func bySlots(connections int64, listeners int) (safe, hard int) {
+	fixed := int64(listeners) + 1 // the channel to the master
+	hard = workers((connections - fixed) / nginxFDsPerPoll)
+	return min(hard, workers((connections-connections/16-fixed)/nginxFDsPerPoll)), hard
+}
+
+// slotsFor is the inverse: the least worker_connections whose safe bound is n.
+func slotsFor(n, listeners int) int64 {
+	c := (int64(n)*nginxFDsPerPoll + int64(listeners) + 1) * 16 / 15
+	for {
+		if safe, _ := bySlots(c, listeners); safe >= n {
+			return c
+		}
+		c++
+	}
+}
+
+// likelySkew is what several processes hold of the sum of their bounds, since
+// connections spread unevenly.
+const likelySkew = 0.7
+
+// formBytes is what multipart/form-data puts around an update: boundaries,
+// heads of the parts and the signature.
+const formBytes = 2 << 10
+
+// bodyBytes is the largest body of an update of n bytes that zlib can't
+// compress: 5 bytes for each stored block, a head and a checksum.
+func bodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }

@@ -68,7 +68,7 @@ func withNginx(eval func(Case) Outcome) func(Case) Outcome {
 var evalNginxNoFile = withNginx(func(c Case) Outcome {
 	ws := c.nginxWorkers()
 	if len(ws) == 0 {
-		return unknownFor("nginx is installed and does not run: start it, so that its workers' limits can be read")
+		return c.plannedNoFile()
 	}
 	safe, hard := maxWorkers, int64(0)
 	var inUse facts.Value[int64]
@@ -95,6 +95,42 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 		fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), tightest.Limits.Source,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 })
+
+// plannedNoFile is of an nginx that does not run: what its config, else its unit
+// would give it.
+func (c Case) plannedNoFile() Outcome {
+	if !c.Nginx.Known() {
+		return cantTell("nginx's config", c.Nginx)
+	}
+	n := c.Nginx.V
+	if n == nil || len(n.Sites) == 0 {
+		return unknownFor("nginx does not run, and its config passes nothing to the application: start it, so that its limits can be read")
+	}
+	v := n.Main.WorkerRlimitNofile
+	if !v.Known() {
+		return unset("worker_rlimit_nofile", v)
+	}
+	if !c.NginxUnit.Known() {
+		return cantTell("nginx.service", c.NginxUnit)
+	}
+	limit := facts.Bound{Soft: facts.Limit(v.V), Hard: facts.Unlimited}
+	from := v.Source
+	if v.V == 0 {
+		u := c.NginxUnit.V
+		if u == nil {
+			return unknownFor("nginx does not run, and no unit tells what it would be given: start it, so that its limits can be read")
+		}
+		if !u.NoFile.Known() {
+			return cantTell("LimitNOFILE of nginx.service", u.NoFile)
+		}
+		limit, from = u.NoFile.V, u.NoFile.Source
+	}
+	k := nginxByDescriptors(limit.Soft)
+	need := int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "nginx does not run"}},
+		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), from,
+		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
+}
 
 // nginxNoFileRemedy prefers the unit's drop-in, since nginx's own file is not
 // fltool's to edit.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -21,11 +22,28 @@ type Waiver struct {
 // Run asks every check and works out the ledger. Waivers that ended before now
 // count no more, and the finding says so.
 func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
+	return ask(all, func(check Check) []Case { return check.cases(d, demand) }, waivers, now)
+}
+
+// Lint asks the checks that judge nginx's config by itself. What other files
+// must say of a part of a config is n/a.
+func Lint(n *facts.Nginx, asked facts.Asked, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
+	f := facts.Facts{Asked: asked, Nginx: facts.Value[*facts.Nginx]{V: n, Source: n.Path}}
+	alone := Case{Facts: f, Deployment: OneHost(f), Demand: demand, Lint: true}
+	return ask(lints, func(Check) []Case { return []Case{alone} }, waivers, now)
+}
+
+var lints = slices.DeleteFunc(slices.Clone(all), func(c Check) bool { return !c.Lint })
+
+func ask(list []Check, cases func(Check) []Case, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
 	var findings []reports.Finding
 	ledger := []reports.Row{}
-	for _, check := range all {
-		for _, c := range check.cases(d, demand) {
+	for _, check := range list {
+		for _, c := range cases(check) {
 			o := check.Eval(c)
+			if c.Lint && c.Nginx.V.Fragment && o.Status == reports.StatusUnknown {
+				o = notApplicable("%s", o.Reason)
+			}
 			f := check.finding(c, o)
 			waive(&f, waivers, now)
 			findings = append(findings, f)
