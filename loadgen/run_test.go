@@ -371,6 +371,9 @@ func TestUpstreamBehaviour(t *testing.T) {
 	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 2 || rep.Lost[0].Step != "update" {
 		t.Fatalf("verdict %s %v, lost %v, %v", rep.Verdict, rep.Reasons, rep.Lost, err)
 	}
+	if rep.Generator.Reconnects != 0 {
+		t.Errorf("%d cut requests passed for idle connections", rep.Generator.Reconnects)
+	}
 	for _, e := range rep.Errors {
 		if e.Class == string(class5xx) && e.Count != 100 {
 			t.Errorf("%+v, want 100 polls answered 502", e)
