@@ -97,7 +97,7 @@ func Compare(base, new []Report, gate Gate) (Comparison, error) {
 	could := map[string]bool{} // be measured by some of the runs
 	kinds := kindsOf(slices.Concat(base, new))
 	for _, kind := range kinds {
-		is := func(r Report) bool { return kindOf(r.Demand) == kind.name }
+		is := func(r Report) bool { return KindOfRun(r.Demand) == kind.name }
 		for _, name := range MetricNames() {
 			b, unitB := values(base, name, is)
 			n, unitN := values(new, name, is)
@@ -179,8 +179,8 @@ type runKind struct {
 	demand Demand
 }
 
-// kindOf says what a run does: "rounds", "hold", or both.
-func kindOf(d Demand) string {
+// KindOfRun says what a run does: "rounds", "hold", or both.
+func KindOfRun(d Demand) string {
 	switch {
 	case makesRounds(d) && holds(d):
 		return "rounds and hold"
@@ -194,7 +194,7 @@ func kindOf(d Demand) string {
 func kindsOf(rs []Report) []runKind {
 	by := map[string]Demand{}
 	for _, r := range rs {
-		by[kindOf(r.Demand)] = r.Demand
+		by[KindOfRun(r.Demand)] = r.Demand
 	}
 	var kinds []runKind
 	for _, name := range slices.Sorted(maps.Keys(by)) {
@@ -470,7 +470,7 @@ func DemandDifferences(base, new []Report) []string {
 	first := map[string]Demand{}
 	differ := map[string]bool{}
 	for _, r := range slices.Concat(base, new) {
-		kind := kindOf(r.Demand)
+		kind := KindOfRun(r.Demand)
 		if _, seen := first[kind]; !seen {
 			first[kind] = r.Demand
 		}

@@ -25,7 +25,7 @@ import (
 
 type simulateFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
-	results                                                                   string
+	results, serverBinary                                                     string
 	workers, rounds, serverPID                                                int
 	unsafe, compressible, insecure                                            bool
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
@@ -80,10 +80,12 @@ itself was the limit, or the run could not be made.`,
 	fl.StringVar(&f.shard, "shard", "", "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report)")
 	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
 	fl.IntVar(&f.serverPID, "server-pid", 0, "measure this process as the server")
+	fl.StringVar(&f.serverBinary, "server-binary", "", "fltool whose reference server is started (default: this one)")
 	fl.StringVar(&f.results, "results", "", "write every request in vegeta's encoding, by suffix .bin, .json or .csv")
 	f.output.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("rounds", "hold")
 	cmd.MarkFlagsMutuallyExclusive("keys", "unsafe")
+	cmd.MarkFlagsMutuallyExclusive("target", "server-binary")
 	cmd.MarkFlagsMutuallyExclusive("update", "update-size")
 	cmd.MarkFlagsMutuallyExclusive("update", "compressible")
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
@@ -289,9 +291,12 @@ func (f *simulateFlags) tls(host string) (*tls.Config, error) {
 
 // serve starts the reference server for the plan's workers.
 func (f *simulateFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child, func() error, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, nil, cantError("", "find fltool itself: %v", err)
+	exe := f.serverBinary
+	if exe == "" {
+		var err error
+		if exe, err = os.Executable(); err != nil {
+			return nil, nil, cantError("", "find fltool itself: %v", err)
+		}
 	}
 	dir, err := os.MkdirTemp("", "fltool-simulate-")
 	if err != nil {
