@@ -25,6 +25,7 @@ import (
 // loadFlags say what load is made and where it goes: simulate's and capacity's.
 type loadFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
+	serverBinary                                                              string
 	workers, rounds, serverPID                                                int
 	unsafe, compressible, insecure                                            bool
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
@@ -33,6 +34,14 @@ type loadFlags struct {
 	slo                                                                       []string
 }
 
+// arrivalEvery is the time between two arrivals where --ramp does not say: a fleet
+// that comes as fast as it can is a storm, and what it leaves behind in memory is
+// not what holding costs.
+const (
+	arrivalEvery = time.Millisecond
+	rampUnset    = time.Duration(-1)
+)
+
 // add registers all but how much load there is and for how long.
 func (f *loadFlags) add(cmd *cobra.Command) {
 	f.updateSize, f.modelSize = loadgen.DefaultUpdateSize, 1<<10
@@ -40,7 +49,8 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.target, "target", "", "URL of the server; default: a reference server of our own")
 	fl.StringVar(&f.keys, "keys", "", "key folder with the workers' private keys (see fltool keys)")
 	fl.BoolVar(&f.unsafe, "unsafe", false, "workers without keys, for a server without key list")
-	fl.DurationVar(&f.ramp, "ramp", 0, "let the workers arrive evenly over so long")
+	fl.DurationVar(&f.ramp, "ramp", rampUnset, "let the workers arrive evenly over so long; 0: all at once")
+	fl.Lookup("ramp").DefValue = arrivalEvery.String() + " a worker"
 	fl.StringVar(&f.think, "think", "0", "time between model and update: 2s, uniform:1s-3s or exp:2s")
 	fl.StringVar(&f.first, "first", string(loadgen.FirstPoll), "what a worker does first: poll (stress test) or update (FedAvg)")
 	fl.Var(&f.updateSize, "update-size", "size of every update, before compression")
@@ -58,8 +68,10 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate")
 	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
 	fl.IntVar(&f.serverPID, "server-pid", 0, "measure this process as the server")
+	fl.StringVar(&f.serverBinary, "server-binary", "", "fltool whose reference server is started (default: this one)")
 	fl.StringArrayVar(&f.slo, "slo", nil, "service level that must hold, such as 'fanout.p99<2s' or 'errors<0.1%'")
 	cmd.MarkFlagsMutuallyExclusive("keys", "unsafe")
+	cmd.MarkFlagsMutuallyExclusive("target", "server-binary")
 	cmd.MarkFlagsMutuallyExclusive("update", "update-size")
 	cmd.MarkFlagsMutuallyExclusive("update", "compressible")
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
@@ -86,10 +98,13 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
 		Seed: f.seed,
 	}
+	if p.Ramp == rampUnset {
+		p.Ramp = time.Duration(f.workers) * arrivalEvery
+	}
 	if f.workers < 1 {
 		return p, nil, usageError("", "--workers %d: want at least one", f.workers)
 	}
-	if f.rounds < 0 || f.hold < 0 || f.ramp < 0 || f.requestTimeout <= 0 || f.roundTimeout <= 0 || f.pollTimeout < 0 || f.maxLag <= 0 {
+	if f.rounds < 0 || f.hold < 0 || p.Ramp < 0 || f.requestTimeout <= 0 || f.roundTimeout <= 0 || f.pollTimeout < 0 || f.maxLag <= 0 {
 		return p, nil, usageError("", "negative numbers and zero timeouts make no sense here")
 	}
 	if p.First != loadgen.FirstPoll && p.First != loadgen.FirstUpdate {
@@ -181,9 +196,12 @@ func (f *loadFlags) updateBytes() ([]byte, error) {
 
 // serve starts the reference server for the plan's workers.
 func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child, func() error, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, nil, cantError("", "find fltool itself: %v", err)
+	exe := f.serverBinary
+	if exe == "" {
+		var err error
+		if exe, err = os.Executable(); err != nil {
+			return nil, nil, cantError("", "find fltool itself: %v", err)
+		}
 	}
 	dir, err := os.MkdirTemp("", "fltool-simulate-")
 	if err != nil {
