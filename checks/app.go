@@ -161,10 +161,10 @@ func evalNoFile(c Case) Outcome {
 	if !s.nofile.Known() {
 		return cantTell("NOFILE of "+s.who, s.nofile)
 	}
-	need := int64(c.Demand.Workers) + appBaseFDs
-	n := byDescriptors(s.limit())
+	need := int64(c.Demand.Workers) + s.baseFDs()
+	n := byDescriptors(s.limit(), s.baseFDs())
 	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
-		fmt.Sprintf("%v for %s", s.limit(), s.who), fmt.Sprintf("%d: one a poll and %d", need, appBaseFDs), s.nofile.Source,
+		fmt.Sprintf("%v for %s", s.limit(), s.who), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
 	if u := c.Service.V; o.Status == reports.StatusFail && u != nil && u.Name == s.unit && u.NoFile.Known() && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
@@ -325,16 +325,16 @@ var evalWorkerClass = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
 	if !g.Workers.Known() {
 		return cantTell("processes", g.Workers)
 	}
-	threads := 1
+	threads, source := 1, g.WorkerClass.Source
 	if g.WorkerClass.V == "gthread" {
 		if !g.Threads.Known() {
 			return cantTell("threads", g.Threads)
 		}
-		threads = g.Threads.V
+		threads, source = g.Threads.V, g.Threads.Source // more than one thread makes sync gthread
 	}
 	n := byBlocking(g.Workers.V, threads)
 	return c.limits(Capacity{Safe: n, Hard: n},
-		fmt.Sprintf("%s, %d × %d", g.WorkerClass.V, g.Workers.V, threads), "gevent", g.WorkerClass.Source,
+		fmt.Sprintf("%s, %d × %d", g.WorkerClass.V, g.Workers.V, threads), "gevent", source,
 		func() reports.Remedy {
 			flags := "--worker-class gevent"
 			if want := gunicornConnectionsFor(c.Demand.Workers); g.WorkerConnections.V < want {

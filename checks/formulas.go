@@ -25,7 +25,7 @@ const measured = "measured on Linux 6.18 with nginx 1.22.1, gunicorn 20.1 and ge
 func Formulas() []Formula { return slices.Clone(formulas) }
 
 var formulas = []Formula{
-	{"app-descriptors", "workers = NOFILE − 13", measured + ": gunicorn holds 13 descriptors itself and one a poll", Unproven},
+	{"app-descriptors", "workers = NOFILE − 13; of fltool serve − 12", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one", Unproven},
 	{"gunicorn-connections", "hard: worker_connections − 1; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
 	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", Unproven},
 	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", Unproven},
@@ -38,11 +38,13 @@ var formulas = []Formula{
 	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
 	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
 	{"conntrack", "hard: nf_conntrack_max less other flows; safe: half, where loopback is tracked too", "documentation of the kernel's nf_conntrack", Unproven},
+	{"held-run", "safe: the fewest polls held at any moment of a run that came with more workers; hard: the most", "the run itself", "the run itself"},
 }
 
 // The constants of the formulas.
 const (
-	appBaseFDs       = 13       // of the application itself
+	appBaseFDs       = 13       // of the application itself: gunicorn's, and what is assumed of others
+	fltoolBaseFDs    = 12       // of fltool serve itself
 	nginxBaseFDs     = 10       // of one nginx worker, listeners and logs included
 	nginxFDsPerPoll  = 2        // client and upstream
 	gunicornSpare    = 64       // connections that are no worker's
@@ -60,11 +62,11 @@ const (
 func workers(n int64) int { return int(min(max(n, 0), maxWorkers)) }
 
 // byDescriptors is app-descriptors.
-func byDescriptors(limit facts.Limit) int {
+func byDescriptors(limit facts.Limit, base int64) int {
 	if limit == facts.Unlimited {
 		return maxWorkers
 	}
-	return workers(int64(limit) - appBaseFDs)
+	return workers(int64(limit) - base)
 }
 
 // nginxByDescriptors is nginx-descriptors for one process.

@@ -125,7 +125,7 @@ func evalNROpen(c Case) Outcome {
 	if !v.Known() {
 		return cantTell("fs.nr_open", v)
 	}
-	n := byDescriptors(facts.Limit(v.V))
+	n := byDescriptors(facts.Limit(v.V), appBaseFDs)
 	need := int64(c.Demand.Workers) + appBaseFDs
 	if c.Role != "app" {
 		if !c.HasNginx.Known() {

@@ -13,10 +13,19 @@ type subject struct {
 	who    string // "gunicorn 4711", "fl.service (not running)", "login of alice", "this shell"
 	nofile facts.Value[facts.Bound]
 	inUse  facts.Value[int64] // descriptors
+	base   int64              // descriptors that it holds itself; 0: appBaseFDs
 	goes   bool               // a Go program: it raises its soft limit to the hard one itself
 	unit   string             // systemd's, "" where it is none
 	user   string             // whose login it comes from; "" where of none
 	err    string             // there is no subject, and why
+}
+
+// baseFDs is how many descriptors the subject holds itself.
+func (s subject) baseFDs() int64 {
+	if s.base == 0 {
+		return appBaseFDs
+	}
+	return s.base
 }
 
 // limit is what binds the subject.
@@ -79,7 +88,11 @@ func (c Case) app() subject {
 		return subject{err: c.Service.Why()}
 	}
 	if u := c.Service.V; u != nil {
-		return subject{who: u.Name + " (not running)", nofile: u.NoFile, unit: u.Name, goes: u.Executable == "fltool"}
+		s := subject{who: u.Name + " (not running)", nofile: u.NoFile, unit: u.Name}
+		if u.Executable == "fltool" {
+			s.goes, s.base = true, fltoolBaseFDs
+		}
+		return s
 	}
 	if c.Shell.Known() && c.Shell.V != nil {
 		return subject{
@@ -99,6 +112,9 @@ func (c Case) tightest(procs []facts.Process) subject {
 	var out subject
 	for i, p := range procs {
 		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID), goes: p.Kind == facts.KindGo || p.Kind == facts.KindFltool}
+		if p.Kind == facts.KindFltool {
+			s.base = fltoolBaseFDs
+		}
 		if p.Kind == facts.KindOther {
 			s.who = fmt.Sprintf("%s %d", p.Name, p.PID)
 		}

@@ -194,8 +194,11 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 func (t *transport) deadline(w *worker) time.Time {
 	timeout := t.plan.RequestTimeout
 	if w.step == stepPoll {
-		if timeout = t.plan.PollTimeout; timeout == 0 {
-			return time.Time{}
+		timeout = t.plan.PollTimeout
+		if w.holds(t.plan) {
+			if timeout = t.plan.holdTimeout; timeout == 0 {
+				return time.Time{}
+			}
 		}
 	}
 	return time.Now().Add(timeout)
@@ -221,11 +224,12 @@ func (t *transport) close() {
 }
 
 // raced tells the end of an idle connection, which is nobody's fault, from a cut.
+// To dc_federated's workers both are a broken connection.
 func (t *transport) raced(w *worker, c *conn, fail *failure) *failure {
 	if t.ctx.Err() != nil {
 		return stopped
 	}
-	if fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
+	if t.plan.Behaviour != Upstream && fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
 		t.held.reconnects.Add(1)
 		return failed(classReconnect, "the server had closed the idle connection")
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -43,20 +42,11 @@ func (s *Server) asAdmin(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// quote writes a string as JSON.
-func quote(text string) string {
-	b, err := json.Marshal(text)
-	if err != nil { // a string always marshals
-		return `""`
-	}
-	return string(b)
-}
-
 func (s *Server) listWorkers(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	list := make([]string, 0, len(s.workers.workers))
 	for _, id := range s.workers.ids() {
-		list = append(list, fmt.Sprintf(`{"worker_id": %s, "registered": %t}`, quote(id), s.workers.workers[id].registered))
+		list = append(list, fmt.Sprintf(`{"worker_id": %s, "registered": %t}`, wire.QuoteJSON(id), s.workers.workers[id].registered))
 	}
 	s.mu.Unlock()
 	s.metrics.accepted("admin")
@@ -94,7 +84,7 @@ func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
 			wire.ErrorText("Unable to validate public key (short) "+wire.Short(id)+" - worker not added."))
 	default:
 		s.done(w, id, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,
-			wire.Short(id), quote(id), m.Registered))
+			wire.Short(id), wire.QuoteJSON(id), m.Registered))
 	}
 }
 
@@ -113,7 +103,7 @@ func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.done(w, id, fmt.Sprintf(`{"success": "Successfully changed status for worker %s.", "worker_id": %s, "registered": %t}`,
-		wire.Short(id), quote(id), m.Registered))
+		wire.Short(id), wire.QuoteJSON(id), m.Registered))
 }
 
 func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
@@ -130,7 +120,7 @@ func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, "admin", "invalid", http.StatusOK, wire.ErrorText("Attempt to remove unknown worker Invalid ."))
 		return
 	}
-	s.done(w, id, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, quote(id), wire.Short(id)))
+	s.done(w, id, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, wire.QuoteJSON(id), wire.Short(id)))
 }
 
 // done stores a worker after a change by the admin, and says so.

@@ -104,13 +104,17 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%s", err)
 	})
+	// Lists of flags fit a terminal of 80 columns; all commands inherit it.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.AddCommand(
+		newCapacity(),
 		newCompare(),
 		newExplain(),
 		newFix(),
 		newKeys(),
 		newNginx(),
 		newPreflight(),
+		newRegress(),
 		newReport(),
 		newServe(),
 		newSimulate(),

@@ -110,7 +110,7 @@ func ReadKeyList(path string) ([]string, error) {
 
 // GenerateKeys writes a key folder for n workers; private keys have mode 0600.
 // The folder is made if need be and must not hold any key of that layout: nothing
-// is ever overwritten.
+// is ever overwritten, the error is os.ErrExist.
 func GenerateKeys(dir string, n int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -121,8 +121,10 @@ func GenerateKeys(dir string, n int) error {
 		return err
 	}
 	defer list.Close()
-	if old, err := filepath.Glob(filepath.Join(dir, KeyFilePrefix+"*")); err != nil || len(old) > 0 {
-		return errors.Join(fmt.Errorf("%s: holds %d key files already", dir, len(old)), err, os.Remove(list.Name()))
+	if old, err := filepath.Glob(filepath.Join(dir, KeyFilePrefix+"*")); err != nil {
+		return errors.Join(err, os.Remove(list.Name()))
+	} else if len(old) > 0 {
+		return errors.Join(fmt.Errorf("%s: holds %d key files already: %w", dir, len(old), os.ErrExist), os.Remove(list.Name()))
 	}
 	ids := make([]string, n)
 	for i := range ids {

@@ -43,16 +43,20 @@ func (m MissingKeys) Error() string {
 }
 
 // DecodeMessage reads one JSON object from r into v, a pointer to a struct of
-// this package or alike. Keys must be there, each with a value that fits v's
-// field; others may be. The error is ErrMalformed, a MissingKeys in the order of
-// keys, or what reading r failed with.
+// this package or alike. Each of keys must be there with a value that fits v's
+// field of exactly that name; other keys may be there, and are not looked at. An
+// empty message has no keys. The error is ErrMalformed, a MissingKeys in the order
+// of keys, with v holding those that were not missing, or what reading r failed
+// with.
 func DecodeMessage(r io.Reader, v any, keys ...string) error {
 	b, err := io.ReadAll(io.LimitReader(r, MaxMessage+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("read message: %w", err)
-	}
-	if len(b) > MaxMessage {
+	case len(b) > MaxMessage:
 		return fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxMessage)
+	case len(b) == 0:
+		return MissingKeys(keys)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(b, &fields); err != nil {
@@ -64,28 +68,41 @@ func DecodeMessage(r io.Reader, v any, keys ...string) error {
 	}
 	var missing MissingKeys
 	for _, key := range keys {
-		if _, ok := fields[key]; !ok {
+		// One by one: encoding/json takes a key in any case, and the last of many.
+		value, ok := fields[key]
+		if !ok || decodeField(key, value, v) != nil {
 			missing = append(missing, key)
 		}
 	}
 	if missing != nil {
 		return missing
 	}
-	if err := json.Unmarshal(b, v); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
-			return MissingKeys{wrong.Field}
-		}
-		return ErrMalformed
-	}
 	return nil
 }
 
-// ErrorText is the JSON in which servers wrap some of their errors.
-func ErrorText(msg string) string {
-	b, err := json.Marshal(msg)
-	if err != nil { // a string always marshals
-		return `{"error": ""}`
+var errNull = errors.New("null")
+
+func decodeField(key string, value json.RawMessage, v any) error {
+	// A version may be null; for encoding/json any other value may, too.
+	if string(value) == "null" && key != "last_worker_model_version" {
+		return errNull
 	}
-	return `{"error": ` + string(b) + `}`
+	b := make([]byte, 0, len(key)+len(value)+5)
+	b = append(append(append(append(append(b, `{"`...), key...), `":`...), value...), '}')
+	return json.Unmarshal(b, v)
+}
+
+// ErrorText is the JSON in which servers wrap some of their errors.
+func ErrorText(msg string) string { return `{"error": ` + QuoteJSON(msg) + `}` }
+
+// QuoteJSON writes a string as JSON does, without the escapes for HTML that
+// encoding/json adds.
+func QuoteJSON(text string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(text); err != nil { // a string always can be
+		return `""`
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

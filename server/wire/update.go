@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/textproto"
+	"sync"
 
 	"github.com/klauspost/compress/zlib"
 )
@@ -129,6 +130,10 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 		}
 		switch part.FormName() {
 		case partUpdate:
+			if haveUpdate {
+				// Only one of them could be what was signed.
+				return Update{}, errTwice
+			}
 			if w == nil {
 				err = checkHeader(part)
 			} else {
@@ -154,6 +159,9 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 	return up, nil
 }
 
+// copyBuffers are for inflating: thousands of updates come at once.
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 func inflate(w io.Writer, r io.Reader, limit int64) (int64, Digest, error) {
 	z, err := newInflater(r)
 	if err != nil {
@@ -162,7 +170,9 @@ func inflate(w io.Writer, r io.Reader, limit int64) (int64, Digest, error) {
 	defer z.free()
 	sum := sha256.New()
 	out := &sink{w: io.MultiWriter(w, sum)}
-	n, err := io.Copy(out, io.LimitReader(z, limit+1))
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	n, err := io.CopyBuffer(out, io.LimitReader(z, limit+1), buf[:])
 	switch {
 	case out.err != nil:
 		return 0, Digest{}, out.err
@@ -218,6 +228,8 @@ func (s *sink) Write(p []byte) (int, error) {
 var (
 	ErrNoUpdate error = formError("worker_model_update not found in worker update payload.")
 	ErrNoPhrase error = formError("signed_phrase not found in worker update payload.")
+
+	errTwice error = formError("worker_model_update is in the worker update payload twice.")
 )
 
 // formError is a fault of a form in upstream's words, full stop included.

@@ -3,12 +3,14 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 
 	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
 // Version is a global model's version as JSON text: a number, a string, null or
@@ -62,6 +64,9 @@ func (v Version) EncodeMsgpack(enc *msgpack.Encoder) error {
 	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
 		return enc.EncodeInt(n)
 	}
+	if n, err := strconv.ParseUint(string(v), 10, 64); err == nil {
+		return enc.EncodeUint(n)
+	}
 	text := v
 	if text == "" {
 		text = VersionNone
@@ -76,11 +81,46 @@ func (v Version) EncodeMsgpack(enc *msgpack.Encoder) error {
 // decodeVersion reads a version from msgpack. Values that JSON can't say, such as
 // bytes or NaN, are an error: no worker could send them back.
 func decodeVersion(dec *msgpack.Decoder) (Version, error) {
-	v, err := dec.DecodeInterfaceLoose()
+	v, err := decodeValue(dec, 0)
 	if err != nil {
 		return "", err
 	}
 	return versionOf(v)
+}
+
+// decodeValue decodes lists and maps itself: the decoder would trust the length
+// that they claim, and allocate it.
+func decodeValue(dec *msgpack.Decoder, depth int) (any, error) {
+	code, err := dec.PeekCode()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case depth > deepest:
+		return nil, fmt.Errorf("model version: nested deeper than %d", deepest)
+	case msgpcode.IsBin(code):
+		return nil, errors.New("model version: bytes have no JSON form")
+	case msgpcode.IsFixedArray(code), code == msgpcode.Array16, code == msgpcode.Array32:
+		n, err := dec.DecodeArrayLen()
+		list := []any{}
+		for i := 0; i < n && err == nil; i++ {
+			var v any
+			v, err = decodeValue(dec, depth+1)
+			list = append(list, v)
+		}
+		return list, err
+	case msgpcode.IsFixedMap(code), code == msgpcode.Map16, code == msgpcode.Map32:
+		n, err := dec.DecodeMapLen()
+		m := map[string]any{}
+		for i := 0; i < n && err == nil; i++ {
+			var key string
+			if key, err = dec.DecodeString(); err == nil {
+				m[key], err = decodeValue(dec, depth+1)
+			}
+		}
+		return m, err
+	}
+	return dec.DecodeInterfaceLoose()
 }
 
 func versionOf(v any) (Version, error) {
@@ -95,10 +135,11 @@ func versionOf(v any) (Version, error) {
 	return Version(b), nil
 }
 
-// canonical gives equal values one form. Depth is bounded: versions come from
-// the other end.
+// deepest is how deep a version may nest: versions come from the other end.
+const deepest = 16
+
+// canonical gives equal values one form.
 func canonical(v any, depth int) (any, error) {
-	const deepest = 16
 	if depth > deepest {
 		return nil, fmt.Errorf("nested deeper than %d", deepest)
 	}
@@ -109,8 +150,11 @@ func canonical(v any, depth int) (any, error) {
 	case float64:
 		return number(v), nil
 	case json.Number:
-		if _, err := v.Int64(); err == nil {
-			return v, nil
+		if n, err := v.Int64(); err == nil {
+			return n, nil
+		}
+		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return n, nil
 		}
 		f, err := v.Float64()
 		if err != nil {
