@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,10 @@ type capacityFlags struct {
 	logs      []string
 	output    outputFlags
 }
+
+// noErrors is the threshold of errors where --slo names none: any would end a
+// worker of dc_federated's, or make it spin.
+const noErrors = "errors<=0"
 
 func newCapacity() *cobra.Command {
 	f := capacityFlags{loadFlags: loadFlags{roundTimeout: time.Minute}}
@@ -81,6 +86,13 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	thresholds, err := f.thresholds()
 	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(thresholds, func(t reports.Threshold) bool { return t.Metric == "errors" }) {
+		none, err := reports.ParseThreshold(noErrors)
+		if err != nil {
+			return err
+		}
+		thresholds = append(thresholds, none)
 	}
 	asked := f.search.To
 	var notes []string
@@ -155,9 +167,6 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 	}
 	if f.holdLevel == 0 && f.perLevel == 0 {
 		return usageError("", "--hold-level 0 without rounds: there is nothing to do")
-	}
-	if !strings.Contains(strings.Join(f.slo, " "), "errors") {
-		f.slo = append(f.slo, "errors<=0") // each would end a real worker or make it spin
 	}
 	if f.seed == 0 {
 		f.seed = rand.Uint64()
@@ -269,7 +278,7 @@ func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err 
 	f.workers, f.rounds, f.hold = workers, l.f.perLevel, l.f.holdLevel
 	var room *loadgen.RoomError
 	if err := loadgen.CheckRoom(workers, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
-		rep := reports.Report{Verdict: reports.VerdictRefused, Reasons: []string{room.What + ": " + room.Hint}}
+		rep := reports.Report{Verdict: reports.VerdictRefused, Reasons: []string{room.What}}
 		l.tell(workers, rep)
 		return rep, nil
 	} else if err != nil {
