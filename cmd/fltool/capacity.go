@@ -114,12 +114,13 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	found, err := f.search.Find(ctx, l.run)
+	if err != nil && len(found.Tried) == 0 {
+		return asExit(err)
+	}
 	if err != nil {
-		var exit *exitError
-		if errors.As(err, &exit) {
-			return exit
-		}
-		return cantError("", "%v", err)
+		// What was found until then may have taken an hour.
+		found.Cut, found.AtLeast = true, true
+		found.Notes = append(found.Notes, fmt.Sprintf("the search was ended by an error: %v", err))
 	}
 	rep := found.Report(asked)
 	rep.Notes = append(append(f.notes(), notes...), append(l.notes, rep.Notes...)...)
@@ -139,7 +140,19 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if f.plan > 0 {
 		rep.Plan = reports.Extrapolate(f.plan, rep.Slopes)
 	}
-	return f.output.write(cmd, rep)
+	if werr := f.output.write(cmd, rep); err == nil {
+		return werr
+	}
+	return asExit(err)
+}
+
+// asExit keeps the exit code and hint of an error from below.
+func asExit(err error) error {
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit
+	}
+	return cantError("", "%w", err)
 }
 
 func (f *capacityFlags) check(cmd *cobra.Command) error {
