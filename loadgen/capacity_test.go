@@ -73,8 +73,10 @@ func TestFoundReportOfLittle(t *testing.T) {
 	}
 	cut := limited
 	cut.Cut = true
-	if r := cut.Report(150); r.Verdict != reports.VerdictRefused || !strings.Contains(r.Reasons[0], "interrupted") {
-		t.Errorf("cut: %s, %q", r.Verdict, r.Reasons)
+	for asked, want := range map[int]reports.Verdict{0: reports.VerdictRefused, 150: reports.VerdictRefused, 100: reports.VerdictPass} {
+		if r := cut.Report(asked); r.Verdict != want {
+			t.Errorf("cut, %d asked for: %s, %q", asked, r.Verdict, r.Reasons)
+		}
 	}
 	empty := Search{From: 1}.found(nil)
 	if r := empty.Report(0); r.Verdict == reports.VerdictPass {

@@ -156,6 +156,8 @@ func measurement(c *reports.Capacity) []string {
 		notes = append(notes, "no level failed, so no limit showed")
 	case c.Limit != "":
 		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+plural(c.FailedAt, "worker"))
+	case c.AtLeast:
+		notes = append(notes, "nothing could be told of the server at "+plural(c.FailedAt, "worker")+", so no limit of its showed")
 	default:
 		notes = append(notes, "which limit binds can't be told from what was seen at "+plural(c.FailedAt, "worker"))
 	}
