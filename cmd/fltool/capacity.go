@@ -229,7 +229,6 @@ type levels struct {
 	f          *capacityFlags
 	thresholds []reports.Threshold
 	stderr     io.Writer
-	target     loadgen.Plan // what is the same in all levels of a --target
 	quiet      *loadgen.Quiet
 	deployment *checks.Deployment
 	said       map[int][]checks.Symptom // by level, in its last trial
@@ -271,10 +270,13 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 	if len(l.f.facts) > 0 {
 		return nil
 	}
-	o := facts.Options{Asked: facts.Asked{PID: pid, Port: int(target.Port())}, Parent: os.Getppid(), Now: time.Now()}
+	o := facts.Options{
+		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: withoutUser(l.f.target)}, Parent: os.Getppid(), Now: time.Now(),
+	}
 	g, err := facts.Gather(facts.NewRoot("/"), o)
-	if err == nil && behindNginx(g, target.Port()) && pid == 0 {
-		o.Port = 0
+	if err == nil && behindNginx(g, target.Port()) {
+		// The application is on another port: its own where it is known, else the default.
+		o.Port = appPort(g)
 		g, err = facts.Gather(facts.NewRoot("/"), o)
 	}
 	if err != nil {
@@ -411,6 +413,16 @@ func behindNginx(f facts.Facts, port uint16) bool {
 	return false
 }
 
+// appPort is where the application listens; 0: nobody can say.
+func appPort(f facts.Facts) int {
+	for _, p := range f.Processes.V {
+		if p.Serves() && len(p.Listen.V) > 0 {
+			return int(p.Listen.V[0].Addr.Port())
+		}
+	}
+	return 0
+}
+
 // onPath takes an nginx out of the facts that requests to the port don't pass.
 func onPath(f facts.Facts, port uint16) facts.Facts {
 	if !f.Processes.Known() || behindNginx(f, port) {
@@ -423,7 +435,10 @@ func onPath(f facts.Facts, port uint16) facts.Facts {
 		}
 	}
 	f.Processes.V = others
-	f.HasNginx = facts.Value[bool]{V: false, Source: fmt.Sprintf("no nginx listens on port %d", port)}
+	why := fmt.Sprintf("no nginx listens on port %d", port)
+	f.HasNginx = facts.Value[bool]{V: false, Source: why}
+	f.Nginx = facts.Value[*facts.Nginx]{Source: why}
+	f.NginxUnit = facts.Value[*facts.Unit]{Source: why}
 	return f
 }
 
