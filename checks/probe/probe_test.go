@@ -95,8 +95,11 @@ func TestRegistersOnlyWhenAgreed(t *testing.T) {
 
 // Every outcome stays within what was announced.
 func TestOutcomes(t *testing.T) {
+	outer := t // servers end after over is closed
 	status := func(n int) http.HandlerFunc { return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(n) } }
-	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	over := make(chan struct{}) // a client's end is not seen before its body was read
+	defer close(over)
+	hang := func(http.ResponseWriter, *http.Request) { <-over }
 	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	for name, h := range map[string]http.HandlerFunc{
 		"502": status(502), "503": status(503), "504": status(504), "413": status(413), "301": status(301),
@@ -105,7 +108,7 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fake{}
-			s := start(t, f, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := start(outer, f, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				f.requests.Add(1)
 				h(w, r)
 			}))

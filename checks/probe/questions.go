@@ -193,7 +193,7 @@ func (p *prober) port(ctx context.Context, port int) facts.Value[*facts.PortAnsw
 		return unknown[*facts.PortAnswer](err)
 	}
 	const patience = 10 * time.Second // what is open is known; only its name is missing
-	a, _, _, err := p.text(ctx, newConn(tcp, tcp), req, patience)
+	a, _, _, err := p.text(ctx, newConn(tcp, tcp), req, min(patience, p.o.Timeout))
 	if err != nil {
 		out.Err = cause(err)
 		return known
