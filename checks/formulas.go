@@ -26,10 +26,10 @@ func Formulas() []Formula { return slices.Clone(formulas) }
 
 var formulas = []Formula{
 	{"app-descriptors", "workers = NOFILE − 13; of fltool serve − 12", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one", Unproven},
-	{"gunicorn-connections", "hard: worker_connections − 1; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
+	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
 	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", Unproven},
 	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", Unproven},
-	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes unless accept_mutex is on; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", Unproven},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", Unproven},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", Unproven},
 	{"nginx-limit-req", "workers = burst + 1, where all come from one address: when a model is published each asks for a challenge at once", "nginx's documentation of limit_req", Unproven},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", Unproven},
@@ -78,7 +78,7 @@ func nginxByDescriptors(limit facts.Limit) int {
 
 // byGunicornConnections is gunicorn-connections.
 func byGunicornConnections(connections int) (safe, hard int) {
-	hard = workers(int64(connections) - 1)
+	hard = workers(int64(connections))
 	return min(hard, workers((int64(connections)-gunicornSpare)/2)), hard
 }
 

@@ -28,7 +28,8 @@ type proxy struct {
 	nofile      int
 	events      string // more directives of the events block
 	listen      string // more parameters of listen
-	main        string // more directives of the main block
+	http        string // more directives of the http block
+	upstream    string // parameters of the upstream's server: "max_conns=50"
 	location    string // more directives of the location
 	readTimeout string // default 1d
 }
@@ -40,7 +41,6 @@ func (p proxy) config(dir string) string {
 	if p.nofile > 0 {
 		fmt.Fprintf(&b, "worker_rlimit_nofile %d;\n", p.nofile)
 	}
-	b.WriteString(p.main)
 	fmt.Fprintf(&b, "events {\n    worker_connections %d;\n%s}\nhttp {\n", p.connections, p.events)
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&b, "    %s_temp_path %s/%s;\n", kind, dir, kind)
@@ -50,8 +50,10 @@ func (p proxy) config(dir string) string {
 		timeout = "1d"
 	}
 	fmt.Fprintf(&b, "    log_format times '$status $upstream_response_time $uri';\n    access_log %s/access.log times;\n", dir)
-	fmt.Fprintf(&b, "    server {\n        listen %s%s;\n        location / {\n            proxy_pass http://%s;\n            proxy_read_timeout %s;\n%s        }\n    }\n}\n",
-		nginxAddr, p.listen, appAddr, timeout, p.location)
+	b.WriteString(p.http)
+	fmt.Fprintf(&b, "    upstream app {\n        server %s %s;\n    }\n", appAddr, p.upstream)
+	fmt.Fprintf(&b, "    server {\n        listen %s%s;\n        location / {\n            proxy_pass http://app;\n            proxy_read_timeout %s;\n%s        }\n    }\n}\n",
+		nginxAddr, p.listen, timeout, p.location)
 	return b.String()
 }
 
@@ -84,7 +86,7 @@ var nginxRows = []row{
 	slots("nginx-1024-steady", 1024, 650, false, "--ramp", "5s"),
 	{
 		id: "nginx-512-reuse", check: "nginx/worker-connections", limit: "worker_connections, safe bound", set: "512", unit: "workers", quick: true,
-		run: func(r *room) (Measurement, error) { return r.reuse(proxy{connections: 512}, 350) },
+		run: (*room).reuse,
 	},
 	{
 		id: "nginx-4x512-burst", check: "nginx/worker-connections", limit: "worker_connections of 4 processes, hard bound", set: "4 × 512", unit: "workers",
@@ -99,9 +101,9 @@ var nginxRows = []row{
 		},
 	},
 	{
-		id: "nginx-accept-mutex", check: "nginx/worker-connections", limit: "worker_connections of 4 processes, accept_mutex on", set: "4 × 512", unit: "workers",
+		id: "nginx-accept-mutex", check: "nginx/worker-connections", limit: "the same with accept_mutex on, hard bound", set: "4 × 512", unit: "workers",
 		run: func(r *room) (Measurement, error) {
-			return r.reuse(proxy{connections: 512, processes: 4, events: "    accept_mutex on;\n"}, 350)
+			return r.proxied(hard, proxy{connections: 512, processes: 4, events: "    accept_mutex on;\n"}, 1300, "--ramp", "5s", "--round-timeout", "25s")
 		},
 	},
 	{
@@ -120,15 +122,30 @@ var nginxRows = []row{
 		},
 	},
 	{
+		id: "nginx-max-conns", check: "nginx/max-conns", limit: "max_conns of the upstream", set: "60", unit: "workers", quick: true,
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(both, proxy{connections: 512, upstream: "max_conns=60"}, 100)
+		},
+	},
+	{
+		id: "nginx-limit-conn", check: "nginx/limit-conn", limit: "limit_conn an address", set: "60", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(safe, proxy{
+				connections: 512, http: "    limit_conn_zone $binary_remote_addr zone=address:1m;\n",
+				location: "            limit_conn address 60;\n",
+			}, 100)
+		},
+	},
+	{
 		id: "nginx-body", check: "nginx/client-max-body-size", limit: "client_max_body_size", set: "200k", unit: "bytes", quick: true,
 		run: (*room).body,
 	},
 	{
-		id: "nginx-read-timeout", check: "nginx/proxy-read-timeout", limit: "proxy_read_timeout", set: strconv.Itoa(readSecond) + "s", unit: "s",
+		id: "nginx-read-timeout", check: "nginx/proxy-read-timeout", limit: "proxy_read_timeout", set: strconv.Itoa(readSecond) + "s", unit: "ms",
 		run: (*room).readTimeout,
 	},
 	{
-		id: "nginx-backlog", check: "nginx/backlog", limit: "backlog of nginx's listen", set: "64", unit: "connections",
+		id: "nginx-backlog", check: "nginx/listen-backlog", limit: "backlog of nginx's listen", set: "64", unit: "connections",
 		run: (*room).nginxBacklog,
 	},
 	{
@@ -161,8 +178,8 @@ func (r *room) proxied(b bound, p proxy, workers int, args ...string) (Measureme
 
 // reuse measures the polls held when nginx begins to cut idle clients to make
 // room, while workers arrive one by one.
-func (r *room) reuse(p proxy, workers int) (Measurement, error) {
-	if _, err := r.nginx(p); err != nil {
+func (r *room) reuse() (Measurement, error) {
+	if _, err := r.nginx(proxy{connections: 512}); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.predict(safe, 1); err != nil {
@@ -182,7 +199,7 @@ func (r *room) reuse(p proxy, workers int) (Measurement, error) {
 		line, err = r.logged(r.row.check)
 		return err
 	}, func() error {
-		_, err := r.simulate(nginxURL, workers, "--ramp", "10s", "--hold", "1s")
+		_, err := r.simulate(nginxURL, 350, "--ramp", "10s", "--hold", "1s")
 		return err
 	})
 	return Measurement{float64(held), line}, err
@@ -208,7 +225,7 @@ func (r *room) held() (int, error) {
 
 // body finds the largest update that comes through.
 func (r *room) body() (Measurement, error) {
-	if _, err := r.nginx(proxy{connections: 512, main: "", location: "            client_max_body_size " + strconv.Itoa(bodyLimit) + ";\n"}); err != nil {
+	if _, err := r.nginx(proxy{connections: 512, location: "            client_max_body_size " + strconv.Itoa(bodyLimit) + ";\n"}); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.largest(10*bodyLimit, func(n int64) reports.Demand {
@@ -241,8 +258,8 @@ func (r *room) readTimeout() (Measurement, error) {
 	if _, err := r.nginx(proxy{connections: 512, readTimeout: strconv.Itoa(readSecond) + "s"}); err != nil {
 		return Measurement{}, err
 	}
-	if _, err := r.largest(24*3600, func(n int64) reports.Demand {
-		return reports.Demand{Workers: 1, HoldSeconds: float64(n)}
+	if _, err := r.largest(24*3600*1000, func(n int64) reports.Demand {
+		return reports.Demand{Workers: 1, HoldSeconds: float64(n) / 1000}
 	}); err != nil {
 		return Measurement{}, err
 	}
@@ -258,7 +275,7 @@ func (r *room) readTimeout() (Measurement, error) {
 		return Measurement{}, err
 	}
 	line, err := r.logged(r.row.check)
-	return Measurement{shortest, line}, err
+	return Measurement{shortest * 1000, line}, err
 }
 
 // shortest is the least time in seconds that nginx waited for the upstream of
@@ -410,11 +427,19 @@ func (r *room) restart() (Measurement, error) {
 	if err != nil {
 		return Measurement{}, err
 	}
+	var full time.Time // since when all are held
 	var ended bool
 	var rep reports.Report
 	err = r.during(func() error {
-		if held, err := r.held(); err != nil || held < workers || ended {
+		held, err := r.held()
+		switch {
+		case err != nil || held < workers || ended:
 			return err
+		case full.IsZero():
+			full = time.Now()
+		}
+		if time.Since(full) < time.Second {
+			return nil
 		}
 		ended = true
 		if err := r.inUse(); err != nil {
