@@ -19,7 +19,7 @@ old master and its old limit.`,
 	},
 	{
 		ID: "nginx/nofile", Title: "descriptors of nginx", Severity: reports.SeverityError, On: OnProxy,
-		After:   []string{"nginx/unit-pending"},
+		After:   []string{"nginx/worker-rlimit-nofile", "nginx/rlimit-pending", "nginx/unit-pending"},
 		Reads:   []string{"/proc/PID/limits of the running workers (worker_rlimit_nofile, else what the master was given)"},
 		Formula: "nginx-descriptors",
 		Why: `A proxied poll takes two descriptors of one nginx worker process: the client's connection and the
@@ -144,11 +144,12 @@ func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
 		return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d), or spread the workers over several proxies", hard, roomy(need))}
 	}
 	target := c.target(need, hard)
+	if n := c.Nginx.V; c.Nginx.Known() && n != nil && n.Main.WorkerRlimitNofile.Known() && n.Main.WorkerRlimitNofile.V > 0 {
+		return write(n.Main.WorkerRlimitNofile, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", target), "it overrides what the unit gives")
+	}
 	line := fmt.Sprintf("worker_rlimit_nofile %d;", target)
 	if c.Systemd.V && unit != "" {
-		r := unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target),
-			fmt.Sprintf("give nginx more descriptors by a drop-in; a worker_rlimit_nofile in nginx.conf would override it and then must be %d itself", target))
-		return r
+		return unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target), "give nginx more descriptors by a drop-in")
 	}
 	return reports.Remedy{Text: "write at the top of nginx.conf: " + line, Then: "restart"}
 }

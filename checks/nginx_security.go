@@ -190,7 +190,10 @@ func evalAdminExposed(_ Case, p place) Outcome {
 				break
 			}
 			if r.Who == "all" {
-				return pass("closed but for some", r.Source)
+				if r.Source == access.V[0].Source {
+					return pass("closed", r.Source)
+				}
+				return pass("closed but for "+access.V[0].Who, r.Source)
 			}
 		}
 	}
@@ -224,7 +227,10 @@ func evalPlainHTTP(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
 				reports.Remedy{Text: "get a certificate (certbot does), let the server listen 443 ssl, and give port 80 a server of its own with return 301 https://$host$request_uri; fltool nginx render --tls-cert --tls-key writes both", Then: "reload"})
 		}
 	}
-	got := "TLS"
+	got := "loopback alone"
+	if slices.ContainsFunc(s.Sockets, func(l nginx.Socket) bool { return l.SSL }) {
+		got = "TLS"
+	}
 	if s.Redirected {
 		got += ", and plain HTTP is sent on to it"
 	}

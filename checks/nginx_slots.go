@@ -342,7 +342,10 @@ func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
 		return notApplicable("there is one process")
 	}
 	v := n.Events.AcceptMutex
-	if !v.Known() {
+	switch {
+	case !v.Known() && v.IsDefault(): // nginx's version is unknown, and 1.11.3 is of 2016
+		return pass("not set: off from nginx 1.11.3 on", source(v, n.Path))
+	case !v.Known():
 		return unset("accept_mutex", v)
 	}
 	if !v.V {
@@ -381,8 +384,11 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 	want := powerOfTwo(int64(c.Demand.Workers))
 	r := reports.Remedy{Text: fmt.Sprintf("add to the listen of %s: backlog=%d", s.Source, want), Then: "restart"}
 	if !c.Lint && c.Sysctls.SoMaxConn.V < want {
-		lift := sysctlRemedy("", fmt.Sprintf("net.core.somaxconn = %d", want))
-		r.Files, r.Commands = lift.Files, lift.Commands
+		text := "let the kernel queue every worker"
+		if least.V < want {
+			text += "; " + r.Text + ", and restart nginx"
+		}
+		r = sysctlRemedy(text, fmt.Sprintf("net.core.somaxconn = %d", want))
 	}
 	return fail(got, fmt.Sprintf("%d, all workers at once", c.Demand.Workers), source(least, s.Source), r)
 }

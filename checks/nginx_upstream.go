@@ -121,6 +121,9 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 	if u == nil {
 		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
 	}
+	if h, _ := p.at.UpstreamHeader("Connection"); p.at.ProxySetHeader.Known() && h.Err == "" && h.Value == "close" {
+		return notApplicable("nginx asks the application to close each connection")
+	}
 	if !u.Keepalive.Known() {
 		return unset("keepalive", u.Keepalive)
 	}

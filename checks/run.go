@@ -22,7 +22,11 @@ type Waiver struct {
 // Run asks every check and works out the ledger. Waivers that ended before now
 // count no more, and the finding says so.
 func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
-	return ask(all, func(check Check) []Case { return check.cases(d, demand) }, waivers, now)
+	var cases [OnEach + 1][]Case
+	for on := range cases {
+		cases[on] = Check{On: On(on)}.cases(d, demand)
+	}
+	return ask(all, func(check Check) []Case { return cases[check.On] }, waivers, now)
 }
 
 // Lint asks the checks that judge nginx's config by itself. What other files
@@ -36,7 +40,7 @@ func Lint(n *facts.Nginx, asked facts.Asked, demand reports.Demand, waivers []Wa
 var lints = slices.DeleteFunc(slices.Clone(all), func(c Check) bool { return !c.Lint })
 
 func ask(list []Check, cases func(Check) []Case, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
-	var findings []reports.Finding
+	findings := make([]reports.Finding, 0, 2*len(list))
 	ledger := []reports.Row{}
 	for _, check := range list {
 		for _, c := range cases(check) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -26,6 +29,10 @@ type judgeFlags struct {
 	service    string
 	user       string
 	port       int
+	nginxConf  string
+	flURL      string
+	upstream   string
+	lb         string
 	facts      []string
 	saveFacts  string
 	ignore     []string
@@ -44,6 +51,10 @@ func (j *judgeFlags) register(cmd *cobra.Command) {
 	f.StringVar(&j.service, "service", "", "judge the limits of this systemd service")
 	f.StringVar(&j.user, "user", "", "judge the limits that a login of this user gets")
 	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
+	f.StringVar(&j.nginxConf, "nginx-conf", "", "nginx's main `file` (default: the running nginx's); - is the output of nginx -T on standard input")
+	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks nginx's server and location")
+	f.StringVar(&j.upstream, "upstream", "", "address that nginx passes polls to (default 127.0.0.1 and the port)")
+	f.StringVar(&j.lb, "lb", "", "load balancer before nginx: aws-alb, aws-nlb, azure-lb, gcp-https, cloudflare, or its idle timeout")
 	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts")
 	f.StringVar(&j.saveFacts, "save-facts", "", "write the facts that were read to this file")
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
@@ -83,28 +94,36 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	case j.pid < 0:
 		return out, usageError(help, "--pid %d is no process", j.pid)
 	}
+	if err := j.checkWay(); err != nil {
+		return out, err
+	}
 	out.demand = reports.Demand{Workers: j.workers, HoldSeconds: j.hold.Seconds(), ModelBytes: int64(j.modelSize)}
 	var err error
 	if out.waivers, err = j.waivers(); err != nil {
 		return out, err
 	}
 	if len(j.facts) > 0 {
-		for _, name := range []string{"root", "pid", "service", "user", "port", "save-facts"} {
+		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "fl-url", "upstream", "save-facts"} {
 			if cmd.Flags().Changed(name) {
 				return out, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
 			}
 		}
-		out.deployment, err = readFacts(j.facts)
+		if out.deployment, err = readFacts(j.facts); err == nil && j.lb != "" {
+			out.deployment.Proxy.Asked.Balancer = j.lb
+		}
 		return out, err
 	}
-	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port}, Now: now}
+	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: withoutUser(j.flURL), Upstream: j.upstream, Balancer: j.lb}, Now: now}
+	if o.Nginx.Conf = j.nginxConf; j.nginxConf == "-" {
+		o.Nginx.Conf, o.Nginx.Dump = "", cmd.InOrStdin()
+	}
 	r := facts.NewRoot(j.root)
 	if r.Host() {
 		o.Parent = os.Getppid()
 	}
 	f, err := facts.Gather(r, o)
 	if err != nil {
-		return out, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, a host's files by --root", "read facts: %w", err)
+		return out, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, nginx's main file by --nginx-conf, a host's files by --root", "read facts: %w", err)
 	}
 	if j.saveFacts != "" {
 		if err := saveFacts(j.saveFacts, f); err != nil {
@@ -113,6 +132,36 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	}
 	out.deployment = checks.OneHost(f)
 	return out, nil
+}
+
+// checkWay finds wrong flags about the way through nginx.
+func (j *judgeFlags) checkWay() error {
+	if j.flURL != "" {
+		if _, err := nginx.RequestFor(j.flURL); err != nil {
+			return usageError("for example https://fl.example.org", "--fl-url: %w", err)
+		}
+	}
+	if j.upstream != "" && !strings.HasPrefix(j.upstream, "unix:/") {
+		if _, _, err := net.SplitHostPort(j.upstream); err != nil {
+			return usageError("for example 127.0.0.1:5000 or unix:/run/fl.sock", "--upstream %s is no address", j.upstream)
+		}
+	}
+	if j.lb != "" {
+		if _, err := checks.ParseBalancer(j.lb); err != nil {
+			return usageError("", "--lb %s: %w", j.lb, err)
+		}
+	}
+	return nil
+}
+
+// withoutUser drops what must not be saved of a URL.
+func withoutUser(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	u.User = nil
+	return u.String()
 }
 
 // assumptions are what the user did not say, for a note on stderr.

@@ -187,7 +187,7 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	if f.Host != "" {
 		name += " on " + f.Host
 	}
-	head := fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 24))
+	head := fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 28))
 	text := f.Got
 	switch {
 	case f.Status == reports.StatusUnknown:
@@ -200,7 +200,7 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	if f.Status == reports.StatusWarn && f.Severity == reports.SeverityInfo && f.Want != "" {
 		text += "; better: " + f.Want
 	}
-	p.hanging(head, 33, text)
+	p.hanging(head, 37, text)
 	if rank := preflightRank(f); rank > 2 || rank == 1 {
 		return
 	}
