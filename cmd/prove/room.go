@@ -83,7 +83,6 @@ func play(ctx context.Context, id, fltool string, tell func(message)) (err error
 		}
 		if m.NetNS != "" {
 			netns = m.NetNS
-			continue
 		}
 		measured = measured || m.Measurement != nil || m.Error != ""
 		tell(m)
