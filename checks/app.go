@@ -325,16 +325,16 @@ var evalWorkerClass = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
 	if !g.Workers.Known() {
 		return cantTell("processes", g.Workers)
 	}
-	threads := 1
+	threads, source := 1, g.WorkerClass.Source
 	if g.WorkerClass.V == "gthread" {
 		if !g.Threads.Known() {
 			return cantTell("threads", g.Threads)
 		}
-		threads = g.Threads.V
+		threads, source = g.Threads.V, g.Threads.Source // more than one thread makes sync gthread
 	}
 	n := byBlocking(g.Workers.V, threads)
 	return c.limits(Capacity{Safe: n, Hard: n},
-		fmt.Sprintf("%s, %d × %d", g.WorkerClass.V, g.Workers.V, threads), "gevent", g.WorkerClass.Source,
+		fmt.Sprintf("%s, %d × %d", g.WorkerClass.V, g.Workers.V, threads), "gevent", source,
 		func() reports.Remedy {
 			flags := "--worker-class gevent"
 			if want := gunicornConnectionsFor(c.Demand.Workers); g.WorkerConnections.V < want {

@@ -37,6 +37,7 @@ const (
 	OnApp   On = iota // where the application runs
 	OnProxy           // where nginx runs
 	OnEach            // on either, separately
+	OnURL             // from outside, through the URL that workers use
 )
 
 // Group is the part of the id before the slash.
@@ -48,7 +49,7 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
-var all = slices.Concat(appChecks, nginxChecks, slotChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks)
+var all = slices.Concat(appChecks, nginxChecks, slotChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }
@@ -63,13 +64,20 @@ func ByID(id string) (Check, bool) {
 }
 
 // A Deployment is the facts of its hosts; where one host carries all, both are
-// the same facts.
+// the same facts. Outside are the facts that hold a probe; nil: none was made.
+// Without App and Proxy nothing but the probe is judged.
 type Deployment struct {
-	App, Proxy *facts.Facts
+	App, Proxy, Outside *facts.Facts
 }
 
 // OneHost is a deployment that one host carries.
-func OneHost(f facts.Facts) Deployment { return Deployment{App: &f, Proxy: &f} }
+func OneHost(f facts.Facts) Deployment {
+	d := Deployment{App: &f, Proxy: &f, Outside: &f}
+	if f.Probe.Known() && f.Probe.V == nil {
+		d.Outside = nil
+	}
+	return d
+}
 
 // Single says whether one host carries all.
 func (d Deployment) Single() bool { return d.App == d.Proxy }

@@ -77,6 +77,7 @@ func tuned() facts.Facts {
 		Login:     is[*facts.Login](nil),
 		Shell:     is(&facts.Shell{PID: 5, Limits: limits, Cgroup: is(free)}),
 		Own:       is(map[string]string{}),
+		Probe:     is(tunedProbe()),
 		Sysctls: facts.Sysctls{
 			NROpen: is(int64(1048576)), FileMax: is(int64(800000)), SoMaxConn: is(int64(4096)), SynBacklog: is(int64(2048)),
 			SynCookies: is(int64(1)), TWReuse: is(int64(2)), KeepaliveTime: is(int64(300)), TCPMem: is([3]int64{90000, 120000, 180000}),

@@ -104,7 +104,7 @@ func (c Case) plannedNoFile() Outcome {
 	}
 	n := c.Nginx.V
 	if n == nil || len(n.Sites) == 0 {
-		return unknownFor("nginx does not run, and its config passes nothing to the application: start it, so that its limits can be read")
+		return notApplicable("nginx does not run, and its config passes nothing to the application")
 	}
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {

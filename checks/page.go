@@ -93,6 +93,8 @@ func onText(o On) string {
 		return "Asked on the host of the application."
 	case OnProxy:
 		return "Asked on the host of nginx."
+	case OnURL:
+		return "Asked from outside, through the URL that workers use (`--url`)."
 	default:
 		return "Asked on every host of the deployment."
 	}

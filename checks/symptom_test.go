@@ -37,6 +37,7 @@ var logLines = map[string]string{
 	`2026/05/01 10:00:00 [error] 9#9: *1 limiting connections by zone "conn", client: 10.0.0.1`:                                                                 "nginx/limit-conn",
 	`2026/05/01 10:00:00 [error] 9#9: *1 limiting requests, excess: 20.100 by zone "req", client: 10.0.0.1`:                                                     "nginx/limit-req",
 	`2026/05/01 10:00:00 [emerg] 9#9: SSL_CTX_use_PrivateKey("/k.pem") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)`:             "nginx/config tls/key",
+	`ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate`:                          "probe/tls",
 	`127.0.0.1 - - [01/May/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 2`:                                                                                         "",
 }
 

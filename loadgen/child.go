@@ -60,21 +60,23 @@ func StartChild(ctx context.Context, exe string, args ...string) (*Child, error)
 		_, rerr := io.Copy(io.Discard, out)
 		c.exited <- errors.Join(c.end(cmd.Wait()), rerr)
 	}()
-	var line string
 	select {
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), c.Stop())
-	case line = <-address:
-	}
-	_, where, found := strings.Cut(strings.TrimSpace(line), "listening on ")
-	if !found {
-		return nil, fmt.Errorf("start server: %w", errors.Join(<-c.exited))
-	}
-	if c.URL, err = url.Parse(where); err != nil {
-		return nil, errors.Join(fmt.Errorf("start server: %w", err), c.Stop())
+	case line, ok := <-address:
+		if !ok {
+			return nil, fmt.Errorf("start server: %w", <-c.exited)
+		}
+		_, where, found := strings.Cut(strings.TrimSpace(line), "listening on ")
+		if c.URL, err = url.Parse(where); err != nil || !found {
+			return nil, errors.Join(fmt.Errorf("start server: it said %q, not where it listens", clip(line)), c.Stop())
+		}
 	}
 	return c, nil
 }
+
+// Said is the last of what the server wrote to its standard error, 2 KiB at most.
+func (c *Child) Said() string { return c.errors.String() }
 
 // end says how the process ended and what it said last.
 func (c *Child) end(err error) error {

@@ -60,8 +60,9 @@ type run struct {
 	t       *transport
 	s       *scheduler
 
-	sent, done, errs       atomic.Int64
+	done, errs             atomic.Int64
 	finished, lost, parked atomic.Int64 // workers
+	pending                atomic.Int64 // workers that are neither through with their rounds nor lost
 	round                  atomic.Int64
 
 	mu      sync.Mutex
@@ -114,11 +115,14 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	r := &run{plan: plan, opts: opts, digest: digest, held: newGauge()}
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
-		w := &worker{index: i, no: plan.FirstNo + i, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
+		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
 		if plan.Keys != nil {
 			w.key = plan.Keys[i]
 		}
 		r.workers[i] = w
+	}
+	if plan.Rounds > 0 {
+		r.pending.Store(int64(plan.Workers))
 	}
 	r.t = &transport{
 		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(), hands: newHands(),
@@ -226,7 +230,7 @@ func (r *run) route(res *vegeta.Result) *worker {
 // step takes a worker one request further.
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
-	at, first := w.step, w.out.held
+	at, first, was := w.step, w.out.held, w.through
 	w.review()
 	b.enter(w)
 	if first && !w.counted {
@@ -234,6 +238,9 @@ func (r *run) step(w *worker, b *book) {
 		r.parked.Add(1)
 	}
 	fate, delay := w.advance(&r.plan, now)
+	if !was && (w.through || fate == fateLost) {
+		r.pending.Add(-1)
+	}
 	switch fate {
 	case fateNext:
 		w.sign(&r.plan, r.digest)
@@ -316,12 +323,13 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 			second(now)
 			nextSecond = nextSecond.Add(time.Second)
 		}
+		pending := r.pending.Load() // before held: who is through has left its round's poll
 		finished, lost, held := r.finished.Load(), r.lost.Load(), r.held.now.Load()
 		tell(now, false)
 		switch {
 		case finished+lost == all:
 			return finish()
-		case r.plan.Hold > 0 && holdFrom.IsZero():
+		case r.plan.Hold > 0 && holdFrom.IsZero() && pending == 0:
 			// Held or lost: all have settled.
 			if held+lost == all {
 				holdFrom = now
@@ -329,9 +337,11 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 				r.held.watch()
 				samples.holding.Store(true)
 			}
-		case r.plan.Hold > 0 && now.Sub(holdFrom) >= r.plan.Hold:
-			return finish()
-		case r.plan.Hold == 0 && lost > 0 && finished+lost+held == all:
+		case !holdFrom.IsZero():
+			if now.Sub(holdFrom) >= r.plan.Hold {
+				return finish()
+			}
+		case lost > 0 && finished+lost+held == all:
 			// The lost one may be all that the held ones wait for.
 			if stalledSince.IsZero() {
 				stalledSince = now
@@ -393,7 +403,7 @@ func (r *run) heldReport(end ending, b *book) *reports.Held {
 	}
 	for _, w := range r.workers {
 		switch {
-		case !w.parked:
+		case !w.parked && r.plan.Hold > 0: // in rounds the next model may be there before a worker asks
 			h.NeverHeld++
 			h.NeverCauses = count(h.NeverCauses, w.last)
 		case w.dropped != "":

@@ -194,8 +194,11 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 func (t *transport) deadline(w *worker) time.Time {
 	timeout := t.plan.RequestTimeout
 	if w.step == stepPoll {
-		if timeout = t.plan.PollTimeout; timeout == 0 {
-			return time.Time{}
+		timeout = t.plan.PollTimeout
+		if w.holds(t.plan) {
+			if timeout = t.plan.holdTimeout; timeout == 0 {
+				return time.Time{}
+			}
 		}
 	}
 	return time.Now().Add(timeout)

@@ -35,6 +35,7 @@ type worker struct {
 	parked   bool          // ever held
 	counted  bool          // as parked
 	dropped  class         // how its held poll was lost first, if it was
+	through  bool          // with its rounds, if it had any, and told of the last one's end
 	fresh    bool          // the next model must be decoded, not only compared
 	raced    bool          // an idle connection ended under its request, since it last got on
 	seen     []class       // of errors that it was counted in
@@ -106,7 +107,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	case stepRegister:
 		w.id = w.out.text
 		w.gotOn(now)
-		if p.Hold > 0 || p.First == FirstUpdate {
+		if p.Rounds == 0 || p.First == FirstUpdate {
 			w.challengeFor(stepModel) // to learn the version: a poll without one is not held
 		} else {
 			w.challengeFor(stepPoll)
@@ -123,8 +124,11 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 			w.challengeFor(stepPoll)
 			return fateNext, 0
 		}
-		if p.Rounds > 0 && w.rounds == p.Rounds {
-			return fateDone, 0
+		if w.rounds == p.Rounds && !w.through {
+			w.through = true
+			if p.Hold == 0 {
+				return fateDone, 0
+			}
 		}
 		w.told = true
 		w.challengeFor(stepModel)
@@ -140,7 +144,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 		w.fresh = false
 		w.version, w.told = w.out.version, false
 		w.gotOn(now)
-		if p.Hold > 0 {
+		if w.holds(p) {
 			w.challengeFor(stepPoll)
 			return fateNext, 0
 		}
@@ -154,6 +158,9 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	}
 	panic("unreachable: no such step")
 }
+
+// holds says whether the worker's polls are those of the plan's Hold.
+func (w *worker) holds(p *Plan) bool { return p.Hold > 0 && w.through }
 
 // stumble decides what a failure leads to.
 func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Duration) {

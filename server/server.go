@@ -119,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.loop.Go(func() { s.closeRounds(ctx) })
-	s.http = NewHTTP(http.HandlerFunc(s.handle), s.log)
+	s.http = NewHTTP(plant(http.HandlerFunc(s.handle)), s.log)
 	s.loop.Go(func() { _ = s.Serve(s.polls) }) // its only error is that of Shutdown
 	s.mu.Lock()
 	s.changed()

@@ -42,6 +42,7 @@ type Facts struct {
 	Login     Value[*Login]            `json:"login"`     // of the user asked for or the application's; nil: of nobody
 	Shell     Value[*Shell]            `json:"shell"`     // that started fltool; nil: another host's facts
 	Own       Value[map[string]string] `json:"own"`       // fltool's own drop-in files by path
+	Probe     Value[*Probe]            `json:"probe"`     // of the deployment from outside; nil: it was not asked
 }
 
 // Asked is whose limits the facts are about; all zero: whoever looks the part.
@@ -101,6 +102,7 @@ func Gather(r Root, o Options) (Facts, error) {
 		Ceiling:   read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),
 		Systemd:   readSystemd(r),
 		Own:       readOwn(r),
+		Probe:     known[*Probe](nil, "not asked"),
 	}
 	f.Sysctls, f.Ports = readSysctls(r)
 

@@ -21,7 +21,7 @@ import (
 type Nginx struct {
 	Path       string          `json:"path"`
 	Build      nginx.Build     `json:"build,omitzero"`
-	Fragment   bool            `json:"fragment,omitempty"` // a file of the http block alone: main and events are unknown
+	Fragment   bool            `json:"fragment,omitempty"` // a file of the http block alone: main and events are unknown, and what the rest of http may set is taken for the default
 	Problems   []nginx.Problem `json:"problems,omitempty"`
 	Incomplete string          `json:"incomplete,omitempty"` // why there may be more sites
 	Main       nginx.Main      `json:"main"`
@@ -177,12 +177,9 @@ func readConfig(o nginx.Options, dump io.Reader) (c *nginx.Config, fragment bool
 	}
 	for _, p := range c.Problems {
 		if strings.HasPrefix(p.Text, `"server" directive is not allowed here`) || strings.HasPrefix(p.Text, `"upstream" directive is not allowed here`) {
-			o.Context = "http"
-			if c, err = nginx.Read(o); err != nil {
-				return nil, true, err
-			}
-			// What another file may set is what nginx's defaults are until somebody says so.
-			return c, true, nil
+			o.Context, o.Defaults = "http", true
+			c, err = nginx.Read(o)
+			return c, true, err
 		}
 	}
 	return c, false, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -106,6 +107,9 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 			n, err := facts.ReadNginx(facts.NewRoot("/"), nil, asked, o)
 			if err != nil {
 				return cantError("name nginx's main file, or - for the output of nginx -T", "read nginx's config: %w", err)
+			}
+			if n.Fragment {
+				fmt.Fprintln(cmd.ErrOrStderr(), "a part of the http block: what other files may set is taken for nginx's default")
 			}
 			var res judged
 			res.demand = demand

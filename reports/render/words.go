@@ -62,7 +62,9 @@ func simulateHeadline(r reports.Report) string {
 	}
 	errors := 0
 	for _, e := range r.Errors {
-		errors += e.Count
+		if e.Class != reports.ClassReconnect {
+			errors += e.Count
+		}
 	}
 	if errors > 0 {
 		return strings.Join(append(parts, lost+", "+plural(errors, "error")), "; ")
@@ -86,8 +88,10 @@ func preflightHeadline(r reports.Report) string {
 		return "asked for " + asked + "; no limit could be read"
 	case c.Limit == "":
 		return fmt.Sprintf("asked for %s; supports %s", asked, atLeast(c))
-	case c.AtLeast && r.Verdict == reports.VerdictRefused:
-		return fmt.Sprintf("can't tell whether it supports %s: of the limits known, %s binds, at %s", asked, c.Limit, count(c.Workers))
+	case c.AtMost != nil && *c.AtMost < r.Demand.Workers:
+		return fmt.Sprintf("supports at most %s of the %s asked for; %s is unknown", count(*c.AtMost), asked, c.Limit)
+	case c.AtMost != nil:
+		return fmt.Sprintf("can't tell whether it supports %s: %s is unknown; the known limits allow %s at most", asked, c.Limit, count(*c.AtMost))
 	}
 	if c.Workers >= r.Demand.Workers {
 		return fmt.Sprintf("supports %s workers, %s asked for; %s binds", atLeast(c), count(r.Demand.Workers), c.Limit)
@@ -99,9 +103,13 @@ func capacityHeadline(r reports.Report) string {
 	if r.Capacity == nil {
 		return "no level was held"
 	}
-	s := fmt.Sprintf("holds %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+	s := "holds "
 	if r.Capacity.AtLeast {
-		s = fmt.Sprintf("holds at least %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+		s += "at least "
+	}
+	s += plural(r.Capacity.Workers, "worker")
+	if r.Demand.Workers > 0 {
+		s += fmt.Sprintf(" (%s asked for)", count(r.Demand.Workers))
 	}
 	if r.Capacity.Limit != "" {
 		s += "; " + r.Capacity.Limit + " binds"
