@@ -121,7 +121,7 @@ func first[A, B any](a A, _ B) A { return a }
 // proves nothing.
 func (r *room) simulate(target string, workers int, args ...string) (reports.Report, error) {
 	rep, err := r.run(append([]string{
-		"simulate", "--target", target, "--unsafe", "--workers", strconv.Itoa(workers), "--hold", "3s",
+		"simulate", "--target", target, "--unsafe", "--workers", strconv.Itoa(workers), "--ramp", "0s", "--hold", "3s",
 		"--round-timeout", "6s", "--request-timeout", "3s", "--max-lag", "1m", "--seed", "1", "--format", "json",
 	}, args...)...)
 	if err != nil {
