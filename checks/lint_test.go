@@ -2,9 +2,14 @@ package checks
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
@@ -141,11 +146,11 @@ func manySites(n int) string {
 
 // BenchmarkLint reads and judges a config of 10,000 lines.
 func BenchmarkLint(b *testing.B) {
-	config := strings.TrimSuffix(wellMade, "}\n") + manySites(175) + "}\n"
-	b.ReportMetric(float64(strings.Count(config, "\n")), "lines")
+	config := strings.TrimSuffix(wellMade, "}\n") + manySites(170) + "}\n"
 	for b.Loop() {
 		lint(b, config, demand)
 	}
+	b.ReportMetric(float64(strings.Count(config, "\n")), "lines")
 }
 
 // Whatever a config holds, the answer is a list of findings in which no check
@@ -170,4 +175,60 @@ func FuzzLint(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What lint makes of configs as they are found in the field: Docker's image, a
+// generator's, gunicorn's manual, and those that nginx refuses.
+func TestFoundConfigs(t *testing.T) {
+	for _, name := range []string{"docker", "generated", "gunicorn", "missing", "broken", "syntax"} {
+		archive, err := txtar.ParseFile("../nginx/testdata/" + name + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := t.TempDir()
+		for _, f := range archive.Files {
+			file, target, link := strings.Cut(f.Name, " -> ")
+			path := filepath.Join(root, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if link {
+				err = os.Symlink(target, path)
+			} else {
+				err = os.WriteFile(path, f.Data, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked := facts.Asked{Port: port}
+		n, err := facts.ReadNginx(facts.NewRoot(root), nil, asked, facts.NginxOptions{Conf: "/etc/nginx/nginx.conf", Version: "1.22.1", Local: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		findings, capacity := Lint(n, asked, demand, nil, time.Time{})
+		var b strings.Builder
+		fmt.Fprintf(&b, "%d workers, %s\n", capacity.Workers, capacity.Limit)
+		for _, f := range findings {
+			if f.Status != reports.StatusPass {
+				fmt.Fprintf(&b, "%s %s: %s%s (%s)\n", f.Status, f.Check, f.Got, f.Reason, f.Source)
+			}
+		}
+		golden := filepath.Join("testdata", "lint", name+".golden")
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), b.String()); d != "" {
+			t.Errorf("%s (-want +got), -update accepts it:\n%s", golden, d)
+		}
+	}
 }
