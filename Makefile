@@ -11,7 +11,7 @@ PACKAGES := nginx-light chromium gunicorn python3-gevent python3-requests python
 
 FUZZTIME ?= 20s
 
-.PHONY: help run build test race lint bench prove prove-quick fuzz setup clean
+.PHONY: help run build test lint bench prove prove-quick regress baseline planted fuzz setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,6 +27,7 @@ test: setup lint ## all tests, with the race detector, and the linters
 
 lint: ## vet, staticcheck, gofmt
 	go vet ./...
+	go vet -tags faulty,planted ./server ./cmd/fltool
 	go tool staticcheck ./...
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed: $$files"; exit 1; fi
 
@@ -38,6 +39,22 @@ prove: setup build ## the experiments that prove preflight's ledger (MUTATE=1: w
 
 prove-quick: setup build ## those of them that end within two minutes
 	MUTATE=$(MUTATE) bin/prove -quick
+
+# The figures of a stored baseline that hold on any machine.
+REGRESS := --gate bytes,errors,server.fds --limit server.rss=30%
+
+regress: build ## compare with the committed baseline, as CI does
+	bin/fltool regress --baseline .github/baseline $(REGRESS)
+
+baseline: build ## make the committed baseline anew
+	bin/fltool regress --baseline .github/baseline --store --runs 6
+
+EXPERIMENTS ?= 20
+RUNS ?= 8
+
+planted: ## find planted faults in EXPERIMENTS of RUNS runs each: over an hour
+	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
+		-experiments $(EXPERIMENTS) -runs $(RUNS)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(go list ./...); do \

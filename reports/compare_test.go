@@ -259,3 +259,23 @@ func TestGate(t *testing.T) {
 		}
 	}
 }
+
+func FuzzGateLimit(f *testing.F) {
+	for _, s := range []string{"round=10%", "errors=0.1%", "bytes=", "=", "server.rss=1e309", "round=-1%", "fanout=NaN"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		g := Gate{}
+		if err := g.SetLimit(s); err != nil {
+			if len(g) > 0 {
+				t.Errorf("%q: %v, and yet %v", s, err, g)
+			}
+			return
+		}
+		for name, l := range g {
+			if !(l.Share >= 0) || math.IsInf(l.Share, 0) || limits[name] == 0 {
+				t.Errorf("%q: %s %v", s, name, l)
+			}
+		}
+	})
+}

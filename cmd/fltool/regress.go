@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
 )
 
 // The runs of regress without a command: rounds, which show CPU, bytes and
@@ -24,7 +26,7 @@ import (
 // hold arrive over a while: after a burst the memory is that of its garbage.
 var defaultRuns = [][]string{
 	{"fltool", "simulate", "--workers", "200", "--rounds", "10"},
-	{"fltool", "simulate", "--workers", "1000", "--ramp", "2s", "--hold", "1s"},
+	{"fltool", "simulate", "--workers", "1200", "--ramp", "4s", "--hold", "1s"},
 }
 
 // mostRuns bounds --runs: beyond it a difference that only shows then is no one's.
@@ -44,7 +46,7 @@ whatever slows it hurts both alike. The generator is this fltool in both.
 The commands are those of fltool simulate, several behind -- each: one of rounds
 and one of a hold measure all that decides. Without any they are
   fltool simulate --workers 200 --rounds 10
-  fltool simulate --workers 1000 --ramp 2s --hold 1s
+  fltool simulate --workers 1200 --ramp 4s --hold 1s
 A command of another name is run as it is, with --out FILE behind it.
 
 The metrics that decide are those that a machine's other tenants hardly change:
@@ -66,7 +68,7 @@ runs, or another demand than the baseline's.`,
 	fl.StringVar(&f.binary, "baseline-binary", "", "fltool `file` whose server is run in turn with the new one")
 	fl.IntVar(&f.runs, "runs", 8, "runs of each command, and of each side")
 	fl.BoolVar(&f.store, "store", false, "make --baseline anew from these runs; nothing is compared")
-	fl.StringVar(&f.out, "out", "", "keep the reports of the runs in this new `folder`")
+	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`")
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
@@ -133,6 +135,11 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 	}
 	if f.strict && len(c.Environment) > 0 {
 		return cantError("without --strict they are compared, and the differences listed", "the runs are not alike: %s", strings.Join(c.Environment, "; "))
+	}
+	if f.out != "" {
+		if err := keepComparison(f.out, c); err != nil {
+			return cantError("", "--out: %w", err)
+		}
 	}
 	return f.judge.write(cmd, c)
 }
@@ -237,8 +244,22 @@ func ofKind(rs []reports.Report, kind string) []reports.Report {
 // stopPatience is how long a run may take to end after it was told to.
 const stopPatience = 15 * time.Second
 
-// one makes one run and reads its report.
-func (m *measurement) one(ctx context.Context, command []string) (reports.Report, error) {
+// mostTries is how often a run is made whose verdict is refused: it tells nothing
+// of the server, and whether it is refused has nothing to do with it.
+const mostTries = 3
+
+func (m *measurement) one(ctx context.Context, command []string) (r reports.Report, err error) {
+	for range mostTries {
+		if r, err = m.try(ctx, command); err != nil || r.Verdict != reports.VerdictRefused {
+			break
+		}
+		fmt.Fprintf(m.stderr, "a run is of no use: %s\n", strings.Join(r.Reasons, "; "))
+	}
+	return r, err
+}
+
+// try makes one run and reads its report.
+func (m *measurement) try(ctx context.Context, command []string) (reports.Report, error) {
 	path := filepath.Join(m.dir, "run.json")
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return reports.Report{}, cantError("", "%w", err)
@@ -263,7 +284,9 @@ func (m *measurement) one(ctx context.Context, command []string) (reports.Report
 	r, err := reports.Read(path)
 	switch {
 	case err == nil:
-		return r, nil // what the exit code tells stands in it, too
+		// What the exit code tells stands in the report, too.
+		r.Env.Command = slices.DeleteFunc(r.Env.Command, func(arg string) bool { return arg == "--out="+path })
+		return r, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return r, cantError("", "%s: %w", strings.Join(command, " "), err)
 	}
@@ -333,6 +356,25 @@ func keepRuns(dir string, base, new []reports.Report) error {
 	for side, rs := range map[string][]reports.Report{"base": base, "new": new} {
 		if err := writeRuns(filepath.Join(dir, side), rs); err != nil {
 			return cantError("", "--out: %w", err)
+		}
+	}
+	return nil
+}
+
+// keepComparison writes the comparison beside the runs, in every format that has
+// a file of its own.
+func keepComparison(dir string, c reports.Comparison) error {
+	for format, name := range map[string]string{"html": "comparison.html", "markdown": "comparison.md", "json": "comparison.json"} {
+		show, err := render.ForComparison(format, render.Options{})
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		if err := show(&b, c); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			return err
 		}
 	}
 	return nil

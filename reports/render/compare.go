@@ -16,14 +16,14 @@ type CompareFunc func(io.Writer, reports.Comparison) error
 
 var compareFormats = map[string]func(Options) CompareFunc{
 	"table": func(o Options) CompareFunc {
-		return func(w io.Writer, c reports.Comparison) error { return o.table(w, comparison(c)) }
+		return func(w io.Writer, c reports.Comparison) error { return o.table(w, comparison(c, false)) }
 	},
 	"markdown": func(Options) CompareFunc {
-		return func(w io.Writer, c reports.Comparison) error { return markdown(w, comparison(c)) }
+		return func(w io.Writer, c reports.Comparison) error { return markdown(w, comparison(c, true)) }
 	},
 	"html": func(Options) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error {
-			return writePage(w, comparison(c), pageOf{kind: "comparison"})
+			return writePage(w, comparison(c, true), pageOf{kind: "comparison"})
 		}
 	},
 	"json": func(Options) CompareFunc {
@@ -48,8 +48,9 @@ func ForComparison(name string, o Options) (CompareFunc, error) {
 	return f(o), nil
 }
 
-// comparison puts a comparison into words.
-func comparison(c reports.Comparison) document {
+// comparison puts a comparison into words; all says whether with metrics that
+// neither decide nor changed.
+func comparison(c reports.Comparison, all bool) document {
 	d := document{
 		word: strings.ToUpper(string(c.Outcome)),
 		verdict: map[reports.Outcome]reports.Verdict{
@@ -70,6 +71,7 @@ func comparison(c reports.Comparison) document {
 	gated := &grid{head: []string{"metric", "base", "new", "change", "interval", "p", "outcome"}, text: []int{0, 6}}
 	others := &grid{head: []string{"metric", "base", "new", "change", "interval", "p"}, text: []int{0}}
 	var limits []string
+	quiet := 0
 	for _, ch := range c.Metrics {
 		row := []string{
 			ch.Name(), figure(ch.Base, ch.Unit), figure(ch.New, ch.Unit), delta(ch, ch.Change), interval(ch),
@@ -79,6 +81,10 @@ func comparison(c reports.Comparison) document {
 			row[1], row[2] = orNone(ch.BaseRuns, row[1]), orNone(ch.NewRuns, row[2])
 		}
 		if !ch.Gated {
+			if !all && ch.Outcome != reports.OutcomeBetter && ch.Outcome != reports.OutcomeWorse {
+				quiet++
+				continue
+			}
 			others.rows = append(others.rows, append(row, pvalue(ch.P)))
 			continue
 		}
@@ -95,18 +101,22 @@ func comparison(c reports.Comparison) document {
 			limits = append(limits, limit)
 		}
 	}
-	for _, s := range []section{
-		{title: "Metrics that decide", grid: gated, notes: []string{
+	decide := section{title: "Metrics that decide", grid: gated}
+	if len(gated.rows) > 0 {
+		decide.notes = []string{
 			"worse is beyond its limit, and significant; limits: " + strings.Join(limits, ", "),
 			notMeasured(c.Unmeasured),
 			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", plural(c.GatedMetrics, "metric")),
-		}},
+		}
+	}
+	for _, s := range []section{
+		decide,
 		{title: "Differences of environment and demand", notes: c.Environment},
 		{title: "Notes", notes: c.Warnings},
-		{title: "Other metrics, which decide nothing", detail: true, grid: others},
+		{title: "Other metrics, which decide nothing", detail: true, grid: others, notes: []string{quietly(quiet)}},
 	} {
 		if s.grid != nil && len(s.grid.rows) == 0 {
-			s.grid, s.notes = nil, nil
+			s.grid = nil
 		}
 		s.notes = slices.DeleteFunc(s.notes, func(n string) bool { return n == "" })
 		if s.grid != nil || len(s.notes) > 0 {
@@ -114,6 +124,13 @@ func comparison(c reports.Comparison) document {
 		}
 	}
 	return d
+}
+
+func quietly(metrics int) string {
+	if metrics == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s not changed significantly, and not shown: --format markdown has all", plural(metrics, "more metric"))
 }
 
 func notMeasured(names []string) string {
