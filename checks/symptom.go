@@ -2,10 +2,12 @@ package checks
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -75,7 +77,7 @@ func ScanLog(r io.Reader) (found []Symptom, lines int, err error) {
 		if a.Lines != b.Lines {
 			return b.Lines - a.Lines
 		}
-		return a.First - b.First
+		return cmp.Or(a.First-b.First, strings.Compare(a.Check.ID, b.Check.ID))
 	})
 	return found, lines, nil
 }
