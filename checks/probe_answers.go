@@ -165,9 +165,8 @@ var evalProbeUpstream = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswe
 		reports.Remedy{Text: "let the server listen on 127.0.0.1 or a unix socket, or close the port by a firewall", Then: "restart"})
 })
 
-// BodyBytes is how large an update of a model may become on the wire: zlib adds
-// five bytes to every 16 KB that it can't compress, and the form is around.
-func BodyBytes(model int64) int64 { return model + model/16384*5 + 1<<10 }
+// BodyBytes is how large the update of a model may become on the wire, in bytes.
+func BodyBytes(model int64) int64 { return bodyBytes(model) }
 
 var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { return p.Body }, func(c Case, v facts.Value[*facts.BodyLimit]) Outcome {
 	b := v.V
