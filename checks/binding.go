@@ -188,15 +188,6 @@ func felt(r reports.Report) []string {
 	return out
 }
 
-// withLogs are the checks, and limits that logs tell of and no check judges.
-func withLogs() []Check {
-	out := All()
-	if _, judged := ByID("nginx/worker-connections"); !judged {
-		out = append(out, Check{ID: "nginx/worker-connections", Title: "connection slots of nginx", Logs: []string{`worker_connections are not enough`}})
-	}
-	return out
-}
-
 // Predict sets a measured capacity beside the ledger: the smallest safe bound
 // that is known, and the limits that are not, any of which might be smaller.
 func Predict(c reports.Capacity, ledger []reports.Row) reports.Capacity {

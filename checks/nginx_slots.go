@@ -219,10 +219,12 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 	got := fmt.Sprint(v.V)
 	processes, known := c.nginxProcesses(n)
 	mutex := n.Events.AcceptMutex
-	if processes > 1 && mutex.Known() && !mutex.V {
-		likely := workers(int64(likelySkew * float64(processes) * float64(hard)))
-		got += fmt.Sprintf(" in each of %d processes: likely %d workers", processes, likely)
+	if processes > 1 {
 		hard = workers(int64(processes) * int64(hard))
+		got += fmt.Sprintf(" in each of %d processes", processes)
+		if mutex.Known() && !mutex.V {
+			got += fmt.Sprintf(": likely %d workers", workers(int64(likelySkew*float64(hard))))
+		}
 	} else if !known {
 		got += " a process"
 	}

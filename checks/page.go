@@ -73,7 +73,7 @@ func proofText(p string) string {
 	if p == Unproven {
 		return "none yet; no experiment of fltool has confirmed it"
 	}
-	return p
+	return "`make prove` runs the experiments that confirm it: " + p
 }
 
 func severityText(s reports.Severity) string {

@@ -21,14 +21,14 @@ type Symptom struct {
 const maxLogLine = 4096
 
 type logPattern struct {
-	check int // index in withLogs
+	check int // index in All
 	re    *regexp.Regexp
 }
 
 // logPatterns are compiled once, when a log is first read.
 var logPatterns = sync.OnceValue(func() []logPattern {
 	var out []logPattern
-	for i, c := range withLogs() {
+	for i, c := range All() {
 		for _, p := range c.Logs {
 			out = append(out, logPattern{i, regexp.MustCompile(p)})
 		}
@@ -39,7 +39,7 @@ var logPatterns = sync.OnceValue(func() []logPattern {
 // ScanLog reads a log of nginx, gunicorn or the kernel and finds the checks
 // whose symptoms stand in it, the most frequent first; it counts all lines too.
 func ScanLog(r io.Reader) (found []Symptom, lines int, err error) {
-	all := withLogs()
+	all := All()
 	byCheck := make(map[int]*Symptom)
 	br := bufio.NewReaderSize(r, maxLogLine)
 	for {

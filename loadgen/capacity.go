@@ -99,8 +99,8 @@ func (f Found) verdict(asked int) (reports.Verdict, []string) {
 		}
 	}
 	switch {
-	case f.Cut && f.Workers < max(asked, 1):
-		return reports.VerdictRefused, append([]string{"interrupted before the answer was known"}, why...)
+	case f.Cut && (asked == 0 || f.Workers < asked):
+		return reports.VerdictRefused, append([]string{"the search was ended before the answer was known"}, why...)
 	case f.Workers >= max(asked, 1):
 		return reports.VerdictPass, why
 	case f.AtLeast:

@@ -116,11 +116,18 @@ func (p *watched) look(root facts.Root, steady bool) {
 	}
 }
 
-// end takes a last sample and gives what each process used; held is the number
-// of polls that were held while the samples were steady.
-func (s *sampler) end(held int) []reports.Resource {
+// last takes a last sample while all connections are still there.
+func (s *sampler) last() {
 	s.stop()
 	<-s.done
+	for _, p := range s.procs {
+		p.look(s.root, s.holding.Load())
+	}
+}
+
+// end takes a sample of what is left and gives what each process used; held is the number
+// of polls that were held while the samples were steady.
+func (s *sampler) end(held int) []reports.Resource {
 	var all []reports.Resource
 	for _, p := range s.procs {
 		p.look(s.root, false)

@@ -302,7 +302,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 		if !holdFrom.IsZero() {
 			end.held, end.hold = r.held.fewest(), time.Since(holdFrom)
 		}
-		samples.holding.Store(false)
+		samples.last()
 		return timeline, end
 	}
 	nextSecond := r.start.Add(time.Second)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,10 @@ type capacityFlags struct {
 	logs      []string
 	output    outputFlags
 }
+
+// noErrors is the threshold of errors where --slo names none: any would end a
+// worker of dc_federated's, or make it spin.
+const noErrors = "errors<=0"
 
 func newCapacity() *cobra.Command {
 	f := capacityFlags{loadFlags: loadFlags{roundTimeout: time.Minute}}
@@ -82,6 +87,13 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(thresholds, func(t reports.Threshold) bool { return t.Metric == "errors" }) {
+		none, err := reports.ParseThreshold(noErrors)
+		if err != nil {
+			return err
+		}
+		thresholds = append(thresholds, none)
+	}
 	asked := f.search.To
 	var notes []string
 	if f.keys != "" {
@@ -102,12 +114,13 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	found, err := f.search.Find(ctx, l.run)
+	if err != nil && len(found.Tried) == 0 {
+		return asExit(err)
+	}
 	if err != nil {
-		var exit *exitError
-		if errors.As(err, &exit) {
-			return exit
-		}
-		return cantError("", "%v", err)
+		// What was found until then may have taken an hour.
+		found.Cut, found.AtLeast = true, true
+		found.Notes = append(found.Notes, fmt.Sprintf("the search was ended by an error: %v", err))
 	}
 	rep := found.Report(asked)
 	rep.Notes = append(append(f.notes(), notes...), append(l.notes, rep.Notes...)...)
@@ -127,7 +140,19 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if f.plan > 0 {
 		rep.Plan = reports.Extrapolate(f.plan, rep.Slopes)
 	}
-	return f.output.write(cmd, rep)
+	if werr := f.output.write(cmd, rep); err == nil {
+		return werr
+	}
+	return asExit(err)
+}
+
+// asExit keeps the exit code and hint of an error from below.
+func asExit(err error) error {
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit
+	}
+	return cantError("", "%w", err)
 }
 
 func (f *capacityFlags) check(cmd *cobra.Command) error {
@@ -155,9 +180,6 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 	}
 	if f.holdLevel == 0 && f.perLevel == 0 {
 		return usageError("", "--hold-level 0 without rounds: there is nothing to do")
-	}
-	if !strings.Contains(strings.Join(f.slo, " "), "errors") {
-		f.slo = append(f.slo, "errors<=0") // each would end a real worker or make it spin
 	}
 	if f.seed == 0 {
 		f.seed = rand.Uint64()
@@ -207,7 +229,6 @@ type levels struct {
 	f          *capacityFlags
 	thresholds []reports.Threshold
 	stderr     io.Writer
-	target     loadgen.Plan // what is the same in all levels of a --target
 	quiet      *loadgen.Quiet
 	deployment *checks.Deployment
 	said       map[int][]checks.Symptom // by level, in its last trial
@@ -249,10 +270,13 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 	if len(l.f.facts) > 0 {
 		return nil
 	}
-	o := facts.Options{Asked: facts.Asked{PID: pid, Port: int(target.Port())}, Parent: os.Getppid(), Now: time.Now()}
+	o := facts.Options{
+		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: withoutUser(l.f.target)}, Parent: os.Getppid(), Now: time.Now(),
+	}
 	g, err := facts.Gather(facts.NewRoot("/"), o)
-	if err == nil && behindNginx(g, target.Port()) && pid == 0 {
-		o.Port = 0
+	if err == nil && behindNginx(g, target.Port()) {
+		// The application is on another port: its own where it is known, else the default.
+		o.Port = appPort(g)
 		g, err = facts.Gather(facts.NewRoot("/"), o)
 	}
 	if err != nil {
@@ -269,7 +293,7 @@ func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err 
 	f.workers, f.rounds, f.hold = workers, l.f.perLevel, l.f.holdLevel
 	var room *loadgen.RoomError
 	if err := loadgen.CheckRoom(workers, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
-		rep := reports.Report{Verdict: reports.VerdictRefused, Reasons: []string{room.What + ": " + room.Hint}}
+		rep := reports.Report{Verdict: reports.VerdictRefused, Reasons: []string{room.What}}
 		l.tell(workers, rep)
 		return rep, nil
 	} else if err != nil {
@@ -389,6 +413,16 @@ func behindNginx(f facts.Facts, port uint16) bool {
 	return false
 }
 
+// appPort is where the application listens; 0: nobody can say.
+func appPort(f facts.Facts) int {
+	for _, p := range f.Processes.V {
+		if p.Serves() && len(p.Listen.V) > 0 {
+			return int(p.Listen.V[0].Addr.Port())
+		}
+	}
+	return 0
+}
+
 // onPath takes an nginx out of the facts that requests to the port don't pass.
 func onPath(f facts.Facts, port uint16) facts.Facts {
 	if !f.Processes.Known() || behindNginx(f, port) {
@@ -401,7 +435,10 @@ func onPath(f facts.Facts, port uint16) facts.Facts {
 		}
 	}
 	f.Processes.V = others
-	f.HasNginx = facts.Value[bool]{V: false, Source: fmt.Sprintf("no nginx listens on port %d", port)}
+	why := fmt.Sprintf("no nginx listens on port %d", port)
+	f.HasNginx = facts.Value[bool]{V: false, Source: why}
+	f.Nginx = facts.Value[*facts.Nginx]{Source: why}
+	f.NginxUnit = facts.Value[*facts.Unit]{Source: why}
 	return f
 }
 

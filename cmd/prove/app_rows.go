@@ -47,7 +47,7 @@ func (r *room) serve(nofile int) (*process, error) {
 
 var appRows = []row{
 	{
-		id: "fltool-descriptors", check: "app/nofile", limit: "NOFILE of fltool serve", set: "200", unit: "workers", quick: true,
+		id: "fltool-descriptors", check: "app/nofile", formula: "app-descriptors", limit: "NOFILE of fltool serve", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
 			if _, err := r.serve(200); err != nil {
 				return Measurement{}, err
@@ -56,7 +56,7 @@ var appRows = []row{
 		},
 	},
 	{
-		id: "gunicorn-descriptors", check: "app/nofile", limit: "NOFILE of gunicorn", set: "200", unit: "workers", quick: true,
+		id: "gunicorn-descriptors", check: "app/nofile", formula: "app-descriptors", limit: "NOFILE of gunicorn", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
 			if _, err := r.gunicorn(nil, 200, "--worker-connections", "2000"); err != nil {
 				return Measurement{}, err
@@ -65,7 +65,7 @@ var appRows = []row{
 		},
 	},
 	{
-		id: "gunicorn-connections", check: "app/worker-connections", limit: "gunicorn's worker_connections, hard bound", set: "200", unit: "workers", quick: true,
+		id: "gunicorn-connections", check: "app/worker-connections", formula: "gunicorn-connections", limit: "gunicorn's worker_connections, hard bound", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
 			if _, err := r.gunicorn(nil, 0, "--worker-connections", "200"); err != nil {
 				return Measurement{}, err
@@ -75,12 +75,12 @@ var appRows = []row{
 		clients: []string{"timed out", "reset"}, // no log tells of it
 	},
 	{
-		id: "gunicorn-reconnect", check: "app/worker-connections", limit: "gunicorn's worker_connections, safe bound", set: "200", unit: "workers",
+		id: "gunicorn-reconnect", check: "app/worker-connections", formula: "gunicorn-connections", limit: "gunicorn's worker_connections, safe bound", set: "200", unit: "workers",
 		run:     (*room).reconnect,
 		clients: []string{"timed out", "reset"},
 	},
 	{
-		id: "gunicorn-threads", check: "app/worker-class", limit: "gunicorn's threads", set: "2 × 40", unit: "workers",
+		id: "gunicorn-threads", check: "app/worker-class", formula: "gunicorn-blocking", limit: "gunicorn's threads", set: "2 × 40", unit: "workers",
 		run: func(r *room) (Measurement, error) {
 			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40"); err != nil {
 				return Measurement{}, err

@@ -51,9 +51,6 @@ func (r *room) predict(b bound, times float64, args ...string) (Prediction, erro
 	}
 	i := slices.IndexFunc(rep.Capacity.Ledger, func(l reports.Row) bool { return l.Limit == r.row.check })
 	if i < 0 || rep.Capacity.Ledger[i].Workers == nil {
-		if os.Getenv("BLIND") != "" {
-			return Prediction{}, nil
-		}
 		return Prediction{}, fmt.Errorf("preflight's ledger says nothing of %s: %s", r.row.check, reason(rep, r.row.check))
 	}
 	l := rep.Capacity.Ledger[i]
@@ -101,9 +98,6 @@ func (r *room) largest(most int64, demand func(int64) reports.Demand, args ...st
 		return findings[i].Status, findings[i].Reason
 	}
 	lo, hi := int64(1), most // passes, does not
-	if os.Getenv("BLIND") != "" {
-		return Prediction{}, nil
-	}
 	if s, why := status(lo); s != reports.StatusPass {
 		return Prediction{}, fmt.Errorf("%s does not pass for a demand of %d: %s %s", r.row.check, lo, s, why)
 	}
@@ -127,7 +121,7 @@ func first[A, B any](a A, _ B) A { return a }
 // proves nothing.
 func (r *room) simulate(target string, workers int, args ...string) (reports.Report, error) {
 	rep, err := r.run(append([]string{
-		"simulate", "--target", target, "--unsafe", "--workers", strconv.Itoa(workers), "--hold", "3s",
+		"simulate", "--target", target, "--unsafe", "--workers", strconv.Itoa(workers), "--ramp", "0s", "--hold", "3s",
 		"--round-timeout", "6s", "--request-timeout", "3s", "--max-lag", "1m", "--seed", "1", "--format", "json",
 	}, args...)...)
 	if err != nil {

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
 )
 
 const (
@@ -28,7 +32,8 @@ type proxy struct {
 	nofile      int
 	events      string // more directives of the events block
 	listen      string // more parameters of listen
-	main        string // more directives of the main block
+	http        string // more directives of the http block
+	upstream    string // parameters of the upstream's server: "max_conns=50"
 	location    string // more directives of the location
 	readTimeout string // default 1d
 }
@@ -40,7 +45,6 @@ func (p proxy) config(dir string) string {
 	if p.nofile > 0 {
 		fmt.Fprintf(&b, "worker_rlimit_nofile %d;\n", p.nofile)
 	}
-	b.WriteString(p.main)
 	fmt.Fprintf(&b, "events {\n    worker_connections %d;\n%s}\nhttp {\n", p.connections, p.events)
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&b, "    %s_temp_path %s/%s;\n", kind, dir, kind)
@@ -50,8 +54,10 @@ func (p proxy) config(dir string) string {
 		timeout = "1d"
 	}
 	fmt.Fprintf(&b, "    log_format times '$status $upstream_response_time $uri';\n    access_log %s/access.log times;\n", dir)
-	fmt.Fprintf(&b, "    server {\n        listen %s%s;\n        location / {\n            proxy_pass http://%s;\n            proxy_read_timeout %s;\n%s        }\n    }\n}\n",
-		nginxAddr, p.listen, appAddr, timeout, p.location)
+	b.WriteString(p.http)
+	fmt.Fprintf(&b, "    upstream app {\n        server %s %s;\n    }\n", appAddr, p.upstream)
+	fmt.Fprintf(&b, "    server {\n        listen %s%s;\n        location / {\n            proxy_pass http://app;\n            proxy_read_timeout %s;\n%s        }\n    }\n}\n",
+		nginxAddr, p.listen, timeout, p.location)
 	return b.String()
 }
 
@@ -83,35 +89,35 @@ var nginxRows = []row{
 	slots("nginx-1024-burst", 1024, 650, false),
 	slots("nginx-1024-steady", 1024, 650, false, "--ramp", "5s"),
 	{
-		id: "nginx-512-reuse", check: "nginx/worker-connections", limit: "worker_connections, safe bound", set: "512", unit: "workers", quick: true,
-		run: func(r *room) (Measurement, error) { return r.reuse(proxy{connections: 512}, 350) },
+		id: "nginx-512-reuse", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections, safe bound", set: "512", unit: "workers", quick: true,
+		run: (*room).reuse,
 	},
 	{
-		id: "nginx-4x512-burst", check: "nginx/worker-connections", limit: "worker_connections of 4 processes, hard bound", set: "4 × 512", unit: "workers",
+		id: "nginx-4x512-burst", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections of 4 processes, hard bound", set: "4 × 512", unit: "workers",
 		run: func(r *room) (Measurement, error) {
 			return r.proxied(hard, proxy{connections: 512, processes: 4}, 1300)
 		},
 	},
 	{
-		id: "nginx-4x512-steady", check: "nginx/worker-connections", limit: "worker_connections of 4 processes, hard bound", set: "4 × 512", unit: "workers",
+		id: "nginx-4x512-steady", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections of 4 processes, hard bound", set: "4 × 512", unit: "workers",
 		run: func(r *room) (Measurement, error) {
 			return r.proxied(hard, proxy{connections: 512, processes: 4}, 1300, "--ramp", "5s")
 		},
 	},
 	{
-		id: "nginx-accept-mutex", check: "nginx/worker-connections", limit: "worker_connections of 4 processes, accept_mutex on", set: "4 × 512", unit: "workers",
+		id: "nginx-accept-mutex", check: "nginx/worker-connections", formula: "nginx-slots", limit: "the same with accept_mutex on, hard bound", set: "4 × 512", unit: "workers",
 		run: func(r *room) (Measurement, error) {
-			return r.reuse(proxy{connections: 512, processes: 4, events: "    accept_mutex on;\n"}, 350)
+			return r.proxied(hard, proxy{connections: 512, processes: 4, events: "    accept_mutex on;\n"}, 1300, "--ramp", "5s", "--round-timeout", "25s")
 		},
 	},
 	{
-		id: "nginx-descriptors", check: "nginx/nofile", limit: "worker_rlimit_nofile", set: "200", unit: "workers", quick: true,
+		id: "nginx-descriptors", check: "nginx/nofile", formula: "nginx-descriptors", limit: "worker_rlimit_nofile", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
 			return r.proxied(both, proxy{connections: 4096, nofile: 200}, 150)
 		},
 	},
 	{
-		id: "nginx-ports", check: "host/port-range", limit: "ports towards the upstream", set: "200", unit: "workers",
+		id: "nginx-ports", check: "host/port-range", formula: "ports", limit: "ports towards the upstream", set: "200", unit: "workers",
 		run: func(r *room) (Measurement, error) {
 			if err := sysctl("net.ipv4.ip_local_port_range", "20000 20199"); err != nil {
 				return Measurement{}, err
@@ -120,19 +126,38 @@ var nginxRows = []row{
 		},
 	},
 	{
+		id: "nginx-max-conns", check: "nginx/max-conns", formula: "nginx-max-conns", limit: "max_conns of the upstream", set: "60", unit: "workers", quick: true,
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(both, proxy{connections: 512, upstream: "max_conns=60"}, 100)
+		},
+	},
+	{
+		id: "nginx-limit-conn", check: "nginx/limit-conn", formula: "nginx-limit-conn", limit: "limit_conn an address", set: "60", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(safe, proxy{
+				connections: 512, http: "    limit_conn_zone $binary_remote_addr zone=address:1m;\n",
+				location: "            limit_conn address 60;\n",
+			}, 100)
+		},
+	},
+	{
+		id: "nginx-limit-req", check: "nginx/limit-req", formula: "nginx-limit-req", limit: "burst of limit_req", set: "60", unit: "requests",
+		run: (*room).limitReq,
+	},
+	{
 		id: "nginx-body", check: "nginx/client-max-body-size", limit: "client_max_body_size", set: "200k", unit: "bytes", quick: true,
 		run: (*room).body,
 	},
 	{
-		id: "nginx-read-timeout", check: "nginx/proxy-read-timeout", limit: "proxy_read_timeout", set: strconv.Itoa(readSecond) + "s", unit: "s",
+		id: "nginx-read-timeout", check: "nginx/proxy-read-timeout", limit: "proxy_read_timeout", set: strconv.Itoa(readSecond) + "s", unit: "ms",
 		run: (*room).readTimeout,
 	},
 	{
-		id: "nginx-backlog", check: "nginx/backlog", limit: "backlog of nginx's listen", set: "64", unit: "connections",
+		id: "nginx-backlog", check: "nginx/listen-backlog", limit: "backlog of nginx's listen", set: "64", unit: "connections",
 		run: (*room).nginxBacklog,
 	},
 	{
-		id: "nginx-reload", check: "nginx/worker-connections", limit: "worker_connections, reloaded while polls are held", set: "2 × 200", unit: "workers",
+		id: "nginx-reload", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections, reloaded while polls are held", set: "2 × 200", unit: "workers",
 		run: (*room).reload,
 	},
 	{
@@ -144,7 +169,7 @@ var nginxRows = []row{
 // slots is the row of worker_connections in one process.
 func slots(id string, connections, workers int, quick bool, args ...string) row {
 	return row{
-		id: id, check: "nginx/worker-connections", limit: "worker_connections", set: strconv.Itoa(connections), unit: "workers", quick: quick,
+		id: id, check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections", set: strconv.Itoa(connections), unit: "workers", quick: quick,
 		run: func(r *room) (Measurement, error) {
 			return r.proxied(both, proxy{connections: connections}, workers, args...)
 		},
@@ -160,17 +185,22 @@ func (r *room) proxied(b bound, p proxy, workers int, args ...string) (Measureme
 }
 
 // reuse measures the polls held when nginx begins to cut idle clients to make
-// room, while workers arrive one by one.
-func (r *room) reuse(p proxy, workers int) (Measurement, error) {
-	if _, err := r.nginx(p); err != nil {
+// room, while workers arrive one by one. It says so only if there is one to cut.
+func (r *room) reuse() (Measurement, error) {
+	if _, err := r.nginx(proxy{connections: 512}); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.predict(safe, 1); err != nil {
 		return Measurement{}, err
 	}
+	idle, err := idleClient()
+	if err != nil {
+		return Measurement{}, err
+	}
+	defer idle.Close()
 	var held int
 	var line string
-	err := r.during(func() error {
+	err = r.during(func() error {
 		if line != "" {
 			return nil
 		}
@@ -182,10 +212,28 @@ func (r *room) reuse(p proxy, workers int) (Measurement, error) {
 		line, err = r.logged(r.row.check)
 		return err
 	}, func() error {
-		_, err := r.simulate(nginxURL, workers, "--ramp", "10s", "--hold", "1s")
+		_, err := r.simulate(nginxURL, 350, "--ramp", "10s", "--hold", "1s")
 		return err
 	})
 	return Measurement{float64(held), line}, err
+}
+
+// idleClient is a connection to nginx on which a request has been answered.
+func idleClient() (net.Conn, error) {
+	c, err := net.Dial("tcp", nginxAddr)
+	if err != nil {
+		return nil, err
+	}
+	if err = c.SetDeadline(time.Now().Add(10 * time.Second)); err == nil {
+		_, err = fmt.Fprintf(c, "GET %s/nobody HTTP/1.1\r\nHost: %s\r\n\r\n", wire.PathChallenge, nginxAddr)
+	}
+	if err == nil {
+		_, err = http.ReadResponse(bufio.NewReader(c), nil)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("an idle client: %w", err), c.Close())
+	}
+	return c, nil
 }
 
 // held counts the polls that the application holds now: connections to its port.
@@ -206,9 +254,35 @@ func (r *room) held() (int, error) {
 	return n, nil
 }
 
+// limitReq counts what nginx lets through at once.
+func (r *room) limitReq() (Measurement, error) {
+	if _, err := r.nginx(proxy{
+		connections: 1024, http: "    limit_req_zone $binary_remote_addr zone=address:1m rate=1r/m;\n",
+		location: "            limit_req zone=address burst=60 nodelay;\n",
+	}); err != nil {
+		return Measurement{}, err
+	}
+	if _, err := r.predict(safe, 1); err != nil {
+		return Measurement{}, err
+	}
+	if _, err := r.simulate(nginxURL, 150); err != nil {
+		return Measurement{}, err
+	}
+	through := 0
+	if err := r.answers(func(status string, _ float64) {
+		if status != "503" {
+			through++
+		}
+	}); err != nil {
+		return Measurement{}, err
+	}
+	line, err := r.logged(r.row.check)
+	return Measurement{float64(through), line}, err
+}
+
 // body finds the largest update that comes through.
 func (r *room) body() (Measurement, error) {
-	if _, err := r.nginx(proxy{connections: 512, main: "", location: "            client_max_body_size " + strconv.Itoa(bodyLimit) + ";\n"}); err != nil {
+	if _, err := r.nginx(proxy{connections: 512, location: "            client_max_body_size " + strconv.Itoa(bodyLimit) + ";\n"}); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.largest(10*bodyLimit, func(n int64) reports.Demand {
@@ -241,8 +315,8 @@ func (r *room) readTimeout() (Measurement, error) {
 	if _, err := r.nginx(proxy{connections: 512, readTimeout: strconv.Itoa(readSecond) + "s"}); err != nil {
 		return Measurement{}, err
 	}
-	if _, err := r.largest(24*3600, func(n int64) reports.Demand {
-		return reports.Demand{Workers: 1, HoldSeconds: float64(n)}
+	if _, err := r.largest(24*3600*1000, func(n int64) reports.Demand {
+		return reports.Demand{Workers: 1, HoldSeconds: float64(n) / 1000}
 	}); err != nil {
 		return Measurement{}, err
 	}
@@ -253,39 +327,37 @@ func (r *room) readTimeout() (Measurement, error) {
 	if rep.Held.LostWhile != 20 {
 		return Measurement{}, fmt.Errorf("%d of 20 held polls were cut", rep.Held.LostWhile)
 	}
-	shortest, err := r.shortest("504")
-	if err != nil {
+	shortest := math.Inf(1)
+	if err := r.answers(func(status string, seconds float64) {
+		if status == "504" {
+			shortest = min(shortest, seconds)
+		}
+	}); err != nil {
 		return Measurement{}, err
 	}
 	line, err := r.logged(r.row.check)
-	return Measurement{shortest, line}, err
+	return Measurement{shortest * 1000, line}, err
 }
 
-// shortest is the least time in seconds that nginx waited for the upstream of
-// requests with that status.
-func (r *room) shortest(status string) (float64, error) {
+// answers reads nginx's access log: each answer's status and the time in seconds
+// that nginx waited for the upstream, 0 where it did not ask it.
+func (r *room) answers(each func(status string, seconds float64)) error {
 	b, err := os.ReadFile(filepath.Join(r.dir, "access.log"))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	least := -1.0
 	for line := range strings.Lines(string(b)) {
-		f := strings.Fields(line)
-		if len(f) != 3 || f[0] != status {
-			continue
+		status, rest, _ := strings.Cut(line, " ")
+		waited, _, _ := strings.Cut(rest, " ")
+		seconds := 0.0
+		if waited != "-" {
+			if seconds, err = strconv.ParseFloat(waited, 64); err != nil {
+				return fmt.Errorf("access.log: %w", err)
+			}
 		}
-		t, err := strconv.ParseFloat(f[1], 64)
-		if err != nil {
-			return 0, fmt.Errorf("access.log: %w", err)
-		}
-		if least < 0 || t < least {
-			least = t
-		}
+		each(status, seconds)
 	}
-	if least < 0 {
-		return 0, fmt.Errorf("nginx answered nothing by %s", status)
-	}
-	return least, nil
+	return nil
 }
 
 // nginxBacklog stops nginx's worker process once the first worker has come, and
@@ -410,11 +482,19 @@ func (r *room) restart() (Measurement, error) {
 	if err != nil {
 		return Measurement{}, err
 	}
+	var full time.Time // since when all are held
 	var ended bool
 	var rep reports.Report
 	err = r.during(func() error {
-		if held, err := r.held(); err != nil || held < workers || ended {
+		held, err := r.held()
+		switch {
+		case err != nil || held < workers || ended:
 			return err
+		case full.IsZero():
+			full = time.Now()
+		}
+		if time.Since(full) < time.Second {
+			return nil
 		}
 		ended = true
 		if err := r.inUse(); err != nil {

@@ -83,7 +83,6 @@ func play(ctx context.Context, id, fltool string, tell func(message)) (err error
 		}
 		if m.NetNS != "" {
 			netns = m.NetNS
-			continue
 		}
 		measured = measured || m.Measurement != nil || m.Error != ""
 		tell(m)
@@ -144,7 +143,7 @@ func enter(args []string) error {
 	if r.row.run == nil {
 		return fmt.Errorf("no row %q", args[0])
 	}
-	if err := furnish(); err != nil {
+	if err := furnish(r.dir); err != nil {
 		return err
 	}
 	netns, err := os.Readlink("/proc/self/ns/net")
@@ -161,8 +160,9 @@ func enter(args []string) error {
 	return r.out.Encode(message{Measurement: &m})
 }
 
-// furnish gives the namespaces their own /proc and a loopback that is up.
-func furnish() error {
+// furnish gives the namespaces their own /proc, files in memory that nobody else
+// sees, and a loopback that is up.
+func furnish(dir string) error {
 	if os.Getpid() != 1 {
 		return errors.New("not in a process namespace of its own")
 	}
@@ -171,6 +171,9 @@ func furnish() error {
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256m,mode=0755"); err != nil {
+		return fmt.Errorf("mount a file system for the room: %w", err)
 	}
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

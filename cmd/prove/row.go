@@ -8,13 +8,14 @@ import (
 // A row is one experiment: it sets a limit low, predicts by what preflight says
 // of the deployment, loads it, and measures.
 type row struct {
-	id    string
-	check string // id of the check that is proved
-	limit string // what is set
-	set   string // to what
-	unit  string // of predicted and measured
-	quick bool   // part of the subset that ends within two minutes
-	run   func(*room) (Measurement, error)
+	id      string
+	check   string // id of the check that is proved
+	formula string // of the ledger that is proved; "" where the check has none, or it is not about that
+	limit   string // what is set
+	set     string // to what
+	unit    string // of predicted and measured
+	quick   bool   // part of the subset that ends within two minutes
+	run     func(*room) (Measurement, error)
 
 	clients []string // classes of errors that are the symptom, where no log tells of it
 }

@@ -40,13 +40,14 @@ func table(w io.Writer, results []result) {
 
 // verdict sums up and gives the exit code.
 func verdict(w io.Writer, results []result, asked int, mutate bool) int {
-	failed, broken := 0, 0
+	failed, refuted := 0, 0
 	for _, r := range results {
 		if r.why() != "" {
 			failed++
 		}
-		if r.err != nil {
-			broken++
+		// What broke, or showed no symptom, refutes no prediction.
+		if r.err == nil && r.told && r.measured.Symptom != "" && !r.predicted.holds(r.measured.Value) {
+			refuted++
 		}
 	}
 	fmt.Fprintf(w, "\n%d of %d rows run, %d failed", len(results), asked, failed)
@@ -54,11 +55,11 @@ func verdict(w io.Writer, results []result, asked int, mutate bool) int {
 	case len(results) < asked:
 		fmt.Fprintln(w)
 		return exitFail
-	case mutate && failed-broken == asked:
+	case mutate && refuted == asked:
 		fmt.Fprintf(w, ", as every one must with predictions times %v\n", mutation)
 		return exitGood
 	case mutate:
-		fmt.Fprintf(w, "; with predictions times %v every one must, by what it measured\n", mutation)
+		fmt.Fprintf(w, ", %d by what they measured; with predictions times\n%v every one must\n", refuted, mutation)
 		return exitFail
 	case failed > 0:
 		fmt.Fprintln(w)

@@ -108,12 +108,11 @@ func capacity(r reports.Report) section {
 		)
 	})
 	measured := slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Measured != nil })
-	g := &grid{head: []string{"limit", "workers", "hard", "in use", "headroom"}, text: []int{0, 5}}
+	last := "headroom"
 	if measured {
-		g.head = append(g.head, "measured")
-		g.text = []int{0, 6}
+		last = "measured" // which tells more
 	}
-	g.head = append(g.head, "read from")
+	g := &grid{head: []string{"limit", "workers", "hard", "in use", last, "read from"}, text: []int{0, 5}}
 	var unproven []string
 	for _, x := range rows {
 		inUse := ""
@@ -123,11 +122,11 @@ func capacity(r reports.Report) section {
 				inUse = size(float64(*x.InUse))
 			}
 		}
-		row := []string{x.Limit, orUnknown(x.Workers), orEmpty(x.WorkersHard), inUse, orEmpty(x.Headroom)}
+		n := x.Headroom
 		if measured {
-			row = append(row, orEmpty(x.Measured))
+			n = x.Measured
 		}
-		g.rows = append(g.rows, append(row, x.Source))
+		g.rows = append(g.rows, []string{x.Limit, orUnknown(x.Workers), orEmpty(x.WorkersHard), inUse, orEmpty(n), x.Source})
 		if x.Proof == "" || x.Proof == "unproven" {
 			unproven = append(unproven, x.Limit)
 		}
@@ -157,6 +156,8 @@ func measurement(c *reports.Capacity) []string {
 		notes = append(notes, "no level failed, so no limit showed")
 	case c.Limit != "":
 		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+plural(c.FailedAt, "worker"))
+	case c.AtLeast:
+		notes = append(notes, "nothing could be told of the server at "+plural(c.FailedAt, "worker")+", so no limit of its showed")
 	default:
 		notes = append(notes, "which limit binds can't be told from what was seen at "+plural(c.FailedAt, "worker"))
 	}
@@ -368,7 +369,7 @@ func slopes(r reports.Report) section {
 	}
 	sec := section{title: "What each worker costs, by the levels that held", grid: g}
 	if len(g.rows) > 0 {
-		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence"}
+		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence, unknown of fewer than three levels"}
 	}
 	return sec
 }
@@ -376,7 +377,7 @@ func slopes(r reports.Report) section {
 // halfWidth is how far an interval reaches to either side of its middle.
 func halfWidth(low, high *float64, unit string) string {
 	if low == nil || high == nil {
-		return "too few levels"
+		return "unknown"
 	}
 	return figure((*high-*low)/2, unit)
 }

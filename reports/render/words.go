@@ -17,10 +17,10 @@ func headline(r reports.Report) string {
 	switch {
 	case r.Kind == reports.KindPreflight:
 		return preflightHeadline(r)
-	case r.Verdict == reports.VerdictRefused:
-		return "nothing can be said of the server"
 	case r.Kind == reports.KindCapacity:
 		return capacityHeadline(r)
+	case r.Verdict == reports.VerdictRefused:
+		return "nothing can be said of the server"
 	}
 	return simulateHeadline(r)
 }
@@ -104,6 +104,9 @@ func capacityHeadline(r reports.Report) string {
 		return "no level was held"
 	}
 	s := "holds "
+	if r.Verdict == reports.VerdictRefused {
+		s = "can't tell: it holds "
+	}
 	if r.Capacity.AtLeast {
 		s += "at least "
 	}
