@@ -90,7 +90,10 @@ func eachLess(t *testing.T, name string, nginx bool, f *facts.Facts, whole Deplo
 	before, capacity := Run(whole, demand, nil, time.Time{})
 	verdict, _ := Verdict(before, reports.SeverityError)
 	removable(reflect.ValueOf(f), "", func(path string, value reflect.Value) {
-		if strings.HasPrefix(path, ".Nginx.") && !nginx {
+		switch {
+		case strings.HasPrefix(path, ".Nginx.V.") && !nginx:
+			return
+		case nginx && name != "tuned" && name != "tuned (proxy)" && !strings.HasPrefix(path, ".Nginx") && !strings.HasPrefix(path, ".Processes") && !strings.HasPrefix(path, ".Sysctls"):
 			return
 		}
 		removed++

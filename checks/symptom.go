@@ -70,10 +70,12 @@ func ScanLog(r io.Reader) (found []Symptom, lines int, err error) {
 			_, more, err = br.ReadLine()
 		}
 	}
-	for _, s := range byCheck {
-		found = append(found, *s)
+	for i := range all { // in the checks' order, where nothing else tells
+		if s := byCheck[i]; s != nil {
+			found = append(found, *s)
+		}
 	}
-	slices.SortFunc(found, func(a, b Symptom) int {
+	slices.SortStableFunc(found, func(a, b Symptom) int {
 		if a.Lines != b.Lines {
 			return b.Lines - a.Lines
 		}

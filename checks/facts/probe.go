@@ -9,8 +9,8 @@ type Probe struct {
 	Bytes    int64  `json:"bytes"`    // of request bodies sent in all
 	Loopback bool   `json:"loopback"` // asked over loopback: nothing is told of other networks
 
-	IPv4      Value[[]Endpoint]      `json:"ipv4"` // one an address; none where the name has none
-	IPv6      Value[[]Endpoint]      `json:"ipv6"`
+	IPv4      Value[[]Endpoint]   `json:"ipv4"` // one an address; none where the name has none
+	IPv6      Value[[]Endpoint]   `json:"ipv6"`
 	TLS       Value[*TLS]         `json:"tls"` // nil: the URL is plain http
 	Alive     Value[Answer]       `json:"alive"`
 	KeepAlive Value[KeepAlive]    `json:"keepAlive"`
