@@ -254,7 +254,12 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 		return *r.Workers
 	}
 	slices.SortStableFunc(rows, func(a, b reports.Row) int { return of(a) - of(b) })
-	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", "in use now")
+	measured := slices.ContainsFunc(rows, func(r reports.Row) bool { return r.Measured != nil })
+	last := "in use now"
+	if measured {
+		last = "measured  " + last
+	}
+	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", last)
 	unproven := false
 	for _, r := range rows {
 		name := r.Limit
@@ -275,6 +280,13 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 			if r.InUseUnit == "bytes" {
 				use = preflightSize(*r.InUse)
 			}
+		}
+		if measured {
+			n := ""
+			if r.Measured != nil {
+				n = fmt.Sprint(*r.Measured)
+			}
+			use = fmt.Sprintf("%8s  %s", n, use)
 		}
 		workers, best, left := "unknown", "", ""
 		if r.Workers != nil {
