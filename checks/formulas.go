@@ -19,6 +19,9 @@ type Formula struct {
 // Unproven marks a formula that no experiment of this project has proved yet.
 const Unproven = "unproven"
 
+// Itself is the source and proof of what is measured on the spot.
+const Itself = "the run itself"
+
 const measured = "measured on Linux 6.18 with nginx 1.22.1, gunicorn 20.1 and gevent 22.10"
 
 // Formulas lists them.
@@ -38,7 +41,7 @@ var formulas = []Formula{
 	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
 	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
 	{"conntrack", "hard: nf_conntrack_max less other flows; safe: half, where loopback is tracked too", "documentation of the kernel's nf_conntrack", Unproven},
-	{"held-run", "safe: the fewest polls held at any moment of a run that came with more workers; hard: the most", "the run itself", "the run itself"},
+	{"held-run", "safe: the fewest polls held at any moment of a run that came with more workers; hard: the most", Itself, Itself},
 }
 
 // The constants of the formulas.

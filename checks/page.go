@@ -73,6 +73,9 @@ func proofText(p string) string {
 	if p == Unproven {
 		return "none yet; no experiment of fltool has confirmed it"
 	}
+	if p == Itself {
+		return p
+	}
 	return "`make prove` runs the experiments that confirm it: " + p
 }
 

@@ -206,6 +206,9 @@ func TestProofs(t *testing.T) {
 		}
 	}
 	for _, f := range checks.Formulas() {
+		if f.Proof == checks.Itself {
+			continue
+		}
 		want := checks.Unproven
 		if p := proofs[f.Name]; p != nil {
 			want = strings.Join(p, ", ")
