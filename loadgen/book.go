@@ -18,6 +18,8 @@ type book struct {
 	lost       []reports.Lost
 	registered time.Duration // when the last worker was
 	repolls    int           // holds that the server ended early with a text
+	forgone    int           // updates that were refused and not sent again
+	forgoneAs  string        // the first of them
 }
 
 // roundBook is one round, from the model of its version to the next.
@@ -41,14 +43,15 @@ func newBook() *book {
 // enter books the outcome of a request before the worker steps on.
 func (b *book) enter(w *worker) {
 	o := &w.out
-	if f := o.fail; f != nil {
-		if f.class != classStopped {
-			b.fail(w, f)
-		}
+	if o.fail == stopped {
 		return
 	}
 	if w.timed {
 		b.lag.Record(o.sent - w.due)
+	}
+	if o.fail != nil {
+		b.fail(w, o.fail)
+		return
 	}
 	b.steps[w.step].Record(o.done - o.sent)
 	switch w.step {
@@ -79,15 +82,18 @@ func (b *book) round(v wire.Version) *roundBook {
 }
 
 func (b *book) fail(w *worker, f *failure) {
-	if w.out.held && w.dropped == "" && f.class != classReconnect {
+	if w.out.held && w.dropped == "" && (w.out.long() || f.cut()) {
 		w.dropped = f.class
 	}
-	if f.class == classNotAccepted {
+	example := func() string { return fmt.Sprintf("%s, %s: %s", w.name(), w.step, f.detail) }
+	if w.out.forgone {
 		b.round(w.version).failed++
+		b.forgone++
+		setDefault(&b.forgoneAs, example())
 	}
 	e := b.errors[f.class]
 	if e == nil {
-		e = &reports.ErrorClass{Class: string(f.class), Example: fmt.Sprintf("%s, %s: %s", w.name(), w.step, f.detail)}
+		e = &reports.ErrorClass{Class: string(f.class), Example: example()}
 		b.errors[f.class] = e
 	}
 	e.Count++
@@ -95,6 +101,14 @@ func (b *book) fail(w *worker, f *failure) {
 		w.seen = append(w.seen, f.class)
 		e.Workers++
 	}
+}
+
+// reconnects is how many requests an idle connection's end crossed.
+func (b *book) reconnects() int {
+	if e := b.errors[classReconnect]; e != nil {
+		return e.Count
+	}
+	return 0
 }
 
 // lose books a worker that gave up.
@@ -138,6 +152,8 @@ func (b *book) add(o *book) {
 	b.lost = append(b.lost, o.lost...)
 	b.registered = max(b.registered, o.registered)
 	b.repolls += o.repolls
+	b.forgone += o.forgone
+	setDefault(&b.forgoneAs, o.forgoneAs)
 }
 
 // close turns the rounds into the report's, in their order, and the times from

@@ -108,6 +108,8 @@ func TestFaults(t *testing.T) {
 		{"too large", class4xx, text(413, "too large"), nil},
 		{"html", classUnexpected, text(200, "<html>It works!</html>"), []step{stepRegister, stepChallenge, stepPoll, stepUpdate}},
 		{"html", classModel, text(200, "<html>It works!</html>"), []step{stepModel}},
+		{"empty", classUnexpected, text(200, ""), []step{stepRegister, stepChallenge, stepPoll, stepUpdate}},
+		{"empty", classModel, text(200, ""), []step{stepModel}},
 		{"reset", classReset, func(w http.ResponseWriter, _ *http.Request) { reset(w) }, nil},
 		{"cut", classReset, func(w http.ResponseWriter, _ *http.Request) {
 			c := hijack(w)
@@ -256,7 +258,7 @@ func TestEarlyAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rep.Errors) != 1 || rep.Errors[0].Class != string(class4xx) || !strings.Contains(rep.Errors[0].Example, "HTTP 413 too large") {
+	if len(rep.Errors) != 1 || rep.Errors[0].Class != string(class4xx) || !strings.Contains(rep.Errors[0].Example, "HTTP 413, \"too large\"") {
 		t.Errorf("errors %+v", rep.Errors)
 	}
 }
