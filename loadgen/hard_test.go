@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,8 @@ func TestHeldOverTLS(t *testing.T) {
 	const workers = 3
 	s := httptest.NewUnstartedServer(newFake(workers))
 	s.Config.SetKeepAlivesEnabled(false)
+	// So Go's server sends its tickets after the handshake, as others always do.
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	s.StartTLS()
 	defer s.Close()
 	target, err := url.Parse(s.URL)
@@ -33,6 +36,7 @@ func TestHeldOverTLS(t *testing.T) {
 	}
 	p := testPlan(target, workers)
 	p.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
+	p.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(workers) // else it sends none
 	p.Rounds, p.Hold = 0, 300*time.Millisecond
 	rep, err := Run(bounded(t), p, Options{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Held.Steady != workers {
@@ -151,9 +155,7 @@ func TestCancelUpload(t *testing.T) {
 // bigUpdate does not compress to anything that sockets' buffers could take.
 func bigUpdate() []byte {
 	b := make([]byte, 32<<20)
-	for i := range b {
-		b[i] = byte(i * i >> 7)
-	}
+	rand.NewChaCha8([32]byte{}).Read(b)
 	return b
 }
 
@@ -262,6 +264,7 @@ func TestNotTLS(t *testing.T) {
 	for _, target := range []*url.URL{{Scheme: "https", Host: plain.Host}, secure} {
 		p := testPlan(target, 1)
 		p.TLS = &tls.Config{}
+		p.RequestTimeout, p.RoundTimeout = 10*time.Second, 300*time.Millisecond
 		rep, err := Run(bounded(t), p, Options{})
 		if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Errors) != 1 || rep.Errors[0].Class != string(classTLS) {
 			t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)

@@ -249,10 +249,7 @@ func TestEarlyAnswer(t *testing.T) {
 		return true
 	}
 	p := testPlan(serve(t, f), 1)
-	p.Update = make([]byte, 32<<20)
-	for i := range p.Update {
-		p.Update[i] = byte(i * i >> 7)
-	}
+	p.Update = bigUpdate()
 	p.RequestTimeout, p.RoundTimeout = 20*time.Second, 500*time.Millisecond
 	rep, err := Run(bounded(t), p, Options{})
 	if err != nil {

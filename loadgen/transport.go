@@ -205,11 +205,12 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 // limit sets a deadline of a connection, but not one that would let it outlast
 // the run: stop may have come before.
 func (t *transport) limit(set func(time.Time) error, deadline time.Time) *failure {
-	if err := set(deadline); err != nil {
-		return judgeConn(err)
-	}
-	if t.ctx.Err() != nil {
+	err := set(deadline)
+	switch {
+	case t.ctx.Err() != nil:
 		return stopped
+	case err != nil:
+		return judgeConn(err)
 	}
 	return nil
 }
