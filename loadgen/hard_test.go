@@ -36,13 +36,19 @@ func TestHeldOverTLS(t *testing.T) {
 	}
 	p := testPlan(target, workers)
 	p.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
-	p.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(workers) // else it sends none
+	p.TLS.ClientSessionCache = forgetful{} // without one it sends none
 	p.Rounds, p.Hold = 0, 300*time.Millisecond
 	rep, err := Run(bounded(t), p, Options{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Held.Steady != workers {
 		t.Errorf("verdict %s %v %v, held %+v, errors %v", rep.Verdict, rep.Reasons, err, *rep.Held, rep.Errors)
 	}
 }
+
+// forgetful asks for tickets and uses none.
+type forgetful struct{}
+
+func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+func (forgetful) Put(string, *tls.ClientSessionState)        {}
 
 // TestIdleTLS has a server over TLS close idle connections: its farewell is no
 // sign of life.
