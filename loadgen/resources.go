@@ -29,7 +29,6 @@ type watched struct {
 	peakRSS int64
 	peakFDs int
 	steady  []facts.Usage // while all polls were held
-	gone    bool
 }
 
 // sampler follows the processes of a run.
@@ -78,7 +77,6 @@ func sample(serverPID int) *sampler {
 func (p *watched) look(root facts.Root, steady bool) {
 	u, err := facts.ReadUsage(root, p.pid)
 	if err != nil && u.RSSBytes == 0 {
-		p.gone = true
 		return
 	}
 	p.last = u
@@ -114,7 +112,10 @@ func (s *sampler) end(held int) []reports.Resource {
 		if held > 0 && len(p.steady) > 0 {
 			rss := float64(median(p.steady, func(u facts.Usage) int64 { return u.RSSBytes })-p.first.RSSBytes) / float64(held)
 			fds := float64(median(p.steady, func(u facts.Usage) int64 { return int64(u.FDs) })-int64(p.first.FDs)) / float64(held)
-			r.RSSPerWorkerBytes, r.FDsPerWorker = &rss, &fds
+			r.RSSPerWorkerBytes = &rss
+			if p.first.FDs >= 0 { // else another user's, which can't be counted
+				r.FDsPerWorker = &fds
+			}
 		}
 		all = append(all, r)
 	}

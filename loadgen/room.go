@@ -2,6 +2,8 @@ package loadgen
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -20,9 +22,10 @@ type RoomError struct {
 func (e *RoomError) Error() string { return e.What }
 
 // CheckRoom says before the start whether this process has descriptors and local
-// ports for so many workers, each with a connection of its own to one address.
-// The error is a *RoomError, or what reading the limits failed with.
-func CheckRoom(workers, sources int) error {
+// ports for so many workers, each with a connection of its own to one address, and
+// whether the addresses to dial from, if any, are this machine's. The error is a
+// *RoomError, or what reading the limits failed with.
+func CheckRoom(workers int, sources []netip.Addr) error {
 	root := facts.NewRoot("/")
 	limits, err := facts.ReadLimits(root, os.Getpid())
 	if err != nil {
@@ -38,11 +41,29 @@ func CheckRoom(workers, sources int) error {
 	if err != nil {
 		return err
 	}
-	if have := ports.Usable() * max(1, sources); workers > have {
+	if have := ports.Usable() * max(1, len(sources)); workers > have {
 		return &RoomError{
-			What: fmt.Sprintf("%d workers need as many local ports, there are %d from %d source address(es)", workers, have, max(1, sources)),
+			What: fmt.Sprintf("%d workers need as many local ports, there are %d from %d source address(es)", workers, have, max(1, len(sources))),
 			Hint: "add source addresses with --source-ip 127.0.0.2,127.0.0.3, or widen net.ipv4.ip_local_port_range",
 		}
 	}
+	for _, ip := range sources {
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
+		if err != nil {
+			return &RoomError{What: fmt.Sprintf("can't dial from %s: %s", ip, cause(err)), Hint: "ip address shows the addresses of this machine"}
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// CheckServer says before the start whether a process can be measured.
+func CheckServer(pid int) error {
+	u, err := facts.ReadUsage(facts.NewRoot("/"), pid)
+	if u.RSSBytes == 0 && err != nil {
+		return err
+	}
+	return nil // another user's descriptors can't be counted; they stay out of the report
 }

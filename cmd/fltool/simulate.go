@@ -91,11 +91,15 @@ itself was the limit, or the run could not be made.`,
 }
 
 func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
-	if f.rounds == 0 && f.hold == 0 {
+	set := cmd.Flags().Changed
+	if !set("rounds") && !set("hold") {
 		f.rounds = 3
 	}
-	if f.seed == 0 {
+	if !set("seed") {
 		f.seed = rand.Uint64()
+	}
+	if err := f.check(set); err != nil {
+		return err
 	}
 	if err := f.output.check(); err != nil {
 		return err
@@ -109,8 +113,13 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := loadgen.CheckRoom(plan.Workers, len(plan.Sources)); err != nil {
+	if err := loadgen.CheckRoom(plan.Workers, plan.Sources); err != nil {
 		return roomError(err)
+	}
+	if f.serverPID != 0 {
+		if err := loadgen.CheckServer(f.serverPID); err != nil {
+			return cantError("", "--server-pid: %v", err)
+		}
 	}
 	opts := loadgen.Options{ServerPID: f.serverPID, Progress: progressTo(cmd.ErrOrStderr())}
 
@@ -154,6 +163,25 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 		rep.Demand.ModelBytes = int64(f.modelSize)
 	}
 	return f.output.write(cmd, rep)
+}
+
+// check refuses flags that would have no effect; set says whether one was given.
+func (f *simulateFlags) check(set func(name string) bool) error {
+	if set("rounds") && f.rounds == 0 || set("hold") && f.hold == 0 {
+		return usageError("", "no rounds and no hold is nothing to do")
+	}
+	ours, theirs := []string{"model-size"}, []string{"ca", "insecure", "server-pid"}
+	for _, name := range ours {
+		if f.target != "" && set(name) {
+			return usageError("it is for the server that simulate starts itself", "--%s goes without --target", name)
+		}
+	}
+	for _, name := range theirs {
+		if f.target == "" && set(name) {
+			return usageError("", "--%s needs --target", name)
+		}
+	}
+	return nil
 }
 
 // plan turns the flags into what is to be done.
@@ -206,7 +234,9 @@ func (f *simulateFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		if err != nil {
 			return p, nil, usageError("", "--source-ip: %v", err)
 		}
-		p.Sources = append(p.Sources, ip)
+		if p.Sources = append(p.Sources, ip.Unmap()); ip.Unmap().Is4() != p.Sources[0].Is4() {
+			return p, nil, usageError("", "--source-ip: of %s and %s one is IPv4, one IPv6: only one can reach the target", ip, p.Sources[0])
+		}
 	}
 	if p.Update, err = f.updateBytes(); err != nil {
 		return p, nil, err
