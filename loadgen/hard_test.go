@@ -176,7 +176,7 @@ func TestEndedAtOnce(t *testing.T) {
 			}
 			return s == stepPoll
 		}
-		p := testPlan(serve(t, f), 2)
+		p := impatient(testPlan(serve(t, f), 2))
 		p.First = FirstUpdate // all polls have a version
 		if hold > 0 {
 			p.Rounds, p.Hold = 0, hold

@@ -148,7 +148,7 @@ func TestFaults(t *testing.T) {
 						f.do(w, r)
 						return true
 					}
-					p := testPlan(serve(t, fake), 2)
+					p := impatient(testPlan(serve(t, fake), 2))
 					rep, err := Run(bounded(t), p, Options{})
 					if err != nil {
 						t.Fatal(err)
