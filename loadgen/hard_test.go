@@ -236,6 +236,31 @@ func TestTimelineErrors(t *testing.T) {
 	}
 }
 
+// TestSpoiltOnce has one download go wrong that is only compared to another
+// worker's: that the next try goes well hides nothing.
+func TestSpoiltOnce(t *testing.T) {
+	f := newFake(2)
+	f.fault = func(s step, n int, w http.ResponseWriter, _ *http.Request) bool {
+		if s != stepModel || n != 2 {
+			return false
+		}
+		rec := httptest.NewRecorder()
+		if err := wire.EncodeModel(rec, strings.NewReader("a model"), 7, wire.VersionInt(1)); err != nil {
+			t.Error(err)
+		}
+		b := rec.Body.Bytes()
+		b[len(b)-1] ^= 1
+		answer(w, 200, b)
+		return true
+	}
+	p := testPlan(serve(t, f), 2)
+	p.Ramp = time.Second // the other has its model long before
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Verdict != reports.VerdictWarn || len(rep.Errors) != 1 || rep.Errors[0].Class != string(classModel) {
+		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
+	}
+}
+
 // TestHTTP10 serves as an old server does: no keep-alive, bodies that end with
 // the connection.
 func TestHTTP10(t *testing.T) {

@@ -427,7 +427,7 @@ func (t *transport) judge(w *worker, resp *http.Response, body io.Reader) *failu
 	if w.step == stepModel && resp.StatusCode == http.StatusOK {
 		in := bufio.NewReaderSize(content, 16)
 		if start, err := in.Peek(2); err == nil && wire.ZlibHeader(start) {
-			return t.models.read(w, in)
+			return t.models.read(w, in, t.start)
 		}
 		content = in
 	}

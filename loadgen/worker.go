@@ -36,6 +36,7 @@ type worker struct {
 	parked   bool          // one of them was held
 	dropped  class         // how its held poll was lost first, if it was
 	fresh    bool          // the next model must be decoded, not only compared
+	doubt    time.Duration // when the one was asked for that was unlike all others
 	raced    bool          // an idle connection ended under its request, since it last got on
 	seen     []class       // of errors that it was counted in
 
