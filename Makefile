@@ -11,7 +11,7 @@ PACKAGES := nginx-light chromium gunicorn python3-gevent python3-requests python
 
 FUZZTIME ?= 20s
 
-.PHONY: help run build test race lint bench fuzz setup clean
+.PHONY: help run build test race lint bench prove prove-quick fuzz setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,12 @@ lint: ## vet, staticcheck, gofmt
 
 bench: build ## memory and speed, beside baselines measured in the same run
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+prove: setup build ## the experiments that prove preflight's ledger (MUTATE=1: with wrong formulas)
+	MUTATE=$(MUTATE) bin/prove
+
+prove-quick: setup build ## those of them that end within two minutes
+	MUTATE=$(MUTATE) bin/prove -quick
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(go list ./...); do \

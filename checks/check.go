@@ -25,6 +25,7 @@ type Check struct {
 	Symptom  string   // what users see if it is not mended
 	Logs     []string // regular expressions of its symptom's lines in the logs of nginx, gunicorn and the kernel
 	Mend     string   // how to mend it: a paragraph
+	Lint     bool     // it judges nginx's config alone, and needs nothing of the host
 	Eval     func(Case) Outcome
 }
 
@@ -36,6 +37,7 @@ const (
 	OnApp   On = iota // where the application runs
 	OnProxy           // where nginx runs
 	OnEach            // on either, separately
+	OnURL             // from outside, through the URL that workers use
 )
 
 // Group is the part of the id before the slash.
@@ -47,7 +49,7 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
-var all = slices.Concat(appChecks, nginxChecks, hostChecks)
+var all = slices.Concat(appChecks, nginxChecks, slotChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }
@@ -62,13 +64,20 @@ func ByID(id string) (Check, bool) {
 }
 
 // A Deployment is the facts of its hosts; where one host carries all, both are
-// the same facts.
+// the same facts. Outside are the facts that hold a probe; nil: none was made.
+// Without App and Proxy nothing but the probe is judged.
 type Deployment struct {
-	App, Proxy *facts.Facts
+	App, Proxy, Outside *facts.Facts
 }
 
 // OneHost is a deployment that one host carries.
-func OneHost(f facts.Facts) Deployment { return Deployment{App: &f, Proxy: &f} }
+func OneHost(f facts.Facts) Deployment {
+	d := Deployment{App: &f, Proxy: &f, Outside: &f}
+	if f.Probe.Known() && f.Probe.V == nil {
+		d.Outside = nil
+	}
+	return d
+}
 
 // Single says whether one host carries all.
 func (d Deployment) Single() bool { return d.App == d.Proxy }
@@ -80,6 +89,7 @@ type Case struct {
 	Role       string // "app", "proxy"; "" where one host is both
 	Deployment Deployment
 	Demand     reports.Demand
+	Lint       bool // nginx's config is all that is known
 }
 
 // An Outcome is a check's answer.

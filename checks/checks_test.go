@@ -227,7 +227,7 @@ func workersOf(o Outcome) int {
 
 // The ids are for ever; what a check says of itself is there.
 func TestCheckData(t *testing.T) {
-	kebab := regexp.MustCompile(`^(app|nginx|host)/[a-z]+(-[a-z]+)*$`)
+	kebab := regexp.MustCompile(`^(app|nginx|host|lb|tls|probe)/[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
 	used := make(map[string]bool)
 	for _, c := range All() {

@@ -54,7 +54,7 @@ func tuned() facts.Facts {
 		}
 	}
 	return facts.Facts{
-		Schema: facts.Schema, Root: "/", Asked: facts.Asked{Port: port},
+		Schema: facts.Schema, Gathered: "2027-01-31T12:00:00Z", Root: "/", Asked: facts.Asked{Port: port},
 		Host:      facts.Host{Hostname: is("h"), Kernel: is("Linux 6.1"), Distro: is("Debian"), CPU: is("cpu"), CPUs: is(2), MemoryBytes: is(int64(8 << 30))},
 		Memory:    is(facts.Memory{TotalBytes: 8 << 30, AvailableBytes: 6 << 30}),
 		Ports:     is(facts.PortRange{Lo: 32768, Hi: 60999}),
@@ -72,10 +72,12 @@ func tuned() facts.Facts {
 		Service:   is(unit("fl.service")),
 		NginxUnit: is(unit("nginx.service")),
 		HasNginx:  is(true),
+		Nginx:     tunedNginx(tunedConfig),
 		Logins:    is([]facts.LimitLine{{Domain: "*", Type: "-", Item: "nofile", Value: 65536, Source: "/etc/security/limits.conf:5"}}),
 		Login:     is[*facts.Login](nil),
 		Shell:     is(&facts.Shell{PID: 5, Limits: limits, Cgroup: is(free)}),
 		Own:       is(map[string]string{}),
+		Probe:     is(tunedProbe()),
 		Sysctls: facts.Sysctls{
 			NROpen: is(int64(1048576)), FileMax: is(int64(800000)), SoMaxConn: is(int64(4096)), SynBacklog: is(int64(2048)),
 			SynCookies: is(int64(1)), TWReuse: is(int64(2)), KeepaliveTime: is(int64(300)), TCPMem: is([3]int64{90000, 120000, 180000}),
@@ -130,7 +132,7 @@ func without(f *facts.Facts, kind string) {
 
 func noNginx(f *facts.Facts) {
 	without(f, facts.KindNginx)
-	f.HasNginx.V, f.NginxUnit.V = false, nil
+	f.HasNginx.V, f.NginxUnit.V, f.Nginx.V = false, nil, nil
 }
 
 // unseen makes the processes unknown.

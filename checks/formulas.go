@@ -13,7 +13,7 @@ type Formula struct {
 	Name   string
 	Text   string // in words and signs
 	Source string // what it rests on
-	Proof  string // the experiment that proved it, or Unproven
+	Proof  string // the experiments that proved it, by the names that prove -list gives them, or Unproven
 }
 
 // Unproven marks a formula that no experiment of this project has proved yet.
@@ -25,15 +25,20 @@ const measured = "measured on Linux 6.18 with nginx 1.22.1, gunicorn 20.1 and ge
 func Formulas() []Formula { return slices.Clone(formulas) }
 
 var formulas = []Formula{
-	{"app-descriptors", "workers = NOFILE − 13; of fltool serve − 12", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one", Unproven},
-	{"gunicorn-connections", "hard: worker_connections − 1; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, Unproven},
-	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", Unproven},
-	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", Unproven},
-	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, for one source and one upstream address", measured + ": 28232 by default", Unproven},
+	{"app-descriptors", "workers = NOFILE − 13; of fltool serve − 12", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one", "fltool-descriptors, gunicorn-descriptors"},
+	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, "gunicorn-connections, gunicorn-reconnect"},
+	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", "gunicorn-threads"},
+	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors"},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
+	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
+	{"nginx-limit-req", "workers = burst + 1, where all come from one address: when a model is published each asks for a challenge at once", "nginx's documentation of limit_req", "nginx-limit-req"},
+	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
+	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, times the upstream's addresses, for one source address", measured + ": 28232 by default", "nginx-ports"},
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
 	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
 	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
 	{"conntrack", "hard: nf_conntrack_max less other flows; safe: half, where loopback is tracked too", "documentation of the kernel's nf_conntrack", Unproven},
+	{"held-run", "safe: the fewest polls held at any moment of a run that came with more workers; hard: the most", "the run itself", "the run itself"},
 }
 
 // The constants of the formulas.
@@ -74,7 +79,7 @@ func nginxByDescriptors(limit facts.Limit) int {
 
 // byGunicornConnections is gunicorn-connections.
 func byGunicornConnections(connections int) (safe, hard int) {
-	hard = workers(int64(connections) - 1)
+	hard = workers(int64(connections))
 	return min(hard, workers((int64(connections)-gunicornSpare)/2)), hard
 }
 
@@ -85,7 +90,9 @@ func gunicornConnectionsFor(n int) int { return 2*n + gunicornSpare }
 func byBlocking(processes, threads int) int { return workers(int64(processes) * int64(threads)) }
 
 // byPorts is ports.
-func byPorts(p facts.PortRange) int { return workers(int64(p.Usable())) }
+func byPorts(p facts.PortRange, addresses int) int {
+	return workers(int64(p.Usable()) * int64(addresses))
+}
 
 // byHostFiles is host-files.
 func byHostFiles(fileMax, others, perPoll int64) int {
@@ -102,3 +109,33 @@ func byConntrack(most, others int64) (safe, hard int) {
 	free := most - max(others, 0)
 	return workers(free / 2), workers(free)
 }
+
+// bySlots is nginx-slots for one process.
+func bySlots(connections int64, listeners int) (safe, hard int) {
+	fixed := int64(listeners) + 1 // the channel to the master
+	hard = workers((connections - fixed) / nginxFDsPerPoll)
+	return min(hard, workers((connections-connections/16-fixed)/nginxFDsPerPoll)), hard
+}
+
+// slotsFor is the inverse: the least worker_connections whose safe bound is n.
+func slotsFor(n, listeners int) int64 {
+	c := (int64(n)*nginxFDsPerPoll + int64(listeners) + 1) * 16 / 15
+	for {
+		if safe, _ := bySlots(c, listeners); safe >= n {
+			return c
+		}
+		c++
+	}
+}
+
+// likelySkew is what several processes hold of the sum of their bounds, since
+// connections spread unevenly.
+const likelySkew = 0.7
+
+// formBytes is what multipart/form-data puts around an update: boundaries,
+// heads of the parts and the signature.
+const formBytes = 2 << 10
+
+// bodyBytes is the largest body of an update of n bytes that zlib can't
+// compress: 5 bytes for each stored block, a head and a checksum.
+func bodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }

@@ -194,9 +194,16 @@ func bounded(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// overTCP says whether nginx reaches the application by TCP, as far as its
-// listeners tell; where they tell nothing it is taken to.
+// overTCP says whether nginx reaches the application by TCP: as its config has
+// it, else as far as the application's listeners tell; where nothing tells it is
+// taken to.
 func (c Case) overTCP() bool {
+	if !c.Nginx.Known() {
+		return true
+	}
+	if n := c.Nginx.V; n != nil && len(n.Sites) > 0 {
+		return upstreamAddresses(n) > 0
+	}
 	app := c.Deployment.App
 	served := false
 	for _, p := range app.Processes.V {
@@ -219,10 +226,17 @@ var evalPortRange = withNginx(func(c Case) Outcome {
 	if !v.Known() {
 		return cantTell("port range", v)
 	}
-	n := byPorts(v.V)
+	addresses := 1
+	if c.Nginx.Known() && c.Nginx.V != nil && len(c.Nginx.V.Sites) > 0 {
+		addresses = upstreamAddresses(c.Nginx.V)
+	}
+	n := byPorts(v.V, addresses)
 	got := fmt.Sprintf("%d–%d", v.V.Lo, v.V.Hi)
 	if v.V.Reserved > 0 {
 		got += fmt.Sprintf(" less %d reserved", v.V.Reserved)
+	}
+	if addresses > 1 {
+		got += fmt.Sprintf(", for each of %d addresses", addresses)
 	}
 	inUse := facts.Value[int64]{Err: "the application is on another host"}
 	if c.Deployment.Single() {

@@ -19,7 +19,7 @@ old master and its old limit.`,
 	},
 	{
 		ID: "nginx/nofile", Title: "descriptors of nginx", Severity: reports.SeverityError, On: OnProxy,
-		After:   []string{"nginx/unit-pending"},
+		After:   []string{"nginx/worker-rlimit-nofile", "nginx/rlimit-pending", "nginx/unit-pending"},
 		Reads:   []string{"/proc/PID/limits of the running workers (worker_rlimit_nofile, else what the master was given)"},
 		Formula: "nginx-descriptors",
 		Why: `A proxied poll takes two descriptors of one nginx worker process: the client's connection and the
@@ -68,7 +68,7 @@ func withNginx(eval func(Case) Outcome) func(Case) Outcome {
 var evalNginxNoFile = withNginx(func(c Case) Outcome {
 	ws := c.nginxWorkers()
 	if len(ws) == 0 {
-		return unknownFor("nginx is installed and does not run: start it, so that its workers' limits can be read")
+		return c.plannedNoFile()
 	}
 	safe, hard := maxWorkers, int64(0)
 	var inUse facts.Value[int64]
@@ -96,6 +96,42 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 })
 
+// plannedNoFile is of an nginx that does not run: what its config, else its unit
+// would give it.
+func (c Case) plannedNoFile() Outcome {
+	if !c.Nginx.Known() {
+		return cantTell("nginx's config", c.Nginx)
+	}
+	n := c.Nginx.V
+	if n == nil || len(n.Sites) == 0 {
+		return notApplicable("nginx does not run, and its config passes nothing to the application")
+	}
+	v := n.Main.WorkerRlimitNofile
+	if !v.Known() {
+		return unset("worker_rlimit_nofile", v)
+	}
+	if !c.NginxUnit.Known() {
+		return cantTell("nginx.service", c.NginxUnit)
+	}
+	limit := facts.Bound{Soft: facts.Limit(v.V), Hard: facts.Unlimited}
+	from := v.Source
+	if v.V == 0 {
+		u := c.NginxUnit.V
+		if u == nil {
+			return unknownFor("nginx does not run, and no unit tells what it would be given: start it, so that its limits can be read")
+		}
+		if !u.NoFile.Known() {
+			return cantTell("LimitNOFILE of nginx.service", u.NoFile)
+		}
+		limit, from = u.NoFile.V, u.NoFile.Source
+	}
+	k := nginxByDescriptors(limit.Soft)
+	need := int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "nginx does not run"}},
+		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), from,
+		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
+}
+
 // nginxNoFileRemedy prefers the unit's drop-in, since nginx's own file is not
 // fltool's to edit.
 func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
@@ -108,11 +144,12 @@ func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
 		return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d), or spread the workers over several proxies", hard, roomy(need))}
 	}
 	target := c.target(need, hard)
+	if n := c.Nginx.V; c.Nginx.Known() && n != nil && n.Main.WorkerRlimitNofile.Known() && n.Main.WorkerRlimitNofile.V > 0 {
+		return write(n.Main.WorkerRlimitNofile, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", target), "it overrides what the unit gives")
+	}
 	line := fmt.Sprintf("worker_rlimit_nofile %d;", target)
 	if c.Systemd.V && unit != "" {
-		r := unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target),
-			fmt.Sprintf("give nginx more descriptors by a drop-in; a worker_rlimit_nofile in nginx.conf would override it and then must be %d itself", target))
-		return r
+		return unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target), "give nginx more descriptors by a drop-in")
 	}
 	return reports.Remedy{Text: "write at the top of nginx.conf: " + line, Then: "restart"}
 }

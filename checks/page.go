@@ -73,7 +73,7 @@ func proofText(p string) string {
 	if p == Unproven {
 		return "none yet; no experiment of fltool has confirmed it"
 	}
-	return p
+	return "`make prove` runs the experiments that confirm it: " + p
 }
 
 func severityText(s reports.Severity) string {
@@ -93,6 +93,8 @@ func onText(o On) string {
 		return "Asked on the host of the application."
 	case OnProxy:
 		return "Asked on the host of nginx."
+	case OnURL:
+		return "Asked from outside, through the URL that workers use (`--url`)."
 	default:
 		return "Asked on every host of the deployment."
 	}

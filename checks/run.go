@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -21,11 +22,39 @@ type Waiver struct {
 // Run asks every check and works out the ledger. Waivers that ended before now
 // count no more, and the finding says so.
 func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
-	var findings []reports.Finding
+	cases := make(map[On][]Case)
+	findings, ledger := ask(all, func(check Check) []Case {
+		if _, ok := cases[check.On]; !ok {
+			cases[check.On] = check.cases(d, demand)
+		}
+		return cases[check.On]
+	}, waivers, now)
+	if d.Outside != nil && d.Outside.Probe.V != nil {
+		measure(ledger, d.Outside.Probe.V.Held.V)
+	}
+	return findings, answer(ledger)
+}
+
+// Lint asks the checks that judge nginx's config by itself. What other files
+// must say of a part of a config is n/a.
+func Lint(n *facts.Nginx, asked facts.Asked, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
+	f := facts.Facts{Asked: asked, Nginx: facts.Value[*facts.Nginx]{V: n, Source: n.Path}}
+	alone := Case{Facts: f, Deployment: OneHost(f), Demand: demand, Lint: true}
+	findings, ledger := ask(lints, func(Check) []Case { return []Case{alone} }, waivers, now)
+	return findings, answer(ledger)
+}
+
+var lints = slices.DeleteFunc(slices.Clone(all), func(c Check) bool { return !c.Lint })
+
+func ask(list []Check, cases func(Check) []Case, waivers []Waiver, now time.Time) ([]reports.Finding, []reports.Row) {
+	findings := make([]reports.Finding, 0, 2*len(list))
 	ledger := []reports.Row{}
-	for _, check := range all {
-		for _, c := range check.cases(d, demand) {
+	for _, check := range list {
+		for _, c := range cases(check) {
 			o := check.Eval(c)
+			if c.Lint && c.Nginx.V.Fragment && o.Status == reports.StatusUnknown {
+				o = notApplicable("%s", o.Reason)
+			}
 			f := check.finding(c, o)
 			waive(&f, waivers, now)
 			findings = append(findings, f)
@@ -35,12 +64,19 @@ func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) (
 		}
 	}
 	because(findings)
-	return findings, answer(ledger)
+	return findings, ledger
 }
 
 // cases are the hosts that a check is asked about.
 func (check Check) cases(d Deployment, demand reports.Demand) []Case {
-	if d.Single() {
+	switch {
+	case check.On == OnURL && d.Outside == nil:
+		return nil
+	case check.On == OnURL:
+		return []Case{{Facts: *d.Outside, Deployment: d, Demand: demand}}
+	case d.App == nil:
+		return nil
+	case d.Single():
 		return []Case{{Facts: *d.App, Deployment: d, Demand: demand}}
 	}
 	app := Case{Facts: *d.App, Role: "app", Deployment: d, Demand: demand}

@@ -75,6 +75,9 @@ func StartChild(ctx context.Context, exe string, args ...string) (*Child, error)
 	return c, nil
 }
 
+// Said is the last of what the server wrote to its standard error, 2 KiB at most.
+func (c *Child) Said() string { return c.errors.String() }
+
 // end says how the process ended and what it said last.
 func (c *Child) end(err error) error {
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
 	"sync"
 	"syscall"
 	"time"
@@ -204,16 +205,16 @@ func putReader(br *bufio.Reader) {
 	readers.Put(br)
 }
 
-// resolve gives the plan's target as address and port.
-func resolve(ctx context.Context, p *Plan) (string, error) {
-	port := p.Target.Port()
+// resolve gives a target as address and port, as seen from the sources if any.
+func resolve(ctx context.Context, target *url.URL, sources []netip.Addr) (string, error) {
+	port := target.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[p.Target.Scheme]
+		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
 	}
-	if len(p.Sources) == 0 {
-		return lookup(ctx, p.Target.Hostname(), port, netip.Addr{})
+	if len(sources) == 0 {
+		return lookup(ctx, target.Hostname(), port, netip.Addr{})
 	}
-	return lookup(ctx, p.Target.Hostname(), port, p.Sources[0])
+	return lookup(ctx, target.Hostname(), port, sources[0])
 }
 
 // lookup finds the address of a host once: thousands of workers must not ask the

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -36,22 +37,22 @@ type class string
 
 // The classes, as they stand in reports.
 const (
-	classRefused      class = "refused"           // the connection was
-	classReset        class = "reset"             // the connection was cut before the whole answer had come
-	classTimeout      class = "timed out"         // no connection or no whole answer in time
-	classTLS          class = "tls"               // the handshake failed
-	class4xx          class = "4xx"               //
-	class5xx          class = "5xx"               //
-	classInvalid      class = "invalid worker"    //
-	classUnregistered class = "unregistered"      //
-	classNotAccepted  class = "not accepted"      // the update
-	classModel        class = "undecodable model" //
-	classStale        class = "stale version"     // the poll told of a new model, and it was the old one
-	classSuperseded   class = "superseded"        // another poll with the same key ended this one
-	classUnexpected   class = "unexpected answer" // none of the protocol's
-	classReconnect    class = "reconnect"         // an idle connection turned out closed: no error, tried again at once
-	classGenerator    class = "generator"         // the generator had no descriptor or port left
-	classStopped      class = "stopped"           // the run ended; no error of anybody's
+	classRefused      class = "refused"              // the connection was
+	classReset        class = "reset"                // the connection was cut before the whole answer had come
+	classTimeout      class = "timed out"            // no connection or no whole answer in time
+	classTLS          class = "tls"                  // the handshake failed
+	class4xx          class = "4xx"                  //
+	class5xx          class = "5xx"                  //
+	classInvalid      class = "invalid worker"       //
+	classUnregistered class = "unregistered"         //
+	classNotAccepted  class = "not accepted"         // the update
+	classModel        class = "undecodable model"    //
+	classStale        class = "stale version"        // the poll told of a new model, and it was the old one
+	classSuperseded   class = "superseded"           // another poll with the same key ended this one
+	classUnexpected   class = "unexpected answer"    // none of the protocol's
+	classReconnect    class = reports.ClassReconnect // an idle connection turned out closed: no error, tried again at once
+	classGenerator    class = "generator"            // the generator had no descriptor or port left
+	classStopped      class = "stopped"              // the run ended; no error of anybody's
 )
 
 // failure is a judged error: a class and what exactly happened.

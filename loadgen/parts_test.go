@@ -194,22 +194,22 @@ func TestRecord(t *testing.T) {
 }
 
 func TestCheckRoom(t *testing.T) {
-	if err := CheckRoom(1, nil); err != nil {
+	if err := CheckRoom(1, 0); err != nil {
 		t.Error(err)
 	}
 	var room *RoomError
-	if err := CheckRoom(1<<40, nil); !errors.As(err, &room) || room.Hint == "" {
+	if err := CheckRoom(1<<40, 0); !errors.As(err, &room) || room.Hint == "" {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestCheckSources(t *testing.T) {
-	if err := CheckRoom(1, []netip.Addr{netip.MustParseAddr("127.0.0.2")}); err != nil {
+	if err := CheckSources([]netip.Addr{netip.MustParseAddr("127.0.0.2")}); err != nil {
 		t.Error(err)
 	}
 	var room *RoomError
 	// An address of TEST-NET-1, which no machine has.
-	if err := CheckRoom(1, []netip.Addr{netip.MustParseAddr("192.0.2.1")}); !errors.As(err, &room) || !strings.Contains(room.What, "192.0.2.1") {
+	if err := CheckSources([]netip.Addr{netip.MustParseAddr("192.0.2.1")}); !errors.As(err, &room) || !strings.Contains(room.What, "192.0.2.1") {
 		t.Errorf("%v", err)
 	}
 }

@@ -65,8 +65,8 @@ type Plan struct {
 	FirstNo int                  // number of the first worker's key: it names workers in the report
 	Keys    []ed25519.PrivateKey // one a worker; nil for a server without key list
 
-	Rounds int           // rounds that each worker takes part in; 0 with Hold
-	Hold   time.Duration // how long all polls are held; 0 with Rounds
+	Rounds int           // rounds that each worker takes part in
+	Hold   time.Duration // how long all polls are held, after the rounds where there are any
 
 	Ramp      time.Duration // over which the workers arrive, evenly
 	Think     Think         // a worker's time between model and update
@@ -77,7 +77,7 @@ type Plan struct {
 	Accept *regexp.Regexp // default DefaultAccept
 
 	RequestTimeout time.Duration // for every request but the poll, dialling included
-	PollTimeout    time.Duration // longest hold; 0: RoundTimeout in rounds, none in a hold
+	PollTimeout    time.Duration // longest hold; 0: RoundTimeout in rounds, none in Hold
 	RoundTimeout   time.Duration // a worker that makes no progress for so long is lost
 	Grace          time.Duration // after which a run ends that nothing but a lost worker holds up
 	MaxLag         time.Duration // p99 of the time from due to sent beyond which the generator was too slow
@@ -86,7 +86,8 @@ type Plan struct {
 	TLS     *tls.Config  // for an https Target
 	Seed    uint64
 
-	updateSize int64 // of Update, which is let go of once it is compressed
+	updateSize  int64         // of Update, which is let go of once it is compressed
+	holdTimeout time.Duration // PollTimeout of the polls of Hold; 0: none
 }
 
 // check fills in defaults and says what is wrong with a plan.
@@ -99,9 +100,8 @@ func (p *Plan) check() error {
 	setDefault(&p.MaxLag, DefaultMaxLag)
 	setDefault(&p.Accept, DefaultAccept)
 	p.updateSize = int64(len(p.Update))
-	if p.PollTimeout == 0 && p.Hold == 0 {
-		p.PollTimeout = p.RoundTimeout
-	}
+	p.holdTimeout = p.PollTimeout
+	setDefault(&p.PollTimeout, p.RoundTimeout)
 	switch {
 	case p.Target == nil || p.Target.Host == "":
 		return errors.New("no target")
@@ -111,10 +111,10 @@ func (p *Plan) check() error {
 		return fmt.Errorf("%d workers: want at least one", p.Workers)
 	case p.Keys != nil && len(p.Keys) != p.Workers:
 		return fmt.Errorf("%d keys for %d workers", len(p.Keys), p.Workers)
-	case (p.Rounds > 0) == (p.Hold > 0):
-		return errors.New("want either rounds or a hold")
 	case p.Rounds < 0 || p.Hold < 0 || p.Ramp < 0:
 		return errors.New("rounds, hold and ramp can't be negative")
+	case p.Rounds == 0 && p.Hold == 0:
+		return errors.New("want rounds or a hold")
 	}
 	return nil
 }

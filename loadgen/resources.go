@@ -29,6 +29,8 @@ type watched struct {
 	peakRSS int64
 	peakFDs int
 	steady  []facts.Usage // while all polls were held
+	recent  []cpuAt       // of the last second and the sample before it
+	peakCPU float64       // cores
 }
 
 // sampler follows the processes of a run.
@@ -73,6 +75,23 @@ func sample(serverPID int) *sampler {
 	return s
 }
 
+// cpuAt is the processor time used until a moment.
+type cpuAt struct {
+	at  time.Time
+	cpu float64
+}
+
+// busy keeps the most cores that were busy over a second.
+func (p *watched) busy(now time.Time, cpu float64) {
+	p.recent = append(p.recent, cpuAt{now, cpu})
+	for len(p.recent) > 1 && now.Sub(p.recent[1].at) >= time.Second {
+		p.recent = p.recent[1:]
+	}
+	if over := now.Sub(p.recent[0].at); over >= time.Second {
+		p.peakCPU = max(p.peakCPU, (cpu-p.recent[0].cpu)/over.Seconds())
+	}
+}
+
 // look takes a sample; a process that is gone keeps its last one.
 func (p *watched) look(root facts.Root, steady bool) {
 	u, err := facts.ReadUsage(root, p.pid)
@@ -80,6 +99,7 @@ func (p *watched) look(root facts.Root, steady bool) {
 		return
 	}
 	p.last = u
+	p.busy(time.Now(), u.CPUSeconds)
 	p.peakRSS = max(p.peakRSS, u.RSSBytes)
 	p.peakFDs = max(p.peakFDs, u.FDs)
 	if steady {
@@ -94,17 +114,24 @@ func (p *watched) look(root facts.Root, steady bool) {
 	}
 }
 
-// end takes a last sample and gives what each process used; held is the number
-// of polls that were held while the samples were steady.
-func (s *sampler) end(held int) []reports.Resource {
+// last takes a last sample while all connections are still there.
+func (s *sampler) last() {
 	s.stop()
 	<-s.done
+	for _, p := range s.procs {
+		p.look(s.root, s.holding.Load())
+	}
+}
+
+// end takes a sample of what is left and gives what each process used; held is the number
+// of polls that were held while the samples were steady.
+func (s *sampler) end(held int) []reports.Resource {
 	var all []reports.Resource
 	for _, p := range s.procs {
 		p.look(s.root, false)
 		r := reports.Resource{
 			Process: p.name, PID: p.pid, RSSPeakBytes: p.peakRSS,
-			CPUSeconds: p.last.CPUSeconds - p.first.CPUSeconds, FDsPeak: p.peakFDs,
+			CPUSeconds: p.last.CPUSeconds - p.first.CPUSeconds, CPUPeak: p.peakCPU, FDsPeak: p.peakFDs,
 		}
 		if limits, err := facts.ReadLimits(s.root, p.pid); err == nil {
 			r.FDLimit = int64(limits.NoFile.Soft)

@@ -22,10 +22,9 @@ type RoomError struct {
 func (e *RoomError) Error() string { return e.What }
 
 // CheckRoom says before the start whether this process has descriptors and local
-// ports for so many workers, each with a connection of its own to one address, and
-// whether the addresses to dial from, if any, are this machine's. The error is a
-// *RoomError, or what reading the limits failed with.
-func CheckRoom(workers int, sources []netip.Addr) error {
+// ports for so many workers, each with a connection of its own to one address.
+// The error is a *RoomError, or what reading the limits failed with.
+func CheckRoom(workers, sources int) error {
 	root := facts.NewRoot("/")
 	limits, err := facts.ReadLimits(root, os.Getpid())
 	if err != nil {
@@ -41,12 +40,18 @@ func CheckRoom(workers int, sources []netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if have := ports.Usable() * max(1, len(sources)); workers > have {
+	if have := ports.Usable() * max(1, sources); workers > have {
 		return &RoomError{
-			What: fmt.Sprintf("%d workers need as many local ports, there are %d from %d source address(es)", workers, have, max(1, len(sources))),
+			What: fmt.Sprintf("%d workers need as many local ports, there are %d from %d source address(es)", workers, have, max(1, sources)),
 			Hint: "add source addresses with --source-ip 127.0.0.2,127.0.0.3, or widen net.ipv4.ip_local_port_range",
 		}
 	}
+	return nil
+}
+
+// CheckSources says before the start whether the addresses to dial from are this
+// machine's. The error is a *RoomError.
+func CheckSources(sources []netip.Addr) error {
 	for _, ip := range sources {
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
 		if err != nil {

@@ -62,6 +62,7 @@ type run struct {
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
+	pending        atomic.Int64 // workers that are neither through with their rounds nor lost
 	round          atomic.Int64
 
 	mu      sync.Mutex
@@ -98,7 +99,7 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	address, err := resolve(ctx, &plan)
+	address, err := resolve(ctx, plan.Target, plan.Sources)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
@@ -114,11 +115,14 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	r := &run{plan: plan, opts: opts, digest: digest, held: newGauge()}
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
-		w := &worker{index: i, no: plan.FirstNo + i, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
+		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
 		if plan.Keys != nil {
 			w.key = plan.Keys[i]
 		}
 		r.workers[i] = w
+	}
+	if plan.Rounds > 0 {
+		r.pending.Store(int64(plan.Workers))
 	}
 	r.t = &transport{
 		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(), hands: newHands(),
@@ -229,9 +233,12 @@ func (r *run) route(res *vegeta.Result) *worker {
 // step takes a worker one request further.
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
-	at := w.step
+	at, was := w.step, w.through
 	b.enter(w)
 	fate, delay := w.advance(&r.plan, now)
+	if !was && (w.through || fate == fateLost) {
+		r.pending.Add(-1)
+	}
 	switch fate {
 	case fateNext:
 		w.sign(&r.plan, r.digest)
@@ -297,7 +304,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 		if !holdFrom.IsZero() {
 			end.held, end.hold = r.held.fewest(), time.Since(holdFrom)
 		}
-		samples.holding.Store(false)
+		samples.last()
 		return timeline, end
 	}
 	nextSecond := r.start.Add(time.Second)
@@ -318,12 +325,13 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 			second(now)
 			nextSecond = nextSecond.Add(time.Second)
 		}
+		pending := r.pending.Load() // before held: who is through has left its round's poll
 		finished, lost, held := r.finished.Load(), r.lost.Load(), r.held.now.Load()
 		tell(now, false)
 		switch {
 		case finished+lost == all:
 			return finish()
-		case r.plan.Hold > 0 && holdFrom.IsZero():
+		case r.plan.Hold > 0 && holdFrom.IsZero() && pending == 0:
 			// All are held or lost. Where the server ends holds early some are always between
 			// two polls: then it is enough that each has come so far.
 			if settledSince.IsZero() && r.held.settled.Load() == all {
@@ -335,9 +343,11 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 				r.held.watch()
 				samples.holding.Store(true)
 			}
-		case r.plan.Hold > 0 && now.Sub(holdFrom) >= r.plan.Hold:
-			return finish()
-		case r.plan.Hold == 0 && lost > 0 && finished+lost+held == all:
+		case !holdFrom.IsZero():
+			if now.Sub(holdFrom) >= r.plan.Hold {
+				return finish()
+			}
+		case lost > 0 && finished+lost+held == all:
 			// The lost one may be all that the held ones wait for.
 			if stalledSince.IsZero() {
 				stalledSince = now

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -369,6 +370,9 @@ func TestUpstreamBehaviour(t *testing.T) {
 	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 2 || rep.Lost[0].Step != "update" {
 		t.Fatalf("verdict %s %v, lost %v, %v", rep.Verdict, rep.Reasons, rep.Lost, err)
 	}
+	if rep.Generator.Reconnects != 0 {
+		t.Errorf("%d cut requests passed for idle connections", rep.Generator.Reconnects)
+	}
 	for _, e := range rep.Errors {
 		if e.Class == string(class5xx) && e.Count != 100 {
 			t.Errorf("%+v, want 100 polls answered 502", e)
@@ -376,5 +380,50 @@ func TestUpstreamBehaviour(t *testing.T) {
 		if e.Class == string(classReset) && e.Count != 2 {
 			t.Errorf("%+v, want one cut a worker and no second try", e)
 		}
+	}
+}
+
+// TestRoundsThenHold has the workers stay for a hold once their rounds are done.
+func TestRoundsThenHold(t *testing.T) {
+	const workers = 20
+	p := testPlan(serve(t, newFake(workers)), workers)
+	p.Rounds, p.Hold = 2, 100*time.Millisecond
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Verdict != reports.VerdictPass || len(rep.Rounds) != 2 {
+		t.Fatalf("verdict %s %v, rounds %+v, errors %v", rep.Verdict, rep.Reasons, rep.Rounds, rep.Errors)
+	}
+	if h := rep.Held; h.Steady != workers || h.HoldSeconds < p.Hold.Seconds() || h.LostWhile != 0 {
+		t.Errorf("held %+v", *h)
+	}
+	for _, r := range rep.Rounds {
+		if r.Workers != workers || r.Told == 0 {
+			t.Errorf("round %+v", r)
+		}
+	}
+}
+
+// TestRoundsThenHoldStalled loses a worker in the rounds: the hold never begins,
+// and the run ends by itself.
+func TestRoundsThenHoldStalled(t *testing.T) {
+	const workers = 3
+	f := newFake(workers)
+	f.fault = func(s step, n int, w http.ResponseWriter, r *http.Request) bool {
+		if s == stepUpdate && strings.HasSuffix(r.URL.Path, wire.WorkerID(testKeys(1)[0].Public().(ed25519.PublicKey))) {
+			answer(w, http.StatusBadGateway, nil)
+			return true
+		}
+		return false
+	}
+	p := testPlan(serve(t, f), workers)
+	p.Rounds, p.Hold = 1, time.Hour
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Verdict != reports.VerdictFail || rep.Held.HoldSeconds != 0 || rep.Held.Steady != 0 {
+		t.Errorf("verdict %s %v, held %+v", rep.Verdict, rep.Reasons, *rep.Held)
 	}
 }

@@ -148,7 +148,7 @@ func (t *transport) exchange(w *worker) {
 	}
 	if w.step == stepPoll && w.version != "" { // held here, for hours if need be
 		w.out.held = true
-		if !w.polled {
+		if w.holds(t.plan) && !w.polled {
 			w.polled = true
 			t.held.settled.Add(1)
 		}
@@ -219,8 +219,11 @@ func (t *transport) limit(set func(time.Time) error, deadline time.Time) *failur
 func (t *transport) deadline(w *worker) time.Time {
 	timeout := t.plan.RequestTimeout
 	if w.step == stepPoll {
-		if timeout = t.plan.PollTimeout; timeout == 0 {
-			return time.Time{}
+		timeout = t.plan.PollTimeout
+		if w.holds(t.plan) {
+			if timeout = t.plan.holdTimeout; timeout == 0 {
+				return time.Time{}
+			}
 		}
 	}
 	return time.Now().Add(timeout)
@@ -246,11 +249,12 @@ func (t *transport) close() {
 }
 
 // raced tells the end of an idle connection, which is nobody's fault, from a cut.
+// To dc_federated's workers both are a broken connection.
 func (t *transport) raced(w *worker, c *conn, fail *failure) *failure {
 	if t.ctx.Err() != nil {
 		return stopped
 	}
-	if fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
+	if t.plan.Behaviour != Upstream && fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
 		return failed(classReconnect, "the server had closed the idle connection")
 	}
 	return fail

@@ -32,9 +32,10 @@ type worker struct {
 	failures int           // since then
 	last     *failure      // the last of them
 	timed    bool          // its request is due at a moment, not as soon as may be
-	polled   bool          // has sent a poll with a version
+	polled   bool          // has sent a poll of the plan's Hold
 	parked   bool          // one of them was held
 	dropped  class         // how its held poll was lost first, if it was
+	through  bool          // with its rounds, if it had any, and told of the last one's end
 	fresh    bool          // the next model must be decoded, not only compared
 	doubt    time.Duration // when the one was asked for that was unlike all others
 	raced    bool          // an idle connection ended under its request, since it last got on
@@ -86,7 +87,7 @@ const (
 func (w *worker) review(p *Plan) {
 	o := &w.out
 	f := o.fail
-	if o.held && (o.long() || f == stopped) {
+	if o.held && w.holds(p) && (o.long() || f == stopped) {
 		w.parked = true
 	}
 	switch {
@@ -95,9 +96,8 @@ func (w *worker) review(p *Plan) {
 			o.fail = failed(classStale, "told of a new model, got version %s again", w.version)
 		}
 	case f.class == classReconnect:
-		// Python's requests don't try again. Ours do, but not twice in a row: such a
-		// server cuts requests, not idle connections.
-		if w.raced || p.Behaviour == Upstream {
+		if w.raced {
+			// Not twice in a row: this server cuts requests, not idle connections.
 			o.fail = failed(classReset, "connection closed without an answer")
 		}
 		w.raced = true
@@ -128,7 +128,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	case stepRegister:
 		w.id = w.out.text
 		w.gotOn(now)
-		if p.Hold > 0 || p.First == FirstUpdate {
+		if p.Rounds == 0 || p.First == FirstUpdate {
 			w.challengeFor(stepModel) // to learn the version: a poll without one is not held
 		} else {
 			w.challengeFor(stepPoll)
@@ -144,8 +144,11 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 			return w.pollAgain(p, now)
 		}
 		w.gotOn(now)
-		if p.Rounds > 0 && w.rounds == p.Rounds {
-			return fateDone, 0
+		if w.rounds == p.Rounds && !w.through {
+			w.through = true
+			if p.Hold == 0 {
+				return fateDone, 0
+			}
 		}
 		w.told = true
 		w.challengeFor(stepModel)
@@ -161,7 +164,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 		w.fresh = false
 		w.version, w.told = w.out.version, false
 		w.gotOn(now)
-		if p.Hold > 0 {
+		if w.holds(p) {
 			w.challengeFor(stepPoll)
 			return fateNext, 0
 		}
@@ -176,11 +179,14 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	panic("unreachable: no such step")
 }
 
+// holds says whether the worker's polls are those of the plan's Hold.
+func (w *worker) holds(p *Plan) bool { return p.Hold > 0 && w.through }
+
 // pollAgain follows a text that ended a hold early. In rounds that is no progress:
 // else nobody would ever be lost in a round that never ends.
 func (w *worker) pollAgain(p *Plan, now time.Duration) (fate, time.Duration) {
 	w.challengeFor(stepPoll)
-	if p.Hold > 0 && w.out.long() {
+	if w.holds(p) && w.out.long() {
 		w.gotOn(now)
 		return fateNext, 0
 	}
@@ -206,7 +212,7 @@ func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Dur
 	}
 	if w.out.held && w.out.long() && f.class != classTimeout {
 		w.failures = 0
-		if p.Hold > 0 {
+		if w.holds(p) {
 			w.gotOn(now) // it was where it should be until now
 		}
 	}
@@ -237,6 +243,10 @@ func (w *worker) stumbleUpstream(p *Plan, at step, now time.Duration) (fate, tim
 		return w.again(p, now)
 	case at == stepModel && w.out.version != "": // an old one: it trains with that
 		w.told = false
+		if w.holds(p) {
+			w.challengeFor(stepPoll)
+			return fateNext, 0
+		}
 		return w.think(p)
 	}
 	return fateLost, 0

@@ -19,7 +19,11 @@ func (d *decoder) config(top *node) {
 	d.cfg.Events = d.events(events)
 
 	if n := d.only(l, "http"); n != nil {
-		d.httpBlock(d.level(l, n), n)
+		http := d.level(l, n)
+		if d.defaults {
+			http.up, http.defaults = nil, true
+		}
+		d.httpBlock(http, n)
 	}
 	for _, kind := range []string{"stream", "mail"} {
 		if n := d.only(l, kind); n != nil {

@@ -112,7 +112,7 @@ func (l *level) addHeader() Value[[]Header] {
 	if mode.Err != "" {
 		return Value[[]Header]{Err: mode.Err}
 	}
-	alone := &level{own: l.own, broken: l.broken, d: l.d}
+	alone := &level{own: l.own, broken: l.broken, d: l.d, defaults: l.defaults}
 	own := list(alone, "add_header", is(""), header)
 	if mode.V == "off" || own.Err != "" || mode.V == "on" && own.V != nil {
 		return own
@@ -128,7 +128,7 @@ func (l *level) addHeader() Value[[]Header] {
 // access joins allow and deny, which share one list in the order of the file.
 func (l *level) access() Value[[]Rule] {
 	for at := l; at != nil; at = at.up {
-		if at.broken != "" && at.own["allow"] == nil && at.own["deny"] == nil {
+		if at.broken != "" && !at.defaults && at.own["allow"] == nil && at.own["deny"] == nil {
 			return Value[[]Rule]{Err: "whether allow or deny are set is unknown: " + at.broken}
 		}
 		if at.own["allow"] == nil && at.own["deny"] == nil {

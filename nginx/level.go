@@ -14,6 +14,8 @@ type level struct {
 	own    map[string][]*node
 	broken string
 	d      *decoder
+
+	defaults bool // what is not set here has its default, broken or not
 }
 
 func (d *decoder) level(up *level, n *node) *level {
@@ -31,7 +33,7 @@ func (l *level) find(name string) (found []*node, unknown string) {
 		if found = l.own[name]; found != nil {
 			return found, ""
 		}
-		if l.broken != "" {
+		if l.broken != "" && !l.defaults {
 			return nil, fmt.Sprintf("whether %s is set is unknown: %s", name, l.broken)
 		}
 	}

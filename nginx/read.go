@@ -20,6 +20,10 @@ type Options struct {
 	// be included there, such as one of sites-available. What such a file
 	// leaves to others is then unknown.
 	Context string
+	// Defaults takes what a file of Context "http" leaves to others for
+	// nginx's default, instead of unknown. Zones and upstream blocks that it
+	// names stay unknown.
+	Defaults bool
 	// Build decides the defaults; the zero Build makes those unknown that
 	// changed with a version or are compiled in.
 	Build Build
@@ -91,6 +95,7 @@ func decode(top *node, o Options, r *reader) *Config {
 		cfg:      &Config{Path: top.file, Build: o.Build, Files: r.names},
 		pageSize: o.PageSize,
 		problems: &r.problems,
+		defaults: o.Defaults && o.Context == "http",
 		sockets:  map[socketKey]int{},
 	}
 	if d.pageSize == 0 {
@@ -105,6 +110,7 @@ func decode(top *node, o Options, r *reader) *Config {
 type decoder struct {
 	cfg      *Config
 	pageSize int
+	defaults bool // as Options.Defaults
 	problems *problems
 	http     *level
 	sockets  map[socketKey]int // into cfg.Sockets

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -721,6 +722,31 @@ func TestGeneratedRoutes(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: got %s, want %s (%s)", url, got, want, r.Err)
+		}
+	}
+}
+
+// A file of the http block by itself: unknown is what others may set, or, asked
+// for, nginx's default.
+func TestPartOfHTTP(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "site.conf")
+	if err := os.WriteFile(file, []byte("server { listen 80; location / { limit_conn z 5; proxy_pass http://elsewhere; } }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, defaults := range []bool{false, true} {
+		c, err := Read(Options{Path: file, Context: "http", Defaults: defaults, Build: debianBuild})
+		if err != nil || len(c.Servers) != 1 {
+			t.Fatalf("%v, %d servers", err, len(c.Servers))
+		}
+		l := c.Servers[0].Locations[0]
+		if v := l.ProxyReadTimeout; v.Known() != defaults || defaults && v.V != time.Minute {
+			t.Errorf("defaults %v: proxy_read_timeout %+v", defaults, v)
+		}
+		if v := l.Access; v.Known() != defaults {
+			t.Errorf("defaults %v: access %+v", defaults, v)
+		}
+		if c.Events.WorkerConnections.Known() || l.Pass.Err == "" || l.LimitConn.V[0].Err == "" {
+			t.Errorf("defaults %v: slots, the upstream block or the zone are taken for known", defaults)
 		}
 	}
 }

@@ -161,13 +161,24 @@ func (c *Config) through(s *Socket, q Request) Route {
 		r.Err = err.Error()
 		return r
 	}
-	r.Server = &c.Servers[index]
+	// The path is read before the Host field is: by the default server's rule.
+	return c.within(r, &c.Servers[index], c.Servers[s.DefaultServer].MergeSlashes, q.Path)
+}
+
+// RouteIn is the way of a request that has reached a server already.
+func (c *Config) RouteIn(s *Server, path string) Route {
+	if s.Incomplete != "" {
+		return Route{Err: fmt.Sprintf("the server of %s may hold more than is known: %s", s.Source, s.Incomplete)}
+	}
+	return c.within(Route{}, s, s.MergeSlashes, path)
+}
+
+func (c *Config) within(r Route, s *Server, merge Value[bool], path string) Route {
+	r.Server = s
 	if r.Server.Return != nil {
 		return r // before any location is looked at
 	}
-	// The path is read before the Host field is: by the default server's rule.
-	merge := c.Servers[s.DefaultServer].MergeSlashes
-	path, err := normalize(q.Path, !merge.Known() || merge.V)
+	path, err := normalize(path, !merge.Known() || merge.V)
 	if err != nil {
 		r.Err = err.Error()
 		return r

@@ -20,46 +20,12 @@ const (
 	OutcomeBetter       Outcome = "better"
 	OutcomeWorse        Outcome = "worse"
 	OutcomeInconclusive Outcome = "inconclusive"
+	OutcomeUnmeasured   Outcome = "not measured" // of a metric that should have been; the whole is inconclusive then
 )
 
 // alpha is the chance, over all gated metrics together, of calling a change
 // where there is none.
 const alpha = .05
-
-// DefaultLimits are the gated metrics and how much worse each may get before
-// that counts: as a share of the base, of "errors" as a difference of shares.
-var DefaultLimits = map[string]float64{
-	"round.mean":          .10,
-	"fanout.mean":         .10,
-	"server.cpuPerRound":  .05,
-	"server.rssPerWorker": .05,
-	"server.fdsPerWorker": .05,
-	"errors":              .001,
-}
-
-// limitShorthands are the names that people use for the gated metrics.
-var limitShorthands = map[string]string{
-	"round": "round.mean", "fanout": "fanout.mean", "server.cpu": "server.cpuPerRound",
-	"server.rss": "server.rssPerWorker", "server.fds": "server.fdsPerWorker",
-}
-
-// ParseLimit reads a limit of a gated metric: "round=10%", "errors=0.1%".
-func ParseLimit(s string) (metric string, limit float64, err error) {
-	metric, value, ok := strings.Cut(s, "=")
-	if full, short := limitShorthands[metric]; short {
-		metric = full
-	}
-	if _, gated := DefaultLimits[metric]; !ok || !gated {
-		names := slices.Sorted(maps.Keys(DefaultLimits))
-		return "", 0, fmt.Errorf("limit %q: want METRIC=SHARE, such as round=10%%; the metrics are %s", s, strings.Join(names, ", "))
-	}
-	// The grammar of a share is that of a threshold's.
-	t, err := ParseThreshold("errors<" + value)
-	if err != nil {
-		return "", 0, fmt.Errorf("limit %q: %q is no share, such as 10%%", s, value)
-	}
-	return metric, t.Limit, nil
-}
 
 // Comparison is what changed between two sets of runs.
 type Comparison struct {
@@ -67,6 +33,7 @@ type Comparison struct {
 	Reasons      []string `json:"reasons,omitempty"`     // why, one a metric that decided
 	Environment  []string `json:"environment,omitempty"` // how the two sets differ in where and how they were made
 	Warnings     []string `json:"warnings,omitempty"`    // what was left out
+	Unmeasured   []string `json:"unmeasured,omitempty"`  // metrics of the gate that runs of this kind don't measure
 	BaseRuns     int      `json:"baseRuns"`
 	NewRuns      int      `json:"newRuns"`
 	Metrics      []Change `json:"metrics"`                // the gated first
@@ -77,6 +44,7 @@ type Comparison struct {
 // Change is what became of one metric. The run is the unit: a value a run.
 type Change struct {
 	Metric   string  `json:"metric"`
+	Of       string  `json:"of,omitempty"` // "rounds" or "hold", the kind of run, where there are several
 	Unit     string  `json:"unit,omitempty"`
 	Gated    bool    `json:"gated"`
 	Outcome  Outcome `json:"outcome"`
@@ -94,35 +62,31 @@ type Change struct {
 	NewRuns  int     `json:"newRuns"`
 }
 
-// Compare tells how new runs differ from base runs. Limits overrides those of
-// DefaultLimits by metric. A gated metric is worse, or better, if that is
-// significant after Holm's correction over the gated metrics and more than its
-// limit; it is inconclusive if there are too few runs to tell, if either side
-// lacks it, or if it moved more than its limit without being significant.
+// Name is the metric's with the kind of run, where there are several.
+func (ch Change) Name() string {
+	if ch.Of == "" {
+		return ch.Metric
+	}
+	return ch.Metric + " (" + ch.Of + ")"
+}
+
+// Compare tells how new runs differ from base runs. A metric of the gate (nil:
+// DefaultGate) is worse, or better, if that is significant after Holm's
+// correction over the gated metrics and more than its limit; it is inconclusive
+// if there are too few runs to tell, if either side lacks it, or if it got worse
+// by more than its limit without that being significant. Runs of rounds and
+// holds may be mixed: each kind is compared with its own.
 //
 // Runs whose verdict is refused are left out: their figures are not the
-// server's. The error says what can't be compared at all.
-func Compare(base, new []Report, limits map[string]float64) (Comparison, error) {
+// server's. A new run that failed is worse in itself if none of the base did.
+// The error says what can't be compared at all.
+func Compare(base, new []Report, gate Gate) (Comparison, error) {
+	if gate == nil {
+		gate = DefaultGate()
+	}
 	var c Comparison
-	for _, set := range []struct {
-		side string
-		runs []Report
-	}{{"base", base}, {"new", new}} {
-		side := set.side
-		if len(set.runs) == 0 {
-			return c, fmt.Errorf("no %s runs to compare", side)
-		}
-		for i, r := range set.runs {
-			if r.Shard != nil {
-				return c, fmt.Errorf("%s run %d is shard %d of %d alone: merge the shards first", side, i+1, r.Shard.Index, r.Shard.Count)
-			}
-			if r.Kind != base[0].Kind {
-				return c, fmt.Errorf("%s run %d is a %s report, the first a %s report", side, i+1, r.Kind, base[0].Kind)
-			}
-			if r.Kind != KindSimulate {
-				return c, fmt.Errorf("a %s report has no runs to compare: simulate makes them", r.Kind)
-			}
-		}
+	if err := canCompare(base, new); err != nil {
+		return c, err
 	}
 	c.Environment = environments(base, new)
 	base, leftOfBase := usable(base, "base")
@@ -130,32 +94,135 @@ func Compare(base, new []Report, limits map[string]float64) (Comparison, error) 
 	c.Warnings = slices.Concat(leftOfBase, leftOfNew)
 	c.BaseRuns, c.NewRuns = len(base), len(new)
 
-	for _, name := range MetricNames() {
-		b, unit := values(base, name)
-		n, _ := values(new, name)
-		limit, gated := DefaultLimits[name]
-		if l, given := limits[name]; given {
-			limit = l
+	could := map[string]bool{} // be measured by some of the runs
+	kinds := kindsOf(slices.Concat(base, new))
+	for _, kind := range kinds {
+		is := func(r Report) bool { return KindOfRun(r.Demand) == kind.name }
+		for _, name := range MetricNames() {
+			b, unitB := values(base, name, is)
+			n, unitN := values(new, name, is)
+			limit, gated := gate[name]
+			wanted := gated && (needs[name] == nil || needs[name](kind.demand))
+			could[name] = could[name] || wanted || len(b)+len(n) > 0
+			if len(b)+len(n) == 0 && !wanted {
+				continue
+			}
+			ch := change(b, n, name == "errors")
+			ch.Metric, ch.Unit, ch.Gated = name, cmp.Or(unitB, unitN), gated
+			if len(kinds) > 1 {
+				ch.Of = kind.name
+			}
+			if gated {
+				ch.Limit = limit.Share
+			}
+			c.Metrics = append(c.Metrics, ch)
 		}
-		if len(b) == 0 && len(n) == 0 {
-			continue
+	}
+	for _, name := range slices.Sorted(maps.Keys(gate)) {
+		switch {
+		case could[name]:
+		case gate[name].Required || len(kinds) == 0:
+			c.Metrics = append(c.Metrics, Change{Metric: name, Gated: true, Limit: gate[name].Share, P: 1})
+		default:
+			c.Unmeasured = append(c.Unmeasured, name)
 		}
-		ch := change(b, n, name == "errors")
-		ch.Metric, ch.Unit, ch.Gated = name, unit, gated
-		if gated {
-			ch.Limit = limit
-		}
-		c.Metrics = append(c.Metrics, ch)
 	}
 	slices.SortStableFunc(c.Metrics, func(x, y Change) int {
-		return cmp.Compare(b2i(y.Gated), b2i(x.Gated))
+		return cmp.Or(cmp.Compare(b2i(y.Gated), b2i(x.Gated)), cmp.Compare(x.Metric, y.Metric))
 	})
-	c.GatedMetrics = 0
 	for _, ch := range c.Metrics {
 		c.GatedMetrics += b2i(ch.Gated)
 	}
 	c.judge()
+	c.judgeFailures(base, new)
 	return c, nil
+}
+
+// canCompare says why runs can't be compared.
+func canCompare(base, new []Report) error {
+	type run struct {
+		started, host string
+		seed          uint64
+	}
+	seen := map[run]string{}
+	for _, set := range []struct {
+		side string
+		runs []Report
+	}{{"base", base}, {"new", new}} {
+		if len(set.runs) == 0 {
+			return fmt.Errorf("no %s runs to compare", set.side)
+		}
+		for i, r := range set.runs {
+			name := fmt.Sprintf("%s run %d", set.side, i+1)
+			switch {
+			case r.Shard != nil:
+				return fmt.Errorf("%s is shard %d of %d alone: merge the shards first", name, r.Shard.Index, r.Shard.Count)
+			case r.Kind != base[0].Kind:
+				return fmt.Errorf("%s is a %s report, the first a %s report", name, r.Kind, base[0].Kind)
+			case r.Kind != KindSimulate:
+				return fmt.Errorf("a %s report has no runs to compare: simulate makes them", r.Kind)
+			}
+			// One run counted twice would make noise look like evidence.
+			key := run{r.Env.Started, r.Env.Hostname, r.Env.Seed}
+			if other := seen[key]; other != "" && key.started != "" {
+				return fmt.Errorf("%s is the same run as %s", name, other)
+			}
+			seen[key] = name
+		}
+	}
+	return nil
+}
+
+// runKind is what runs do, with the demand of one of them.
+type runKind struct {
+	name   string
+	demand Demand
+}
+
+// KindOfRun says what a run does: "rounds", "hold", or both.
+func KindOfRun(d Demand) string {
+	switch {
+	case makesRounds(d) && holds(d):
+		return "rounds and hold"
+	case holds(d):
+		return "hold"
+	}
+	return "rounds"
+}
+
+// kindsOf gives the kinds of runs that there are, in the order of their names.
+func kindsOf(rs []Report) []runKind {
+	by := map[string]Demand{}
+	for _, r := range rs {
+		by[KindOfRun(r.Demand)] = r.Demand
+	}
+	var kinds []runKind
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		kinds = append(kinds, runKind{name, by[name]})
+	}
+	return kinds
+}
+
+// judgeFailures tells of runs that failed: lost workers are no noise.
+func (c *Comparison) judgeFailures(base, new []Report) {
+	failed := func(rs []Report) (n int, why string) {
+		for _, r := range rs {
+			if r.Verdict == VerdictFail {
+				n++
+				why = cmp.Or(why, strings.Join(r.Reasons, "; "), "it says no reason")
+			}
+		}
+		return n, why
+	}
+	b, whyBase := failed(base)
+	n, why := failed(new)
+	switch {
+	case n > 0 && b == 0:
+		c.Outcome = OutcomeWorse
+		c.Reasons = slices.Insert(c.Reasons, 0, fmt.Sprintf("%d of %d new runs failed, of the base none: %s", n, len(new), why))
+	case b > 0:
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of %d base runs and %d of %d new ones failed, such as: %s", b, len(base), n, len(new), whyBase))
+	}
 }
 
 func b2i(b bool) int {
@@ -176,8 +243,11 @@ func usable(rs []Report, side string) (ok []Report, warnings []string) {
 	return ok, warnings
 }
 
-func values(rs []Report, name string) (vs []float64, unit string) {
+func values(rs []Report, name string, of func(Report) bool) (vs []float64, unit string) {
 	for _, r := range rs {
+		if !of(r) {
+			continue
+		}
 		v, u, ok, err := r.Metric(name)
 		if err == nil && ok {
 			vs = append(vs, v)
@@ -246,6 +316,7 @@ func (c *Comparison) judge() {
 	for smallestP(needed, needed)*float64(max(c.GatedMetrics, 1)) >= alpha {
 		needed++
 	}
+	decided := 0
 	outcomes := map[Outcome]bool{}
 	for i := range c.Metrics {
 		ch := &c.Metrics[i]
@@ -265,6 +336,8 @@ func (c *Comparison) judge() {
 			corrections = c.GatedMetrics
 		}
 		switch {
+		case ch.BaseRuns == 0 && ch.NewRuns == 0:
+			ch.Outcome, ch.Why = OutcomeUnmeasured, unmeasured(ch.Metric)
 		case ch.BaseRuns == 0 || ch.NewRuns == 0:
 			ch.Outcome, ch.Why = OutcomeInconclusive, "only one side has it"
 		case smallestP(ch.BaseRuns, ch.NewRuns)*float64(corrections) >= alpha:
@@ -276,42 +349,74 @@ func (c *Comparison) judge() {
 			ch.Outcome = OutcomeWorse
 		case p < alpha && better > limit:
 			ch.Outcome = OutcomeBetter
-		case p >= alpha && math.Abs(better) > limit && ch.Gated:
-			ch.Outcome, ch.Why = OutcomeInconclusive, "it moved more than its limit, but within the noise of these runs: more runs would tell"
+		case p >= alpha && better < -limit && ch.Gated:
+			ch.Outcome, ch.Why = OutcomeInconclusive, "it got worse by more than its limit, but within the noise of these runs: more runs would tell"
 		default:
 			ch.Outcome = OutcomeSame
 		}
 		if ch.Gated {
 			outcomes[ch.Outcome] = true
+			decided += b2i(ch.BaseRuns+ch.NewRuns > 0)
 		}
+	}
+	if outcomes[OutcomeUnmeasured] {
+		outcomes[OutcomeInconclusive] = true
 	}
 	for _, o := range []Outcome{OutcomeBetter, OutcomeInconclusive, OutcomeWorse} {
 		if outcomes[o] {
 			c.Outcome = o
 		}
 	}
-	if c.GatedMetrics == 0 {
+	if decided == 0 {
 		c.Outcome = OutcomeInconclusive
 		c.Reasons = append(c.Reasons, "no run has a metric that decides")
 	}
+	c.Reasons = append(c.Reasons, c.because(c.Outcome)...)
+	if c.Outcome == OutcomeInconclusive {
+		c.Reasons = append(c.Reasons, c.because(OutcomeUnmeasured)...)
+	}
+}
+
+// because says which metrics had an outcome and why, those of one reason in one
+// sentence.
+func (c *Comparison) because(o Outcome) []string {
+	if o == OutcomeSame {
+		return nil
+	}
 	by := map[string][]string{}
-	var whys []string
+	var whys, reasons []string
 	for _, ch := range c.Metrics {
-		if ch.Gated && ch.Outcome == c.Outcome && c.Outcome != OutcomeSame {
+		if ch.Gated && ch.Outcome == o {
 			if len(by[ch.Why]) == 0 {
 				whys = append(whys, ch.Why)
 			}
-			by[ch.Why] = append(by[ch.Why], ch.Metric)
+			by[ch.Why] = append(by[ch.Why], ch.Name())
 		}
 	}
 	for _, why := range whys {
 		verb := map[bool]string{true: "is", false: "are"}[len(by[why]) == 1]
-		reason := fmt.Sprintf("%s %s %s", list(by[why], len(by[why])), verb, c.Outcome)
+		reason := fmt.Sprintf("%s %s %s", list(by[why], len(by[why])), verb, o)
 		if why != "" {
 			reason += ": " + why
 		}
-		c.Reasons = append(c.Reasons, reason)
+		reasons = append(reasons, reason)
 	}
+	return reasons
+}
+
+// unmeasured says how a metric would have been measured.
+func unmeasured(name string) string {
+	does := "runs of this kind measure it"
+	if needs[name] != nil {
+		does = "runs of rounds measure it"
+		if needs[name](Demand{HoldSeconds: 1}) {
+			does = "runs that hold measure it"
+		}
+	}
+	if strings.HasPrefix(name, "server.") {
+		does += ", where they see the server's process"
+	}
+	return does
 }
 
 // holm corrects the p of the gated metrics for their number: step down from
@@ -357,11 +462,21 @@ func environments(base, new []Report) []string {
 			differ = append(differ, fmt.Sprintf("%s: base %s, new %s", x.name, b, n))
 		}
 	}
-	demands := map[string]bool{}
+	return append(differ, DemandDifferences(base, new)...)
+}
+
+// DemandDifferences lists in what the demands of runs of one kind differ.
+func DemandDifferences(base, new []Report) []string {
+	first := map[string]Demand{}
+	differ := map[string]bool{}
 	for _, r := range slices.Concat(base, new) {
-		for _, d := range Differences(base[0].Demand, r.Demand) {
-			demands["demand: "+d] = true
+		kind := KindOfRun(r.Demand)
+		if _, seen := first[kind]; !seen {
+			first[kind] = r.Demand
+		}
+		for _, d := range Differences(first[kind], r.Demand) {
+			differ["demand: "+d] = true
 		}
 	}
-	return append(differ, slices.Sorted(maps.Keys(demands))...)
+	return slices.Sorted(maps.Keys(differ))
 }

@@ -1,8 +1,10 @@
 package reports
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,13 +19,17 @@ func runs(n int, seed uint64, change func(*Report)) []Report {
 		rss, fds := 17000*noise(.01), 1.0
 		x := Report{
 			Schema: Schema, Kind: KindSimulate, Verdict: VerdictPass,
-			Env: Env{Tool: "fltool v0", CPU: "x", CPUs: 2}, Demand: Demand{Workers: 1000, Rounds: 3},
-			Held:      &Held{Asked: 1000, Steady: 1000},
-			Timeline:  []Tick{{Sent: 10000}},
-			Resources: []Resource{{Process: "server", CPUSeconds: 2 * noise(.02), RSSPeakBytes: 4e7, RSSPerWorkerBytes: &rss, FDsPeak: 1013, FDsPerWorker: &fds}},
+			Env: Env{Tool: "fltool v0", CPU: "x", CPUs: 2}, Demand: Demand{Workers: 1000, Rounds: 3, HoldSeconds: 2},
+			Held:     &Held{Asked: 1000, Steady: 1000},
+			Timeline: []Tick{{Sent: 10000}},
+			Bytes:    &Bytes{Sent: 2e6, Received: 1e6},
+			Resources: []Resource{
+				{Process: "server", CPUSeconds: 2 * noise(.02), RSSPeakBytes: 4e7, RSSPerWorkerBytes: &rss, FDsPeak: 1013, FDsPerWorker: &fds},
+				{Process: "generator", CPUSeconds: 1 * noise(.02)},
+			},
 		}
 		for i := range 3 {
-			x.Rounds = append(x.Rounds, Round{Number: i + 1, Seconds: .4 * noise(.08), FanoutSeconds: .1 * noise(.08), Told: 1000})
+			x.Rounds = append(x.Rounds, Round{Number: i + 1, Seconds: .4 * noise(.08), FanoutSeconds: .1 * noise(.08), Told: 1000, Workers: 1000})
 		}
 		if change != nil {
 			change(&x)
@@ -88,23 +94,35 @@ func TestCompareOutcomes(t *testing.T) {
 		}
 		return rs
 	}
+	noResources := func(r *Report) { r.Resources = nil }
+	noHold := func(r *Report) {
+		r.Demand.HoldSeconds, r.Resources[0].RSSPerWorkerBytes, r.Resources[0].FDsPerWorker = 0, nil, nil
+	}
+	fail := func(r *Report) { r.Verdict, r.Reasons = VerdictFail, []string{"a worker was lost"} }
 	for name, c := range map[string]struct {
 		base, new []Report
-		limits    map[string]float64
+		gate      Gate
 		want      Outcome
 		reason    string
 	}{
 		"better":            {runs(8, 1, nil), runs(8, 2, scale(.7)), nil, OutcomeBetter, "server.cpuPerRound is better"},
-		"within the limit":  {runs(8, 1, nil), runs(8, 2, scale(1.2)), map[string]float64{"server.cpuPerRound": .5}, OutcomeSame, ""},
-		"too few":           {runs(4, 1, nil), runs(4, 2, scale(2)), nil, OutcomeInconclusive, "errors, fanout.mean, round.mean, server.cpuPerRound, server.fdsPerWorker and server.rssPerWorker are inconclusive: too few runs to tell: 4 and 4, 5 on each side are needed"},
+		"within the limit":  {runs(8, 1, nil), runs(8, 2, scale(1.2)), Gate{"server.cpuPerRound": {Share: .5}, "errors": {Share: .001}}, OutcomeSame, ""},
+		"too few":           {runs(4, 1, nil), runs(4, 2, scale(2)), nil, OutcomeInconclusive, "bytesPerWorkerRound, errors, fanout.mean, round.mean, server.cpuPerRound, server.fdsPerWorker and server.rssPerWorker are inconclusive: too few runs to tell: 4 and 4, 6 on each side are needed"},
 		"one each":          {runs(1, 1, nil), runs(1, 2, nil), nil, OutcomeInconclusive, "too few runs"},
 		"refused runs":      {runs(8, 1, nil), refused(runs(7, 2, nil)), nil, OutcomeInconclusive, "too few runs to tell: 8 and 3"},
 		"a metric is gone":  {runs(8, 1, nil), runs(8, 2, func(r *Report) { r.Resources[0].RSSPerWorkerBytes = nil }), nil, OutcomeInconclusive, "server.rssPerWorker is inconclusive: only one side has it"},
 		"nothing to go by":  {runs(8, 1, func(r *Report) { *r = Report{Kind: KindSimulate} }), runs(8, 1, func(r *Report) { *r = Report{Kind: KindSimulate} }), nil, OutcomeInconclusive, "no run has a metric that decides"},
+		"no cpu":            {runs(8, 1, noResources), runs(8, 2, noResources), nil, OutcomeInconclusive, "server.fdsPerWorker and server.rssPerWorker are not measured: runs that hold measure it, where they see the server's process"},
+		"no cpu, not asked": {runs(8, 1, noResources), runs(8, 2, noResources), Gate{"errors": {Share: .001}}, OutcomeSame, ""},
+		"rounds alone":      {runs(8, 1, noHold), runs(8, 2, noHold), nil, OutcomeSame, ""},
+		"memory required":   {runs(8, 1, noHold), runs(8, 2, noHold), Gate{"errors": {Share: .001}, "server.rssPerWorker": {Share: .05, Required: true}}, OutcomeInconclusive, "server.rssPerWorker is not measured"},
+		"one failed":        {runs(8, 1, nil), append(runs(7, 2, nil), runs(1, 3, fail)...), nil, OutcomeWorse, "1 of 8 new runs failed, of the base none: a worker was lost"},
+		"all failed":        {runs(8, 1, fail), runs(8, 2, fail), nil, OutcomeSame, ""},
+		"noisily better":    {withCPU(6, 1, 1.1, 2.6, 3.7, 4.9, 6.1, 7), withCPU(6, 2, 1, 2, 3, 4, 5, 6), Gate{"server.cpuPerRound": {Share: .05}}, OutcomeSame, ""},
 		"worse beats noise": {runs(8, 1, nil), runs(8, 2, func(r *Report) { scale(2)(r); r.Resources[0].RSSPerWorkerBytes = nil }), nil, OutcomeWorse, "server.cpuPerRound is worse"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Compare(c.base, c.new, c.limits)
+			got, err := Compare(c.base, c.new, c.gate)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,13 +133,17 @@ func TestCompareOutcomes(t *testing.T) {
 	}
 }
 
+func withCPU(n int, seed uint64, cpu ...float64) []Report {
+	rs := runs(n, seed, nil)
+	for i := range rs {
+		rs[i].Resources[0].CPUSeconds = cpu[i]
+	}
+	return rs
+}
+
 // What moved beyond its limit within the noise is neither worse nor the same.
 func TestCompareNoise(t *testing.T) {
-	base, new := runs(6, 1, nil), runs(6, 2, nil)
-	for i := range base {
-		base[i].Resources[0].CPUSeconds = []float64{1, 2, 3, 4, 5, 6}[i]
-		new[i].Resources[0].CPUSeconds = []float64{1.1, 2.6, 3.7, 4.9, 6.1, 7}[i]
-	}
+	base, new := withCPU(6, 1, 1, 2, 3, 4, 5, 6), withCPU(6, 2, 1.1, 2.6, 3.7, 4.9, 6.1, 7)
 	c, err := Compare(base, new, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -134,8 +156,10 @@ func TestCompareNoise(t *testing.T) {
 func TestCompareRefuses(t *testing.T) {
 	ok := runs(1, 1, nil)
 	shard := runs(1, 1, func(r *Report) { r.Shard = &Shard{Index: 1, Count: 2} })
+	started := runs(1, 1, func(r *Report) { r.Env.Started = "2026-01-02T03:04:05.6Z" })
 	preflight := runs(1, 1, func(r *Report) { r.Kind = KindPreflight })
 	for want, c := range map[string][2][]Report{
+		"new run 1 is the same run as base run 1": {started, started},
 		"no base runs":                          {nil, ok},
 		"no new runs":                           {ok, nil},
 		"new run 1 is shard 1 of 2 alone":       {ok, shard},
@@ -181,15 +205,57 @@ func TestSmallestP(t *testing.T) {
 	}
 }
 
-func TestParseLimit(t *testing.T) {
-	for s, want := range map[string]string{"round=10%": "round.mean", "server.rss=5%": "server.rssPerWorker", "errors=0.1%": "errors", "fanout.mean=0.2": "fanout.mean"} {
-		if got, limit, err := ParseLimit(s); got != want || err != nil || limit <= 0 {
-			t.Errorf("%s: %s, %v, %v", s, got, limit, err)
+// Runs of rounds and holds are compared with their own kind, and the errors of
+// both decide.
+func TestCompareKinds(t *testing.T) {
+	mixed := func(seed uint64, held func(*Report)) []Report {
+		rounds := runs(8, seed, func(r *Report) {
+			r.Demand.HoldSeconds, r.Resources[0].RSSPerWorkerBytes, r.Resources[0].FDsPerWorker = 0, nil, nil
+		})
+		return append(rounds, runs(8, seed+1, func(r *Report) {
+			r.Demand.Rounds, r.Rounds, r.Resources[0].CPUSeconds = 0, nil, .01
+			if held != nil {
+				held(r)
+			}
+		})...)
+	}
+	c, err := Compare(mixed(1, nil), mixed(3, nil), QuietGate())
+	if err != nil || c.Outcome != OutcomeSame || len(c.Environment) > 0 || len(c.Unmeasured) > 0 || c.GatedMetrics != 6 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = Compare(mixed(1, nil), mixed(3, func(r *Report) { r.Errors = []ErrorClass{{Class: "reset", Count: 50}} }), QuietGate())
+	if err != nil || len(c.Reasons) != 1 || c.Reasons[0] != "errors (hold) is worse" {
+		t.Errorf("%v, %v", c.Reasons, err)
+	}
+	// A kind that one side lacks is no verdict.
+	c, err = Compare(mixed(1, nil), mixed(3, nil)[:8], QuietGate())
+	if err != nil || c.Outcome != OutcomeInconclusive {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestGate(t *testing.T) {
+	for s, want := range map[string]string{"round=10%": "round.mean", "server.rss=5%": "server.rssPerWorker", "errors=0.1%": "errors", "fanout.mean=0.2": "fanout.mean", "bytes=1%": "bytesPerWorkerRound"} {
+		g := Gate{}
+		if err := g.SetLimit(s); err != nil || g[want].Share <= 0 || !g[want].Required {
+			t.Errorf("%s: %v, %v", s, g, err)
 		}
 	}
 	for _, s := range []string{"", "round", "round=", "round=fast", "poll.p99=1%", "round=-1%", "round=1s"} {
-		if _, _, err := ParseLimit(s); err == nil {
+		if err := (Gate{}).SetLimit(s); err == nil {
 			t.Errorf("%q: no error", s)
+		}
+	}
+	g, err := GateOf([]string{"bytes", "errors"})
+	if err != nil || len(g) != 2 || !g["bytesPerWorkerRound"].Required {
+		t.Errorf("%v, %v", g, err)
+	}
+	if _, err := GateOf([]string{"beauty"}); err == nil {
+		t.Error("no error of a metric that is none")
+	}
+	for _, name := range append(slices.Collect(maps.Keys(QuietGate())), slices.Collect(maps.Keys(DefaultGate()))...) {
+		if _, ok := metrics[name]; !ok {
+			t.Errorf("%s is no metric", name)
 		}
 	}
 }

@@ -66,6 +66,15 @@ type Capacity struct {
 	AtMost  *int   `json:"atMost,omitempty"` // the smallest known bound, where a limit is unknown
 	Limit   string `json:"limit,omitempty"`  // id of the check that binds, or that is unknown
 	Ledger  []Row  `json:"ledger"`
+
+	// Of a measured capacity. Limit then is what the server's behaviour showed where
+	// it held no more: a check's id, or "cpu", "memory", "latency", "refused
+	// connections"; "" where that can't be told.
+	Evidence    []string `json:"evidence,omitempty"`    // for Limit, or what there is without telling it
+	Predicted   *int     `json:"predicted,omitempty"`   // the smallest safe bound that the ledger knows
+	PredictedBy string   `json:"predictedBy,omitempty"` // its check's id
+	Unknown     []string `json:"unknown,omitempty"`     // limits that the ledger does not know: any of them might be smaller
+	FailedAt    int      `json:"failedAt,omitempty"`    // the lowest level that did not hold; 0: none was tried
 }
 
 // Row is one limit of the ledger.

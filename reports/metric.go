@@ -10,9 +10,20 @@ import (
 // metric is one figure that a threshold or a comparison may name. Less of it
 // is better, but for "held".
 type metric struct {
-	unit string // "s", "B", "1" (a share) or "" (a count)
+	unit string // "s", "B", "1" (a share or a ratio) or "" (a count)
 	of   func(Report) (float64, bool)
 }
+
+// needs says what a run must do to measure a metric of the gates; every run
+// measures the others of them.
+var needs = map[string]func(Demand) bool{
+	"round.mean": makesRounds, "fanout.mean": makesRounds, "bytesPerWorkerRound": makesRounds,
+	"server.cpuPerRound": makesRounds, "server.cpuRatio": makesRounds,
+	"server.rssPerWorker": holds, "server.fdsPerWorker": holds,
+}
+
+func makesRounds(d Demand) bool { return d.Rounds > 0 }
+func holds(d Demand) bool       { return d.HoldSeconds > 0 }
 
 // metrics are the figures of a report by name. The percentiles of every series
 // come on top: "fanout.p99", "poll.max", ….
@@ -38,6 +49,31 @@ var metrics = map[string]metric{
 	"server.cpuPerRound": {"s", func(r Report) (float64, bool) {
 		cpu, ok := resource("server", func(x Resource) float64 { return x.CPUSeconds })(r)
 		return cpu / float64(max(len(r.Rounds), 1)), ok && len(r.Rounds) > 0
+	}},
+	// The machine's pace, which its other tenants change, is in both and cancels
+	// out. It tells of the server as long as the generator stays the same.
+	"server.cpuRatio": {"1", func(r Report) (float64, bool) {
+		server, ok := resource("server", func(x Resource) float64 { return x.CPUSeconds })(r)
+		var generators float64
+		for _, x := range r.Resources {
+			if x.Process == "generator" {
+				generators += x.CPUSeconds
+			}
+		}
+		if !ok || len(r.Rounds) == 0 || generators <= 0 {
+			return 0, false
+		}
+		return server / generators, true
+	}},
+	"bytesPerWorkerRound": {"B", func(r Report) (float64, bool) {
+		var updates int
+		for _, x := range r.Rounds {
+			updates += x.Workers
+		}
+		if r.Bytes == nil || updates == 0 {
+			return 0, false
+		}
+		return float64(r.Bytes.Sent+r.Bytes.Received) / float64(updates), true
 	}},
 	"server.fds":          {"", resource("server", func(x Resource) float64 { return float64(x.FDsPeak) })},
 	"server.rssPerWorker": {"B", perWorker("server", func(x Resource) *float64 { return x.RSSPerWorkerBytes })},
@@ -109,6 +145,10 @@ func mean(rounds []Round, of func(Round) float64) (float64, bool) {
 	return sum / float64(max(len(rounds), 1)), len(rounds) > 0
 }
 
+// ClassReconnect is the class of requests that met the end of their idle
+// connection and were sent again: no errors, and counted apart.
+const ClassReconnect = "reconnect"
+
 // errorShare is the share of all requests that failed.
 func errorShare(r Report) (float64, bool) {
 	var sent, failed int
@@ -116,7 +156,9 @@ func errorShare(r Report) (float64, bool) {
 		sent += t.Sent
 	}
 	for _, e := range r.Errors {
-		failed += e.Count
+		if e.Class != ClassReconnect {
+			failed += e.Count
+		}
 	}
 	if sent == 0 {
 		return 0, false

@@ -55,6 +55,7 @@ type Report struct {
 	Kind       Kind         `json:"kind"`
 	Verdict    Verdict      `json:"verdict"`
 	Reasons    []string     `json:"reasons,omitempty"` // why the verdict is what it is, worst first
+	Notes      []string     `json:"notes,omitempty"`   // what a reader must know to take the figures right
 	Env        Env          `json:"env"`               // of a merged report: what all its shards have in common
 	Demand     Demand       `json:"demand"`            // of the whole run; all its shards state the same
 	Shard      *Shard       `json:"shard,omitempty"`   // set in the report of one shard
@@ -69,7 +70,9 @@ type Report struct {
 	Resources  []Resource   `json:"resources,omitempty"`
 	Generator  *Generator   `json:"generator,omitempty"`
 	Thresholds []Threshold  `json:"thresholds,omitempty"`
-	Levels     []Level      `json:"levels,omitempty"`
+	Levels     []Level      `json:"levels,omitempty"` // in the order of trial
+	Slopes     []Slope      `json:"slopes,omitempty"`
+	Plan       *Plan        `json:"plan,omitempty"`
 	Findings   []Finding    `json:"findings,omitempty"`
 	Capacity   *Capacity    `json:"capacity,omitempty"`
 }
@@ -185,6 +188,7 @@ type Resource struct {
 	RSSPeakBytes      int64    `json:"rssPeakBytes"`
 	RSSPerWorkerBytes *float64 `json:"rssPerWorkerBytes,omitempty"` // slope while polls were held; absent where it could not be measured
 	CPUSeconds        float64  `json:"cpuSeconds"`
+	CPUPeak           float64  `json:"cpuPeak,omitempty"` // cores kept busy in its busiest second; 0 where less was seen of it
 	FDsPeak           int      `json:"fdsPeak"`
 	FDLimit           int64    `json:"fdLimit,omitempty"` // soft RLIMIT_NOFILE; -1 is unlimited
 	FDsPerWorker      *float64 `json:"fdsPerWorker,omitempty"`
@@ -217,12 +221,13 @@ type Threshold struct {
 
 // Level is one step of a search for capacity.
 type Level struct {
-	Workers       int         `json:"workers"`
-	Verdict       Verdict     `json:"verdict"`
-	Held          Held        `json:"held"`
-	Rounds        []Round     `json:"rounds,omitempty"`
-	Thresholds    []Threshold `json:"thresholds,omitempty"`
-	Resources     []Resource  `json:"resources,omitempty"`
-	Reasons       []string    `json:"reasons,omitempty"`
-	FanoutSeconds float64     `json:"fanoutSeconds,omitempty"`
+	Workers       int          `json:"workers"`
+	Verdict       Verdict      `json:"verdict"`
+	Held          Held         `json:"held"`
+	Rounds        []Round      `json:"rounds,omitempty"`
+	Thresholds    []Threshold  `json:"thresholds,omitempty"`
+	Resources     []Resource   `json:"resources,omitempty"`
+	Reasons       []string     `json:"reasons,omitempty"`
+	FanoutSeconds float64      `json:"fanoutSeconds,omitempty"` // of the slowest round
+	Errors        []ErrorClass `json:"errors,omitempty"`
 }

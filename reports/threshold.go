@@ -74,3 +74,25 @@ func (t Threshold) Judge(r Report) (Threshold, error) {
 	}
 	return parsed, nil
 }
+
+// Judge holds the report to thresholds and keeps what became of them: one that
+// is missed makes the verdict fail, unless it is refused. What it was measured
+// over is all of the run: nothing is left out as a warm-up.
+func (r *Report) Judge(ts []Threshold) error {
+	var missed []string
+	for _, t := range ts {
+		t, err := t.Judge(*r)
+		if err != nil {
+			return err
+		}
+		r.Thresholds = append(r.Thresholds, t)
+		if !t.Pass {
+			missed = append(missed, "missed "+t.Expr)
+		}
+	}
+	if len(missed) > 0 {
+		r.Verdict = Worse(r.Verdict, VerdictFail)
+		r.Reasons = append(r.Reasons, missed...)
+	}
+	return nil
+}

@@ -52,7 +52,7 @@ func TestJudge(t *testing.T) {
 		Held: &Held{Steady: 7, HoldSeconds: 1}, Rounds: []Round{{Seconds: 3, FanoutSeconds: .5}, {Seconds: 2}},
 		Series:    []Series{h.Series("wakeup"), {Name: "poll", Unit: "s"}},
 		Timeline:  []Tick{{Sent: 150}, {Sent: 50}},
-		Errors:    []ErrorClass{{Count: 1}, {Count: 1}},
+		Errors:    []ErrorClass{{Count: 1}, {Class: ClassReconnect, Count: 50}, {Count: 1}},
 		Resources: []Resource{{Process: "generator", RSSPeakBytes: 9}, {Process: "server", RSSPeakBytes: 100, FDsPeak: 3}},
 	}
 	for expr, want := range map[string]bool{

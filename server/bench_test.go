@@ -3,9 +3,9 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -50,6 +50,10 @@ func newNaive(cfg Config) http.Handler {
 	m.HandleFunc("GET "+wire.PathChallenge+"/{worker}", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, n.challenges.issue(r.PathValue("worker"), time.Now()))
 	})
+	m.HandleFunc("POST "+wire.PathUpdate+"/{worker}", func(w http.ResponseWriter, r *http.Request) {
+		close(n.updated) // one is enough here
+		_, _ = io.WriteString(w, wire.TextAccepted)
+	})
 	m.HandleFunc("POST "+wire.PathPoll, func(w http.ResponseWriter, r *http.Request) {
 		var x wire.Poll
 		if err := json.NewDecoder(r.Body).Decode(&x); err != nil {
@@ -69,48 +73,168 @@ func newNaive(cfg Config) http.Handler {
 	return m
 }
 
-// BenchmarkHold holds polls in a server process of its own, each with its own
-// connection that registered first, and tells what one costs there. Run it with
-// -benchtime 1x.
+// kinds are what the benchmarks compare.
+var kinds = []struct {
+	name  string
+	naive bool
+}{{"goroutine-per-poll", true}, {"server", false}}
+
+// BenchmarkHold holds polls in a server process of its own, each on a connection
+// that registered first, and then wakes them all by a publication. It tells what a
+// poll costs in the server, at rest and at the worst, and how long the news took
+// to the last of them. Run it with -benchtime 1x: a round is one iteration.
 func BenchmarkHold(b *testing.B) {
 	for _, workers := range []int{1000, 5000} {
-		for _, naive := range []bool{true, false} {
-			name := fmt.Sprintf("server/workers=%d", workers)
-			if naive {
-				name = fmt.Sprintf("goroutine-per-poll/workers=%d", workers)
-			}
-			b.Run(name, func(b *testing.B) {
+		for _, kind := range kinds {
+			b.Run(fmt.Sprintf("%s/workers=%d", kind.name, workers), func(b *testing.B) {
 				for range b.N {
-					benchmarkHold(b, workers, naive)
+					h := holdMany(b, workers, kind.naive)
+					held := h.status(b)
+					b.ReportMetric(float64(held.rss-h.before.rss)/float64(workers), "rss-B/worker")
+					b.ReportMetric(h.wake(b).Seconds()*1000, "fanout-ms")
+					b.ReportMetric(float64(h.status(b).peak-h.before.rss)/float64(workers), "peak-B/worker")
+					h.end()
 				}
+				b.ReportMetric(0, "ns/op")
 			})
 		}
 	}
 }
 
-func benchmarkHold(b *testing.B, workers int, naive bool) {
-	keys, list := testKeys(b, workers)
-	k := startChild(b, childConfig{KeyList: list, Round: "all", ModelSize: 1 << 10, Naive: naive})
-	defer k.kill()
-	before := k.status(b)
-	conns := make([]net.Conn, workers)
-	defer func() {
-		for _, c := range conns {
-			if c != nil {
-				c.Close()
+// BenchmarkIdle tells how much CPU 5000 held polls cost in 30 seconds in which
+// nothing happens.
+func BenchmarkIdle(b *testing.B) {
+	for _, kind := range kinds {
+		b.Run(kind.name, func(b *testing.B) {
+			for range b.N {
+				h := holdMany(b, 5000, kind.naive)
+				time.Sleep(time.Second) // what the arrivals left to do
+				before := h.cpu(b)
+				time.Sleep(30 * time.Second)
+				b.ReportMetric((h.cpu(b) - before).Seconds(), "cpu-s/30s")
+				h.end()
 			}
-		}
-	}()
-	var wg sync.WaitGroup
-	for part := range 8 {
-		wg.Go(func() {
-			for i := part; i < workers; i += 8 {
-				c, err := parkOne(k.addr, keys[i])
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkBigModel lets 100 workers fetch a model of 13 MB and send an update of
+// 13 MB, all at once, twice, and tells the server's memory at the worst.
+func BenchmarkBigModel(b *testing.B) {
+	const workers, size = 100, 13_000_000
+	keys, list := testKeys(b, workers)
+	z, digest, err := wire.CompressUpdate(newRandom(size))
+	if err != nil {
+		b.Fatal(err)
+	}
+	form, err := wire.NewUpdateForm(z)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range b.N {
+		k := startChild(b, childConfig{KeyList: list, Round: "all", ModelSize: size})
+		began := time.Now()
+		var wg sync.WaitGroup
+		for _, key := range keys {
+			wg.Go(func() {
+				c, err := dialWorker(k.addr, key)
 				if err != nil {
 					b.Error(err)
 					return
 				}
-				conns[i] = c
+				defer c.Close()
+				for version := range int64(2) {
+					err := errors.Join(c.poll(wire.VersionInt(version)), c.answer(wire.TextUpdated), c.fetch(), c.update(form, digest))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		b.ReportMetric(float64(k.status(b).peak)/1e6, "peak-MB")
+		b.ReportMetric(time.Since(began).Seconds(), "s/2-rounds")
+		k.kill()
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkRounds plays whole rounds: all workers poll, are woken, fetch and send
+// at the same time. It tells the server's memory at the worst, which is far from
+// all being held, and its CPU.
+func BenchmarkRounds(b *testing.B) {
+	const rounds = 3
+	for _, workers := range []int{1000, 5000} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			keys, list := testKeys(b, workers)
+			z, digest, err := wire.CompressUpdate(newRandom(1 << 10))
+			if err != nil {
+				b.Fatal(err)
+			}
+			form, err := wire.NewUpdateForm(z)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for range b.N {
+				k := startChild(b, childConfig{KeyList: list, Round: "all", ModelSize: 1 << 10})
+				before := k.status(b)
+				began := time.Now()
+				var wg sync.WaitGroup
+				for _, key := range keys {
+					wg.Go(func() {
+						c, err := dialWorker(k.addr, key)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						defer c.Close()
+						for version := range int64(rounds) {
+							err := errors.Join(c.poll(wire.VersionInt(version)), c.answer(wire.TextUpdated), c.fetch(), c.update(form, digest))
+							if err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				wg.Wait()
+				b.ReportMetric(float64(k.status(b).peak-before.rss)/float64(workers), "peak-B/worker")
+				b.ReportMetric(time.Since(began).Seconds()/rounds, "s/round")
+				b.ReportMetric(k.cpu(b).Seconds()/rounds/float64(workers)*1e6, "server-cpu-us/worker/round")
+				k.kill()
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// holding is a server process that holds polls.
+type holding struct {
+	*child
+	before memory
+	conns  []*workerConn
+	last   ed25519.PrivateKey // of a worker more, whose update ends the round
+}
+
+func holdMany(b *testing.B, workers int, naive bool) *holding {
+	keys, list := testKeys(b, workers+1)
+	k := startChild(b, childConfig{KeyList: list, Round: "1", ModelSize: 1 << 10, Naive: naive})
+	h := &holding{child: k, before: k.status(b), conns: make([]*workerConn, workers), last: keys[workers]}
+	var wg sync.WaitGroup
+	for part := range 8 {
+		wg.Go(func() {
+			for i := part; i < workers; i += 8 {
+				c, err := dialWorker(k.addr, keys[i])
+				if err == nil {
+					err = c.poll("1")
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				h.conns[i] = c
 			}
 		})
 	}
@@ -118,67 +242,122 @@ func benchmarkHold(b *testing.B, workers int, naive bool) {
 	if b.Failed() {
 		b.FailNow()
 	}
-	time.Sleep(500 * time.Millisecond)
-	held := k.status(b)
-	b.ReportMetric(float64(held.rss-before.rss)/float64(workers), "rss-B/worker")
-	b.ReportMetric(float64(held.peak-before.rss)/float64(workers), "peak-B/worker")
-	if idle := os.Getenv("BENCH_IDLE"); idle != "" {
-		d, err := time.ParseDuration(idle)
-		if err != nil {
-			b.Fatal(err)
-		}
-		cpu := k.cpu(b)
-		time.Sleep(d)
-		b.ReportMetric((k.cpu(b) - cpu).Seconds(), "idle-cpu-s")
-	}
-	b.ReportMetric(0, "ns/op")
+	time.Sleep(200 * time.Millisecond) // the last of them are on their way
+	return h
 }
 
-// parkOne does what a worker does until its poll is held.
-func parkOne(addr string, key ed25519.PrivateKey) (net.Conn, error) {
-	c, err := net.Dial("tcp", addr)
+// wake ends the round and gives the time from sending that update to the last
+// poll's answer.
+func (h *holding) wake(b *testing.B) time.Duration {
+	z, digest, err := wire.CompressUpdate(strings.NewReader("u"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	form, err := wire.NewUpdateForm(z)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := dialWorker(h.addr, h.last)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	began := time.Now()
+	if err := c.update(form, digest); err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range h.conns {
+		if err := c.answer(wire.TextUpdated); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(began)
+}
+
+func (h *holding) end() {
+	for _, c := range h.conns {
+		c.Close()
+	}
+	h.kill()
+}
+
+// workerConn is a worker with one connection and few buffers.
+type workerConn struct {
+	net.Conn
+	r   *bufio.Reader
+	key ed25519.PrivateKey
+	id  string
+}
+
+// dialWorker connects and registers.
+func dialWorker(addr string, key ed25519.PrivateKey) (*workerConn, error) {
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	r := bufio.NewReaderSize(c, 512)
-	id := wire.WorkerID(key.Public().(ed25519.PublicKey))
-	ask := func(method, path string, body any) (string, error) {
-		var b bytes.Buffer
-		if body != nil {
-			if err := json.NewEncoder(&b).Encode(body); err != nil {
-				return "", err
-			}
-		}
-		req, err := http.NewRequestWithContext(context.Background(), method, "http://"+addr+path, &b)
-		if err != nil {
-			return "", err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Accept", "*/*")
-		req.Header.Set("User-Agent", "python-requests/2.28.1")
-		req.Header.Set("Accept-Encoding", "gzip, deflate")
-		if err := req.Write(c); err != nil {
-			return "", err
-		}
-		if path == wire.PathPoll {
-			return "", nil
-		}
-		res, err := http.ReadResponse(r, req)
-		if err != nil {
-			return "", err
-		}
-		text, err := io.ReadAll(res.Body)
-		return string(text), err
-	}
-	if _, err := ask("POST", wire.PathRegister, wire.Register{PublicKey: id, SignedPhrase: wire.Sign(key, []byte(wire.RegisterPhrase))}); err != nil {
+	c := &workerConn{conn, bufio.NewReaderSize(conn, 512), key, wire.WorkerID(key.Public().(ed25519.PublicKey))}
+	if err := c.post(wire.PathRegister, wire.Register{PublicKey: c.id, SignedPhrase: wire.Sign(key, []byte(wire.RegisterPhrase))}); err != nil {
 		return nil, err
 	}
-	phrase, err := ask("GET", wire.PathChallenge+"/"+id, nil)
+	return c, c.answer(c.id)
+}
+
+// send writes a request with the headers of a real worker.
+func (c *workerConn) send(method, path, contentType string, length int64, body ...[]byte) error {
+	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: 127.0.0.1:5000\r\nUser-Agent: python-requests/2.28.1\r\nAccept-Encoding: gzip, deflate\r\n"+
+		"Accept: */*\r\nConnection: keep-alive\r\nContent-Length: %d\r\nContent-Type: %s\r\n\r\n", method, path, length, contentType)
+	segments := append(net.Buffers{[]byte(head)}, body...)
+	_, err := segments.WriteTo(c.Conn)
+	return err
+}
+
+func (c *workerConn) post(path string, message any) error {
+	b, err := json.Marshal(message)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, err = ask("POST", wire.PathPoll, wire.Poll{WorkerID: id, LastVersion: "1", SignedPhrase: wire.Sign(key, []byte(phrase))})
-	return c, err
+	return c.send("POST", path, "application/json", int64(len(b)), b)
+}
+
+// receive reads an answer to w.
+func (c *workerConn) receive(w io.Writer) error {
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
+func (c *workerConn) answer(want string) error {
+	var text strings.Builder
+	if err := c.receive(&text); err != nil || !strings.HasPrefix(text.String(), want) {
+		return fmt.Errorf("answer %.100q, want %q: %w", text.String(), want, err)
+	}
+	return nil
+}
+
+func (c *workerConn) challenge() (string, error) {
+	var phrase bytes.Buffer
+	err := errors.Join(c.send("GET", wire.PathChallenge+"/"+c.id, "", 0), c.receive(&phrase))
+	return wire.Sign(c.key, phrase.Bytes()), err
+}
+
+// poll sends one, and does not wait for its answer.
+func (c *workerConn) poll(version wire.Version) error {
+	signed, err := c.challenge()
+	return errors.Join(err, c.post(wire.PathPoll, wire.Poll{WorkerID: c.id, LastVersion: version, SignedPhrase: signed}))
+}
+
+func (c *workerConn) fetch() error {
+	signed, err := c.challenge()
+	return errors.Join(err, c.post(wire.PathModel, wire.ModelRequest{WorkerID: c.id, SignedPhrase: signed}), c.receive(io.Discard))
+}
+
+func (c *workerConn) update(form wire.UpdateForm, digest wire.Digest) error {
+	signed := wire.Sign(c.key, digest[:])
+	err := c.send("POST", wire.PathUpdate+"/"+c.id, form.ContentType, form.Len(signed), form.Segments(signed)...)
+	return errors.Join(err, c.answer(wire.TextAccepted))
 }
 
 func testKeys(tb testing.TB, n int) ([]ed25519.PrivateKey, string) {
@@ -229,11 +408,6 @@ func (k *child) status(tb testing.TB) memory {
 // cpu is what a process has used of it.
 func (k *child) cpu(tb testing.TB) time.Duration {
 	tb.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", k.Process.Pid))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_ = b
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", k.Process.Pid))
 	if err != nil {
 		tb.Fatal(err)

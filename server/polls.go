@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -30,7 +31,8 @@ const (
 // from it. That byte is either the end, and the slot is free at once, or belongs
 // to the worker's next request, some time after the poll was answered: then the
 // connection goes back to net/http, which accepts it from here like a new one.
-// Nothing looks at a held poll in between.
+// Nothing looks at a held poll in between. Connections of workers that are about
+// to train can rest here as well.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
@@ -38,7 +40,8 @@ type polls struct {
 	back       chan net.Conn // to net/http
 	closed     chan struct{}
 	close      sync.Once
-	goroutines sync.WaitGroup
+	goroutines sync.WaitGroup // the watchers
+	answering  sync.WaitGroup // those that answer polls that were held
 
 	mu       sync.Mutex
 	current  *model
@@ -46,6 +49,8 @@ type polls struct {
 	held     map[string]*poll   // by worker
 	waiting  map[*poll]struct{} // all whose connection is here, held or answered
 	count    atomic.Int64       // len(held), without the lock
+	arrived  int                // polls since memory was tidied up
+	tidying  *time.Timer        // runs once enough have
 }
 
 // poll is one that is held, or was: its connection waits for the next request.
@@ -85,14 +90,21 @@ const (
 	// A closed connection is left to its client for as long, so that the answer on
 	// it is read before it is gone.
 	lingerTime = time.Second
+
+	// Memory is tidied up at most once in this time, and for this many arrivals.
+	tidyAfter = 2 * time.Second
+	tidyEvery = 256
 )
 
 func newPolls(maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
-	return &polls{
+	p := &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		back: make(chan net.Conn), closed: make(chan struct{}),
 		held: map[string]*poll{}, waiting: map[*poll]struct{}{},
 	}
+	p.tidying = time.AfterFunc(tidyAfter, p.tidyNow)
+	p.tidying.Stop()
+	return p
 }
 
 // Park answers a poll of a worker that has the given version: at once if the
@@ -109,25 +121,55 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 		answer(w, http.StatusOK, e.text)
 		return
 	}
-	conn, buffered, err := http.NewResponseController(w).Hijack()
+	held, err := takeOver(w, r)
 	if err != nil {
 		// Not a connection of HTTP/1.1, or it is gone already.
 		answer(w, http.StatusInternalServerError, "This connection can't hold a poll.")
 		return
 	}
-	held := &poll{worker: worker, conn: conn, closes: r.Close}
-	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
-		held.conn = again.Conn
-	}
-	if n := buffered.Reader.Buffered(); n > 0 {
-		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
-		held.next = slices.Clone(ahead)
-	}
+	held.worker = worker
 	e := p.enter(held, worker, version)
 	if e != nil {
 		p.answer(held, e)
 	}
 	p.goroutines.Go(func() { p.watch(held) })
+}
+
+// Rest takes a connection away from net/http until its next request comes. The
+// answer to the last one has been written, and its body read. It is for where a
+// worker thinks for long before it asks again; where it can't be, net/http keeps
+// the connection.
+func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
+	if r.Close || w.Header().Get("Connection") != "" || http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	c, err := takeOver(w, r)
+	if err != nil {
+		return
+	}
+	c.answered = true
+	p.mu.Lock()
+	p.waiting[c] = struct{}{}
+	p.mu.Unlock()
+	p.goroutines.Go(func() { p.watch(c) })
+}
+
+// takeOver takes a connection away from net/http, with what has come already of
+// the next request.
+func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	c := &poll{conn: conn, closes: r.Close}
+	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
+		c.conn = again.Conn
+	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
+		c.next = slices.Clone(ahead)
+	}
+	return c, nil
 }
 
 // enter says how to end a poll at once, or holds it if it has a connection yet.
@@ -146,6 +188,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	case held != nil:
 		p.held[worker] = held
 		p.count.Add(1)
+		p.tidy()
 		if p.maxHold > 0 {
 			held.timer = time.AfterFunc(p.maxHold, func() { p.expire(held) })
 		}
@@ -158,6 +201,22 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 		p.answer(first, &ending{text: wire.TextSuperseded(worker)})
 	}
 	return e
+}
+
+// tidy sees to it that what many arrivals leave behind, several times what they
+// need while they are held, goes back to the system. The lock is held. Go would
+// do it minutes later: while all are held, nothing allocates, so nothing collects.
+func (p *polls) tidy() {
+	if p.arrived++; p.arrived == tidyEvery {
+		p.tidying.Reset(tidyAfter)
+	}
+}
+
+func (p *polls) tidyNow() {
+	p.mu.Lock()
+	p.arrived = 0
+	p.mu.Unlock()
+	debug.FreeOSMemory()
 }
 
 // forget takes a held poll from those that are; the lock is held. Whoever does it
@@ -175,10 +234,12 @@ func (p *polls) expire(held *poll) {
 	mine := p.held[held.worker] == held
 	if mine {
 		p.forget(held)
+		p.answering.Add(1)
 	}
 	p.mu.Unlock()
 	if mine {
 		p.answer(held, &ending{text: TextHeldLongEnough})
+		p.answering.Done()
 	}
 }
 
@@ -258,13 +319,15 @@ func (p *polls) Publish(m *model) int {
 	return len(all)
 }
 
-// Drain answers every poll, those to come included, so that none is cut.
+// Drain answers every poll, those to come included, so that none is cut. It
+// returns when those that were held have been answered.
 func (p *polls) Drain() {
 	p.mu.Lock()
 	p.draining = true
 	all := p.empty()
 	p.mu.Unlock()
 	p.wake(all, &ending{text: TextDraining, close: true})
+	p.answering.Wait()
 }
 
 // empty forgets all held polls and gives them; the lock is held.
@@ -288,7 +351,7 @@ func (p *polls) wake(all []*poll, e *ending) {
 	}
 	var next atomic.Int64
 	for range min(len(all), 2*runtime.GOMAXPROCS(0)) {
-		p.goroutines.Go(func() {
+		p.answering.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
 				p.answer(all[i], e)
 			}
@@ -325,6 +388,12 @@ func (p *polls) Held() int { return int(p.count.Load()) }
 // have been drained; those that were not are cut.
 func (p *polls) Stop() {
 	_ = p.Close()
+	p.tidying.Stop()
+	p.mu.Lock()
+	p.draining = true
+	p.empty()
+	p.mu.Unlock()
+	p.answering.Wait() // who is being answered is not cut
 	p.mu.Lock()
 	for c := range p.waiting {
 		// The watcher sees it. One that lingers has been answered and may be read.

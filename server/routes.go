@@ -104,6 +104,7 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.metrics.accepted(route)
 		answer(w, http.StatusOK, id)
+		s.polls.Rest(w, r) // its worker may train now
 	}
 }
 
@@ -196,6 +197,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 	begin(w, http.StatusOK, len(encoded))
 	// A client that is gone needs no model.
 	_, _ = w.Write(encoded)
+	s.polls.Rest(w, r) // its worker does train now
 }
 
 // authenticate says whether a worker may go on; if not, it has been told so.

@@ -7,13 +7,16 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.loop.Go(func() { s.closeRounds(ctx) })
-	s.http = NewHTTP(http.HandlerFunc(s.handle), s.log)
+	s.http = NewHTTP(plant(http.HandlerFunc(s.handle)), s.log)
 	s.loop.Go(func() { _ = s.Serve(s.polls) }) // its only error is that of Shutdown
 	s.mu.Lock()
 	s.changed()
@@ -255,11 +258,25 @@ func NewHTTP(h http.Handler, log *slog.Logger) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: grace,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.New(httpErrors{log}, "", 0),
 		Protocols:         new(http.Protocols),
 	}
 	s.Protocols.SetHTTP1(true)
 	return s
+}
+
+// httpErrors takes what net/http logs. Most of it is about clients that went
+// away; that none can connect any more, for want of descriptors, an operator must
+// see.
+type httpErrors struct{ log *slog.Logger }
+
+func (e httpErrors) Write(p []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(p, []byte("http: Accept error")) {
+		level = slog.LevelWarn
+	}
+	e.log.Log(context.Background(), level, strings.TrimSpace(string(p)))
+	return len(p), nil
 }
 
 // handle runs a handler, unless the server has ended.

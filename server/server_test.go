@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -780,4 +783,34 @@ func listenLocal(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// poor is a listener of a process without descriptors, and then closed.
+type poor struct {
+	net.Listener
+	failed bool
+}
+
+func (l *poor) Accept() (net.Conn, error) {
+	if !l.failed {
+		l.failed = true
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return nil, net.ErrClosed
+}
+
+func TestWantOfDescriptorsIsLogged(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	h := NewHTTP(http.NotFoundHandler(), slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err := h.Serve(&poor{Listener: inner}); !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+	h.ErrorLog.Print("http: URL query contains semicolon")
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "accept4: too many open files") {
+		t.Errorf("logged at warn: %q", got)
+	}
 }

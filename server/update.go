@@ -40,6 +40,7 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted(route)
 	answer(w, o.status, o.text)
+	s.polls.Rest(w, r) // where there is no poll next, there is a pause
 }
 
 // drain reads a bounded rest of a body and says whether that was all of it. What

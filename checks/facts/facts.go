@@ -37,10 +37,12 @@ type Facts struct {
 	Service   Value[*Unit]             `json:"service"`   // of the application; nil: none was named and none is running
 	NginxUnit Value[*Unit]             `json:"nginxUnit"` // nil: there is none
 	HasNginx  Value[bool]              `json:"hasNginx"`  // installed, running or not
+	Nginx     Value[*Nginx]            `json:"nginx"`     // its config; nil: there is no nginx
 	Logins    Value[[]LimitLine]       `json:"logins"`    // lines of limits.conf and limits.d
 	Login     Value[*Login]            `json:"login"`     // of the user asked for or the application's; nil: of nobody
 	Shell     Value[*Shell]            `json:"shell"`     // that started fltool; nil: another host's facts
 	Own       Value[map[string]string] `json:"own"`       // fltool's own drop-in files by path
+	Probe     Value[*Probe]            `json:"probe"`     // of the deployment from outside; nil: it was not asked
 }
 
 // Asked is whose limits the facts are about; all zero: whoever looks the part.
@@ -49,6 +51,10 @@ type Asked struct {
 	Service string `json:"service,omitempty"` // "fl.service"
 	User    string `json:"user,omitempty"`
 	Port    int    `json:"port,omitempty"` // the application listens on
+
+	URL      string `json:"url,omitempty"`      // that workers use, without secrets: picks nginx's server and location
+	Upstream string `json:"upstream,omitempty"` // of nginx: "127.0.0.1:5000"; "": the port on loopback
+	Balancer string `json:"balancer,omitempty"` // before nginx: a name of Balancers, or its idle timeout
 }
 
 // Shell is the process that started fltool: a server started from there gets
@@ -65,6 +71,7 @@ const DefaultPort = 5000
 // Options say what to gather.
 type Options struct {
 	Asked
+	Nginx  NginxOptions
 	Parent int       // process that started fltool, on this host; 0: another host
 	Now    time.Time // the moment of gathering
 }
@@ -95,6 +102,7 @@ func Gather(r Root, o Options) (Facts, error) {
 		Ceiling:   read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),
 		Systemd:   readSystemd(r),
 		Own:       readOwn(r),
+		Probe:     known[*Probe](nil, "not asked"),
 	}
 	f.Sysctls, f.Ports = readSysctls(r)
 
@@ -116,6 +124,9 @@ func Gather(r Root, o Options) (Facts, error) {
 	}
 	f.NginxUnit = readNginxUnit(r)
 	f.HasNginx = readHasNginx(r, procs)
+	if f.Nginx, err = readNginx(r, procs, f.HasNginx, o.Asked, o.Nginx); err != nil {
+		return Facts{}, fmt.Errorf("nginx's config: %w", err)
+	}
 	f.Logins = readLimitLines(r)
 	if f.Login, err = readLogin(r, f, o.User); err != nil {
 		return Facts{}, err
@@ -141,8 +152,8 @@ func (f Facts) Write(w io.Writer) error {
 	return enc.Encode(f)
 }
 
-// maxFactsBytes bounds a facts file; one of a busy host is some 20 KB.
-const maxFactsBytes = 8 << 20
+// maxFactsBytes bounds a facts file; one of a busy host is some 20 KB, with nginx's locations 10 KB more for each.
+const maxFactsBytes = 64 << 20
 
 // Read loads saved facts.
 func Read(rd io.Reader) (Facts, error) {

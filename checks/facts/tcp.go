@@ -110,3 +110,50 @@ func parseKernelAddr(s string) (netip.AddrPort, error) {
 	addr, _ := netip.AddrFromSlice(b)
 	return netip.AddrPortFrom(addr, uint16(n)), nil
 }
+
+// tcpTimeWait is the state of a socket that both ends have closed.
+const tcpTimeWait = "06"
+
+// CountConnections counts this network namespace's TCP connections to a remote
+// address that the other end has not closed: all but those in TIME_WAIT. A
+// connection that this end has closed alone counts for as long as the kernel
+// keeps it (net.ipv4.tcp_fin_timeout).
+func CountConnections(r Root, remote netip.AddrPort) (int, error) {
+	path := "/proc/net/tcp"
+	if remote.Addr().Unmap().Is6() {
+		path = "/proc/net/tcp6"
+	}
+	f, err := r.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	n, err := countConnections(f, netip.AddrPortFrom(remote.Addr().Unmap().WithZone(""), remote.Port()))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return n, nil
+}
+
+func countConnections(rd io.Reader, remote netip.AddrPort) (int, error) {
+	sc := bufio.NewScanner(rd)
+	sc.Scan() // the head
+	n := 0
+	for sc.Scan() {
+		f := strings.Fields(sc.Text())
+		if len(f) < 4 {
+			return 0, fmt.Errorf("%q is no socket", sc.Text())
+		}
+		if f[3] == tcpTimeWait || f[3] == tcpListen {
+			continue
+		}
+		to, err := parseKernelAddr(f[2])
+		if err != nil {
+			return 0, err
+		}
+		if netip.AddrPortFrom(to.Addr().Unmap(), to.Port()) == remote {
+			n++
+		}
+	}
+	return n, sc.Err()
+}

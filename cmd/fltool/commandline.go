@@ -12,7 +12,13 @@ import (
 func commandLine(cmd *cobra.Command) []string {
 	args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "fltool"))
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		args = append(args, "--"+f.Name+"="+f.Value.String())
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok { // its String is no value that a flag takes
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			args = append(args, "--"+f.Name+"="+v)
+		}
 	})
 	return args
 }

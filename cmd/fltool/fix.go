@@ -35,6 +35,9 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 			if note := j.assumptions(cmd); note != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), note)
 			}
+			if res.deployment.App == nil {
+				return usageError("give the facts of a host", "fix mends hosts, and a probe is of none")
+			}
 			if !res.deployment.Single() {
 				return usageError("save and judge each host's facts by itself", "fix writes one script for one host: give --facts FILE alone")
 			}

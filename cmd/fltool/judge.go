@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -26,10 +29,15 @@ type judgeFlags struct {
 	service    string
 	user       string
 	port       int
+	nginxConf  string
+	flURL      string
+	upstream   string
+	lb         string
 	facts      []string
 	saveFacts  string
 	ignore     []string
 	ignoreFile string
+	outside    *probeFlags // nil: this command probes nothing
 }
 
 func (j *judgeFlags) register(cmd *cobra.Command) {
@@ -44,7 +52,11 @@ func (j *judgeFlags) register(cmd *cobra.Command) {
 	f.StringVar(&j.service, "service", "", "judge the limits of this systemd service")
 	f.StringVar(&j.user, "user", "", "judge the limits that a login of this user gets")
 	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
-	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts")
+	f.StringVar(&j.nginxConf, "nginx-conf", "", "nginx's main `file` (default: the running nginx's); - is the output of nginx -T on standard input")
+	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks nginx's server and location")
+	f.StringVar(&j.upstream, "upstream", "", "address that nginx passes polls to (default 127.0.0.1 and the port)")
+	f.StringVar(&j.lb, "lb", "", "load balancer before nginx: aws-alb, aws-nlb, azure-lb, gcp-https, cloudflare, or its idle timeout")
+	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts;\nprobe=FILE for those of a probe")
 	f.StringVar(&j.saveFacts, "save-facts", "", "write the facts that were read to this file")
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
 	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
@@ -83,36 +95,102 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	case j.pid < 0:
 		return out, usageError(help, "--pid %d is no process", j.pid)
 	}
+	if err := j.checkWay(); err != nil {
+		return out, err
+	}
 	out.demand = reports.Demand{Workers: j.workers, HoldSeconds: j.hold.Seconds(), ModelBytes: int64(j.modelSize)}
 	var err error
 	if out.waivers, err = j.waivers(); err != nil {
 		return out, err
 	}
-	if len(j.facts) > 0 {
-		for _, name := range []string{"root", "pid", "service", "user", "port", "save-facts"} {
-			if cmd.Flags().Changed(name) {
-				return out, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
-			}
-		}
-		out.deployment, err = readFacts(j.facts)
+	if out.deployment, err = j.hosts(cmd, now); err != nil {
 		return out, err
 	}
-	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port}, Now: now}
+	d := &out.deployment
+	if j.outside != nil && j.outside.url != "" {
+		v, err := j.outside.ask(cmd, out.demand)
+		if err != nil {
+			return out, err
+		}
+		if d.Outside = d.App; d.App == nil || !d.Single() {
+			f := noHost(now)
+			d.Outside = &f
+		}
+		d.Outside.Probe = v
+	}
+	if j.saveFacts != "" {
+		f := d.App
+		if f == nil {
+			f = d.Outside
+		}
+		if err := saveFacts(j.saveFacts, *f); err != nil {
+			return out, cantError("", "save facts: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// hosts reads the facts of the hosts that are judged: none with --probe-only.
+func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment, error) {
+	var d checks.Deployment
+	if len(j.facts) > 0 {
+		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "fl-url", "upstream", "save-facts"} {
+			if cmd.Flags().Changed(name) {
+				return d, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
+			}
+		}
+		d, err := readFacts(j.facts)
+		if err == nil && j.lb != "" && d.Proxy != nil {
+			d.Proxy.Asked.Balancer = j.lb
+		}
+		return d, err
+	}
+	if j.outside != nil && j.outside.only {
+		return d, nil
+	}
+	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: withoutUser(j.flURL), Upstream: j.upstream, Balancer: j.lb}, Now: now}
+	if o.Nginx.Conf = j.nginxConf; j.nginxConf == "-" {
+		o.Nginx.Conf, o.Nginx.Dump = "", cmd.InOrStdin()
+	}
 	r := facts.NewRoot(j.root)
 	if r.Host() {
 		o.Parent = os.Getppid()
 	}
 	f, err := facts.Gather(r, o)
 	if err != nil {
-		return out, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, a host's files by --root", "read facts: %w", err)
+		return d, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, nginx's main file by --nginx-conf, a host's files by --root", "read facts: %w", err)
 	}
-	if j.saveFacts != "" {
-		if err := saveFacts(j.saveFacts, f); err != nil {
-			return out, cantError("", "save facts: %w", err)
+	return checks.OneHost(f), nil
+}
+
+// checkWay finds wrong flags about the way through nginx.
+func (j *judgeFlags) checkWay() error {
+	if j.flURL != "" {
+		if _, err := nginx.RequestFor(j.flURL); err != nil {
+			return usageError("for example https://fl.example.org", "--fl-url: %w", err)
 		}
 	}
-	out.deployment = checks.OneHost(f)
-	return out, nil
+	if j.upstream != "" && !strings.HasPrefix(j.upstream, "unix:/") {
+		if _, _, err := net.SplitHostPort(j.upstream); err != nil {
+			return usageError("for example 127.0.0.1:5000 or unix:/run/fl.sock", "--upstream %s is no address", j.upstream)
+		}
+	}
+	if j.lb != "" {
+		if _, err := checks.ParseBalancer(j.lb); err != nil {
+			return usageError("", "--lb %s: %w", j.lb, err)
+		}
+	}
+	return nil
+}
+
+// withoutUser drops what must not be saved of a URL.
+func withoutUser(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	u.User = nil
+	return u.String()
 }
 
 // assumptions are what the user did not say, for a note on stderr.
@@ -124,7 +202,8 @@ func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
 		{"model-size", "models of " + j.modelSize.String()},
 		{"root", "this host"},
 	} {
-		if !cmd.Flags().Changed(a.flag) && (a.flag != "root" || len(j.facts) == 0) {
+		hostless := len(j.facts) > 0 || j.outside != nil && j.outside.only
+		if !cmd.Flags().Changed(a.flag) && (a.flag != "root" || !hostless) {
 			assumed, flags = append(assumed, a.text), append(flags, "--"+a.flag)
 		}
 	}
@@ -165,13 +244,14 @@ func dirOf(path string) string {
 	return "."
 }
 
-// readFacts loads one file for a host that carries all, or two with roles.
+// readFacts loads one file for a host that carries all, or two with roles; and
+// beside them or alone that of a probe.
 func readFacts(args []string) (checks.Deployment, error) {
-	const hint = "give one FILE, or proxy=FILE and app=FILE"
+	const hint = "give one FILE, or proxy=FILE and app=FILE; and probe=FILE where a probe was saved apart"
 	byRole := make(map[string]*facts.Facts)
 	for _, arg := range args {
 		role, path, ok := strings.Cut(arg, "=")
-		if !ok || role != "proxy" && role != "app" {
+		if !ok || role != "proxy" && role != "app" && role != "probe" {
 			role, path = "", arg
 		}
 		if byRole[role] != nil {
@@ -183,13 +263,23 @@ func readFacts(args []string) (checks.Deployment, error) {
 		}
 		byRole[role] = &f
 	}
-	switch one, app, proxy := byRole[""], byRole["app"], byRole["proxy"]; {
-	case one != nil && len(byRole) == 1:
-		return checks.OneHost(*one), nil
-	case one == nil && app != nil && proxy != nil:
-		return checks.Deployment{App: app, Proxy: proxy}, nil
+	probe := byRole["probe"]
+	if probe != nil && probe.Probe.Known() && probe.Probe.V == nil {
+		return checks.Deployment{}, usageError("save one by --url URL --save-facts FILE", "--facts probe=FILE: the file holds no probe")
 	}
-	return checks.Deployment{}, usageError(hint, "--facts: one part is missing, or a file names none")
+	var d checks.Deployment
+	switch one, app, proxy := byRole[""], byRole["app"], byRole["proxy"]; {
+	case one != nil && app == nil && proxy == nil:
+		d = checks.OneHost(*one)
+	case one == nil && app != nil && proxy != nil:
+		d = checks.Deployment{App: app, Proxy: proxy}
+	case one != nil || app != nil || proxy != nil:
+		return d, usageError(hint, "--facts: one part is missing, or a file names none")
+	}
+	if probe != nil {
+		d.Outside = probe
+	}
+	return d, nil
 }
 
 func readFactsFile(path string) (facts.Facts, error) {

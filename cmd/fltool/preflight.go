@@ -14,7 +14,8 @@ import (
 )
 
 func newPreflight() *cobra.Command {
-	var j judgeFlags
+	var outside probeFlags
+	j := judgeFlags{outside: &outside}
 	var out outputFlags
 	var failOn string
 	cmd := &cobra.Command{
@@ -28,10 +29,15 @@ It reads and never writes; run it as root, since other users' processes tell
 their limits to nobody else. Facts saved by --save-facts can be judged
 elsewhere by --facts; they hold no secrets.
 
+With --url it asks the running deployment, too, as a worker would: what answers,
+how large an update comes through, and how long a poll is held before some hop
+cuts it. It says first how much it will send, and sends no more.
+
 Exit codes: 0 good; 1 a check failed; 2 usage; 3 an error-severity check can't
 be told (waive it by --ignore).`,
 		Example: `  fltool preflight --workers 1000 --hold 6h --model-size 13MB
   fltool preflight --service fl.service --ignore app/keepalive='workers never idle'
+  fltool preflight --url https://fl.example.org --probe-key probe.key --hold 10m
   fltool preflight --facts proxy=a.json --facts app=b.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,6 +47,9 @@ be told (waive it by --ignore).`,
 			}
 			if failOn != "error" && failOn != "warn" {
 				return usageError(help, "--fail-on %q: want error or warn", failOn)
+			}
+			if err := outside.check(cmd); err != nil {
+				return err
 			}
 			start := time.Now()
 			res, err := j.run(cmd, start)
@@ -59,6 +68,7 @@ be told (waive it by --ignore).`,
 		},
 	}
 	j.register(cmd)
+	outside.register(cmd)
 	out.add(cmd)
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
 	return cmd
@@ -74,7 +84,11 @@ func (res judged) hidden() bool {
 // report is the document of a preflight; findings of the least severity and worse
 // decide its verdict.
 func (res judged) report(start time.Time, least reports.Severity) reports.Report {
-	h := res.deployment.App.Host
+	asked := res.deployment.App
+	if asked == nil {
+		asked = res.deployment.Outside
+	}
+	h := asked.Host
 	verdict, reasons := checks.Verdict(res.findings, least)
 	return reports.Report{
 		Schema: reports.Schema, Kind: reports.KindPreflight, Verdict: verdict, Reasons: reasons,

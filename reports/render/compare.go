@@ -21,6 +21,11 @@ var compareFormats = map[string]func(Options) CompareFunc{
 	"markdown": func(Options) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error { return markdown(w, comparison(c)) }
 	},
+	"html": func(Options) CompareFunc {
+		return func(w io.Writer, c reports.Comparison) error {
+			return writePage(w, comparison(c), pageOf{kind: "comparison"})
+		}
+	},
 	"json": func(Options) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error {
 			enc := json.NewEncoder(w)
@@ -67,7 +72,7 @@ func comparison(c reports.Comparison) document {
 	var limits []string
 	for _, ch := range c.Metrics {
 		row := []string{
-			ch.Metric, figure(ch.Base, ch.Unit), figure(ch.New, ch.Unit), delta(ch, ch.Change), interval(ch),
+			ch.Name(), figure(ch.Base, ch.Unit), figure(ch.New, ch.Unit), delta(ch, ch.Change), interval(ch),
 		}
 		if ch.BaseRuns == 0 || ch.NewRuns == 0 {
 			row[3], row[4] = "", ""
@@ -78,29 +83,44 @@ func comparison(c reports.Comparison) document {
 			continue
 		}
 		outcome := string(ch.Outcome)
-		if ch.Outcome == reports.OutcomeInconclusive {
+		p := pvalue(ch.PHolm)
+		switch ch.Outcome {
+		case reports.OutcomeInconclusive:
 			outcome = "unclear" // shorter
+		case reports.OutcomeUnmeasured:
+			p = ""
 		}
-		gated.rows = append(gated.rows, append(row, pvalue(ch.PHolm), outcome))
-		limits = append(limits, ch.Metric+" "+percent(ch.Limit))
+		gated.rows = append(gated.rows, append(row, p, outcome))
+		if limit := ch.Metric + " " + percent(ch.Limit); !slices.Contains(limits, limit) {
+			limits = append(limits, limit)
+		}
 	}
 	for _, s := range []section{
 		{title: "Metrics that decide", grid: gated, notes: []string{
 			"worse is beyond its limit, and significant; limits: " + strings.Join(limits, ", "),
+			notMeasured(c.Unmeasured),
 			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", plural(c.GatedMetrics, "metric")),
 		}},
 		{title: "Differences of environment and demand", notes: c.Environment},
-		{title: "Left out", notes: c.Warnings},
+		{title: "Notes", notes: c.Warnings},
 		{title: "Other metrics, which decide nothing", detail: true, grid: others},
 	} {
 		if s.grid != nil && len(s.grid.rows) == 0 {
 			s.grid, s.notes = nil, nil
 		}
+		s.notes = slices.DeleteFunc(s.notes, func(n string) bool { return n == "" })
 		if s.grid != nil || len(s.notes) > 0 {
 			d.sections = append(d.sections, s.clean())
 		}
 	}
 	return d
+}
+
+func notMeasured(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "not measured by runs of this kind: " + strings.Join(names, ", ")
 }
 
 func orNone(runs int, s string) string {

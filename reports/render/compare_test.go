@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/fltool/fltool/reports"
@@ -17,6 +18,7 @@ func TestCompareGolden(t *testing.T) {
 			n.Rounds[j].Seconds *= noise * 1.3
 		}
 		b.Resources[0].RSSPerWorkerBytes, n.Resources[0].RSSPerWorkerBytes = ptr(17000*noise), ptr(17050*noise)
+		b.Env.Started, n.Env.Started = fmt.Sprintf("2026-03-01T12:%02d:00Z", i), fmt.Sprintf("2026-03-01T13:%02d:00Z", i)
 		n.Errors = []reports.ErrorClass{{Class: "5xx", Count: 7, Workers: 7}}
 		base, new = append(base, b), append(new, n)
 	}

@@ -23,19 +23,14 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 // HTML writes the report as one page that needs nothing else: no script, no
 // font, no picture from anywhere.
 func HTML(w io.Writer, r reports.Report) error {
-	type figure struct {
-		Title string
-		SVG   template.HTML
-		Key   []template.HTML
-	}
-	var figures []figure
+	var figures []pageFigure
 	for _, c := range charts(r) {
 		svg, err := c.svg()
 		if err != nil {
 			return err
 		}
 		// Drawn by the library, which escapes what text is in it.
-		f := figure{Title: c.title, SVG: template.HTML(svg)}
+		f := pageFigure{Title: c.title, SVG: template.HTML(svg)}
 		for i, l := range c.lines {
 			s := strokes[i%len(strokes)]
 			mark := fmt.Sprintf(`<path d="M0 4H28" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`, s.hex, s.dash)
@@ -46,7 +41,23 @@ func HTML(w io.Writer, r reports.Report) error {
 		}
 		figures = append(figures, f)
 	}
-	d := newDocument(r)
+	return writePage(w, newDocument(r), pageOf{kind: string(r.Kind), when: clean(r.Env.Started), figures: figures})
+}
+
+// pageFigure is a plot on a page.
+type pageFigure struct {
+	Title string
+	SVG   template.HTML
+	Key   []template.HTML
+}
+
+// pageOf is what a page says beside its document.
+type pageOf struct {
+	kind, when string
+	figures    []pageFigure
+}
+
+func writePage(w io.Writer, d document, of pageOf) error {
 	type detail struct {
 		Label, Text string
 		Command     bool
@@ -64,14 +75,14 @@ func HTML(w io.Writer, r reports.Report) error {
 		Items           []entry
 	}
 	data := struct {
-		Verdict, Headline, Kind, When string
-		Reasons                       []string
-		Parts                         []part
-		Figures                       []figure
-		FiguresAfter                  int // of the parts
+		Word, Verdict, Headline, Kind, When string
+		Reasons                             []string
+		Parts                               []part
+		Figures                             []pageFigure
+		FiguresAfter                        int // of the parts
 	}{
-		Verdict: string(d.verdict), Headline: d.headline, Reasons: d.reasons, Figures: figures,
-		Kind: string(r.Kind), When: clean(r.Env.Started),
+		Word: d.word, Verdict: string(d.verdict), Headline: d.headline, Reasons: d.reasons,
+		Figures: of.figures, Kind: of.kind, When: of.when,
 	}
 	for i, s := range d.sections {
 		p := part{Title: s.title, Grid: s.grid, Notes: s.notes, Commands: s.commands}

@@ -187,7 +187,7 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	if f.Host != "" {
 		name += " on " + f.Host
 	}
-	head := fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 24))
+	head := fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 28))
 	text := f.Got
 	switch {
 	case f.Status == reports.StatusUnknown:
@@ -200,7 +200,7 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	if f.Status == reports.StatusWarn && f.Severity == reports.SeverityInfo && f.Want != "" {
 		text += "; better: " + f.Want
 	}
-	p.hanging(head, 33, text)
+	p.hanging(head, 37, text)
 	if rank := preflightRank(f); rank > 2 || rank == 1 {
 		return
 	}
@@ -254,7 +254,12 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 		return *r.Workers
 	}
 	slices.SortStableFunc(rows, func(a, b reports.Row) int { return of(a) - of(b) })
-	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", "in use now")
+	measured := slices.ContainsFunc(rows, func(r reports.Row) bool { return r.Measured != nil })
+	last := "in use now"
+	if measured {
+		last = "measured  " + last
+	}
+	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", last)
 	unproven := false
 	for _, r := range rows {
 		name := r.Limit
@@ -275,6 +280,13 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 			if r.InUseUnit == "bytes" {
 				use = preflightSize(*r.InUse)
 			}
+		}
+		if measured {
+			n := ""
+			if r.Measured != nil {
+				n = fmt.Sprint(*r.Measured)
+			}
+			use = fmt.Sprintf("%8s  %s", n, use)
 		}
 		workers, best, left := "unknown", "", ""
 		if r.Workers != nil {

@@ -30,6 +30,7 @@ var formats = map[string]func(Options) Func{
 	"markdown":  func(Options) Func { return Markdown },
 	"table":     func(o Options) Func { return o.Table },
 	"json":      func(Options) Func { return reports.Encode },
+	"sarif":     func(Options) Func { return SARIF },
 }
 
 // Formats are the names that For knows, sorted.

@@ -199,10 +199,16 @@ func capacitySample() reports.Report {
 	r.Verdict = reports.VerdictFail
 	r.Reasons = []string{"holds 500 of 1000 workers: at 750, fanout.p99<500ms was missed"}
 	r.Env.Command = []string{"fltool", "capacity", "--to", "1000", "--slo", "fanout.p99<500ms"}
-	r.Capacity = &reports.Capacity{Workers: 500, Limit: "app/cpu", Ledger: []reports.Row{
-		{Limit: "app/nofile", Workers: ptr(65523), Headroom: ptr(64523), Source: "/proc/812/limits", Proof: "app-nofile"},
-		{Limit: "app/cpu", Workers: ptr(600), Headroom: ptr(-400), Proof: "app-cpu", Measured: ptr(500)},
-	}}
+	r.Notes = []string{"nothing is left out as a warm-up", "the figures after the levels are of the level of 500 workers"}
+	r.Capacity = &reports.Capacity{
+		Workers: 500, Limit: "nginx/worker-connections", FailedAt: 750, Predicted: ptr(481), PredictedBy: "nginx/worker-connections",
+		Evidence: []string{"12 lines such as: 2026/03/01 12:00:09 [alert] 1#1: 1024 worker_connections are not enough"}, Unknown: []string{"tls/expiry"},
+		Ledger: []reports.Row{
+			{Limit: "app/nofile", Workers: ptr(65523), Headroom: ptr(64523), Source: "/proc/812/limits", Proof: "app-nofile"},
+			{Limit: "nginx/worker-connections", Workers: ptr(481), WorkersHard: ptr(511), Headroom: ptr(-519), Proof: "nginx-slots", Source: "/etc/nginx/nginx.conf:7", Measured: ptr(500)},
+			{Limit: "tls/expiry", Proof: "unproven"},
+		},
+	}
 	for i, n := range []int{250, 500, 750} {
 		pass := n < 750
 		l := reports.Level{
@@ -217,6 +223,15 @@ func capacitySample() reports.Report {
 		}
 		r.Levels = append(r.Levels, l)
 	}
+	var xs, rss, fds []float64
+	for _, l := range r.Levels {
+		xs = append(xs, float64(l.Workers))
+		rss, fds = append(rss, float64(l.Resources[0].RSSPeakBytes+int64(l.Workers/250%2)<<20)), append(fds, float64(l.Resources[0].FDsPeak))
+	}
+	memory, _ := reports.FitSlope("server.rss", "B", xs, rss)
+	files, _ := reports.FitSlope("server.fds", "", xs[:2], fds[:2])
+	r.Slopes = []reports.Slope{memory, files}
+	r.Plan = reports.Extrapolate(50000, r.Slopes)
 	return r
 }
 

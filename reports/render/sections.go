@@ -56,7 +56,7 @@ func newDocument(r reports.Report) document {
 		d.reasons = append(d.reasons, clean(reason))
 	}
 	for _, of := range []func(reports.Report) section{
-		capacity, findings, passed, thresholds, levels, held, rounds, series, errorClasses, lost,
+		capacity, findings, passed, thresholds, levels, slopes, planned, notes, held, rounds, series, errorClasses, lost,
 		resources, generator, shards, environment, again,
 	} {
 		s := of(r)
@@ -108,12 +108,11 @@ func capacity(r reports.Report) section {
 		)
 	})
 	measured := slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Measured != nil })
-	g := &grid{head: []string{"limit", "workers", "hard", "in use", "headroom"}, text: []int{0, 5}}
+	last := "headroom"
 	if measured {
-		g.head = append(g.head, "measured")
-		g.text = []int{0, 6}
+		last = "measured" // which tells more
 	}
-	g.head = append(g.head, "read from")
+	g := &grid{head: []string{"limit", "workers", "hard", "in use", last, "read from"}, text: []int{0, 5}}
 	var unproven []string
 	for _, x := range rows {
 		inUse := ""
@@ -123,17 +122,19 @@ func capacity(r reports.Report) section {
 				inUse = size(float64(*x.InUse))
 			}
 		}
-		row := []string{x.Limit, orUnknown(x.Workers), orEmpty(x.WorkersHard), inUse, orEmpty(x.Headroom)}
+		n := x.Headroom
 		if measured {
-			row = append(row, orEmpty(x.Measured))
+			n = x.Measured
 		}
-		g.rows = append(g.rows, append(row, x.Source))
+		g.rows = append(g.rows, []string{x.Limit, orUnknown(x.Workers), orEmpty(x.WorkersHard), inUse, orEmpty(n), x.Source})
 		if x.Proof == "" || x.Proof == "unproven" {
 			unproven = append(unproven, x.Limit)
 		}
 	}
 	s := section{title: "What each limit supports, in workers", grid: g}
-	if r.Capacity.Limit != "" {
+	if r.Kind == reports.KindCapacity {
+		s.notes = append(s.notes, measurement(r.Capacity)...)
+	} else if r.Capacity.Limit != "" {
 		note := r.Capacity.Limit + " binds"
 		if slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Workers == nil }) {
 			note += "; the limits that are unknown follow it, since each might be lower"
@@ -144,6 +145,41 @@ func capacity(r reports.Report) section {
 		s.notes = append(s.notes, "no experiment has proven the formula of "+strings.Join(unproven, ", "))
 	}
 	return s
+}
+
+// measurement sets what was measured beside what was predicted, and tells what
+// showed the limit.
+func measurement(c *reports.Capacity) []string {
+	var notes []string
+	switch {
+	case c.FailedAt == 0:
+		notes = append(notes, "no level failed, so no limit showed")
+	case c.Limit != "":
+		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+plural(c.FailedAt, "worker"))
+	case c.AtLeast:
+		notes = append(notes, "nothing could be told of the server at "+plural(c.FailedAt, "worker")+", so no limit of its showed")
+	default:
+		notes = append(notes, "which limit binds can't be told from what was seen at "+plural(c.FailedAt, "worker"))
+	}
+	for _, e := range c.Evidence {
+		notes = append(notes, "seen: "+e)
+	}
+	if c.Predicted == nil {
+		return append(notes, "nothing was predicted")
+	}
+	note := fmt.Sprintf("predicted: %s workers, by %s; measured: %s", count(*c.Predicted), c.PredictedBy, atLeast(c))
+	if d := c.Workers - *c.Predicted; d != 0 && *c.Predicted > 0 && (!c.AtLeast || d > 0) {
+		more := "more"
+		if d < 0 {
+			d, more = -d, "fewer"
+		}
+		note += fmt.Sprintf(", %s %s", percent(float64(d)/float64(*c.Predicted)), more)
+	}
+	notes = append(notes, note)
+	if len(c.Unknown) > 0 {
+		notes = append(notes, "limits that are unknown, and might be lower than predicted: "+strings.Join(c.Unknown, ", "))
+	}
+	return notes
 }
 
 func boolCompare(a, b bool) int {
@@ -287,8 +323,11 @@ func thresholds(r reports.Report) section {
 		if t.Got != nil {
 			got = figure(*t.Got, t.Unit)
 		}
-		if t.Pass {
+		switch {
+		case t.Pass:
 			outcome = "met"
+		case r.Shard != nil:
+			got, outcome = "", "judged on the whole, when the shards are merged"
 		}
 		g.rows = append(g.rows, []string{t.Expr, got, outcome})
 	}
@@ -296,9 +335,13 @@ func thresholds(r reports.Report) section {
 }
 
 func levels(r reports.Report) section {
-	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS", "why"}, text: []int{1, 7}}
+	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS"}, text: []int{1}}
+	s := section{title: "Levels", grid: g}
 	for _, l := range r.Levels {
-		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", "", strings.Join(l.Reasons, "; ")}
+		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", ""}
+		if len(l.Reasons) > 0 {
+			s.notes = append(s.notes, plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))
+		}
 		if s := slowestRound(l.Rounds); s > 0 {
 			row[4] = seconds(s)
 		}
@@ -312,7 +355,51 @@ func levels(r reports.Report) section {
 		}
 		g.rows = append(g.rows, row)
 	}
-	return section{title: "Levels", grid: g}
+	return s
+}
+
+// slopes are what each further worker costs.
+func slopes(r reports.Report) section {
+	g := &grid{head: []string{"metric", "per worker", "±", "without workers", "±", "levels"}, text: []int{0}}
+	for _, s := range r.Slopes {
+		g.rows = append(g.rows, []string{
+			s.Of, figure(s.PerWorker, s.Unit), halfWidth(s.Low, s.High, s.Unit),
+			figure(s.Intercept, s.Unit), halfWidth(s.InterLow, s.InterHigh, s.Unit), count(len(s.Workers)),
+		})
+	}
+	sec := section{title: "What each worker costs, by the levels that held", grid: g}
+	if len(g.rows) > 0 {
+		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence, unknown of fewer than three levels"}
+	}
+	return sec
+}
+
+// halfWidth is how far an interval reaches to either side of its middle.
+func halfWidth(low, high *float64, unit string) string {
+	if low == nil || high == nil {
+		return "unknown"
+	}
+	return figure((*high-*low)/2, unit)
+}
+
+// planned is what more workers would need.
+func planned(r reports.Report) section {
+	if r.Plan == nil {
+		return section{}
+	}
+	g := &grid{head: []string{"metric", "needed", "±", "rests on"}, text: []int{0, 3}}
+	for _, n := range r.Plan.Needs {
+		g.rows = append(g.rows, []string{n.Of, figure(n.Value, n.Unit), halfWidth(n.Low, n.High, n.Unit), n.Rests})
+	}
+	s := section{title: fmt.Sprintf("What %s would need: extrapolated, not measured", plural(r.Plan.Workers, "worker")), grid: g}
+	if len(g.rows) == 0 {
+		s.notes = []string{"can't be told: the server was not measured at two levels that held (--server-pid)"}
+	}
+	return s
+}
+
+func notes(r reports.Report) section {
+	return section{title: "About these figures", notes: slices.Clone(r.Notes)}
 }
 
 func held(r reports.Report) section {

@@ -17,10 +17,10 @@ func headline(r reports.Report) string {
 	switch {
 	case r.Kind == reports.KindPreflight:
 		return preflightHeadline(r)
-	case r.Verdict == reports.VerdictRefused:
-		return "nothing can be said of the server"
 	case r.Kind == reports.KindCapacity:
 		return capacityHeadline(r)
+	case r.Verdict == reports.VerdictRefused:
+		return "nothing can be said of the server"
 	}
 	return simulateHeadline(r)
 }
@@ -62,7 +62,9 @@ func simulateHeadline(r reports.Report) string {
 	}
 	errors := 0
 	for _, e := range r.Errors {
-		errors += e.Count
+		if e.Class != reports.ClassReconnect {
+			errors += e.Count
+		}
 	}
 	if errors > 0 {
 		return strings.Join(append(parts, lost+", "+plural(errors, "error")), "; ")
@@ -101,9 +103,16 @@ func capacityHeadline(r reports.Report) string {
 	if r.Capacity == nil {
 		return "no level was held"
 	}
-	s := fmt.Sprintf("holds %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+	s := "holds "
+	if r.Verdict == reports.VerdictRefused {
+		s = "can't tell: it holds "
+	}
 	if r.Capacity.AtLeast {
-		s = fmt.Sprintf("holds at least %s (%s asked for)", plural(r.Capacity.Workers, "worker"), count(r.Demand.Workers))
+		s += "at least "
+	}
+	s += plural(r.Capacity.Workers, "worker")
+	if r.Demand.Workers > 0 {
+		s += fmt.Sprintf(" (%s asked for)", count(r.Demand.Workers))
 	}
 	if r.Capacity.Limit != "" {
 		s += "; " + r.Capacity.Limit + " binds"

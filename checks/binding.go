@@ -1,0 +1,220 @@
+package checks
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// Limits that the behaviour of a server can show and that no single check is of.
+const (
+	BindingCPU     = "cpu"
+	BindingMemory  = "memory"
+	BindingLatency = "latency"
+	BindingRefused = "refused connections"
+)
+
+// A Binding is the limit that a server's behaviour shows, and what shows it.
+type Binding struct {
+	Limit    string // a check's id or one of the above; "" where it can't be told
+	Evidence []string
+}
+
+// nearly is the share of a limit from which a peak that was sampled counts as
+// having met it.
+const nearly = .98
+
+// busy is the share of the cores from which they count as saturated.
+const busy = .9
+
+// Bind reads off the report of a level that did not hold, and what the logs said
+// meanwhile, which limit it was. What a server says outranks what it does, and
+// that what its clients felt. Several logs may be given; symptoms add up.
+func Bind(r reports.Report, said []Symptom) Binding {
+	for _, of := range []func(reports.Report, []Symptom) Binding{
+		bySaid, byOpenFiles, byEnd, byMemoryLevel, byRefusal, byCPU, byLatency,
+	} {
+		if b := of(r, said); b.Limit != "" {
+			b.Evidence = append(b.Evidence, felt(r)...)
+			return b
+		}
+	}
+	return Binding{Evidence: felt(r)}
+}
+
+// bySaid takes the most frequent symptom that is no other's consequence.
+func bySaid(r reports.Report, said []Symptom) Binding {
+	for _, e := range r.Errors { // an error page or a text may quote it
+		found, _, err := ScanLog(strings.NewReader(e.Example))
+		if err != nil {
+			continue // a text in memory: only one too long for a line, which tells nothing
+		}
+		said = slices.Concat(said, found)
+	}
+	sum := map[string]Symptom{}
+	for _, s := range said {
+		if was, ok := sum[s.Check.ID]; ok {
+			was.Lines += s.Lines
+			s = was
+		}
+		sum[s.Check.ID] = s
+	}
+	var best *Symptom
+	for id := range sum {
+		s := sum[id]
+		if slices.ContainsFunc(s.Check.After, func(cause string) bool { _, ok := sum[cause]; return ok }) {
+			continue
+		}
+		if best == nil || s.Lines > best.Lines || s.Lines == best.Lines && s.Check.ID < best.Check.ID {
+			best = &s
+		}
+	}
+	if best == nil {
+		return Binding{}
+	}
+	return Binding{best.Check.ID, []string{fmt.Sprintf("%s such as: %s", count(best.Lines, "line", "lines"), strings.TrimSpace(best.Example))}}
+}
+
+func serverOf(r reports.Report) (reports.Resource, bool) {
+	i := slices.IndexFunc(r.Resources, func(x reports.Resource) bool { return x.Process == "server" })
+	if i < 0 {
+		return reports.Resource{}, false
+	}
+	return r.Resources[i], true
+}
+
+func byOpenFiles(r reports.Report, _ []Symptom) Binding {
+	x, ok := serverOf(r)
+	if !ok || x.FDLimit <= 0 || float64(x.FDsPeak) < nearly*float64(x.FDLimit) {
+		return Binding{}
+	}
+	return Binding{"app/nofile", []string{fmt.Sprintf("the server had %d of %d descriptors open", x.FDsPeak, x.FDLimit)}}
+}
+
+var killed = regexp.MustCompile(`the server ended .*signal: killed`)
+
+func byEnd(r reports.Report, _ []Symptom) Binding {
+	for _, why := range r.Reasons {
+		if killed.MatchString(why) {
+			return Binding{BindingMemory, []string{"the server was killed, as the kernel does when memory ends (its log tells)"}}
+		}
+	}
+	return Binding{}
+}
+
+func byMemoryLevel(r reports.Report, _ []Symptom) Binding {
+	for _, t := range missed(r) {
+		if t.Metric == "server.rss" || t.Metric == "server.rssPerWorker" {
+			return Binding{BindingMemory, []string{"missed " + t.Expr}}
+		}
+	}
+	return Binding{}
+}
+
+func byRefusal(r reports.Report, _ []Symptom) Binding {
+	for _, e := range r.Errors {
+		if e.Class == "refused" && e.Count > 0 {
+			return Binding{BindingRefused, []string{count(e.Count, "connection was refused", "connections were refused")}}
+		}
+	}
+	return Binding{}
+}
+
+// byCPU wants saturated cores and something that was late: cores may be busy
+// without harm.
+func byCPU(r reports.Report, _ []Symptom) Binding {
+	x, ok := serverOf(r)
+	if !ok || x.CPUPeak == 0 || r.Env.CPUs == 0 || !late(r) {
+		return Binding{}
+	}
+	cores := float64(r.Env.CPUs)
+	was := fmt.Sprintf("the server kept %.1f of %d cores busy", x.CPUPeak, r.Env.CPUs)
+	own := 0.
+	for _, g := range r.Resources {
+		if g.Process == "generator" && (g.Host == "" || g.Host == x.Host) {
+			own = g.CPUPeak
+		}
+	}
+	switch {
+	case x.CPUPeak >= busy*cores:
+		return Binding{BindingCPU, []string{was}}
+	case x.CPUPeak+own >= busy*cores:
+		return Binding{BindingCPU, []string{was + fmt.Sprintf(", the generator beside it %.1f: with the generator elsewhere it may hold more", own)}}
+	case x.CPUPeak >= busy && x.CPUPeak <= 1.1:
+		return Binding{BindingCPU, []string{was + ": one, as a server does that runs on one thread"}}
+	}
+	return Binding{}
+}
+
+// late says whether workers waited too long.
+func late(r reports.Report) bool {
+	return slices.ContainsFunc(missed(r), func(t reports.Threshold) bool { return t.Unit == "s" }) ||
+		slices.ContainsFunc(r.Errors, func(e reports.ErrorClass) bool { return e.Class == "timed out" })
+}
+
+func byLatency(r reports.Report, _ []Symptom) Binding {
+	var slow []string
+	for _, t := range missed(r) {
+		if t.Unit == "s" && t.Got != nil {
+			slow = append(slow, fmt.Sprintf("missed %s: %.3g s", t.Expr, *t.Got))
+		}
+	}
+	for _, e := range r.Errors {
+		if e.Class != reports.ClassReconnect && e.Class != "timed out" {
+			return Binding{} // something broke: that it was slow as well explains nothing
+		}
+	}
+	if len(slow) == 0 {
+		return Binding{}
+	}
+	return Binding{BindingLatency, slow}
+}
+
+func missed(r reports.Report) []reports.Threshold {
+	return slices.DeleteFunc(slices.Clone(r.Thresholds), func(t reports.Threshold) bool { return t.Pass })
+}
+
+// felt is what clients met with, the most frequent first.
+func felt(r reports.Report) []string {
+	var out []string
+	for _, e := range r.Errors {
+		if e.Class != reports.ClassReconnect {
+			out = append(out, fmt.Sprintf("%d × %s, such as %s", e.Count, e.Class, e.Example))
+		}
+	}
+	return out
+}
+
+// Predict sets a measured capacity beside the ledger: the smallest safe bound
+// that is known, and the limits that are not, any of which might be smaller.
+func Predict(c reports.Capacity, ledger []reports.Row) reports.Capacity {
+	c.Ledger = slices.Clone(ledger)
+	for _, row := range ledger {
+		switch {
+		case row.Waived:
+		case row.Workers == nil:
+			c.Unknown = append(c.Unknown, row.Limit)
+		case c.Predicted == nil || *row.Workers < *c.Predicted:
+			n := *row.Workers
+			c.Predicted, c.PredictedBy = &n, row.Limit
+		}
+	}
+	return c
+}
+
+// Name says which limit a measured capacity showed, and puts the measurement into
+// the ledger's row of it.
+func Name(c reports.Capacity, b Binding) reports.Capacity {
+	c.Limit, c.Evidence = b.Limit, b.Evidence
+	c.Ledger = slices.Clone(c.Ledger)
+	for i := range c.Ledger {
+		if c.Ledger[i].Limit == b.Limit && b.Limit != "" {
+			n := c.Workers
+			c.Ledger[i].Measured = &n
+		}
+	}
+	return c
+}

@@ -1,0 +1,473 @@
+package facts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fltool/fltool/nginx"
+)
+
+// Nginx is what nginx's config tells of the way to the application. Of a host
+// with hundreds of servers it keeps only those that pass requests there.
+type Nginx struct {
+	Path       string          `json:"path"`
+	Build      nginx.Build     `json:"build,omitzero"`
+	Fragment   bool            `json:"fragment,omitempty"` // a file of the http block alone: main and events are unknown, and what the rest of http may set is taken for the default
+	Problems   []nginx.Problem `json:"problems,omitempty"`
+	Incomplete string          `json:"incomplete,omitempty"` // why there may be more sites
+	Main       nginx.Main      `json:"main"`
+	Events     nginx.Events    `json:"events"`
+	Listeners  int             `json:"listeners"` // sockets that it opens: each takes a slot of every process
+	Sites      []Site          `json:"sites"`
+	Guessed    bool            `json:"guessed,omitempty"` // nothing passes to the application's address: the sites are all that pass anywhere
+	Elsewhere  []string        `json:"elsewhere,omitempty"`
+	Strays     []Stray         `json:"strays,omitempty"` // files that were meant for nginx and are not read by it
+	BodyDisk   Value[Disk]     `json:"bodyDisk"`         // where bodies are spilled to
+}
+
+// Site is a server of nginx that passes polls to the application, and what is
+// in force for each of the protocol's routes.
+type Site struct {
+	Source       string               `json:"source"`
+	Names        []string             `json:"names"`
+	Base         string               `json:"base,omitempty"` // what stands before the protocol's paths: "/fl"
+	Sockets      []nginx.Socket       `json:"sockets"`
+	Server       nginx.Server         `json:"server"`    // without its locations
+	Locations    []Location           `json:"locations"` // those that the routes lead to
+	Routes       map[string]Route     `json:"routes"`    // by name: RoutePoll…
+	Certificates []Value[Certificate] `json:"certificates,omitempty"`
+	Redirected   bool                 `json:"redirected,omitempty"` // another server sends plain HTTP for these names to https
+}
+
+// Route is where nginx handles one of the protocol's routes.
+type Route struct {
+	Path     string `json:"path"`
+	Location string `json:"location,omitempty"` // Source of one of Site.Locations; "": none matches, or nginx answers itself
+	Err      string `json:"err,omitempty"`
+}
+
+// At is the location that a route leads to; nil where none matches and where
+// that is unknown.
+func (s *Site) At(route string) *Location {
+	at := s.Routes[route].Location
+	for i := range s.Locations {
+		if s.Locations[i].Source == at && at != "" {
+			return &s.Locations[i]
+		}
+	}
+	return nil
+}
+
+// Location is a location without those in it, with the upstream that it passes to.
+type Location struct {
+	nginx.Location
+	Upstream *nginx.Upstream `json:"upstream,omitempty"`
+}
+
+// Stray is a file that nginx does not read though somebody seems to think so.
+type Stray struct {
+	Path string `json:"path"`
+	Why  string `json:"why"`
+}
+
+// The protocol's routes by name.
+const (
+	RouteRegister  = "register"
+	RouteChallenge = "challenge"
+	RoutePoll      = "poll"
+	RouteModel     = "model"
+	RouteUpdate    = "update"
+	RouteAdmin     = "admin"
+)
+
+var routePaths = map[string]string{
+	RouteRegister:  "/register_worker",
+	RouteChallenge: "/challenge_phrase/03a107bf",
+	RoutePoll:      "/notify_me_if_gm_version_updated",
+	RouteModel:     "/return_global_model",
+	RouteUpdate:    "/receive_worker_update/03a107bf",
+	RouteAdmin:     "/workers",
+}
+
+// NginxOptions say which config is meant, and which part of it.
+type NginxOptions struct {
+	Conf    string    // main file; "": the running nginx's, else its build's
+	Dump    io.Reader // output of nginx -T instead of files; nil: none
+	Version string    // "1.22.1"; "": as nginx -V or the package's record tells
+	Local   bool      // Conf is a file of fltool's own host alone: no build, certificates or disks are looked for
+}
+
+// ReadNginx reads a config and keeps what leads to the application. A main file
+// that can't be read is the error.
+func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, error) {
+	args := masterArgs{conf: o.Conf}
+	var build nginx.Build
+	if !o.Local {
+		args = readMasterArgs(r, procs)
+		build = readBuild(r, args)
+		if o.Conf != "" {
+			args.conf = o.Conf
+		}
+	}
+	if o.Version != "" {
+		build.Version = o.Version
+	}
+	opts := nginx.Options{Root: r.String(), Path: args.conf, Build: build}
+	if r.Host() {
+		opts.Root = ""
+	}
+	if opts.Path != "" && !path.IsAbs(opts.Path) && args.prefix != "" && o.Conf == "" {
+		opts.Path = path.Join(args.prefix, opts.Path)
+	}
+	c, fragment, err := readConfig(opts, o.Dump)
+	if err != nil {
+		return nil, err
+	}
+	n := &Nginx{
+		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Incomplete: c.Incomplete,
+		Main: c.Main, Events: c.Events,
+	}
+	n.Build.Modules = nil
+	args.override(n)
+	for _, s := range c.Sockets {
+		if s.Via == "" && !s.UDP {
+			n.Listeners++
+		}
+	}
+	for _, p := range c.Proxies(true) {
+		if p.Pass.Kind != "proxy" {
+			n.Elsewhere = append(n.Elsewhere, fmt.Sprintf("%s_pass %s (%s)", p.Pass.Kind, p.Pass.Raw, p.Pass.Source))
+		}
+	}
+	for _, other := range c.Others {
+		n.Elsewhere = append(n.Elsewhere, fmt.Sprintf("%s to %s (%s)", other.Kind, other.Pass, other.Source))
+	}
+	if n.Sites, n.Guessed, err = sites(c, asked); err != nil {
+		return nil, err
+	}
+	n.BodyDisk = Value[Disk]{Err: "the file alone was judged"}
+	if !o.Local && o.Dump == nil {
+		for i := range n.Sites {
+			n.Sites[i].Certificates = readCertificates(r, path.Dir(c.Path), n.Sites[i].Server)
+		}
+		n.BodyDisk = readBodyDisk(r, n)
+		n.Strays = readStrays(r, c.Files)
+	}
+	return n, nil
+}
+
+// readConfig reads a whole config or, where the file begins with a server or
+// an upstream, one that others include into http.
+func readConfig(o nginx.Options, dump io.Reader) (c *nginx.Config, fragment bool, err error) {
+	if dump != nil {
+		c, err = nginx.ReadDump(dump, o)
+		return c, false, err
+	}
+	if c, err = nginx.Read(o); err != nil {
+		return nil, false, err
+	}
+	for _, p := range c.Problems {
+		if strings.HasPrefix(p.Text, `"server" directive is not allowed here`) || strings.HasPrefix(p.Text, `"upstream" directive is not allowed here`) {
+			o.Context, o.Defaults = "http", true
+			c, err = nginx.Read(o)
+			return c, true, err
+		}
+	}
+	return c, false, nil
+}
+
+// sites finds the servers that pass polls to the application.
+func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error) {
+	if asked.URL != "" {
+		q, err := nginx.RequestFor(asked.URL)
+		if err != nil {
+			return nil, false, err
+		}
+		base := strings.TrimSuffix(q.Path, "/")
+		q.Path = base + routePaths[RoutePoll]
+		route := c.Route(q)
+		if route.Server == nil {
+			if route.Err != "" {
+				s := Site{Source: c.Path, Names: []string{q.Host}, Base: base, Routes: map[string]Route{}}
+				for name, p := range routePaths {
+					s.Routes[name] = Route{Path: base + p, Err: route.Err}
+				}
+				return []Site{s}, false, nil
+			}
+			return nil, false, nil
+		}
+		return []Site{site(c, route.Server, base)}, false, nil
+	}
+	to := asked.Upstream
+	if to == "" {
+		to = net.JoinHostPort("127.0.0.1", fmt.Sprint(asked.Port))
+	}
+	proxies := c.ProxiesTo(to)
+	if len(proxies) == 0 && asked.Upstream == "" {
+		proxies, guessed = c.Proxies(false), true
+	}
+	var servers []*nginx.Server
+	bases := make(map[*nginx.Server][]string)
+	for _, p := range proxies {
+		if !slices.Contains(servers, p.Server) {
+			servers = append(servers, p.Server)
+		}
+		base := ""
+		if l := p.Location; l != nil && p.Pass.URI != "" && (l.Kind == nginx.Prefix || l.Kind == nginx.PrefixFinal) {
+			base = strings.TrimSuffix(l.Pattern, "/")
+			for _, at := range routePaths { // a location that is one of the routes
+				if strings.HasPrefix(at, l.Pattern) {
+					base = ""
+				}
+			}
+		}
+		if !slices.Contains(bases[p.Server], base) {
+			bases[p.Server] = append(bases[p.Server], base)
+		}
+	}
+	for _, s := range servers {
+		for _, base := range bases[s] {
+			one := site(c, s, base)
+			if poll := one.At(RoutePoll); one.Routes[RoutePoll].Err != "" || poll != nil && passes(proxies, poll) {
+				found = append(found, one)
+			}
+		}
+	}
+	return found, guessed && len(found) > 0, nil
+}
+
+func passes(proxies []nginx.Proxy, l *Location) bool {
+	return slices.ContainsFunc(proxies, func(p nginx.Proxy) bool { return p.Location != nil && p.Location.Source == l.Source })
+}
+
+// site follows every route through a server.
+func site(c *nginx.Config, s *nginx.Server, base string) Site {
+	out := Site{Source: s.Source, Names: s.Names, Base: base, Server: *s, Routes: make(map[string]Route)}
+	out.Server.Locations = nil
+	out.Server.Effective = nginx.Effective{} // the locations' is what counts
+	for _, socket := range c.Sockets {
+		if socket.Kind == "http" && slices.ContainsFunc(socket.Servers, func(i int) bool { return &c.Servers[i] == s }) {
+			socket.Servers, socket.DefaultServer = []int{}, 0
+			out.Sockets = append(out.Sockets, socket)
+		}
+	}
+	for _, name := range []string{RouteRegister, RouteChallenge, RoutePoll, RouteModel, RouteUpdate, RouteAdmin} {
+		at := base + routePaths[name]
+		way := c.RouteIn(s, at)
+		to := Route{Path: at, Err: way.Err}
+		if way.Err == "" && way.Final != nil {
+			to.Location = way.Final.Source
+		}
+		out.Routes[name] = to
+		if to.Location != "" && out.At(name) == nil {
+			l := Location{Location: *way.Final}
+			l.Locations = nil
+			if l.Pass != nil && l.Pass.Upstream != "" {
+				l.Upstream = c.Upstream(l.Pass.Upstream)
+			}
+			out.Locations = append(out.Locations, l)
+		}
+	}
+	for i := range c.Servers {
+		if other := &c.Servers[i]; other != s && redirects(other) && sharesName(other, s) {
+			out.Redirected = true
+		}
+	}
+	return out
+}
+
+// redirects says whether a server sends all that comes to https.
+func redirects(s *nginx.Server) bool {
+	for _, l := range s.Listen {
+		if l.SSL {
+			return false
+		}
+	}
+	toHTTPS := func(r *nginx.Return) bool {
+		return r != nil && r.Code/100 == 3 && strings.HasPrefix(r.Text, "https://")
+	}
+	return toHTTPS(s.Return) || slices.ContainsFunc(s.Locations, func(l nginx.Location) bool {
+		return l.Kind == nginx.Prefix && l.Pattern == "/" && toHTTPS(l.Return)
+	})
+}
+
+func sharesName(a, b *nginx.Server) bool {
+	if slices.ContainsFunc(a.Listen, func(l nginx.Listen) bool { return l.DefaultServer }) {
+		return true
+	}
+	for _, n := range a.Names {
+		if slices.Contains(b.Names, n) || n == "_" {
+			return true
+		}
+	}
+	return len(a.Names) == 0
+}
+
+// masterArgs is what nginx was started with.
+type masterArgs struct {
+	binary, conf, prefix, global string
+}
+
+// readMasterArgs takes the title of the running master apart, which nginx
+// writes as "nginx: master process /usr/sbin/nginx -g daemon on;".
+func readMasterArgs(r Root, procs []Process) masterArgs {
+	for _, p := range procs {
+		if p.Kind != KindNginx || p.Part != "master" {
+			continue
+		}
+		args, err := readArgs(r, fmt.Sprintf("/proc/%d/cmdline", p.PID))
+		if err != nil || len(args) == 0 {
+			continue
+		}
+		if title, ok := strings.CutPrefix(args[0], "nginx: master process "); ok {
+			return parseMasterTitle(title)
+		}
+	}
+	return masterArgs{}
+}
+
+func parseMasterTitle(title string) masterArgs {
+	var m masterArgs
+	words := strings.Fields(title)
+	for i := 0; i < len(words); i++ {
+		at := func() string {
+			if len(words[i]) > 2 {
+				return words[i][2:]
+			}
+			if i+1 < len(words) {
+				i++
+				return words[i]
+			}
+			return ""
+		}
+		switch w := words[i]; {
+		case i == 0:
+			m.binary = w
+		case strings.HasPrefix(w, "-c"):
+			m.conf = at()
+		case strings.HasPrefix(w, "-p"):
+			m.prefix = at()
+		case strings.HasPrefix(w, "-g"):
+			m.global = at()
+			for i+1 < len(words) && !slices.Contains([]string{"-c", "-p", "-e"}, words[i+1]) {
+				i++
+				m.global += " " + words[i]
+			}
+		}
+	}
+	return m
+}
+
+// override makes unknown what -g may have set, since it is not read as a config.
+func (m masterArgs) override(n *Nginx) {
+	why := "set by -g on nginx's command line: " + m.global
+	if strings.Contains(m.global, "worker_processes") {
+		n.Main.WorkerProcesses = nginx.Value[int64]{Err: why}
+	}
+	if strings.Contains(m.global, "worker_rlimit_nofile") {
+		n.Main.WorkerRlimitNofile = nginx.Value[int64]{Err: why}
+	}
+	if strings.Contains(m.global, "worker_shutdown_timeout") {
+		n.Main.WorkerShutdownTimeout = nginx.Value[time.Duration]{Err: why}
+	}
+}
+
+const buildPatience = 2 * time.Second
+
+// readBuild asks the host's own nginx for its build; of another root it takes
+// the version from Debian's record of packages.
+func readBuild(r Root, m masterArgs) nginx.Build {
+	if !r.Host() {
+		return nginx.Build{Version: packageVersion(r)}
+	}
+	binaries := []string{"/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/bin/nginx"}
+	if path.IsAbs(m.binary) {
+		binaries = []string{m.binary}
+	}
+	for _, binary := range binaries {
+		if path.Base(binary) != "nginx" || !r.Exists(binary) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, binary, "-V").CombinedOutput()
+		if err != nil {
+			continue
+		}
+		if b, err := nginx.ParseBuild(string(out)); err == nil {
+			return b
+		}
+	}
+	return nginx.Build{Version: packageVersion(r)}
+}
+
+// packageVersion is nginx's of Debian's record, "" where there is none.
+func packageVersion(r Root) string {
+	b, err := r.ReadFile("/var/lib/dpkg/status")
+	if err != nil {
+		return ""
+	}
+	for entry := range bytes.SplitSeq(b, []byte("\n\n")) {
+		name, version, installed := "", "", false
+		for line := range bytes.Lines(entry) {
+			key, value, _ := strings.Cut(strings.TrimSpace(string(line)), ": ")
+			switch key {
+			case "Package":
+				name = value
+			case "Status":
+				installed = strings.HasSuffix(value, " installed")
+			case "Version":
+				version = value
+			}
+		}
+		if installed && slices.Contains([]string{"nginx", "nginx-core", "nginx-light", "nginx-full", "nginx-extras", "nginx-common"}, name) {
+			if _, after, ok := strings.Cut(version, ":"); ok { // an epoch
+				version = after
+			}
+			version, _, _ = strings.Cut(version, "-")
+			return version
+		}
+	}
+	return ""
+}
+
+// readStrays looks where dc_federated's notes and habit have people put files.
+func readStrays(r Root, read []string) []Stray {
+	var out []Stray
+	for _, dir := range []string{"/etc/var/nginx", "/etc/nginx/sites_available", "/etc/nginx/sites_enabled", "/etc/nginx/site-available", "/etc/nginx/site-enabled"} {
+		if r.Exists(dir) && !slices.ContainsFunc(read, func(f string) bool { return strings.HasPrefix(f, dir+"/") }) {
+			out = append(out, Stray{Path: dir, Why: "no nginx reads this directory"})
+		}
+	}
+	return out
+}
+
+// readNginx is the fact: nil where there is no nginx.
+func readNginx(r Root, procs Value[[]Process], has Value[bool], asked Asked, o NginxOptions) (Value[*Nginx], error) {
+	named := o.Conf != "" || o.Dump != nil
+	if !named {
+		if !has.Known() {
+			return unknown[*Nginx](errors.New(has.Why())), nil
+		}
+		if !has.V {
+			return known[*Nginx](nil, has.Source), nil
+		}
+	}
+	n, err := ReadNginx(r, procs.V, asked, o)
+	switch {
+	case err != nil && named:
+		return Value[*Nginx]{}, err
+	case err != nil:
+		return unknown[*Nginx](err), nil
+	}
+	return known(n, n.Path), nil
+}

@@ -1,0 +1,163 @@
+package checks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
+	"github.com/fltool/fltool/reports"
+)
+
+// A place is a location of nginx that one of the protocol's routes leads to.
+type place struct {
+	n    *facts.Nginx
+	site *facts.Site
+	at   *facts.Location
+}
+
+// onConfig runs a check about nginx's config.
+func onConfig(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
+	return func(c Case) Outcome {
+		switch {
+		case !c.Nginx.Known():
+			return cantTell("nginx's config", c.Nginx)
+		case c.Nginx.V == nil:
+			return notApplicable("no nginx here")
+		}
+		return eval(c, c.Nginx.V)
+	}
+}
+
+// onSites asks about every server that passes polls to the application, and
+// gives the worst answer.
+func onSites(eval func(Case, *facts.Nginx, *facts.Site) Outcome) func(Case) Outcome {
+	return onConfig(func(c Case, n *facts.Nginx) Outcome {
+		if len(n.Sites) == 0 {
+			if n.Incomplete != "" {
+				return unknownFor("%s", n.Incomplete)
+			}
+			return notApplicable("nginx passes no polls on")
+		}
+		var all []Outcome
+		for i := range n.Sites {
+			all = append(all, eval(c, n, &n.Sites[i]))
+		}
+		return worst(all)
+	})
+}
+
+// onRoutes asks about every location that the routes lead to and that passes
+// requests on; routes that nginx answers itself are none.
+func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outcome {
+	return onSites(func(c Case, n *facts.Nginx, s *facts.Site) Outcome {
+		var all []Outcome
+		seen := make(map[string]bool)
+		for _, route := range routes {
+			r := s.Routes[route]
+			if r.Err != "" {
+				all = append(all, unknownFor("where nginx handles %s: %s", r.Path, r.Err))
+				continue
+			}
+			at := s.At(route)
+			if at == nil || at.Pass == nil || seen[at.Source] {
+				continue
+			}
+			seen[at.Source] = true
+			all = append(all, eval(c, place{n, s, at}))
+		}
+		if len(all) == 0 {
+			return notApplicable("nginx passes no such request on")
+		}
+		return worst(all)
+	})
+}
+
+// worst sums answers up: a fail, else unknown, else a pass. Of a limit the
+// smallest number of workers counts, and what is unknown beats it.
+func worst(all []Outcome) Outcome {
+	limits := slices.ContainsFunc(all, func(o Outcome) bool { return o.Capacity != nil })
+	rank := func(o Outcome) int {
+		switch o.Status {
+		case reports.StatusUnknown:
+			if limits {
+				return 0
+			}
+			return 2
+		case reports.StatusFail:
+			return 1
+		case reports.StatusPass:
+			return 3
+		}
+		return 4
+	}
+	return slices.MinFunc(all, func(a, b Outcome) int {
+		if c := cmp.Compare(rank(a), rank(b)); c != 0 || a.Capacity == nil || b.Capacity == nil {
+			return c
+		}
+		return cmp.Compare(a.Capacity.Safe, b.Capacity.Safe)
+	})
+}
+
+// unset is unknown for the reason that a setting of nginx gives.
+func unset[T any](name string, v nginx.Value[T]) Outcome {
+	return Outcome{Status: reports.StatusUnknown, Reason: name + ": " + v.Err, Source: v.Source}
+}
+
+// source is where a setting in force in a place stands; of a default, the place.
+func source[T any](v nginx.Value[T], place string) string {
+	if v.Source == "" || v.IsDefault() {
+		return place + " (" + nginx.Default + ")"
+	}
+	return v.Source
+}
+
+// write is the remedy of a setting: the line, and where it goes. nginx's files
+// are their owner's: fltool edits none of them.
+func write[T any](v nginx.Value[T], block, place, line, why string) reports.Remedy {
+	text := fmt.Sprintf("%s: add to %s of %s: %s", why, block, place, line)
+	if v.Source != "" && !v.IsDefault() {
+		text = fmt.Sprintf("%s: at %s write: %s", why, v.Source, line)
+	}
+	return reports.Remedy{Text: text, Then: "reload"}
+}
+
+// block names a place's block.
+func (p place) block() string { return "location " + p.at.Name() }
+
+// hold is the demand's as a time.
+func (c Case) hold() time.Duration { return time.Duration(c.Demand.HoldSeconds * float64(time.Second)) }
+
+// nginxTime writes a time as nginx reads it, rounded up.
+func nginxTime(d time.Duration) string { return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second) }
+
+// anUpdate is the largest update before compression; of none given the model's size.
+func (c Case) anUpdate() int64 { return max(c.Demand.UpdateBytes, c.Demand.ModelBytes) }
+
+// short writes a time for people: "2h", "1m30s".
+func short(d time.Duration) string { return seconds(d.Seconds()) }
+
+// upstreamAddresses is how many TCP addresses polls go to, by the site that has
+// the fewest; 0: all go to unix sockets.
+func upstreamAddresses(n *facts.Nginx) int {
+	least := -1
+	for i := range n.Sites {
+		at := n.Sites[i].At(facts.RoutePoll)
+		if at == nil || at.Upstream == nil {
+			return 1
+		}
+		tcp := 0
+		for _, p := range at.Upstream.Peers {
+			if !strings.HasPrefix(p.Address, "unix:") && !p.Down && !p.Backup {
+				tcp++
+			}
+		}
+		if tcp > 0 && (least < 0 || tcp < least) {
+			least = tcp
+		}
+	}
+	return max(least, 0)
+}

@@ -1,0 +1,276 @@
+package checks
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
+	"github.com/fltool/fltool/reports"
+)
+
+var securityChecks = []Check{
+	{
+		ID: "nginx/limit-conn", Title: "limit_conn lets every worker hold a poll", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		After:   []string{"nginx/config"},
+		Reads:   []string{"limit_conn in force where polls are passed on, and the key of its zone"},
+		Formula: "nginx-limit-conn",
+		Why: `A held poll counts against limit_conn for as long as it is held. Workers of one office or one cloud come
+from one address, and behind a load balancer all do, unless real_ip tells them apart.`,
+		Symptom: "limiting connections by zone: a 503 for every worker above the limit, which polls again at once",
+		Logs:    []string{`limiting connections by zone`},
+		Mend:    "Set limit_conn above the workers behind one address. Where each has an address of its own waive this check.",
+		Eval:    onRoutes(evalLimitConn, facts.RoutePoll),
+	},
+	{
+		ID: "nginx/limit-req", Title: "limit_req lets all workers in when a model is out", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		After:   []string{"nginx/config"},
+		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone"},
+		Formula: "nginx-limit-req",
+		Why: `When a model is published every worker asks for a challenge in the same second. What exceeds the burst is
+refused. Behind one address all workers share one budget.`,
+		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
+		Logs:    []string{`limiting requests, excess`},
+		Mend:    "Set burst to the number of workers behind one address at least, with nodelay.",
+		Eval:    onRoutes(evalLimitReq, facts.RouteChallenge, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
+	},
+	{
+		ID: "nginx/unlimited", Title: "one address can't take all slots", Severity: reports.SeverityInfo, On: OnProxy, Lint: true,
+		Reads: []string{"limit_conn and limit_req in force where requests are passed on"},
+		Why: `Without limit_conn anybody who opens connections takes the slots that workers need; a registration costs
+nothing in unsafe mode.`,
+		Symptom: "workers are refused while one address holds all slots",
+		Mend:    "Set limit_conn to what one address may hold, above the workers behind one address.",
+		Eval:    onRoutes(evalUnlimited, facts.RoutePoll),
+	},
+	{
+		ID: "nginx/admin-exposed", Title: "the admin route is closed to strangers", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"allow, deny, auth_basic and auth_request in force for /workers"},
+		Why: `/workers lists, adds and removes workers. The application asks for a password, which is all that stands
+between it and everybody, and over plain HTTP the password can be read on the way.`,
+		Symptom: "nothing, until somebody guesses the password",
+		Mend:    "Give /workers a location of its own with allow and deny all.",
+		Eval:    onRoutes(evalAdminExposed, facts.RouteAdmin),
+	},
+	{
+		ID: "nginx/plain-http", Title: "workers come by https", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"the listeners of the servers that pass polls on", "--lb"},
+		Why: `Over plain HTTP models, updates and the admin's password can be read and changed on the way; signatures
+protect updates alone. A server of port 80 should send on to https and pass nothing.`,
+		Symptom: "nothing, until somebody listens",
+		Mend:    "Let the server listen with ssl, and another on port 80 return 301 https://$host$request_uri.",
+		Eval:    onSites(evalPlainHTTP),
+	},
+	{
+		ID: "nginx/upstream-exposed", Title: "nobody reaches the application past nginx", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"the addresses that the application listens at"},
+		Why: `Whoever reaches the application's own port passes nginx by: its limits, its TLS and the closed admin route.
+A firewall may stand before it, which preflight can't see.`,
+		Symptom: "nothing, until somebody scans the ports",
+		Mend:    "Let the application listen at 127.0.0.1 or a unix socket.",
+		Eval:    onSites(evalUpstreamExposed),
+	},
+}
+
+// byAddress tells a zone's key that counts each client address by itself.
+func byAddress(key string) bool {
+	return strings.Contains(key, "remote_addr") || strings.Contains(key, "realip") || strings.Contains(key, "x_forwarded_for")
+}
+
+// perWorker tells a key that each worker has of its own, whatever its address.
+func perWorker(key string) bool {
+	return strings.Contains(key, "remote_port") || strings.Contains(key, "$connection")
+}
+
+func evalLimitConn(c Case, p place) Outcome {
+	v, dry := p.at.LimitConn, p.at.LimitConnDryRun
+	if !v.Known() {
+		return unset("limit_conn", v)
+	}
+	if !dry.Known() {
+		return unset("limit_conn_dry_run", dry)
+	}
+	least := nginx.LimitConn{}
+	for _, l := range v.V {
+		if l.Err != "" {
+			return unknownFor("limit_conn: %s", l.Err)
+		}
+		if !perWorker(l.Key) && (least.Limit == 0 || l.Limit < least.Limit) {
+			least = l
+		}
+	}
+	if least.Limit == 0 || dry.V {
+		return notApplicable("no limit_conn is in force there")
+	}
+	safe := workers(least.Limit)
+	hard := safe
+	if byAddress(least.Key) {
+		hard = maxWorkers
+	}
+	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
+		fmt.Sprintf("%d by %s", least.Limit, least.Key), fmt.Sprintf("%d, as all workers may share it", c.Demand.Workers), least.Source,
+		func() reports.Remedy {
+			return reports.Remedy{Text: fmt.Sprintf("at %s write: limit_conn %s %d; or waive this check where workers have addresses of their own", least.Source, least.Zone, limitConnFor(c.Demand.Workers)), Then: "reload"}
+		})
+}
+
+// limitConnFor is a limit_conn that n workers behind one address live with: a
+// poll each, and one more connection.
+func limitConnFor(n int) int { return 2 * n }
+
+func evalLimitReq(c Case, p place) Outcome {
+	v, dry := p.at.LimitReq, p.at.LimitReqDryRun
+	if !v.Known() {
+		return unset("limit_req", v)
+	}
+	if !dry.Known() {
+		return unset("limit_req_dry_run", dry)
+	}
+	found := false
+	var least nginx.LimitReq
+	for _, l := range v.V {
+		if l.Err != "" {
+			return unknownFor("limit_req: %s", l.Err)
+		}
+		if !perWorker(l.Key) && (!found || l.Burst < least.Burst) {
+			least, found = l, true
+		}
+	}
+	if !found || dry.V {
+		return notApplicable("no limit_req is in force there")
+	}
+	safe := workers(least.Burst + 1)
+	hard := safe
+	if byAddress(least.Key) {
+		hard = maxWorkers
+	}
+	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
+		fmt.Sprintf("burst %d by %s", least.Burst, least.Key), fmt.Sprintf("burst %d, as all workers may share it", c.Demand.Workers), least.Source,
+		func() reports.Remedy {
+			return reports.Remedy{Text: fmt.Sprintf("at %s write: limit_req zone=%s burst=%d nodelay;", least.Source, least.Zone, limitReqFor(c.Demand.Workers)), Then: "reload"}
+		})
+}
+
+// limitReqFor is a burst that n workers behind one address live with: all that
+// each of them asks for when a round ends.
+func limitReqFor(n int) int { return requestsPerRound * n }
+
+func evalUnlimited(c Case, p place) Outcome {
+	conn, req := p.at.LimitConn, p.at.LimitReq
+	if !conn.Known() {
+		return unset("limit_conn", conn)
+	}
+	if !req.Known() {
+		return unset("limit_req", req)
+	}
+	if len(conn.V) > 0 {
+		return pass(fmt.Sprintf("limit_conn %d", conn.V[0].Limit), conn.V[0].Source)
+	}
+	got := "no limit_conn"
+	if len(req.V) == 0 {
+		got += ", no limit_req"
+	}
+	return fail(got, "a limit_conn above the workers of one address", p.at.Source,
+		reports.Remedy{Text: fmt.Sprintf("in http write: limit_conn_zone $binary_remote_addr zone=fl_conn:10m; and in %s of %s: limit_conn fl_conn %d;", p.block(), p.at.Source, limitConnFor(c.Demand.Workers)), Then: "reload"})
+}
+
+func evalAdminExposed(_ Case, p place) Outcome {
+	access, basic, request := p.at.Access, p.at.AuthBasic, p.at.AuthRequest
+	if basic.Known() && basic.V != "off" {
+		return pass("auth_basic", source(basic, p.at.Source))
+	}
+	if request.Known() && request.V != "off" {
+		return pass("auth_request", source(request, p.at.Source))
+	}
+	if access.Known() {
+		for _, r := range access.V {
+			if r.Who == "all" && r.Allow {
+				break
+			}
+			if r.Who == "all" {
+				if r.Source == access.V[0].Source {
+					return pass("closed", r.Source)
+				}
+				return pass("closed but for "+access.V[0].Who, r.Source)
+			}
+		}
+	}
+	switch {
+	case !access.Known():
+		return unset("allow and deny", access)
+	case !basic.Known():
+		return unset("auth_basic", basic)
+	case !request.Known():
+		return unset("auth_request", request)
+	}
+	return fail("/workers is open to everybody", "allow for admins, deny all", p.at.Source,
+		reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location ^~ %s/workers { allow 127.0.0.1; deny all; proxy_pass %s; }", p.site.Source, p.site.Base, p.at.Pass.Raw), Then: "reload"})
+}
+
+// endsTLS tells load balancers that speak TLS to workers themselves.
+func endsTLS(balancer string) bool {
+	return slices.Contains([]string{"aws-alb", "gcp-https", "cloudflare"}, balancer)
+}
+
+func evalPlainHTTP(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+	if endsTLS(c.Asked.Balancer) {
+		return notApplicable("%s speaks TLS to the workers", c.Asked.Balancer)
+	}
+	if len(s.Sockets) == 0 {
+		return unknownFor("what the server of %s listens at", s.Source)
+	}
+	for _, socket := range s.Sockets {
+		if !socket.SSL && !socket.QUIC && !onLoopback(socket.Address) {
+			return fail("plain HTTP at "+socket.Address, "https, and http sent on to it", socket.Sources[0],
+				reports.Remedy{Text: "get a certificate (certbot does), let the server listen 443 ssl, and give port 80 a server of its own with return 301 https://$host$request_uri; fltool nginx render --tls-cert --tls-key writes both", Then: "reload"})
+		}
+	}
+	got := "loopback alone"
+	if slices.ContainsFunc(s.Sockets, func(l nginx.Socket) bool { return l.SSL }) {
+		got = "TLS"
+	}
+	if s.Redirected {
+		got += ", and plain HTTP is sent on to it"
+	}
+	return pass(got, s.Sockets[0].Sources[0])
+}
+
+func evalUpstreamExposed(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+	at := s.At(facts.RoutePoll)
+	if at == nil || at.Upstream == nil {
+		return unknownFor("where the server of %s passes polls to", s.Source)
+	}
+	if slices.ContainsFunc(at.Upstream.Peers, func(p nginx.Peer) bool { return !onLoopback(p.Address) }) {
+		return notApplicable("the application is on another host or in a container")
+	}
+	app := c.Deployment.App
+	if !app.Processes.Known() {
+		return cantTell("processes", app.Processes)
+	}
+	seen := false
+	unseen := Outcome{}
+	for _, p := range app.Processes.V {
+		if !p.Serves() || p.Part == "worker" {
+			continue
+		}
+		seen = true
+		if !p.Listen.Known() {
+			unseen = cantTell(fmt.Sprintf("what %s %d listens at", p.Kind, p.PID), p.Listen)
+		}
+		for _, l := range p.Listen.V {
+			if a := l.Addr.Addr().Unmap(); a != (netip.Addr{}) && !a.IsLoopback() {
+				return fail(fmt.Sprintf("%s %d listens at %s", p.Kind, p.PID, l.Addr), "127.0.0.1, or a unix socket", p.Listen.Source,
+					reports.Remedy{Text: "start the application with 127.0.0.1 as its address (dc_federated: server_host_ip), or close the port by a firewall and waive this check", Then: "restart"})
+			}
+		}
+	}
+	switch {
+	case unseen.Status != "":
+		return unseen
+	case !seen:
+		return notApplicable("the application does not run")
+	}
+	return pass("it listens at loopback alone", "/proc/net/tcp")
+}

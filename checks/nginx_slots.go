@@ -1,0 +1,416 @@
+package checks
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+const httpAlone = "the file belongs into the http block; this is set outside"
+
+var slotChecks = []Check{
+	{
+		ID: "nginx/config", Title: "nginx accepts its config", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		Reads: []string{"nginx.conf and all that it includes"},
+		Why: `With a config that nginx refuses it does not start; one that runs stays on an older config, so that what
+the files say is not what is in force.`,
+		Symptom: "nginx: [emerg] … and after a reload nothing changes",
+		Logs:    []string{`\[emerg\]`},
+		Mend:    "Run nginx -t, mend what it names, and reload.",
+		Eval:    onConfig(evalNginxConfig),
+	},
+	{
+		ID: "nginx/route", Title: "nginx passes polls to the application", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		After: []string{"nginx/config"},
+		Reads: []string{"every server and location of nginx, and their proxy_pass"},
+		Why: `The server is chosen by listen and server_name, the location by path. Where no location passes polls to
+the application's address nginx answers them itself, or something else does. A dead upstream is a 502.`,
+		Symptom: "404 or a welcome page instead of an answer of the application; dc_federated's workers spin on any reply",
+		Mend:    "Add a location with proxy_pass to the application; name the way by --fl-url or --upstream where fltool looks at the wrong one.",
+		Eval:    onConfig(evalRoute),
+	},
+	{
+		ID: "nginx/misplaced-files", Title: "no file for nginx lies where it reads none", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"/etc/var/nginx, /etc/nginx/sites_available and the like"},
+		Why: `dc_federated's notes name /etc/var/nginx/nginx.conf and sites_available; Debian and Ubuntu read
+/etc/nginx/nginx.conf, and of sites-available only what has a link in sites-enabled.`,
+		Symptom: "my edits do nothing",
+		Mend:    "Move the file to /etc/nginx/sites-available and link it in /etc/nginx/sites-enabled.",
+		Eval:    onConfig(evalStrays),
+	},
+	{
+		ID: "nginx/worker-connections", Title: "connection slots of nginx", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		After:   []string{"nginx/config"},
+		Reads:   []string{"worker_connections, worker_processes, accept_mutex and the listeners of nginx.conf"},
+		Formula: "nginx-slots",
+		Why: `A proxied poll takes two of the worker_connections of one process: 512 are built in, Debian sets 768.
+Processes share the work unevenly, above all when workers come one by one; with several, one may be full while others
+idle. nginx closes idle clients before it runs out, and a closed client is a cut connection.`,
+		Symptom: "N worker_connections are not enough, reusing connections; then connections closed without an answer, or a 500",
+		Logs:    []string{`worker_connections are not enough`},
+		Mend:    "Raise worker_connections in the events block, and worker_rlimit_nofile above it.",
+		Eval:    onConfig(evalSlots),
+	},
+	{
+		ID: "nginx/worker-rlimit-nofile", Title: "descriptors that nginx.conf asks for", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		After:   []string{"nginx/config"},
+		Reads:   []string{"worker_rlimit_nofile of nginx.conf"},
+		Formula: "nginx-descriptors",
+		Why: `worker_rlimit_nofile replaces what the unit or the shell gave to nginx's worker processes. Each held poll
+takes two descriptors, and each body that is spilled to disk a third.`,
+		Symptom: "accept4() failed (24: Too many open files), and 500 where the upstream's socket is the one too many",
+		Mend:    "Set worker_rlimit_nofile at the top of nginx.conf, above worker_connections.",
+		Eval:    onConfig(evalRlimit),
+	},
+	{
+		ID: "nginx/rlimit-pending", Title: "nginx's processes have what nginx.conf asks for", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"worker_rlimit_nofile of nginx.conf", "/proc/PID/limits of the running workers"},
+		Why: `A changed worker_rlimit_nofile is in force after a reload. Above the hard limit it needs CAP_SYS_RESOURCE;
+without it nginx says so in its log once and goes on with the old limit.`,
+		Symptom: "setrlimit(RLIMIT_NOFILE, N) failed (1: Operation not permitted)",
+		Mend:    "Reload nginx; where that does not help, raise the hard limit of its unit or container.",
+		Eval:    onConfig(evalRlimitPending),
+	},
+	{
+		ID: "nginx/rlimit-slots", Title: "a descriptor for every connection slot", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"worker_connections and worker_rlimit_nofile of nginx.conf"},
+		Why: `Every slot in use is a descriptor, and logs, listeners and bodies on disk take more. nginx -t warns only
+where worker_connections exceed the limit and says nothing where they are equal, as in dc_federated's notes.`,
+		Symptom: "too many open files before worker_connections are reached",
+		Mend:    "Set worker_rlimit_nofile to worker_connections and 64 at least.",
+		Eval:    onConfig(evalRlimitSlots),
+	},
+	{
+		ID: "nginx/accept-mutex", Title: "nginx's processes share connections", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"accept_mutex and worker_processes of nginx.conf"},
+		Why: `With accept_mutex on the process that has the mutex accepts all that waits: of 300 polls on four processes
+one held 300, the others none. It has been off by default since 1.11.3.`,
+		Symptom: "one process is full, the rest idle",
+		Mend:    "Remove accept_mutex on; where evenness matters add reuseport to listen.",
+		Eval:    onConfig(evalAcceptMutex),
+	},
+	{
+		ID: "nginx/listen-backlog", Title: "nginx's accept queue takes a burst of reconnects", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"backlog of nginx's listen", "net.core.somaxconn"},
+		Why: `After a restart all workers connect at once. nginx asks for a queue of 511, and the kernel cuts it to
+net.core.somaxconn.`,
+		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
+		Mend:    "Add backlog=N to listen and raise net.core.somaxconn. A changed backlog needs a restart in some versions.",
+		Eval:    onSites(evalListenBacklog),
+	},
+	{
+		ID: "nginx/shutdown-timeout", Title: "processes of before a reload end some time", Severity: reports.SeverityInfo, On: OnProxy, Lint: true,
+		Reads: []string{"worker_shutdown_timeout of nginx.conf"},
+		Why: `On a reload the old worker processes stay until their last poll ends: twice the slots, descriptors and
+memory. worker_shutdown_timeout ends them, and then cuts what they hold: a poll cut without a reply ends dc_federated's
+worker for good. A restart cuts all polls at once, whatever is set.`,
+		Symptom: "nginx: worker process is shutting down, for days; or polls cut some time after a reload",
+		Mend:    "Set worker_shutdown_timeout to the longest hold, and reload between rounds.",
+		Eval:    onConfig(evalShutdownTimeout),
+	},
+}
+
+func evalNginxConfig(c Case, n *facts.Nginx) Outcome {
+	for _, p := range n.Problems {
+		if p.Refused {
+			return fail(p.Text, "a config that nginx accepts", cmp.Or(p.Source, n.Path), reports.Remedy{Text: "mend it, run nginx -t, and reload; until then nginx runs on an older config, or not at all"})
+		}
+	}
+	if n.Incomplete != "" && !n.Fragment {
+		return unknownFor("%s", n.Incomplete)
+	}
+	version := ""
+	if n.Build.Version != "" {
+		version = ", nginx " + n.Build.Version
+	}
+	return pass("read"+version, n.Path)
+}
+
+func evalRoute(c Case, n *facts.Nginx) Outcome {
+	to := c.Asked.Upstream
+	if to == "" {
+		to = fmt.Sprintf("port %d", c.Asked.Port)
+	}
+	if len(n.Sites) == 0 {
+		if n.Incomplete != "" {
+			return unknownFor("%s", n.Incomplete)
+		}
+		got := "no location passes polls to " + to
+		if len(n.Elsewhere) > 0 {
+			got += "; others: " + n.Elsewhere[0]
+		}
+		return fail(got, "a server and location that do", n.Path,
+			reports.Remedy{Text: "fltool nginx render writes a config; name the way by --fl-url or --upstream where there is one"})
+	}
+	s := &n.Sites[0]
+	for i := range n.Sites {
+		if r := n.Sites[i].Routes[facts.RoutePoll]; r.Err != "" {
+			return unknownFor("%s", r.Err)
+		}
+	}
+	at := s.At(facts.RoutePoll)
+	if at == nil || at.Pass == nil {
+		return fail("the server of "+s.Source+" answers polls itself", "a location that passes them on", s.Source,
+			reports.Remedy{Text: "add a location with proxy_pass to the application, or name another --fl-url", Then: "reload"})
+	}
+	got := fmt.Sprintf("location %s passes to %s", at.Name(), at.Pass.Raw)
+	if n.Guessed && !c.Lint {
+		return fail(got+"; nothing passes to "+to, "proxy_pass to "+to, at.Pass.Source,
+			reports.Remedy{Text: "if that is the application say so by --upstream or --port; else add a location with proxy_pass to it"})
+	}
+	if at.Upstream != nil && len(at.Upstream.Peers) > 1 {
+		got += fmt.Sprintf(", %d addresses", len(at.Upstream.Peers))
+	}
+	return pass(got, at.Pass.Source)
+}
+
+func evalStrays(_ Case, n *facts.Nginx) Outcome {
+	if len(n.Strays) == 0 {
+		return pass("none", n.Path)
+	}
+	s := n.Strays[0]
+	return fail(s.Path+": "+s.Why, "files below /etc/nginx that nginx.conf includes", s.Path,
+		reports.Remedy{Text: "move what is in it to /etc/nginx/sites-available and link it in /etc/nginx/sites-enabled, then remove " + s.Path, Then: "reload"})
+}
+
+// nginxProcesses is how many worker processes there are, or will be.
+func (c Case) nginxProcesses(n *facts.Nginx) (count int, known bool) {
+	if c.Processes.Known() {
+		if ws := c.nginxWorkers(); len(ws) > 0 {
+			return len(ws), true
+		}
+	}
+	v := n.Main.WorkerProcesses
+	switch {
+	case !v.Known():
+		return 1, false
+	case v.V > 0:
+		return int(min(v.V, 4096)), true
+	case c.Host.CPUs.Known():
+		return c.Host.CPUs.V, true
+	}
+	return 1, false
+}
+
+func noSites(n *facts.Nginx) (Outcome, bool) {
+	switch {
+	case len(n.Sites) > 0:
+		return Outcome{}, false
+	case n.Incomplete != "":
+		return unknownFor("%s", n.Incomplete), true
+	}
+	return notApplicable("nginx passes no polls on"), true
+}
+
+func evalSlots(c Case, n *facts.Nginx) Outcome {
+	if o, none := noSites(n); none {
+		return o
+	}
+	if n.Fragment {
+		return notApplicable(httpAlone)
+	}
+	v := n.Events.WorkerConnections
+	if !v.Known() {
+		return unset("worker_connections", v)
+	}
+	safe, hard := bySlots(v.V, n.Listeners)
+	got := fmt.Sprint(v.V)
+	processes, known := c.nginxProcesses(n)
+	mutex := n.Events.AcceptMutex
+	if processes > 1 {
+		hard = workers(int64(processes) * int64(hard))
+		got += fmt.Sprintf(" in each of %d processes", processes)
+		if mutex.Known() && !mutex.V {
+			got += fmt.Sprintf(": likely %d workers", workers(int64(likelySkew*float64(hard))))
+		}
+	} else if !known {
+		got += " a process"
+	}
+	need := slotsFor(c.Demand.Workers, n.Listeners)
+	inUse := facts.Value[int64]{Err: "connections were not counted"}
+	if c.Processes.Known() && len(c.nginxWorkers()) > 0 {
+		inUse = facts.Value[int64]{V: nginxFDsPerPoll * c.held(true), Source: "/proc/net/tcp"}
+	}
+	return c.limits(Capacity{Safe: safe, Hard: max(safe, hard), InUse: inUse, Unit: "slots"},
+		got, fmt.Sprintf("%d in one process: two a poll, and 1/16 free so that idle clients are kept", need),
+		source(v, n.Path), func() reports.Remedy {
+			return write(v, "the events block", n.Path, fmt.Sprintf("worker_connections %d;", need), "one process must hold all, since any may get them all")
+		})
+}
+
+// rlimitFor is the worker_rlimit_nofile that goes with worker_connections.
+func rlimitFor(connections int64) int64 { return connections + 64 }
+
+func evalRlimit(c Case, n *facts.Nginx) Outcome {
+	if o, none := noSites(n); none {
+		return o
+	}
+	if n.Fragment {
+		return notApplicable(httpAlone)
+	}
+	v := n.Main.WorkerRlimitNofile
+	if !v.Known() {
+		return unset("worker_rlimit_nofile", v)
+	}
+	limit, got := v.V, fmt.Sprint(v.V)
+	if limit == 0 {
+		if !c.Lint {
+			return notApplicable("not set; nginx/nofile judges what nginx was given")
+		}
+		limit, got = 1024, "not set, and 1024 is systemd's default"
+	}
+	k := nginxByDescriptors(facts.Limit(limit))
+	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners))
+	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, got,
+		fmt.Sprintf("%d: two a poll and %d, above worker_connections", need, nginxBaseFDs), source(v, n.Path), func() reports.Remedy {
+			hard := c.attainable("nginx.service", facts.Unlimited)
+			if ws := c.nginxWorkers(); len(ws) > 0 && ws[0].Limits.Known() {
+				hard = c.attainable("nginx.service", ws[0].Limits.V.NoFile.Hard)
+			} else if c.MayRaise.Known() && !c.MayRaise.V && c.Ceiling.Known() {
+				hard = c.Ceiling.V.NoFile.Hard
+			}
+			if hard.Below(int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)) {
+				return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v: raise it where this container or machine is started, or spread the workers over several proxies", hard)}
+			}
+			if hard.Below(need) {
+				need = int64(hard)
+			}
+			return write(v, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", need), "give nginx's processes more descriptors")
+		})
+}
+
+func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
+	v := n.Main.WorkerRlimitNofile
+	if !v.Known() {
+		return unset("worker_rlimit_nofile", v)
+	}
+	if v.V == 0 {
+		return notApplicable("worker_rlimit_nofile is not set")
+	}
+	if !c.Processes.Known() {
+		return cantTell("processes", c.Processes)
+	}
+	ws := c.nginxWorkers()
+	if len(ws) == 0 {
+		return notApplicable("nginx does not run")
+	}
+	var bad Outcome
+	for _, p := range ws {
+		if !p.Limits.Known() {
+			return cantTell(fmt.Sprintf("NOFILE of nginx %d", p.PID), p.Limits)
+		}
+		if got := p.Limits.V.NoFile.Soft; got != facts.Limit(v.V) {
+			bad = fail(fmt.Sprintf("NOFILE %v in nginx %d", got, p.PID), fmt.Sprintf("%d, as at %s", v.V, v.Source), p.Limits.Source,
+				reports.Remedy{Text: "reload nginx, between rounds; where the limit stays, its hard limit is lower and has to be raised in the unit or where the container is started", Then: "reload"})
+		}
+	}
+	if bad.Status != "" {
+		return bad
+	}
+	return pass(fmt.Sprint(v.V), v.Source)
+}
+
+func evalRlimitSlots(c Case, n *facts.Nginx) Outcome {
+	if n.Fragment {
+		return notApplicable(httpAlone)
+	}
+	limit, slots := n.Main.WorkerRlimitNofile, n.Events.WorkerConnections
+	if !limit.Known() {
+		return unset("worker_rlimit_nofile", limit)
+	}
+	if !slots.Known() {
+		return unset("worker_connections", slots)
+	}
+	if limit.V == 0 {
+		return notApplicable("worker_rlimit_nofile is not set")
+	}
+	got := fmt.Sprintf("%d descriptors for %d connections", limit.V, slots.V)
+	if limit.V >= slots.V+nginxBaseFDs {
+		return pass(got, limit.Source)
+	}
+	return fail(got, fmt.Sprintf("%d at least; a poll takes two, so that %d connections are %d workers", slots.V+nginxBaseFDs, slots.V, slots.V/2), limit.Source,
+		write(limit, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", rlimitFor(slots.V)), "a descriptor for every slot, and some for files"))
+}
+
+func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
+	if n.Fragment {
+		return notApplicable(httpAlone)
+	}
+	if p := n.Main.WorkerProcesses; p.Known() && p.V == 1 {
+		return notApplicable("there is one process")
+	}
+	v := n.Events.AcceptMutex
+	switch {
+	case !v.Known() && v.IsDefault(): // nginx's version is unknown, and 1.11.3 is of 2016
+		return pass("not set: off from nginx 1.11.3 on", source(v, n.Path))
+	case !v.Known():
+		return unset("accept_mutex", v)
+	}
+	if !v.V {
+		return pass("off", source(v, n.Path))
+	}
+	return fail("on", "off: with it one process takes nearly all", source(v, n.Path),
+		write(v, "the events block", n.Path, "accept_mutex off;", "let all processes accept"))
+}
+
+func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
+	if len(s.Sockets) == 0 {
+		return unknownFor("what the server of %s listens at", s.Source)
+	}
+	least := s.Sockets[0].Backlog
+	for _, socket := range s.Sockets {
+		if !socket.Backlog.Known() {
+			return unset("backlog", socket.Backlog)
+		}
+		if socket.Backlog.V < least.V {
+			least = socket.Backlog
+		}
+	}
+	got, queue := fmt.Sprint(least.V), least.V
+	if !c.Lint {
+		cut := c.Sysctls.SoMaxConn
+		if !cut.Known() {
+			return cantTell("net.core.somaxconn", cut)
+		}
+		if cut.V < queue {
+			got, queue = fmt.Sprintf("%d, cut to somaxconn %d", queue, cut.V), cut.V
+		}
+	}
+	if queue >= int64(c.Demand.Workers) {
+		return pass(got, source(least, s.Source))
+	}
+	want := powerOfTwo(int64(c.Demand.Workers))
+	r := reports.Remedy{Text: fmt.Sprintf("add to the listen of %s: backlog=%d", s.Source, want), Then: "restart"}
+	if !c.Lint && c.Sysctls.SoMaxConn.V < want {
+		text := "let the kernel queue every worker"
+		if least.V < want {
+			text += "; " + r.Text + ", and restart nginx"
+		}
+		r = sysctlRemedy(text, fmt.Sprintf("net.core.somaxconn = %d", want))
+	}
+	return fail(got, fmt.Sprintf("%d, all workers at once", c.Demand.Workers), source(least, s.Source), r)
+}
+
+func evalShutdownTimeout(c Case, n *facts.Nginx) Outcome {
+	if o, none := noSites(n); none {
+		return o
+	}
+	if n.Fragment {
+		return notApplicable(httpAlone)
+	}
+	v := n.Main.WorkerShutdownTimeout
+	if !v.Known() {
+		return unset("worker_shutdown_timeout", v)
+	}
+	want := max(c.hold(), minuteAtLeast)
+	line := write(v, "the top", n.Path, "worker_shutdown_timeout "+nginxTime(want)+";", "end old processes when the polls they hold would end")
+	switch {
+	case v.V == 0:
+		return fail("not set: old processes stay for ever", nginxTime(want), source(v, n.Path), line)
+	case v.V < c.hold():
+		return fail(short(v.V)+": a reload cuts longer holds", nginxTime(want), source(v, n.Path), line)
+	}
+	return pass(short(v.V), source(v, n.Path))
+}

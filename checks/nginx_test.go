@@ -1,0 +1,243 @@
+package checks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fltool/fltool/checks/facts"
+)
+
+// tunedConfig carries the tables' demand.
+const tunedConfig = `# configuration file /etc/nginx/nginx.conf:
+worker_processes 2;
+worker_rlimit_nofile 65536;
+worker_shutdown_timeout 1h;
+events { worker_connections 16384; }
+http {
+    limit_conn_zone $binary_remote_addr zone=conn:10m;
+    limit_req_zone $binary_remote_addr zone=req:10m rate=1000r/s;
+    upstream fl {
+        server 127.0.0.1:5000 max_conns=20000;
+        keepalive 64;
+        keepalive_timeout 60s;
+    }
+    server {
+        listen 80 default_server;
+        return 301 https://$host$request_uri;
+    }
+    server {
+        listen 443 ssl http2 backlog=1024 so_keepalive=60s:30s:4;
+        server_name fl.example.org;
+        ssl_certificate /etc/ssl/fl.pem;
+        ssl_certificate_key /etc/ssl/fl.key;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        http2_max_concurrent_streams 1024;
+        client_max_body_size 32m;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_read_timeout 2h;
+        proxy_max_temp_file_size 0;
+        location /workers { allow 10.0.0.0/8; deny all; proxy_pass http://fl; }
+        location / {
+            limit_conn conn 4000;
+            limit_req zone=req burst=5000 nodelay;
+            proxy_pass http://fl;
+        }
+    }
+}
+`
+
+// tunedNginx is the fact that a config is, with a certificate and a disk.
+func tunedNginx(config string) facts.Value[*facts.Nginx] {
+	n, err := facts.ReadNginx(facts.NewRoot("/"), nil, facts.Asked{Port: port},
+		facts.NginxOptions{Dump: strings.NewReader(config), Version: "1.22.1", Local: true})
+	if err != nil {
+		panic(fmt.Sprintf("%v in %s", err, config))
+	}
+	n.BodyDisk = is(facts.Disk{Path: "/var/lib/nginx", FreeBytes: 100 << 30})
+	for i := range n.Sites {
+		n.Sites[i].Certificates = []facts.Value[facts.Certificate]{is(facts.Certificate{
+			Path: "/etc/ssl/fl.pem", Subject: "CN=fl.example.org", Names: []string{"fl.example.org"}, Others: 1,
+			NotBefore: "2026-12-01T00:00:00Z", NotAfter: "2027-06-01T00:00:00Z", KeyMatches: is(true),
+		})}
+	}
+	return is(n)
+}
+
+// edit changes the tuned config by pairs of old and new text.
+func edit(pairs ...string) change {
+	return func(f *facts.Facts) {
+		config := tunedConfig
+		for i := 0; i < len(pairs); i += 2 {
+			if !strings.Contains(config, pairs[i]) {
+				panic("the tuned config has no " + pairs[i])
+			}
+			config = strings.Replace(config, pairs[i], pairs[i+1], 1)
+		}
+		f.Nginx = tunedNginx(config)
+	}
+}
+
+// certificate changes the site's.
+func certificate(change func(*facts.Certificate)) change {
+	return func(f *facts.Facts) { change(&f.Nginx.V.Sites[0].Certificates[0].V) }
+}
+
+func noConfig(f *facts.Facts) { f.Nginx = no[*facts.Nginx]() }
+
+func init() {
+	inVariable := func(setting, value string) change { return edit(setting+" "+value, setting+" $x") }
+	for id, c := range map[string]struct {
+		pass, fail, unknown, na change
+		never                   string
+		workers                 int
+	}{
+		"nginx/config": {
+			fail: edit("worker_processes 2", "worker_process 2", "listen 443", "listen nowhere:0"), unknown: noConfig, na: noNginx, workers: -1,
+		},
+		"nginx/route": {
+			fail: edit("server 127.0.0.1:5000", "server 127.0.0.1:5001"), unknown: edit("location / {", "location ~ (?<=x)y { proxy_pass http://fl; } location / {"), na: noNginx, workers: -1,
+		},
+		"nginx/misplaced-files": {
+			fail: func(f *facts.Facts) {
+				f.Nginx.V.Strays = []facts.Stray{{Path: "/etc/var/nginx", Why: "no nginx reads it"}}
+			},
+			unknown: noConfig, na: noNginx, workers: -1,
+		},
+		"nginx/worker-connections": {
+			fail: edit("worker_connections 16384", "worker_connections 1024"), unknown: edit("worker_connections 16384", "worker_connections $x"), na: noNginx, workers: 478,
+		},
+		"nginx/worker-rlimit-nofile": {
+			fail: edit("worker_rlimit_nofile 65536", "worker_rlimit_nofile 2000"), unknown: inVariable("worker_rlimit_nofile", "65536"), na: edit("worker_rlimit_nofile 65536;", ""), workers: 995,
+		},
+		"nginx/rlimit-pending": {
+			fail: func(f *facts.Facts) { nofile(f, facts.KindNginx, 1024, 524288) }, unknown: unseen, na: edit("worker_rlimit_nofile 65536;", ""), workers: -1,
+		},
+		"nginx/rlimit-slots": {
+			fail: edit("worker_connections 16384", "worker_connections 65536"), unknown: inVariable("worker_rlimit_nofile", "65536"), na: edit("worker_rlimit_nofile 65536;", ""), workers: -1,
+		},
+		"nginx/accept-mutex": {
+			fail: edit("events {", "events { accept_mutex on;"), unknown: edit("events {", "events { accept_mutex $x;"), na: edit("worker_processes 2", "worker_processes 1"), workers: -1,
+		},
+		"nginx/listen-backlog": {
+			fail: edit(" backlog=1024", ""), unknown: func(f *facts.Facts) { f.Sysctls.SoMaxConn = no[int64]() }, na: noNginx, workers: -1,
+		},
+		"nginx/shutdown-timeout": {
+			fail: edit("worker_shutdown_timeout 1h;", ""), unknown: inVariable("worker_shutdown_timeout", "1h"), na: noNginx, workers: -1,
+		},
+		"nginx/proxy-read-timeout": {
+			fail: edit("proxy_read_timeout 2h;", ""), unknown: inVariable("proxy_read_timeout", "2h"), na: noNginx, workers: -1,
+		},
+		"lb/idle-timeout": {
+			pass:    func(f *facts.Facts) { f.Asked.Balancer = "2h" },
+			fail:    func(f *facts.Facts) { f.Asked.Balancer = "aws-alb" },
+			unknown: func(f *facts.Facts) { f.Asked.Balancer = "soon" }, na: func(*facts.Facts) {}, workers: -1,
+		},
+		"nginx/timeout-chain": {
+			fail: func(f *facts.Facts) { f.Asked.Balancer = "aws-nlb" }, unknown: inVariable("proxy_read_timeout", "2h"), na: noNginx, workers: -1,
+		},
+		"nginx/proxy-connect-timeout": {
+			fail: edit("proxy_read_timeout", "proxy_connect_timeout 1d; proxy_read_timeout"), unknown: edit("proxy_read_timeout", "proxy_connect_timeout $x; proxy_read_timeout"), na: noNginx, workers: -1,
+		},
+		"nginx/send-timeout": {
+			fail: edit("proxy_read_timeout", "send_timeout 1d; proxy_read_timeout"), unknown: edit("proxy_read_timeout", "proxy_send_timeout $x; proxy_read_timeout"), na: noNginx, workers: -1,
+		},
+		"nginx/client-timeouts": {
+			fail: edit("proxy_read_timeout", "client_body_timeout 2s; proxy_read_timeout"), unknown: edit("proxy_read_timeout", "client_header_timeout $x; proxy_read_timeout"), na: noNginx, workers: -1,
+		},
+		"nginx/keepalive-timeout": {
+			fail: edit("proxy_read_timeout", "keepalive_timeout 0; proxy_read_timeout"), unknown: edit("proxy_read_timeout", "keepalive_timeout $x; proxy_read_timeout"), na: noNginx, workers: -1,
+		},
+		"nginx/socket-keepalive": {
+			fail: edit(" so_keepalive=60s:30s:4", ""), unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Sockets = nil }, na: noNginx, workers: -1,
+		},
+		"nginx/client-max-body-size": {
+			fail: edit("client_max_body_size 32m", "client_max_body_size 19m"), unknown: inVariable("client_max_body_size", "32m"), na: noNginx, workers: -1,
+		},
+		"nginx/body-disk": {
+			fail:    func(f *facts.Facts) { f.Nginx.V.BodyDisk.V.FreeBytes = 1 << 30 },
+			unknown: func(f *facts.Facts) { f.Nginx.V.BodyDisk = no[facts.Disk]() },
+			na:      edit("proxy_read_timeout", "proxy_request_buffering off; proxy_read_timeout"), workers: -1,
+		},
+		"nginx/response-spool": {
+			fail: edit("proxy_max_temp_file_size 0;", ""), unknown: inVariable("proxy_max_temp_file_size", "0"), na: noNginx, workers: -1,
+		},
+		"nginx/gzip": {
+			fail: edit("http {", "http { gzip on;"), unknown: edit("http {", "http { gzip $x;"), na: noNginx, workers: -1,
+		},
+		"nginx/upstream-http": {
+			fail: edit("proxy_http_version 1.1;", ""), unknown: inVariable("proxy_http_version", "1.1"), na: noNginx, workers: -1,
+		},
+		"nginx/upstream-keepalive": {
+			fail:    func(f *facts.Facts) { settings(f).Keepalive.V = 2 },
+			unknown: func(f *facts.Facts) { settings(f).Keepalive = no[float64]() },
+			na:      edit("keepalive 64;", ""), workers: -1,
+		},
+		"nginx/upstream-peers": {
+			fail: edit("keepalive 64;", "server 127.0.0.1:5002;"), unknown: edit("proxy_pass http://fl;\n        }", "proxy_pass http://$x;\n        }"), na: noNginx, workers: -1,
+		},
+		"nginx/max-conns": {
+			fail: edit("max_conns=20000", "max_conns=900"), unknown: edit("proxy_pass http://fl;\n        }", "proxy_pass http://$x;\n        }"), na: edit(" max_conns=20000", ""), workers: 900,
+		},
+		"nginx/next-upstream": {
+			fail: edit("proxy_read_timeout", "proxy_next_upstream error non_idempotent; proxy_read_timeout"), unknown: noConfig, na: noNginx, workers: -1,
+		},
+		"nginx/client-abort": {
+			fail: edit("proxy_read_timeout", "proxy_ignore_client_abort on; proxy_read_timeout"), unknown: edit("proxy_read_timeout", "proxy_ignore_client_abort $x; proxy_read_timeout"), na: noNginx, workers: -1,
+		},
+		"nginx/http2-streams": {
+			fail: edit("http2_max_concurrent_streams 1024;", ""), unknown: inVariable("http2_max_concurrent_streams", "1024"), na: edit(" http2 ", " "), workers: -1,
+		},
+		"nginx/limit-conn": {
+			fail: edit("limit_conn conn 4000", "limit_conn conn 20"), unknown: edit("limit_conn conn 4000", "limit_conn other 20"), na: edit("limit_conn conn 4000;", ""), workers: 20,
+		},
+		"nginx/limit-req": {
+			fail: edit("burst=5000", "burst=20"), unknown: edit("limit_req zone=req", "limit_req zone=other"), na: edit("limit_req zone=req burst=5000 nodelay;", ""), workers: 21,
+		},
+		"nginx/unlimited": {
+			fail: edit("limit_conn conn 4000;", ""), unknown: noConfig, na: noNginx, workers: -1,
+		},
+		"nginx/admin-exposed": {
+			fail: edit("deny all;", ""), unknown: noConfig, na: edit("allow 10.0.0.0/8; deny all; proxy_pass http://fl;", "return 403;"), workers: -1,
+		},
+		"nginx/plain-http": {
+			fail: edit("listen 443 ssl http2", "listen 80"), unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Sockets = nil }, na: func(f *facts.Facts) { f.Asked.Balancer = "aws-alb" }, workers: -1,
+		},
+		"nginx/upstream-exposed": {
+			fail: func(f *facts.Facts) {
+				processes(f, facts.KindGunicorn)[0].Listen.V = []facts.Listener{listener("0.0.0.0:5000", 3)}
+			},
+			unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[0].Listen = no[[]facts.Listener]() },
+			na:      func(f *facts.Facts) { without(f, facts.KindGunicorn) }, workers: -1,
+		},
+		"tls/protocols": {
+			fail: edit("ssl_protocols TLSv1.2", "ssl_protocols TLSv1 TLSv1.2"), unknown: noConfig, na: edit("443 ssl", "443"), workers: -1,
+		},
+		"tls/valid": {
+			fail:    certificate(func(c *facts.Certificate) { c.NotAfter = "2027-01-30T00:00:00Z" }),
+			unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Certificates = nil }, na: edit("443 ssl", "443"), workers: -1,
+		},
+		"tls/expiry": {
+			fail:    certificate(func(c *facts.Certificate) { c.NotAfter = "2027-02-20T00:00:00Z" }),
+			unknown: certificate(func(c *facts.Certificate) { c.NotAfter = "" }), na: edit("443 ssl", "443"), workers: -1,
+		},
+		"tls/chain": {
+			fail:    certificate(func(c *facts.Certificate) { c.SelfSigned = true }),
+			unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Certificates[0] = no[facts.Certificate]() }, na: edit("443 ssl", "443"), workers: -1,
+		},
+		"tls/key": {
+			fail:    certificate(func(c *facts.Certificate) { c.KeyMatches.V = false }),
+			unknown: certificate(func(c *facts.Certificate) { c.KeyMatches = no[bool]() }), na: edit("443 ssl", "443"), workers: -1,
+		},
+		"tls/names": {
+			fail:    certificate(func(c *facts.Certificate) { c.Names = []string{"other.example.org", "*.fl.example.org"} }),
+			unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Certificates = nil }, na: edit("server_name fl.example.org", "server_name _"), workers: -1,
+		},
+	} {
+		cases[id] = c
+	}
+	// What stands in the config decides over what the application listens at.
+	c := cases["host/port-range"]
+	c.na = edit("server 127.0.0.1:5000 max_conns=20000", "server unix:/run/fl.sock")
+	cases["host/port-range"] = c
+}

@@ -1,0 +1,130 @@
+package checks
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fltool/fltool/nginx"
+	"github.com/fltool/fltool/reports"
+)
+
+// Proxy is what a recommended nginx config is to be, the demand apart.
+type Proxy struct {
+	ServerNames []string
+	Listen      []string      // "127.0.0.1:8080"; none: the scheme's port, IPv4 and IPv6
+	Upstream    []string      // "127.0.0.1:5000", "unix:/run/fl.sock"
+	Keepalive   time.Duration // after which the application closes idle connections; 0: none are kept
+	TLSCert     string
+	TLSKey      string
+	ACMERoot    string
+	AdminAllow  []string
+	Build       nginx.Build // "1.22.1"; zero: unknown
+}
+
+// Recommend works out the settings of an nginx that holds the demand, by the
+// formulas that judge one.
+func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
+	if d.Workers < 1 || d.HoldSeconds < 0 {
+		return nginx.Settings{}, errors.New("no demand: want at least one worker")
+	}
+	hold := time.Duration(d.HoldSeconds * float64(time.Second))
+	update := max(d.UpdateBytes, d.ModelBytes)
+	sockets := len(p.Listen)
+	if sockets == 0 {
+		sockets = 2
+	}
+	if p.TLSCert != "" {
+		sockets += 2
+	}
+	slots := slotsFor(d.Workers, sockets)
+	number := func(n int64) []string { return []string{fmt.Sprint(n)} }
+	s := nginx.Settings{
+		Title: fmt.Sprintf("Made by fltool nginx render for %d workers that poll for up to %s, with a model of %s.\n"+
+			"Prove it by: nginx -t, fltool preflight, fltool simulate --hold.", d.Workers, short(hold), decimal(update)),
+		Main: []nginx.Setting{
+			{Name: "worker_processes", Args: []string{"auto"}, Why: "One a CPU."},
+			{Name: "worker_rlimit_nofile", Args: number(rlimitFor(slots)), Why: "A descriptor for each connection of a process, and 64 for logs, listeners and bodies on disk."},
+		},
+		Events: []nginx.Setting{{Name: "worker_connections", Args: number(slots),
+			Why: fmt.Sprintf("A process: %d workers × 2 connections, %d for listeners, and 1/16 left free, since nginx cuts idle clients below that. Each process gets as many, for connections may all go to one.", d.Workers, sockets+1)}},
+		HTTP: []nginx.Setting{
+			{Name: "limit_conn_zone", Args: []string{"$binary_remote_addr", "zone=fl_conn:10m"}, Why: "Connections and requests are counted by address."},
+			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", max(d.Workers, 1))}},
+		},
+		Peers:       p.Upstream,
+		ServerNames: p.ServerNames,
+		Server: []nginx.Setting{
+			{Name: "client_max_body_size", Args: []string{megabytes(bodyBytes(update))}, Why: fmt.Sprintf("An update of %s that does not compress, the form around it, and a little room.", decimal(update))},
+			{Name: "proxy_request_buffering", Args: []string{"off"}, Why: "Updates go to the application as they come, not to the disk first."},
+			{Name: "proxy_max_temp_file_size", Args: []string{"0"}, Why: "Nor do models that a slow worker downloads."},
+			{Name: "gzip", Args: []string{"off"}, Why: "Models are compressed already."},
+		},
+		Location: []nginx.Setting{
+			{Name: "proxy_read_timeout", Args: []string{nginxTime(readTimeoutFor(hold))}, Why: fmt.Sprintf("The longest hold, %s, and a minute. Other timeouts keep their defaults: none of them counts while a poll is held.", short(hold))},
+			{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))}, Why: fmt.Sprintf("All %d workers may come from one address: a poll each, and one more.", d.Workers)},
+			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("When a round ends each asks for %d things at once.", requestsPerRound)},
+		},
+		ACMERoot: p.ACMERoot, AdminAllow: p.AdminAllow,
+	}
+	if old, known := p.Build.Since("1.11.11"); old || !known {
+		s.Main = append(s.Main, nginx.Setting{Name: "worker_shutdown_timeout", Args: []string{nginxTime(max(hold, minuteAtLeast))},
+			Why: "After a reload an old process ends at the latest when a poll would. Reload between rounds all the same."})
+	}
+	headers := []nginx.Setting{
+		{Name: "proxy_set_header", Args: []string{"Host", "$host"}},
+		{Name: "proxy_set_header", Args: []string{"X-Forwarded-For", "$proxy_add_x_forwarded_for"}},
+		{Name: "proxy_set_header", Args: []string{"X-Forwarded-Proto", "$scheme"}},
+	}
+	keeps, known := p.Build.Since("1.15.3") // of keepalive_timeout in an upstream block
+	if p.Keepalive >= 2*time.Second && (keeps || !known) {
+		s.Upstream = []nginx.Setting{
+			{Name: "keepalive", Args: []string{"64"}, Why: "Idle connections that a process keeps to the application."},
+			{Name: "keepalive_timeout", Args: []string{nginxTime((p.Keepalive / 2).Truncate(time.Second))}, Why: fmt.Sprintf("The application closes idle ones after %s: less, so that none is used as it closes.", short(p.Keepalive))},
+		}
+		headers = append([]nginx.Setting{
+			{Name: "proxy_http_version", Args: []string{"1.1"}, Why: "Keep-alive towards the application needs both."},
+			{Name: "proxy_set_header", Args: []string{"Connection", ""}},
+		}, headers...)
+	} else {
+		headers = append([]nginx.Setting{{Name: "proxy_set_header", Args: []string{"Connection", "close"}, Why: "A connection a request: the application keeps none open for long."}}, headers...)
+	}
+	s.Server = append(s.Server, headers...)
+	backlog := fmt.Sprintf("backlog=%d", powerOfTwo(max(int64(d.Workers), 511)))
+	listen := func(port string, options ...string) (out []nginx.Setting) {
+		at := []string{port, "[::]:" + port}
+		if len(p.Listen) > 0 && (p.TLSCert == "" || port == "443") {
+			at = p.Listen
+		}
+		for i, a := range at {
+			one := nginx.Setting{Name: "listen", Args: append([]string{a}, options...)}
+			if i == 0 && len(options) > 0 {
+				one.Why = "A queue for all workers at once (net.core.somaxconn cuts it), and probes that find those that went away."
+			}
+			out = append(out, one)
+		}
+		return out
+	}
+	probes := []string{backlog}
+	if hold > longHold {
+		probes = append(probes, "so_keepalive=60s:30s:4")
+	}
+	if p.TLSCert == "" {
+		s.Listen = listen("80", probes...)
+		return s, nil
+	}
+	s.Listen = listen("443", append([]string{"ssl"}, probes...)...)
+	s.TLS = &nginx.TLS{Certificate: p.TLSCert, Key: p.TLSKey, RedirectListen: listen("80"), Settings: []nginx.Setting{
+		{Name: "ssl_protocols", Args: []string{"TLSv1.2", "TLSv1.3"}, Why: "Older ones are broken."},
+		{Name: "ssl_session_cache", Args: []string{"shared:fl_tls:10m"}, Why: "A worker that comes again needs no full handshake."},
+	}}
+	return s, nil
+}
+
+// decimal writes a size as models are: in millions of bytes.
+func decimal(n int64) string {
+	if n%1e6 != 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%d MB", n/1e6)
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/loadgen"
+	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
+)
+
+// loadFlags say what load is made and where it goes: simulate's and capacity's.
+type loadFlags struct {
+	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
+	serverBinary                                                              string
+	workers, rounds, serverPID                                                int
+	unsafe, compressible, insecure                                            bool
+	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
+	updateSize, modelSize                                                     sizeFlag
+	seed                                                                      uint64
+	slo                                                                       []string
+}
+
+// arrivalEvery is the time between two arrivals where --ramp does not say: a fleet
+// that comes as fast as it can is a storm, and what it leaves behind in memory is
+// not what holding costs.
+const (
+	arrivalEvery = time.Millisecond
+	rampUnset    = time.Duration(-1)
+)
+
+// add registers all but how much load there is and for how long.
+func (f *loadFlags) add(cmd *cobra.Command) {
+	f.updateSize, f.modelSize = loadgen.DefaultUpdateSize, 1<<10
+	fl := cmd.Flags()
+	fl.StringVar(&f.target, "target", "", "URL of the server; default: a reference server of our own")
+	fl.StringVar(&f.keys, "keys", "", "key folder with the workers' private keys (see fltool keys)")
+	fl.BoolVar(&f.unsafe, "unsafe", false, "workers without keys, for a server without key list")
+	fl.DurationVar(&f.ramp, "ramp", rampUnset, "let the workers arrive evenly over so long; 0: all at once")
+	fl.Lookup("ramp").DefValue = arrivalEvery.String() + " a worker"
+	fl.StringVar(&f.think, "think", "0", "time between model and update: 2s, uniform:1s-3s or exp:2s")
+	fl.StringVar(&f.first, "first", string(loadgen.FirstPoll), "what a worker does first: poll (stress test) or update (FedAvg)")
+	fl.Var(&f.updateSize, "update-size", "size of every update, before compression")
+	fl.StringVar(&f.update, "update", "", "file to send as every worker's update")
+	fl.BoolVar(&f.compressible, "compressible", false, "make updates that compress well")
+	fl.Var(&f.modelSize, "model-size", "size of the reference server's model")
+	fl.StringVar(&f.accept, "accept", "", "regular expression of the answer to an accepted update")
+	fl.StringVar(&f.behaviour, "worker-behaviour", string(loadgen.Resilient), "on errors: resilient (try again) or upstream (spin on replies, die on cuts)")
+	fl.DurationVar(&f.requestTimeout, "request-timeout", loadgen.DefaultRequestTimeout, "for every request but the poll")
+	fl.DurationVar(&f.pollTimeout, "poll-timeout", 0, "longest hold of one poll (default --round-timeout; none with --hold)")
+	fl.DurationVar(&f.roundTimeout, "round-timeout", cmp.Or(f.roundTimeout, loadgen.DefaultRoundTimeout), "a worker that makes no progress for so long is lost")
+	fl.DurationVar(&f.maxLag, "max-lag", loadgen.DefaultMaxLag, "the verdict is refused if 1 % of the requests were sent later than this after they were due")
+	fl.StringVar(&f.sources, "source-ip", "", "local addresses to dial from, comma-separated")
+	fl.StringVar(&f.ca, "ca", "", "PEM file of the authorities to trust")
+	fl.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate")
+	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
+	fl.IntVar(&f.serverPID, "server-pid", 0, "measure this process as the server")
+	fl.StringVar(&f.serverBinary, "server-binary", "", "fltool whose reference server is started (default: this one)")
+	fl.StringArrayVar(&f.slo, "slo", nil, "service level that must hold, such as 'fanout.p99<2s' or 'errors<0.1%'")
+	cmd.MarkFlagsMutuallyExclusive("keys", "unsafe")
+	cmd.MarkFlagsMutuallyExclusive("target", "server-binary")
+	cmd.MarkFlagsMutuallyExclusive("update", "update-size")
+	cmd.MarkFlagsMutuallyExclusive("update", "compressible")
+	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
+}
+
+// thresholds are those of --slo.
+func (f *loadFlags) thresholds() ([]reports.Threshold, error) {
+	var all []reports.Threshold
+	for _, expr := range f.slo {
+		t, err := reports.ParseThreshold(expr)
+		if err != nil {
+			return nil, usageError("", "--slo: %v", err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// plan turns the flags into what is to be done.
+func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
+	p := loadgen.Plan{
+		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp,
+		First: loadgen.First(f.first), Behaviour: loadgen.Behaviour(f.behaviour),
+		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
+		Seed: f.seed,
+	}
+	if p.Ramp == rampUnset {
+		p.Ramp = time.Duration(f.workers) * arrivalEvery
+	}
+	if f.workers < 1 {
+		return p, nil, usageError("", "--workers %d: want at least one", f.workers)
+	}
+	if f.rounds < 0 || f.hold < 0 || p.Ramp < 0 || f.requestTimeout <= 0 || f.roundTimeout <= 0 || f.pollTimeout < 0 || f.maxLag <= 0 {
+		return p, nil, usageError("", "negative numbers and zero timeouts make no sense here")
+	}
+	if p.First != loadgen.FirstPoll && p.First != loadgen.FirstUpdate {
+		return p, nil, usageError("", "--first %s: want poll or update", f.first)
+	}
+	if p.Behaviour != loadgen.Resilient && p.Behaviour != loadgen.Upstream {
+		return p, nil, usageError("", "--worker-behaviour %s: want resilient or upstream", f.behaviour)
+	}
+	shard, err := parseShard(f.shard)
+	if err != nil {
+		return p, nil, err
+	}
+	if shard != nil {
+		if f.target == "" {
+			return p, nil, usageError("every shard must drive the same server", "--shard needs --target")
+		}
+		if shard.Count > p.Workers {
+			return p, nil, usageError("", "--shard %s: more shards than workers", f.shard)
+		}
+		p.FirstNo = p.Workers * (shard.Index - 1) / shard.Count
+		p.Workers = p.Workers*shard.Index/shard.Count - p.FirstNo
+	}
+	if p.Think, err = loadgen.ParseThink(f.think); err != nil {
+		return p, nil, usageError("", "--think: %v", err)
+	}
+	if f.accept != "" {
+		if p.Accept, err = regexp.Compile(f.accept); err != nil {
+			return p, nil, usageError("", "--accept: %v", err)
+		}
+	}
+	for s := range strings.SplitSeq(f.sources, ",") {
+		if s == "" {
+			continue
+		}
+		ip, err := netip.ParseAddr(strings.TrimSpace(s))
+		if err != nil {
+			return p, nil, usageError("", "--source-ip: %v", err)
+		}
+		if p.Sources = append(p.Sources, ip.Unmap()); ip.Unmap().Is4() != p.Sources[0].Is4() {
+			return p, nil, usageError("", "--source-ip: of %s and %s one is IPv4, one IPv6: only one can reach the target", ip, p.Sources[0])
+		}
+	}
+	if err := loadgen.CheckSources(p.Sources); err != nil {
+		return p, nil, roomError(err)
+	}
+	if f.serverPID != 0 {
+		if err := loadgen.CheckServer(f.serverPID); err != nil {
+			return p, nil, cantError("", "--server-pid: %v", err)
+		}
+	}
+	if p.Update, err = f.updateBytes(); err != nil {
+		return p, nil, err
+	}
+	if f.target != "" {
+		if p.Target, err = url.Parse(f.target); err != nil || p.Target.Host == "" || p.Target.Scheme != "http" && p.Target.Scheme != "https" ||
+			strings.Trim(p.Target.Path, "/") != "" {
+			return p, nil, usageError("for example http://127.0.0.1:5000", "--target %q: want the URL of a server, without a path", f.target)
+		}
+		if !f.unsafe && f.keys == "" {
+			return p, nil, usageError("fltool keys generate makes a key folder", "--target needs --keys DIR, or --unsafe for a server without key list")
+		}
+		if p.TLS, err = tlsConfig(p.Target.Hostname(), f.ca, f.insecure); err != nil {
+			return p, nil, err
+		}
+		if p.Target.Scheme == "http" {
+			p.TLS = nil
+		}
+	}
+	if f.keys != "" {
+		if p.Keys, err = wire.ReadKeys(f.keys, p.FirstNo, p.Workers); err != nil {
+			hint := "fltool keys verify tells what is wrong with a key folder"
+			if errors.Is(err, os.ErrNotExist) {
+				hint = fmt.Sprintf("the folder must hold %s0 and so on, one for each of %d workers; fltool keys generate makes one", wire.KeyFilePrefix, f.workers)
+			}
+			return p, nil, usageError(hint, "--keys: %v", err)
+		}
+	}
+	return p, shard, nil
+}
+
+func (f *loadFlags) updateBytes() ([]byte, error) {
+	if f.update != "" {
+		b, err := os.ReadFile(f.update)
+		if err != nil {
+			return nil, usageError("", "--update: %v", err)
+		}
+		return b, nil
+	}
+	b := make([]byte, f.updateSize)
+	if !f.compressible {
+		var seed [32]byte
+		copy(seed[:], strconv.FormatUint(f.seed, 16))
+		if _, err := rand.NewChaCha8(seed).Read(b); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// serve starts the reference server for the plan's workers.
+func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child, func() error, error) {
+	exe := f.serverBinary
+	if exe == "" {
+		var err error
+		if exe, err = os.Executable(); err != nil {
+			return nil, nil, cantError("", "find fltool itself: %v", err)
+		}
+	}
+	dir, err := os.MkdirTemp("", "fltool-simulate-")
+	if err != nil {
+		return nil, nil, cantError("", "%v", err)
+	}
+	clean := func() error { return os.RemoveAll(dir) }
+	args := []string{
+		"--listen", "127.0.0.1:0", "--log-level", "warn",
+		// The round ends with the last of these workers, however many keys the list has.
+		"--round", strconv.Itoa(p.Workers),
+		"--model-size", f.modelSize.String(),
+		"--max-update-size", strconv.FormatInt(int64(len(p.Update))+1<<20, 10),
+	}
+	if f.unsafe {
+		args = append(args, "--unsafe")
+	} else {
+		keys := f.keys
+		if keys == "" {
+			keys = filepath.Join(dir, "keys")
+			err = wire.GenerateKeys(keys, p.Workers)
+			if err == nil {
+				p.Keys, err = wire.ReadKeys(keys, 0, p.Workers)
+			}
+			if err != nil {
+				return nil, nil, errors.Join(cantError("", "%v", err), clean())
+			}
+		}
+		args = append(args, "--keys", keys)
+	}
+	child, err := loadgen.StartChild(ctx, exe, args...)
+	if err != nil {
+		return nil, nil, errors.Join(cantError("", "%v", err), clean())
+	}
+	return child, func() error { return errors.Join(child.Stop(), clean()) }, nil
+}
+
+// reproduce is the command line that makes this run again.
+func (f *loadFlags) reproduce(cmd *cobra.Command) []string {
+	args := commandLine(cmd)
+	if !cmd.Flags().Changed("seed") {
+		args = append(args, "--seed="+strconv.FormatUint(f.seed, 10))
+	}
+	return args
+}
+
+func roomError(err error) error {
+	var room *loadgen.RoomError
+	if errors.As(err, &room) {
+		return cantError(room.Hint, "%s", room.What)
+	}
+	return cantError("", "%v", err)
+}
+
+func targetError(err error) error {
+	var t *loadgen.TargetError
+	if errors.As(err, &t) {
+		return cantError(t.Hint, "%s", t.What)
+	}
+	return cantError("", "%v", err)
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
+	"github.com/fltool/fltool/reports"
+)
+
+func newNginx() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "nginx",
+		Short: "Write an nginx config for a demand, or judge one",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newNginxLint(), newNginxRender())
+	return cmd
+}
+
+// demandFlags are the demand alone.
+type demandFlags struct {
+	workers   int
+	hold      time.Duration
+	modelSize sizeFlag
+}
+
+func (d *demandFlags) register(cmd *cobra.Command) {
+	def := checks.Defaults
+	d.modelSize = sizeFlag(def.ModelBytes)
+	f := cmd.Flags()
+	f.IntVar(&d.workers, "workers", def.Workers, "workers that hold a poll at once")
+	f.DurationVar(&d.hold, "hold", time.Duration(def.HoldSeconds)*time.Second, "longest time that a poll is held")
+	f.Var(&d.modelSize, "model-size", "size of the model, before compression")
+}
+
+func (d *demandFlags) demand(cmd *cobra.Command) (reports.Demand, error) {
+	help := cmd.CommandPath() + " --help lists the flags"
+	switch {
+	case d.workers < 1 || d.workers > 10_000_000:
+		return reports.Demand{}, usageError(help, "--workers %d: want 1 to 10000000", d.workers)
+	case d.hold < 0 || d.hold > 30*24*time.Hour:
+		return reports.Demand{}, usageError(help, "--hold %v: want 0 to 720h", d.hold)
+	case d.modelSize > 1<<40:
+		return reports.Demand{}, usageError(help, "--model-size %s: want 1TiB at most", d.modelSize.String())
+	}
+	return reports.Demand{Workers: d.workers, HoldSeconds: d.hold.Seconds(), ModelBytes: int64(d.modelSize)}, nil
+}
+
+func newNginxLint() *cobra.Command {
+	var j judgeFlags
+	var d demandFlags
+	var out outputFlags
+	var version, failOn string
+	cmd := &cobra.Command{
+		Use:   "lint FILE",
+		Short: "Judge an nginx config by itself",
+		Long: `lint reads an nginx config, with all that it includes, and asks the checks that
+need nothing but the config: slots, timeouts, body sizes, limits, exposure. FILE
+may be a whole nginx.conf, a site that is included into http, or - for the output
+of nginx -T. Names in it are taken as they stand: relative ones start at FILE.
+
+Of a host, preflight tells more: what really runs, and what the kernel allows.
+--format sarif is for code reviews.
+
+Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
+		Example: `  fltool nginx lint /etc/nginx/nginx.conf --workers 5000
+  nginx -T | fltool nginx lint -
+  fltool nginx lint deploy/nginx.conf --format sarif > nginx.sarif`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			if failOn != "error" && failOn != "warn" {
+				return usageError("", "--fail-on %q: want error or warn", failOn)
+			}
+			demand, err := d.demand(cmd)
+			if err != nil {
+				return err
+			}
+			if err := j.checkWay(); err != nil {
+				return err
+			}
+			waivers, err := j.waivers()
+			if err != nil {
+				return err
+			}
+			if err := checkVersion(version); err != nil {
+				return err
+			}
+			start := time.Now()
+			asked := facts.Asked{Port: j.port, URL: withoutUser(j.flURL), Upstream: j.upstream, Balancer: j.lb}
+			o := facts.NginxOptions{Conf: args[0], Version: version, Local: true}
+			if args[0] == "-" {
+				o.Conf, o.Dump = "", cmd.InOrStdin()
+			}
+			n, err := facts.ReadNginx(facts.NewRoot("/"), nil, asked, o)
+			if err != nil {
+				return cantError("name nginx's main file, or - for the output of nginx -T", "read nginx's config: %w", err)
+			}
+			if n.Fragment {
+				fmt.Fprintln(cmd.ErrOrStderr(), "a part of the http block: what other files may set is taken for nginx's default")
+			}
+			var res judged
+			res.demand = demand
+			res.findings, res.capacity = checks.Lint(n, asked, demand, waivers, start)
+			res.deployment = checks.OneHost(facts.Facts{})
+			return out.write(cmd, res.report(start, reports.Severity(failOn)))
+		},
+	}
+	d.register(cmd)
+	f := cmd.Flags()
+	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
+	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks server and location")
+	f.StringVar(&j.upstream, "upstream", "", "address that polls are passed to (default 127.0.0.1 and the port)")
+	f.StringVar(&j.lb, "lb", "", "load balancer before nginx, as of preflight")
+	f.StringVar(&version, "nginx-version", "", "version of the nginx that will read it: some defaults hang on it")
+	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
+	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
+	f.StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
+	out.add(cmd)
+	return cmd
+}
+
+func checkVersion(v string) error {
+	if v == "" {
+		return nil
+	}
+	if _, known := (nginx.Build{Version: v}).Since("1.0.0"); !known {
+		return usageError("nginx -v tells it", "--nginx-version %q: want for example 1.22.1", v)
+	}
+	return nil
+}
+
+func newNginxRender() *cobra.Command {
+	var d demandFlags
+	var p checks.Proxy
+	var keepalive time.Duration
+	cmd := &cobra.Command{
+		Use:   "render",
+		Short: "Write a complete nginx.conf that holds the demand",
+		Long: `render writes a complete nginx.conf: for https with --tls-cert and --tls-key, and
+then plain HTTP is sent on to it. The numbers come from the formulas by which
+preflight judges; each comment says from what.
+
+/workers is closed but for --admin-allow. It writes to standard output and
+changes nothing.`,
+		Example: `  fltool nginx render --workers 5000 --hold 6h --model-size 13MB \
+      --server-name fl.example.org --tls-cert fullchain.pem --tls-key privkey.pem
+  fltool nginx render --workers 1000 --upstream unix:/run/fl.sock > nginx.conf`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			demand, err := d.demand(cmd)
+			if err != nil {
+				return err
+			}
+			if err := checkProxy(p); err != nil {
+				return err
+			}
+			if keepalive < 0 || keepalive > 24*time.Hour {
+				return usageError("", "--upstream-keepalive %v: want 0 to 24h", keepalive)
+			}
+			p.Keepalive = keepalive
+			settings, err := checks.Recommend(p, demand)
+			if err != nil {
+				return usageError("", "%w", err)
+			}
+			text, err := nginx.Render(settings)
+			if err != nil {
+				return usageError("a flag's value has no place in a config", "%w", err)
+			}
+			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+				return cantError("", "write the config: %w", err)
+			}
+			return nil
+		},
+	}
+	d.register(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&p.ServerNames, "server-name", nil, "name that workers call; repeat for several (default: any)")
+	f.StringArrayVar(&p.Listen, "listen", nil, "address to listen at, such as 127.0.0.1:8080 (default: all, port 80 or 443)")
+	f.StringArrayVar(&p.Upstream, "upstream", []string{"127.0.0.1:5000"}, "the application: HOST:PORT or unix:/PATH")
+	f.DurationVar(&keepalive, "upstream-keepalive", 2*time.Second, "after which the application closes idle connections; gunicorn: 2s; 0: keep none")
+	f.StringVar(&p.TLSCert, "tls-cert", "", "certificate and its chain; makes it https")
+	f.StringVar(&p.TLSKey, "tls-key", "", "its key")
+	f.StringVar(&p.ACMERoot, "acme-root", "", "directory in which certbot proves the name: --webroot")
+	f.StringVar(&p.Build.Version, "nginx-version", "", "version of the nginx that will read it")
+	f.StringArrayVar(&p.AdminAllow, "admin-allow", nil, "address or network that may use /workers; repeat for several (default: nobody)")
+	return cmd
+}
+
+// checkProxy finds what nginx would only find when it starts, or would look up.
+func checkProxy(p checks.Proxy) error {
+	if (p.TLSCert == "") != (p.TLSKey == "") {
+		return usageError("", "--tls-cert and --tls-key go together")
+	}
+	for _, u := range p.Upstream {
+		if _, _, err := net.SplitHostPort(u); err != nil && !strings.HasPrefix(u, "unix:/") {
+			return usageError("for example 127.0.0.1:5000 or unix:/run/fl.sock", "--upstream %s is no address", u)
+		}
+	}
+	for _, who := range p.AdminAllow {
+		_, err := netip.ParseAddr(who)
+		if _, netErr := netip.ParsePrefix(who); err != nil && netErr != nil && who != "unix:" {
+			return usageError("for example 10.0.0.0/8", "--admin-allow %s is no address or network", who)
+		}
+	}
+	return checkVersion(p.Build.Version)
+}

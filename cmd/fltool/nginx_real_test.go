@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts/factstest"
+)
+
+// realNginx is the path of nginx; where it is missing the test fails under CI.
+func realNginx(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("nginx is needed and not installed: apt-get install nginx-light")
+	}
+	t.Skip("nginx is not installed: apt-get install nginx-light")
+	return ""
+}
+
+// fltoolCommand runs fltool as a process and gives its output and exit code.
+func fltoolCommand(t *testing.T, args ...string) (stdout string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "fltool", args...)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	t.Logf("fltool %s: exit code %d\n%s", strings.Join(args, " "), cmd.ProcessState.ExitCode(), stderr.String())
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// background starts a process that ends with the test.
+func background(t *testing.T, name string, args ...string) *lockedBuffer {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, name, args...)
+	out := new(lockedBuffer)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+		}
+		cancel()
+		<-ended
+	})
+	return out
+}
+
+// The four things that are promised of a rendered config: nginx takes it,
+// preflight passes it, it holds the demand, and twice the demand fails.
+func TestRenderedConfigHoldsTheDemand(t *testing.T) {
+	binary := realNginx(t)
+	const workers, hold = "200", "2s"
+	dir := t.TempDir()
+
+	serve := background(t, "fltool", "serve", "--listen", "127.0.0.1:0", "--unsafe", "--round", "100000", "--model-size", "10kB")
+	upstream := serve.waitFor(t, `listening on https?://(127\.0\.0\.1:\d+)`)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+
+	demand := []string{"--workers", workers, "--hold", hold, "--model-size", "10kB"}
+	config, code := fltoolCommand(t, append([]string{"nginx", "render", "--listen", address, "--upstream", upstream, "--upstream-keepalive", "75s", "--nginx-version", "1.22.1"}, demand...)...)
+	if code != exitGood {
+		t.Fatalf("render: exit code %d", code)
+	}
+	// What a package's nginx has elsewhere goes below dir; the rest is as rendered.
+	root := filepath.Join(dir, "root")
+	conf := filepath.Join(root, "etc/nginx/nginx.conf")
+	own := "pid " + dir + "/pid;\n" + config
+	temp := ""
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += fmt.Sprintf("    %s_temp_path %s/%s;\n", kind, dir, kind)
+	}
+	own = strings.Replace(own, "http {\n", "http {\n    access_log off;\n"+temp, 1)
+	if err := os.MkdirAll(filepath.Dir(conf), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(conf, []byte(own), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// Its worker processes are another user's, where root starts it.
+	for at := dir; len(at) > len(os.TempDir()); at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if out, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput(); err != nil {
+		t.Fatalf("nginx -t: %v\n%s", err, out)
+	}
+
+	port := address[strings.LastIndexByte(address, ':')+1:]
+	for _, p := range []factstest.Process{
+		{PID: 100, Args: []string{"fltool", "serve"}, Listen: []string{"0100007F:" + hexPort(t, upstream)}, Soft: "65536", Hard: "65536"},
+		{PID: 200, Args: []string{"nginx: master process nginx"}, Listen: []string{"0100007F:" + hexPort(t, ":"+port)}, Soft: "65536", Hard: "65536"},
+		{PID: 201, PPID: 200, UID: 33, Args: []string{"nginx: worker process"}, Soft: nofileOf(t, own), Hard: nofileOf(t, own)},
+	} {
+		if err := p.Write(root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := factstest.Kernel(root, false); err != nil {
+		t.Fatal(err)
+	}
+	preflight := func(n string) (string, int) {
+		return fltoolCommand(t, "preflight", "--root", root, "--nginx-conf", "/etc/nginx/nginx.conf", "--upstream", upstream,
+			"--port", upstream[strings.LastIndexByte(upstream, ':')+1:], "--workers", n, "--hold", hold, "--model-size", "10kB")
+	}
+	if out, code := preflight(workers); code != exitGood {
+		t.Errorf("preflight: exit code %d\n%s", code, out)
+	}
+	if out, code := preflight("400"); code != exitFail || !strings.Contains(out, "FAIL   nginx/worker-connections") {
+		t.Errorf("preflight of twice the demand: exit code %d\n%s", code, out)
+	}
+
+	log := background(t, binary, "-p", dir, "-c", conf, "-e", "stderr", "-g", "daemon off;")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nginx does not listen at %s\n%s", address, log)
+		}
+	}
+	out, code := fltoolCommand(t, append([]string{"simulate", "--target", "http://" + address, "--unsafe", "--ramp", "1s"}, demand[:4]...)...)
+	if code != exitGood {
+		t.Errorf("simulate through nginx: exit code %d\n%s\nnginx: %s", code, out, log)
+	}
+	if s := log.String(); strings.Contains(s, "not enough") || strings.Contains(s, "[alert]") || strings.Contains(s, "[crit]") {
+		t.Errorf("nginx complains: %s", s)
+	}
+}
+
+func nofileOf(t *testing.T, config string) string {
+	t.Helper()
+	m := regexp.MustCompile(`worker_rlimit_nofile (\d+);`).FindStringSubmatch(config)
+	if m == nil {
+		t.Fatal("no worker_rlimit_nofile is rendered")
+	}
+	return m[1]
+}
+
+func hexPort(t *testing.T, address string) string {
+	t.Helper()
+	var n int
+	if _, err := fmt.Sscan(address[strings.LastIndexByte(address, ':')+1:], &n); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%04X", n)
+}

@@ -1,0 +1,110 @@
+package loadgen
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// Report puts together what the levels showed. Asked is the number of workers
+// that the verdict is about; 0: none, any answer is good. What is no level's own
+// (series, rounds, resources, …) is of the highest level that held, or of the
+// lowest that did not where none held.
+func (f Found) Report(asked int) reports.Report {
+	shown, _ := f.of(f.Workers)
+	if f.Workers == 0 {
+		shown, _ = f.of(f.Failed)
+	}
+	r := shown.Report
+	r.Schema, r.Kind = reports.Schema, reports.KindCapacity
+	r.Demand.Workers = asked
+	r.Levels, r.Lost = nil, nil
+	for _, t := range f.Tried {
+		r.Levels = append(r.Levels, level(t))
+	}
+	r.Slopes = f.slopes()
+	r.Capacity = &reports.Capacity{Workers: f.Workers, AtLeast: f.AtLeast, FailedAt: f.Failed, Ledger: []reports.Row{}}
+	r.Notes = append(r.Notes, fmt.Sprintf("the figures after the levels are of the level of %d workers", shown.Workers))
+	r.Notes = append(r.Notes, f.Notes...)
+	r.Verdict, r.Reasons = f.verdict(asked)
+	return r
+}
+
+// of is the last trial of so many workers; one that failed outranks others.
+func (f Found) of(workers int) (t Tried, ok bool) {
+	for _, x := range f.Tried {
+		if x.Workers == workers && !(ok && t.Outcome == LevelFailed && x.Outcome != LevelFailed) {
+			t, ok = x, true
+		}
+	}
+	return t, ok
+}
+
+// FailedReport is of the lowest level that did not hold; false where there is
+// none, or where it proves nothing about the server.
+func (f Found) FailedReport() (reports.Report, bool) {
+	t, ok := f.of(f.Failed)
+	return t.Report, ok && t.Outcome == LevelFailed
+}
+
+func level(t Tried) reports.Level {
+	l := reports.Level{
+		Workers: t.Workers, Verdict: t.Report.Verdict, Rounds: t.Report.Rounds, Thresholds: t.Report.Thresholds,
+		Resources: t.Report.Resources, Reasons: t.Report.Reasons, Errors: t.Report.Errors,
+	}
+	if t.Report.Held != nil {
+		l.Held = *t.Report.Held
+	}
+	for _, x := range l.Rounds {
+		l.FanoutSeconds = max(l.FanoutSeconds, x.FanoutSeconds)
+	}
+	return l
+}
+
+// slopes are of the levels that held: one that did not held fewer than it says.
+func (f Found) slopes() []reports.Slope {
+	var out []reports.Slope
+	for _, m := range []struct {
+		of, unit string
+		value    func(reports.Resource) float64
+	}{
+		{"server.rss", "B", func(x reports.Resource) float64 { return float64(x.RSSPeakBytes) }},
+		{"server.fds", "", func(x reports.Resource) float64 { return float64(x.FDsPeak) }},
+		{"server.cpu", "s", func(x reports.Resource) float64 { return x.CPUSeconds }},
+	} {
+		var workers, values []float64
+		for _, t := range f.Tried {
+			for _, x := range t.Report.Resources {
+				if v := m.value(x); t.Outcome == LevelHeld && x.Process == "server" && v > 0 {
+					workers, values = append(workers, float64(t.Workers)), append(values, v)
+				}
+			}
+		}
+		if s, ok := reports.FitSlope(m.of, m.unit, workers, values); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// verdict judges the answer by the number asked for.
+func (f Found) verdict(asked int) (reports.Verdict, []string) {
+	var why []string
+	failed, _ := f.of(f.Failed)
+	if f.Failed > 0 {
+		why = slices.Clone(failed.Report.Reasons)
+		for i := range why {
+			why[i] = fmt.Sprintf("at %d workers: %s", f.Failed, why[i])
+		}
+	}
+	switch {
+	case f.Cut && (asked == 0 || f.Workers < asked):
+		return reports.VerdictRefused, append([]string{"the search was ended before the answer was known"}, why...)
+	case f.Workers >= max(asked, 1):
+		return reports.VerdictPass, why
+	case f.AtLeast:
+		return reports.VerdictRefused, why
+	}
+	return reports.VerdictFail, why
+}
