@@ -1,7 +1,9 @@
 package loadgen
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -18,14 +20,20 @@ type book struct {
 	lost       []reports.Lost
 	registered time.Duration // when the last worker was
 	repolls    int           // holds that the server ended early with a text
+	forgone    int           // updates that were refused and not sent again
+	forgoneAs  string        // the first of them
 }
 
 // roundBook is one round, from the model of its version to the next.
 type roundBook struct {
-	accepted     int
-	lastAccepted time.Duration
-	failed       int
-	told         []toldOf
+	accepted []acceptedOf
+	failed   int
+	told     []toldOf
+}
+
+// acceptedOf is one worker's update that was accepted.
+type acceptedOf struct {
+	sent, done time.Duration // since the start of the run
 }
 
 // toldOf is one worker's learning that the round is over.
@@ -41,14 +49,15 @@ func newBook() *book {
 // enter books the outcome of a request before the worker steps on.
 func (b *book) enter(w *worker) {
 	o := &w.out
-	if f := o.fail; f != nil {
-		if f.class != classStopped {
-			b.fail(w, f)
-		}
+	if o.fail == stopped {
 		return
 	}
 	if w.timed {
 		b.lag.Record(o.sent - w.due)
+	}
+	if o.fail != nil {
+		b.fail(w, o.fail)
+		return
 	}
 	b.steps[w.step].Record(o.done - o.sent)
 	switch w.step {
@@ -64,8 +73,7 @@ func (b *book) enter(w *worker) {
 		}
 	case stepUpdate:
 		r := b.round(w.version)
-		r.accepted++
-		r.lastAccepted = max(r.lastAccepted, o.done)
+		r.accepted = append(r.accepted, acceptedOf{o.sent, o.done})
 	}
 }
 
@@ -79,15 +87,18 @@ func (b *book) round(v wire.Version) *roundBook {
 }
 
 func (b *book) fail(w *worker, f *failure) {
-	if w.out.held && w.dropped == "" && f.class != classReconnect {
+	if w.out.held && w.dropped == "" && (w.out.long() || f.cut()) {
 		w.dropped = f.class
 	}
-	if f.class == classNotAccepted {
+	example := func() string { return fmt.Sprintf("%s, %s: %s", w.name(), w.step, f.detail) }
+	if w.out.forgone {
 		b.round(w.version).failed++
+		b.forgone++
+		setDefault(&b.forgoneAs, example())
 	}
 	e := b.errors[f.class]
 	if e == nil {
-		e = &reports.ErrorClass{Class: string(f.class), Example: fmt.Sprintf("%s, %s: %s", w.name(), w.step, f.detail)}
+		e = &reports.ErrorClass{Class: string(f.class), Example: example()}
 		b.errors[f.class] = e
 	}
 	e.Count++
@@ -95,6 +106,14 @@ func (b *book) fail(w *worker, f *failure) {
 		w.seen = append(w.seen, f.class)
 		e.Workers++
 	}
+}
+
+// reconnects is how many requests an idle connection's end crossed.
+func (b *book) reconnects() int {
+	if e := b.errors[classReconnect]; e != nil {
+		return e.Count
+	}
+	return 0
 }
 
 // lose books a worker that gave up.
@@ -130,14 +149,15 @@ func (b *book) add(o *book) {
 	}
 	for v, r := range o.rounds {
 		mine := b.round(v)
-		mine.accepted += r.accepted
+		mine.accepted = append(mine.accepted, r.accepted...)
 		mine.failed += r.failed
-		mine.lastAccepted = max(mine.lastAccepted, r.lastAccepted)
 		mine.told = append(mine.told, r.told...)
 	}
 	b.lost = append(b.lost, o.lost...)
 	b.registered = max(b.registered, o.registered)
 	b.repolls += o.repolls
+	b.forgone += o.forgone
+	setDefault(&b.forgoneAs, o.forgoneAs)
 }
 
 // close turns the rounds into the report's, in their order, and the times from
@@ -145,26 +165,31 @@ func (b *book) add(o *book) {
 // moment that all other times count from.
 func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
 	type entry struct {
-		v wire.Version
+		v     wire.Version
+		first time.Duration // update acknowledged: the last may come long after the next round's
 		*roundBook
 	}
 	var order []entry
 	for v, r := range b.rounds {
-		if r.accepted > 0 {
-			order = append(order, entry{v, r})
+		if len(r.accepted) > 0 {
+			first := slices.MinFunc(r.accepted, func(a, b acceptedOf) int { return cmp.Compare(a.done, b.done) })
+			order = append(order, entry{v, first.done, r})
 		}
 	}
-	slices.SortFunc(order, func(a, b entry) int { return int(a.lastAccepted - b.lastAccepted) })
+	slices.SortFunc(order, func(a, b entry) int { return cmp.Compare(a.first, b.first) })
 
 	var wakeup reports.Histogram
 	rounds := make([]reports.Round, 0, len(order))
 	start := b.registered
 	for i, e := range order {
-		round := reports.Round{
-			Number: i + 1, Version: string(e.v), Workers: e.accepted, Failed: e.failed,
-			Seconds: max(0, e.lastAccepted-start).Seconds(),
-		}
 		next, from := e.published(began)
+		if from == "" {
+			next = e.last(math.MaxInt64)
+		}
+		round := reports.Round{
+			Number: i + 1, Version: string(e.v), Workers: len(e.accepted), Failed: e.failed,
+			Seconds: max(0, e.last(next)-start).Seconds(),
+		}
 		for _, t := range e.told {
 			if t.sent > next {
 				continue // it asked late: it was not waiting when the model came
@@ -177,9 +202,6 @@ func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
 		}
 		rounds = append(rounds, round)
 		start = next
-		if from == "" {
-			start = e.lastAccepted
-		}
 	}
 	return rounds, wakeup
 }
@@ -209,8 +231,21 @@ func (r *roundBook) published(began time.Time) (at time.Duration, from string) {
 			return at, fromServer
 		}
 	}
-	if r.accepted > 0 {
-		first = min(first, r.lastAccepted)
+	if len(r.accepted) > 0 {
+		first = min(first, r.last(math.MaxInt64))
 	}
 	return first, fromClient
+}
+
+// last is when the last update was acknowledged that was sent before the next model
+// was published: where a part of the workers is enough to end a round, some send
+// theirs later.
+func (r *roundBook) last(next time.Duration) time.Duration {
+	var last time.Duration
+	for _, a := range r.accepted {
+		if a.sent <= next {
+			last = max(last, a.done)
+		}
+	}
+	return last
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ import (
 type conn struct {
 	net.Conn
 	raw     syscall.RawConn // of the socket, to wait without a buffer; nil where there is none
+	quiet   *quiet          // what is under TLS; nil without
 	used    bool            // has carried an answer before
 	in, out int64           // bytes, of HTTP
 }
@@ -73,6 +75,10 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 		}
 	}
 	if cfg != nil {
+		if c.raw != nil {
+			c.quiet = &quiet{Conn: nc, raw: c.raw}
+			nc = c.quiet
+		}
 		t := tls.Client(nc, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
 			nc.Close()
@@ -86,20 +92,72 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 	return c, nil
 }
 
+// quiet is a socket under TLS that can be told not to wait. TLS has messages of its
+// own, such as session tickets: that the socket can be read does not mean that an
+// answer has come.
+type quiet struct {
+	net.Conn
+	raw  syscall.RawConn
+	asis bool // reads give what has come, errNothing where nothing has
+}
+
+// nothing is an error after which TLS can be read again.
+type nothing struct{}
+
+func (nothing) Error() string   { return "nothing has come" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }
+
+var errNothing error = nothing{}
+
+func (q *quiet) Read(p []byte) (int, error) {
+	if q.asis {
+		if _, err := look(q.raw); err != nil {
+			return 0, err
+		}
+	}
+	return q.Conn.Read(p)
+}
+
+// look says how much of one byte can be read from a socket, which is none at its
+// end; errNothing if that can't be known yet.
+func look(raw syscall.RawConn) (n int, err error) {
+	// Control, not Read: it heeds no deadline, which has long passed for who thinks long.
+	rerr := raw.Control(func(fd uintptr) { n, err = peek(fd) })
+	if err == unix.EAGAIN {
+		return 0, errNothing
+	}
+	return n, errors.Join(rerr, err)
+}
+
+// glance reads TLS as far as it has come. It gives a reader that holds the start of
+// an answer, or errNothing.
+func (c *conn) glance() (*bufio.Reader, error) {
+	c.quiet.asis = true
+	defer func() { c.quiet.asis = false }()
+	br := getReader(c)
+	if _, err := br.Peek(1); err != nil {
+		putReader(br)
+		return nil, err
+	}
+	return br, nil
+}
+
 // alive says whether an idle connection can be written to: not if the server has
-// closed it meanwhile.
+// closed it meanwhile, nor if it has sent what nobody asked for, as some do before
+// they close it.
 func (c *conn) alive() bool {
 	if c.raw == nil {
 		return true
 	}
-	alive := true
-	err := c.raw.Read(func(fd uintptr) bool {
-		// Something to read may be a TLS session ticket; an end is an end.
-		n, err := peek(fd)
-		alive = err == unix.EAGAIN || err == nil && n > 0
-		return true // never wait
-	})
-	return err == nil && alive
+	_, err := look(c.raw)
+	if err == nil && c.quiet != nil {
+		var br *bufio.Reader
+		if br, err = c.glance(); err == nil {
+			putReader(br)
+		}
+	}
+	return err == errNothing
 }
 
 // readable waits until the connection has something to read or its read deadline
@@ -147,30 +205,38 @@ func putReader(br *bufio.Reader) {
 	readers.Put(br)
 }
 
-// address is host:port of a URL's host, with the scheme's port where it names none.
-func address(scheme, host, port string) string {
+// resolve gives a target as address and port, as seen from the sources if any.
+func resolve(ctx context.Context, target *url.URL, sources []netip.Addr) (string, error) {
+	port := target.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[scheme]
+		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
 	}
-	return net.JoinHostPort(host, port)
+	if len(sources) == 0 {
+		return lookup(ctx, target.Hostname(), port, netip.Addr{})
+	}
+	return lookup(ctx, target.Hostname(), port, sources[0])
 }
 
-var errNoAddress = errors.New("no address")
-
-// lookup resolves a host once: thousands of workers must not ask the resolver
-// each for itself.
-func lookup(ctx context.Context, host string, sources []netip.Addr) (string, error) {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return host, nil
+// lookup finds the address of a host once: thousands of workers must not ask the
+// resolver each for itself. Of a name with several addresses it takes one that
+// answers.
+func lookup(ctx context.Context, host, port string, source netip.Addr) (string, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if source.IsValid() && source.Is4() != ip.Unmap().Is4() {
+			return "", fmt.Errorf("%s can't be reached from %s: one is IPv4, one IPv6", ip, source)
+		}
+		return net.JoinHostPort(host, port), nil
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	network := "tcp"
+	if source.IsValid() {
+		network = "tcp6"
+		if source.Is4() {
+			network = "tcp4"
+		}
+	}
+	c, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, network, net.JoinHostPort(host, port))
 	if err != nil {
 		return "", err
 	}
-	for _, ip := range ips {
-		if len(sources) == 0 || sources[0].Is4() == ip.Unmap().Is4() {
-			return ip.Unmap().String(), nil
-		}
-	}
-	return "", fmt.Errorf("%s: %w", host, errNoAddress)
+	return c.RemoteAddr().String(), c.Close()
 }

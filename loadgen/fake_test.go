@@ -148,13 +148,19 @@ func testKeys(n int) []ed25519.PrivateKey {
 	return keys
 }
 
-// plan is a plan against target that fails fast.
+// testPlan is a plan against target. Its timeouts are for a busy machine.
 func testPlan(target *url.URL, workers int) Plan {
 	return Plan{
 		Target: target, Workers: workers, Keys: testKeys(workers), Rounds: 2, Update: []byte("an update"), Seed: 1,
-		RequestTimeout: 500 * time.Millisecond, RoundTimeout: 1500 * time.Millisecond, Grace: 200 * time.Millisecond,
+		RequestTimeout: 20 * time.Second, RoundTimeout: 20 * time.Second, Grace: 200 * time.Millisecond,
 		MaxLag: time.Hour,
 	}
+}
+
+// impatient is a plan that fails fast.
+func impatient(p Plan) Plan {
+	p.RequestTimeout, p.RoundTimeout = 500*time.Millisecond, 1500*time.Millisecond
+	return p
 }
 
 func bounded(t *testing.T) context.Context {

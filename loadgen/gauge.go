@@ -9,7 +9,8 @@ import (
 // for them until they end.
 type gauge struct {
 	now, peak, low atomic.Int64 // low: the fewest since watch, MaxInt64 before it
-	reconnects     atomic.Int64 // idle connections found closed
+	settled        atomic.Int64 // workers that have come as far as polling for the plan's Hold, or are lost
+	reconnects     atomic.Int64 // idle connections found closed before a request was sent
 }
 
 func newGauge() *gauge {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -71,11 +72,11 @@ func failed(c class, format string, a ...any) *failure {
 func judgeText(s step, status int, text string, accept *regexp.Regexp) *failure {
 	switch {
 	case status >= 500:
-		return failed(class5xx, "HTTP %d %s", status, clip(text))
+		return failed(class5xx, "HTTP %d, %s", status, said(text))
 	case status >= 400:
-		return failed(class4xx, "HTTP %d %s", status, clip(text))
+		return failed(class4xx, "HTTP %d, %s", status, said(text))
 	case status != 200:
-		return failed(classUnexpected, "HTTP %d %s", status, clip(text))
+		return failed(classUnexpected, "HTTP %d, %s", status, said(text))
 	}
 	switch strings.TrimSuffix(text, "\n") {
 	case wire.TextInvalid:
@@ -87,21 +88,21 @@ func judgeText(s step, status int, text string, accept *regexp.Regexp) *failure 
 	case stepRegister, stepChallenge:
 		// Ids and phrases are opaque, but one word; errors are sentences, JSON or HTML.
 		if !word.MatchString(text) {
-			return failed(classUnexpected, "%s", clip(text))
+			return failed(classUnexpected, "%s", said(text))
 		}
 	case stepPoll:
 		if text == wire.TextUpdated {
 			return nil
 		}
 		if strings.HasPrefix(text, "New request for global model") {
-			return failed(classSuperseded, "%s", clip(text))
+			return failed(classSuperseded, "%s", said(text))
 		}
-		if strings.HasPrefix(text, `{"error"`) || strings.Contains(text, "<html") {
-			return failed(classUnexpected, "%s", clip(text))
+		if text == "" || strings.HasPrefix(text, `{"error"`) || strings.Contains(text, "<html") {
+			return failed(classUnexpected, "%s", said(text))
 		}
 		// Any other text ends a hold early; workers poll again.
 	case stepModel:
-		return failed(classModel, "%s", clip(text))
+		return failed(classModel, "%s", said(text))
 	case stepUpdate:
 		if accept.MatchString(text) {
 			return nil
@@ -109,7 +110,7 @@ func judgeText(s step, status int, text string, accept *regexp.Regexp) *failure 
 		if text == wire.TextNotAccepted {
 			return failed(classNotAccepted, "%s", wire.TextNotAccepted)
 		}
-		return failed(classUnexpected, "%s", clip(text))
+		return failed(classUnexpected, "%s", said(text))
 	}
 	return nil
 }
@@ -121,7 +122,7 @@ func judgeConn(err error) *failure {
 	var netErr net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
-		return failed(classStopped, "the run ended")
+		return stopped
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
 		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.ENOBUFS):
 		return failed(classGenerator, "%s", cause(err))
@@ -148,6 +149,14 @@ func cause(err error) string {
 		}
 		err = next
 	}
+}
+
+// said quotes an answer in short.
+func said(text string) string {
+	if text == "" {
+		return "an empty answer"
+	}
+	return strconv.Quote(clip(text))
 }
 
 // clip makes a short line of an answer.

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/fltool/fltool/server/wire"
 )
@@ -14,18 +15,19 @@ import (
 type models struct {
 	seed  maphash.Seed
 	mu    sync.Mutex
-	known map[uint64]wire.Version // of decoded models, by digest of the body
-	after map[wire.Version]bool   // a model that came after this version is among them
+	known map[uint64]wire.Version        // of decoded models, by digest of the body
+	after map[wire.Version]bool          // a model that came after this version is among them
+	since map[wire.Version]time.Duration // when a model of this version was first decoded
 }
 
 func newModels() models {
-	return models{seed: maphash.MakeSeed(), known: map[uint64]wire.Version{}, after: map[wire.Version]bool{}}
+	return models{seed: maphash.MakeSeed(), known: map[uint64]wire.Version{}, after: map[wire.Version]bool{}, since: map[wire.Version]time.Duration{}}
 }
 
 // read reads a model for a worker, to its end, and sets the outcome's version: to
 // "" where the bytes differ from all that was decoded, so that the worker must
-// fetch it again with fresh set.
-func (m *models) read(w *worker, r io.Reader) *failure {
+// fetch it again with fresh set. Times are since start.
+func (m *models) read(w *worker, r io.Reader, start time.Time) *failure {
 	var h maphash.Hash
 	h.SetSeed(m.seed)
 	m.mu.Lock()
@@ -40,6 +42,9 @@ func (m *models) read(w *worker, r io.Reader) *failure {
 		m.mu.Lock()
 		w.out.version = m.known[h.Sum64()]
 		m.mu.Unlock()
+		if w.out.version == "" {
+			w.doubt = w.out.sent
+		}
 		return nil
 	}
 	body := io.TeeReader(r, &h)
@@ -52,9 +57,18 @@ func (m *models) read(w *worker, r io.Reader) *failure {
 	}
 	w.out.version = model.Version
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	since, before := m.since[model.Version]
+	if !before {
+		m.since[model.Version] = time.Since(start)
+	}
 	m.known[h.Sum64()] = model.Version
 	m.after[w.version] = true
-	m.mu.Unlock()
+	if w.fresh && before && since < w.doubt {
+		// What was doubted was asked for when this version was out already, so it was that.
+		w.fresh, w.out.version = false, ""
+		return failed(classModel, "another body than before for version %s, and than a moment later", model.Version)
+	}
 	return nil
 }
 

@@ -203,6 +203,26 @@ func TestCheckRoom(t *testing.T) {
 	}
 }
 
+func TestCheckSources(t *testing.T) {
+	if err := CheckSources([]netip.Addr{netip.MustParseAddr("127.0.0.2")}); err != nil {
+		t.Error(err)
+	}
+	var room *RoomError
+	// An address of TEST-NET-1, which no machine has.
+	if err := CheckSources([]netip.Addr{netip.MustParseAddr("192.0.2.1")}); !errors.As(err, &room) || !strings.Contains(room.What, "192.0.2.1") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCheckServer(t *testing.T) {
+	if err := CheckServer(os.Getpid()); err != nil {
+		t.Error(err)
+	}
+	if err := CheckServer(1 << 30); err == nil {
+		t.Error("no such process, no error")
+	}
+}
+
 func TestSourceAddresses(t *testing.T) {
 	const workers = 6
 	f := newFake(workers)

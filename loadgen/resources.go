@@ -31,7 +31,6 @@ type watched struct {
 	steady  []facts.Usage // while all polls were held
 	recent  []cpuAt       // of the last second and the sample before it
 	peakCPU float64       // cores
-	gone    bool
 }
 
 // sampler follows the processes of a run.
@@ -97,7 +96,6 @@ func (p *watched) busy(now time.Time, cpu float64) {
 func (p *watched) look(root facts.Root, steady bool) {
 	u, err := facts.ReadUsage(root, p.pid)
 	if err != nil && u.RSSBytes == 0 {
-		p.gone = true
 		return
 	}
 	p.last = u
@@ -141,7 +139,10 @@ func (s *sampler) end(held int) []reports.Resource {
 		if held > 0 && len(p.steady) > 0 {
 			rss := float64(median(p.steady, func(u facts.Usage) int64 { return u.RSSBytes })-p.first.RSSBytes) / float64(held)
 			fds := float64(median(p.steady, func(u facts.Usage) int64 { return int64(u.FDs) })-int64(p.first.FDs)) / float64(held)
-			r.RSSPerWorkerBytes, r.FDsPerWorker = &rss, &fds
+			r.RSSPerWorkerBytes = &rss
+			if p.first.FDs >= 0 { // else another user's, which can't be counted
+				r.FDsPerWorker = &fds
+			}
 		}
 		all = append(all, r)
 	}

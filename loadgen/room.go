@@ -2,6 +2,8 @@ package loadgen
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -45,4 +47,28 @@ func CheckRoom(workers, sources int) error {
 		}
 	}
 	return nil
+}
+
+// CheckSources says before the start whether the addresses to dial from are this
+// machine's. The error is a *RoomError.
+func CheckSources(sources []netip.Addr) error {
+	for _, ip := range sources {
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
+		if err != nil {
+			return &RoomError{What: fmt.Sprintf("can't dial from %s: %s", ip, cause(err)), Hint: "ip address shows the addresses of this machine"}
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckServer says before the start whether a process can be measured.
+func CheckServer(pid int) error {
+	u, err := facts.ReadUsage(facts.NewRoot("/"), pid)
+	if u.RSSBytes == 0 && err != nil {
+		return err
+	}
+	return nil // another user's descriptors can't be counted; they stay out of the report
 }

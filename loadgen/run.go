@@ -60,10 +60,10 @@ type run struct {
 	t       *transport
 	s       *scheduler
 
-	done, errs             atomic.Int64
-	finished, lost, parked atomic.Int64 // workers
-	pending                atomic.Int64 // workers that are neither through with their rounds nor lost
-	round                  atomic.Int64
+	done, errs     atomic.Int64
+	finished, lost atomic.Int64 // workers
+	pending        atomic.Int64 // workers that are neither through with their rounds nor lost
+	round          atomic.Int64
 
 	mu      sync.Mutex
 	classes map[string]int // of errors, since the last tick of the timeline
@@ -99,7 +99,7 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := lookup(ctx, plan.Target.Hostname(), plan.Sources)
+	address, err := resolve(ctx, plan.Target, plan.Sources)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
@@ -126,7 +126,7 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	}
 	r.t = &transport{
 		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(), hands: newHands(),
-		address: address(plan.Target.Scheme, host, plan.Target.Port()),
+		address: address,
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
 	}
@@ -147,8 +147,10 @@ type ending struct {
 	held        int           // fewest polls held during the hold
 	hold        time.Duration // how long that was
 	interrupted bool
-	stalled     int   // workers that waited for a lost one when the run was ended
-	exited      error // of the server that the caller started
+	stalled     int    // workers that waited for a lost one when the run was ended
+	forgone     int    // updates that were refused and not sent again
+	forgoneAs   string // the first of them
+	exited      error  // of the server that the caller started
 }
 
 // drive runs the attack to its end.
@@ -211,6 +213,7 @@ func (r *run) route(res *vegeta.Result) *worker {
 	if err != nil {
 		panic(err) // the URL is ours: transport.target made it
 	}
+	w.review(&r.plan)
 	r.done.Add(1)
 	if f := w.out.fail; f != nil && f.class != classReconnect && f.class != classStopped {
 		r.errs.Add(1)
@@ -230,13 +233,8 @@ func (r *run) route(res *vegeta.Result) *worker {
 // step takes a worker one request further.
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
-	at, first, was := w.step, w.out.held, w.through
-	w.review()
+	at, was := w.step, w.through
 	b.enter(w)
-	if first && !w.counted {
-		w.counted = true
-		r.parked.Add(1)
-	}
 	fate, delay := w.advance(&r.plan, now)
 	if !was && (w.through || fate == fateLost) {
 		r.pending.Add(-1)
@@ -253,6 +251,9 @@ func (r *run) step(w *worker, b *book) {
 	case fateLost:
 		b.lose(w, at, now)
 		r.lost.Add(1)
+		if !w.polled {
+			r.held.settled.Add(1)
+		}
 	}
 }
 
@@ -265,6 +266,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 		timeline     []reports.Tick
 		last         reports.Tick // running sums
 		holdFrom     time.Time
+		settledSince time.Time
 		stalledSince time.Time
 		end          ending
 		all          = int64(len(r.workers))
@@ -330,8 +332,12 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 		case finished+lost == all:
 			return finish()
 		case r.plan.Hold > 0 && holdFrom.IsZero() && pending == 0:
-			// Held or lost: all have settled.
-			if held+lost == all {
+			// All are held or lost. Where the server ends holds early some are always between
+			// two polls: then it is enough that each has come so far.
+			if settledSince.IsZero() && r.held.settled.Load() == all {
+				settledSince = now
+			}
+			if held+lost == all || !settledSince.IsZero() && now.Sub(settledSince) >= r.plan.Grace {
 				holdFrom = now
 				debug.FreeOSMemory() // what the arrivals left behind is not the holding's
 				r.held.watch()
@@ -372,7 +378,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 		},
 		Rounds: rounds, Timeline: timeline, Lost: all.lost, Resources: resources,
 		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
-		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), int(r.held.reconnects.Load())),
+		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
 	}
 	if r.opts.Env != nil {
 		r.opts.Env(&rep.Env)
@@ -392,6 +398,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 	}
 	sortReport(&rep)
 	rep.Held = r.heldReport(end, all)
+	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
 	rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
 	return rep
 }

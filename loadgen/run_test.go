@@ -109,6 +109,8 @@ func TestFaults(t *testing.T) {
 		{"too large", class4xx, text(413, "too large"), nil},
 		{"html", classUnexpected, text(200, "<html>It works!</html>"), []step{stepRegister, stepChallenge, stepPoll, stepUpdate}},
 		{"html", classModel, text(200, "<html>It works!</html>"), []step{stepModel}},
+		{"empty", classUnexpected, text(200, ""), []step{stepRegister, stepChallenge, stepPoll, stepUpdate}},
+		{"empty", classModel, text(200, ""), []step{stepModel}},
 		{"reset", classReset, func(w http.ResponseWriter, _ *http.Request) { reset(w) }, nil},
 		{"cut", classReset, func(w http.ResponseWriter, _ *http.Request) {
 			c := hijack(w)
@@ -147,7 +149,7 @@ func TestFaults(t *testing.T) {
 						f.do(w, r)
 						return true
 					}
-					p := testPlan(serve(t, fake), 2)
+					p := impatient(testPlan(serve(t, fake), 2))
 					rep, err := Run(bounded(t), p, Options{})
 					if err != nil {
 						t.Fatal(err)
@@ -248,16 +250,13 @@ func TestEarlyAnswer(t *testing.T) {
 		return true
 	}
 	p := testPlan(serve(t, f), 1)
-	p.Update = make([]byte, 32<<20)
-	for i := range p.Update {
-		p.Update[i] = byte(i * i >> 7)
-	}
+	p.Update = bigUpdate()
 	p.RequestTimeout, p.RoundTimeout = 20*time.Second, 500*time.Millisecond
 	rep, err := Run(bounded(t), p, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rep.Errors) != 1 || rep.Errors[0].Class != string(class4xx) || !strings.Contains(rep.Errors[0].Example, "HTTP 413 too large") {
+	if len(rep.Errors) != 1 || rep.Errors[0].Class != string(class4xx) || !strings.Contains(rep.Errors[0].Example, "HTTP 413, \"too large\"") {
 		t.Errorf("errors %+v", rep.Errors)
 	}
 }

@@ -30,12 +30,12 @@ type Quiet struct {
 
 // NewQuiet looks at the target, and at the server's process unless pid is 0.
 func NewQuiet(ctx context.Context, target *url.URL, pid int) (*Quiet, error) {
-	host, err := lookup(ctx, target.Hostname(), nil)
+	address, err := resolve(ctx, target, nil)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
 	q := &Quiet{pid: pid, fds: -1}
-	if q.target, err = netip.ParseAddrPort(address(target.Scheme, host, target.Port())); err != nil {
+	if q.target, err = netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
 	if q.conns, err = q.connections(); err != nil {

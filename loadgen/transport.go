@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -147,12 +146,24 @@ func (t *transport) exchange(w *worker) {
 	if c == nil {
 		return
 	}
-	if br == nil {
-		br, w.out.fail = t.await(w, c, cut)
+	if w.step == stepPoll && w.version != "" { // held here, for hours if need be
+		w.out.held = true
+		if w.holds(t.plan) && !w.polled {
+			w.polled = true
+			t.held.settled.Add(1)
+		}
+		t.held.park()
+		defer t.held.leave()
 	}
 	keep := false
-	if w.out.fail == nil {
-		t.hands.do(func() { w.out.fail, keep = t.read(w, c, br) })
+	for interim := true; interim && w.out.fail == nil; br = nil {
+		if br == nil {
+			br, w.out.fail = t.await(w, c, cut)
+		}
+		interim = false
+		if w.out.fail == nil {
+			t.hands.do(func() { w.out.fail, keep, interim = t.read(w, c, br) })
+		}
 	}
 	w.out.bytesIn += c.in
 	w.out.bytesOut += c.out
@@ -165,29 +176,43 @@ func (t *transport) exchange(w *worker) {
 
 // connect gives the worker's connection, a new one if it has none that works.
 func (t *transport) connect(w *worker) (*conn, *failure) {
+	deadline := t.deadline(w)
 	c := w.conn.Load()
-	if c != nil && !c.alive() {
+	if c != nil {
+		fail := t.limit(c.SetDeadline, deadline)
+		if fail == nil && c.alive() {
+			return c, nil
+		}
 		w.conn.Store(nil)
 		c.Close()
-		c = nil
+		if fail == stopped {
+			return nil, stopped
+		}
 		t.held.reconnects.Add(1)
 	}
-	deadline := t.deadline(w)
-	if c == nil {
-		var fail *failure
-		d := t.dialers[w.index%len(t.dialers)]
-		if c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout)); fail != nil {
-			return nil, fail
-		}
-		w.conn.Store(c)
+	d := t.dialers[w.index%len(t.dialers)]
+	c, fail := dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
+	if fail != nil {
+		return nil, fail
 	}
-	if err := c.SetDeadline(deadline); err != nil {
-		return nil, judgeConn(err)
-	}
-	if t.ctx.Err() != nil { // stop may have missed a connection that was just made
-		return nil, stopped
+	w.conn.Store(c)
+	if fail := t.limit(c.SetDeadline, deadline); fail != nil {
+		return nil, fail
 	}
 	return c, nil
+}
+
+// limit sets a deadline of a connection, but not one that would let it outlast
+// the run: stop may have come before.
+func (t *transport) limit(set func(time.Time) error, deadline time.Time) *failure {
+	err := set(deadline)
+	switch {
+	case t.ctx.Err() != nil:
+		return stopped
+	case err != nil:
+		return judgeConn(err)
+	}
+	return nil
 }
 
 // deadline of the worker's request; none for a poll that may be held for ever.
@@ -230,7 +255,6 @@ func (t *transport) raced(w *worker, c *conn, fail *failure) *failure {
 		return stopped
 	}
 	if t.plan.Behaviour != Upstream && fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
-		t.held.reconnects.Add(1)
 		return failed(classReconnect, "the server had closed the idle connection")
 	}
 	return fail
@@ -289,73 +313,89 @@ func (t *transport) upload(w *worker, c *conn, head []byte, update net.Buffers) 
 	for i := 0; i < len(update) && werr == nil; i++ {
 		_, werr = c.Write(update[i])
 	}
-	var err error
+	var fail *failure
 	if werr == nil {
-		err = c.SetReadDeadline(past) // all sent: take the watcher off
+		fail = t.limit(c.SetReadDeadline, past) // all sent: take the watcher off
 	} else {
-		err = c.SetReadDeadline(time.Now().Add(afterCut)) // an answer may be on its way
+		fail = t.limit(c.SetReadDeadline, time.Now().Add(afterCut)) // an answer may be on its way
+	}
+	if fail != nil {
+		c.Close() // takes the watcher off as well
 	}
 	answered := <-early
-	if err == nil {
-		err = c.SetDeadline(t.deadline(w))
+	if fail == nil {
+		fail = t.limit(c.SetDeadline, t.deadline(w))
 	}
-	var cut *failure
-	if err = errors.Join(werr, err); err != nil {
-		cut = judgeConn(err)
+	if fail == nil && werr != nil {
+		fail = judgeConn(werr)
 	}
 	if answered {
-		return br, cut
+		return br, fail
 	}
 	putReader(br)
-	return nil, cut
+	return nil, fail
 }
 
-// await waits until the answer begins to come. A poll with a version is held
-// here, for hours if need be.
+// await waits until an answer begins to come, and gives the reader that holds its
+// start if it had to look. What cut the sending short says why none comes.
 func (t *transport) await(w *worker, c *conn, cut *failure) (*bufio.Reader, *failure) {
-	if w.step == stepPoll && w.version != "" {
-		w.out.held, w.parked = true, true
-		t.held.park()
-		defer t.held.leave()
-	}
 	if cut != nil {
 		// The server may have answered before it cut the request.
-		if err := c.SetReadDeadline(time.Now().Add(afterCut)); err != nil {
-			return nil, cut
+		if fail := t.limit(c.SetReadDeadline, time.Now().Add(afterCut)); fail != nil {
+			return nil, fail
 		}
 	}
-	br, err := c.readable()
-	if err == nil {
-		return br, nil
+	for {
+		br, err := c.readable()
+		if err == nil && br == nil && c.quiet != nil {
+			t.hands.do(func() { br, err = c.glance() })
+			if err == errNothing {
+				continue
+			}
+		}
+		switch {
+		case err == nil:
+			return br, nil
+		case t.ctx.Err() != nil:
+			return nil, stopped
+		case cut != nil:
+			return nil, cut
+		}
+		return nil, t.raced(w, c, judgeConn(err))
 	}
-	if cut != nil {
-		return nil, cut
-	}
-	return nil, t.raced(w, c, judgeConn(err))
 }
 
 // read reads the answer through br, or a reader of its own if that is nil, and
-// judges it. The second result says whether the connection can carry another
-// request.
-func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (*failure, bool) {
+// judges it. keep says whether the connection can carry another request, interim
+// that this was no answer yet, but the promise of one.
+func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, keep, interim bool) {
 	if br == nil {
 		br = getReader(c)
 	}
 	defer putReader(br)
 	if _, err := br.Peek(1); err != nil {
-		return t.raced(w, c, judgeConn(err)), false
+		return t.raced(w, c, judgeConn(err)), false, false
 	}
 	w.out.answered = time.Since(t.start)
-	// A poll may have had no deadline; its answer, once begun, has.
-	if err := c.SetReadDeadline(time.Now().Add(t.plan.RequestTimeout)); err != nil {
-		return judgeConn(err), false
+	if w.step == stepPoll {
+		// It may have had no deadline; its answer, once begun, has.
+		if fail := t.limit(c.SetReadDeadline, time.Now().Add(t.plan.RequestTimeout)); fail != nil {
+			return fail, false, false
+		}
 	}
 	resp, err := http.ReadResponse(br, nil)
-	for err == nil && resp.StatusCode < 200 { // 1xx: the answer is still to come
+	for err == nil && resp.StatusCode < 200 { // the answer is still to come
+		if br.Buffered() == 0 {
+			fail = t.limit(c.SetReadDeadline, t.deadline(w))
+			return fail, false, fail == nil
+		}
 		resp, err = http.ReadResponse(br, nil)
 	}
 	if err != nil {
-		return judgeConn(err), false
+		if t.ctx.Err() != nil {
+			return stopped, false, false
+		}
+		return judgeConn(err), false, false
 	}
 	defer resp.Body.Close()
 	w.out.status = resp.StatusCode
@@ -363,7 +403,7 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (*failure, bool) 
 		w.out.published, _ = strconv.ParseInt(h, 10, 64) // an odd one is none
 	}
 	body := &tracked{r: resp.Body}
-	fail := t.judge(w, resp, body)
+	fail = t.judge(w, resp, body)
 	if body.err != nil {
 		// The answer was cut: what its start looked like proves nothing.
 		fail = judgeConn(body.err)
@@ -371,7 +411,7 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (*failure, bool) 
 	if t.ctx.Err() != nil {
 		fail = stopped
 	}
-	return fail, body.ended && !resp.Close && br.Buffered() == 0
+	return fail, body.ended && !resp.Close && br.Buffered() == 0, false
 }
 
 // judge reads an answer's body to its end and judges it.
@@ -391,7 +431,7 @@ func (t *transport) judge(w *worker, resp *http.Response, body io.Reader) *failu
 	if w.step == stepModel && resp.StatusCode == http.StatusOK {
 		in := bufio.NewReaderSize(content, 16)
 		if start, err := in.Peek(2); err == nil && wire.ZlibHeader(start) {
-			return t.models.read(w, in)
+			return t.models.read(w, in, t.start)
 		}
 		content = in
 	}

@@ -76,10 +76,8 @@ func complaints(p *Plan, r *reports.Report, end ending) []string {
 			why = append(why, fmt.Sprintf("%d workers lost a held poll: %s", r.Held.LostWhile, causes(r.Held.LostCauses)))
 		}
 	}
-	for _, e := range r.Errors {
-		if e.Class == string(classNotAccepted) {
-			why = append(why, fmt.Sprintf("%d updates were not accepted, the first: %s", e.Count, e.Example))
-		}
+	if end.forgone > 0 {
+		why = append(why, fmt.Sprintf("%d updates were not accepted, the first: %s", end.forgone, end.forgoneAs))
 	}
 	return why
 }

@@ -32,11 +32,12 @@ type worker struct {
 	failures int           // since then
 	last     *failure      // the last of them
 	timed    bool          // its request is due at a moment, not as soon as may be
-	parked   bool          // ever held
-	counted  bool          // as parked
+	polled   bool          // has sent a poll of the plan's Hold
+	parked   bool          // one of them was held
 	dropped  class         // how its held poll was lost first, if it was
 	through  bool          // with its rounds, if it had any, and told of the last one's end
 	fresh    bool          // the next model must be decoded, not only compared
+	doubt    time.Duration // when the one was asked for that was unlike all others
 	raced    bool          // an idle connection ended under its request, since it last got on
 	seen     []class       // of errors that it was counted in
 
@@ -58,6 +59,7 @@ type outcome struct {
 	bytesOut  int64
 	bytesIn   int64
 	held      bool // a poll that carried a version, so was meant to be held, and was sent
+	forgone   bool // an update that was refused and is not sent again
 }
 
 // fate is what becomes of a worker after an outcome.
@@ -69,8 +71,8 @@ const (
 	fateLost
 )
 
-// heldLong is how long a poll must have been held for its loss to be no lack of
-// progress.
+// heldLong is how long a poll must have gone unanswered to have been held: one that
+// is refused or ended at once was not, and is asked again with back-off.
 const heldLong = time.Second
 
 // Back-off of resilient workers: a random time up to base·2^failures, never more
@@ -82,24 +84,43 @@ const (
 
 // review judges what only the worker can know of its last request's outcome, before
 // that is booked.
-func (w *worker) review() {
+func (w *worker) review(p *Plan) {
 	o := &w.out
+	f := o.fail
+	if o.held && w.holds(p) && (o.long() || f == stopped) {
+		w.parked = true
+	}
 	switch {
-	case o.fail != nil && o.fail.class == classReconnect:
+	case f == nil:
+		if w.step == stepModel && w.told && o.version != "" && o.version == w.version {
+			o.fail = failed(classStale, "told of a new model, got version %s again", w.version)
+		}
+	case f.class == classReconnect:
 		if w.raced {
 			// Not twice in a row: this server cuts requests, not idle connections.
 			o.fail = failed(classReset, "connection closed without an answer")
 		}
 		w.raced = true
-	case o.fail == nil && w.step == stepModel && w.told && o.version != "" && o.version == w.version:
-		o.fail = failed(classStale, "told of a new model, got version %s again", w.version)
+	case w.step == stepUpdate:
+		// What is not accepted won't be later either; dc_federated's worker does not even
+		// look at the answer.
+		o.forgone = f.class == classNotAccepted || p.Behaviour == Upstream && o.replied()
 	}
 }
+
+// long says whether the server took its time.
+func (o *outcome) long() bool { return o.done-o.sent >= heldLong }
+
+// replied says whether a whole answer came, whatever it said.
+func (o *outcome) replied() bool { return o.status != 0 && (o.fail == nil || !o.fail.cut()) }
 
 // advance steps the worker's state machine by the outcome of its last request:
 // what it does next and after how long. It does no I/O and reads no clock: now is
 // the time since the start of the run.
 func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
+	if w.progress == 0 {
+		w.progress = w.out.sent // it has only arrived
+	}
 	if f := w.out.fail; f != nil {
 		return w.stumble(p, f, now)
 	}
@@ -119,11 +140,10 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 		return fateNext, 0
 
 	case stepPoll:
-		w.gotOn(now)
 		if w.out.text != wire.TextUpdated {
-			w.challengeFor(stepPoll)
-			return fateNext, 0
+			return w.pollAgain(p, now)
 		}
+		w.gotOn(now)
 		if w.rounds == p.Rounds && !w.through {
 			w.through = true
 			if p.Hold == 0 {
@@ -162,39 +182,84 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 // holds says whether the worker's polls are those of the plan's Hold.
 func (w *worker) holds(p *Plan) bool { return p.Hold > 0 && w.through }
 
+// pollAgain follows a text that ended a hold early. In rounds that is no progress:
+// else nobody would ever be lost in a round that never ends.
+func (w *worker) pollAgain(p *Plan, now time.Duration) (fate, time.Duration) {
+	w.challengeFor(stepPoll)
+	if w.holds(p) && w.out.long() {
+		w.gotOn(now)
+		return fateNext, 0
+	}
+	w.last = failed(classTimeout, "no new model, the last poll was answered %s", said(w.out.text))
+	if w.out.long() {
+		w.failures = 0
+		return w.unlessLate(p, now, 0)
+	}
+	return w.again(p, now)
+}
+
 // stumble decides what a failure leads to.
 func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Duration) {
-	if f.class == classStopped {
-		return fateDone, 0
-	}
 	at := w.step
 	if at == stepPoll || at == stepModel {
 		w.challengeFor(at) // the last one may be spent
 	}
-	if f.class == classReconnect {
+	switch f.class {
+	case classStopped:
+		return fateDone, 0
+	case classReconnect:
 		return fateNext, 0
 	}
-	if w.out.held && w.out.done-w.out.sent > heldLong && f.class != classTimeout {
-		w.gotOn(now) // it was where it should be until now
+	if w.out.held && w.out.long() && f.class != classTimeout {
+		w.failures = 0
+		if w.holds(p) {
+			w.gotOn(now) // it was where it should be until now
+		}
 	}
 	w.last = f
-	w.failures++
-	if f.class == classNotAccepted {
-		// It won't be accepted later either: go on to the next round as real workers do.
+	if w.out.forgone {
 		w.rounds++
 		w.gotOn(now)
 		w.challengeFor(stepPoll)
 		return fateNext, 0
 	}
-	if p.Behaviour == Upstream {
-		if f.cut() {
-			return fateLost, 0
-		}
-		if at == stepPoll {
-			return w.unlessLate(p, now, 0)
-		}
+	if p.Behaviour == Upstream && f.class != classGenerator {
+		return w.stumbleUpstream(p, at, now)
 	}
-	longest := min(backoffLongest, backoffBase<<min(w.failures-1, 16))
+	return w.again(p, now)
+}
+
+// stumbleUpstream does as dc_federated's worker does, which looks at no status: it
+// signs whatever answers a challenge and polls again on whatever answers a poll. A
+// broken connection, a registration that is refused and a model that can't be
+// inflated are exceptions, and the end of it.
+func (w *worker) stumbleUpstream(p *Plan, at step, now time.Duration) (fate, time.Duration) {
+	switch {
+	case !w.out.replied():
+	case at == stepChallenge:
+		w.step = w.goal
+		return fateNext, 0
+	case at == stepPoll:
+		return w.again(p, now)
+	case at == stepModel && w.out.version != "": // an old one: it trains with that
+		w.told = false
+		if w.holds(p) {
+			w.challengeFor(stepPoll)
+			return fateNext, 0
+		}
+		return w.think(p)
+	}
+	return fateLost, 0
+}
+
+// again has the worker try again: at once, if it is one of dc_federated's, else
+// after a while.
+func (w *worker) again(p *Plan, now time.Duration) (fate, time.Duration) {
+	if p.Behaviour == Upstream {
+		return w.unlessLate(p, now, 0)
+	}
+	longest := min(backoffLongest, backoffBase<<min(w.failures, 16))
+	w.failures++
 	return w.unlessLate(p, now, time.Duration(rand.New(&w.rng).Int64N(int64(longest)+1)))
 }
 

@@ -200,16 +200,31 @@ func WriteFile(path string, r Report) error {
 	return nil
 }
 
-func replaceFile(path string, data []byte) (err error) {
-	// A rename would replace a link or a device by a file.
+// CheckFile says whether WriteFile could write there, before the work whose report
+// it would be. It leaves nothing behind.
+func CheckFile(path string) error {
+	f, _, err := beside(path)
+	if err != nil {
+		return fmt.Errorf("write report %s: %w", path, err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// beside makes a file in the directory of the one that it is to replace. at is that
+// one's own name: to rename onto a link would replace the link by a file.
+func beside(path string) (f *os.File, at string, err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return errors.New("it is not a regular file")
+		return nil, "", errors.New("it is not a regular file")
 	}
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	return f, path, err
+}
+
+func replaceFile(path string, data []byte) (err error) {
+	f, path, err := beside(path)
 	if err != nil {
 		return err
 	}
@@ -233,7 +248,7 @@ func replaceFile(path string, data []byte) (err error) {
 	}
 	// The name too must outlive a crash. The file is whole either way, and some
 	// file systems sync no directories.
-	if d, err := os.Open(dir); err == nil {
+	if d, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = d.Sync()
 		_ = d.Close()
 	}

@@ -247,3 +247,18 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := CheckFile(filepath.Join(dir, "report.json")); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	for _, path := range []string{filepath.Join(dir, "missing", "report.json"), dir, os.DevNull} {
+		if err := CheckFile(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -143,7 +143,17 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		if err != nil {
 			return p, nil, usageError("", "--source-ip: %v", err)
 		}
-		p.Sources = append(p.Sources, ip)
+		if p.Sources = append(p.Sources, ip.Unmap()); ip.Unmap().Is4() != p.Sources[0].Is4() {
+			return p, nil, usageError("", "--source-ip: of %s and %s one is IPv4, one IPv6: only one can reach the target", ip, p.Sources[0])
+		}
+	}
+	if err := loadgen.CheckSources(p.Sources); err != nil {
+		return p, nil, roomError(err)
+	}
+	if f.serverPID != 0 {
+		if err := loadgen.CheckServer(f.serverPID); err != nil {
+			return p, nil, cantError("", "--server-pid: %v", err)
+		}
 	}
 	if p.Update, err = f.updateBytes(); err != nil {
 		return p, nil, err

@@ -49,7 +49,12 @@ func cantError(hint, format string, a ...any) error {
 	return &exitError{code: exitCant, err: fmt.Errorf(format, a...), hint: hint}
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	// A broken pipe is an error of the write, not the end of a process that has to
+	// clean up. Caught, not ignored: children inherit what is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is the whole program but for the process around it.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -106,16 +107,31 @@ func (o *outputFlags) check() error {
 	if _, err := render.For(o.format, render.Options{}); err != nil {
 		return usageError("", "--format: %w", err)
 	}
+	if o.out != "" {
+		if err := reports.CheckFile(o.out); err != nil {
+			return cantError("the directory must be there, and one may write in it", "%w", err)
+		}
+	}
 	return nil
 }
 
-// write keeps the report, prints it and turns its verdict into the exit code.
+// write keeps the report, prints it and turns its verdict into the exit code. It
+// prints what it can't keep as well: the work was done.
 func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
+	var kept error
 	if o.out != "" {
-		if err := reports.WriteFile(o.out, r); err != nil {
-			return cantError("", "%w", err)
-		}
+		kept = reports.WriteFile(o.out, r)
 	}
+	if err := o.print(cmd, r); err != nil {
+		return err
+	}
+	if kept != nil {
+		return cantError("", "%w", kept)
+	}
+	return verdictError(r.Verdict)
+}
+
+func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 	stdout := cmd.OutOrStdout()
 	show, err := render.For(o.format, render.Options{Color: colored(stdout)})
 	if err != nil {
@@ -125,10 +141,14 @@ func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
 	if err := show(&b, r); err != nil {
 		return cantError("", "print the report: %w", err)
 	}
-	if _, err := stdout.Write(b.Bytes()); err != nil {
+	_, err = stdout.Write(b.Bytes())
+	switch {
+	case errors.Is(err, syscall.EPIPE): // who reads no more needs no message
+		return &exitError{code: exitCant}
+	case err != nil:
 		return cantError("", "print the report: %w", err)
 	}
-	return verdictError(r.Verdict)
+	return nil
 }
 
 // colored tells whether what is written is for a terminal that wants colour.
