@@ -26,7 +26,7 @@ import (
 // hold arrive over a while: after a burst the memory is that of its garbage.
 var defaultRuns = [][]string{
 	{"fltool", "simulate", "--workers", "200", "--rounds", "10"},
-	{"fltool", "simulate", "--workers", "1200", "--ramp", "4s", "--hold", "1s"},
+	{"fltool", "simulate", "--workers", "1200", "--ramp", "4s", "--hold", "1s", "--max-lag", "100ms"},
 }
 
 // mostRuns bounds --runs: beyond it a difference that only shows then is no one's.
@@ -46,7 +46,7 @@ whatever slows it hurts both alike. The generator is this fltool in both.
 The commands are those of fltool simulate, several behind -- each: one of rounds
 and one of a hold measure all that decides. Without any they are
   fltool simulate --workers 200 --rounds 10
-  fltool simulate --workers 1200 --ramp 4s --hold 1s
+  fltool simulate --workers 1200 --ramp 4s --hold 1s --max-lag 100ms
 A command of another name is run as it is, with --out FILE behind it.
 
 The metrics that decide are those that a machine's other tenants hardly change:
@@ -246,7 +246,7 @@ const stopPatience = 15 * time.Second
 
 // mostTries is how often a run is made whose verdict is refused: it tells nothing
 // of the server, and whether it is refused has nothing to do with it.
-const mostTries = 3
+const mostTries = 5
 
 func (m *measurement) one(ctx context.Context, command []string) (r reports.Report, err error) {
 	for range mostTries {
