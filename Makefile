@@ -52,7 +52,7 @@ baseline: build ## make the committed baseline anew
 EXPERIMENTS ?= 20
 RUNS ?= 8
 
-planted: ## find planted faults in EXPERIMENTS of RUNS runs each: over an hour
+planted: ## find planted faults in EXPERIMENTS of RUNS runs each: two hours
 	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs $(RUNS)
 
