@@ -356,7 +356,7 @@ var evalWorkerConnections = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome
 	}
 	safe, hard := byGunicornConnections(g.WorkerConnections.V)
 	want := gunicornConnectionsFor(c.Demand.Workers)
-	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{V: c.held(false), Source: "/proc/net/tcp"}, Unit: "connections"},
+	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: c.connections(false), Unit: "connections"},
 		fmt.Sprint(g.WorkerConnections.V), fmt.Sprintf("%d: two a worker and %d", want, gunicornSpare), g.WorkerConnections.Source,
 		func() reports.Remedy {
 			return c.gunicornRemedy(g, fmt.Sprintf("--worker-connections %d", want), g.WorkerConnections.Source)

@@ -240,7 +240,7 @@ var evalPortRange = withNginx(func(c Case) Outcome {
 	}
 	inUse := facts.Value[int64]{Err: "the application is on another host"}
 	if c.Deployment.Single() {
-		inUse = facts.Value[int64]{V: c.held(false), Source: "/proc/net/tcp"}
+		inUse = c.connections(false)
 	}
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: inUse, Unit: "ports"},
 		got, fmt.Sprintf("%d ports, one a poll", c.Demand.Workers), v.Source,

@@ -231,7 +231,8 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 	need := slotsFor(c.Demand.Workers, n.Listeners)
 	inUse := facts.Value[int64]{Err: "connections were not counted"}
 	if c.Processes.Known() && len(c.nginxWorkers()) > 0 {
-		inUse = facts.Value[int64]{V: nginxFDsPerPoll * c.held(true), Source: "/proc/net/tcp"}
+		inUse = c.connections(true)
+		inUse.V *= nginxFDsPerPoll
 	}
 	return c.limits(Capacity{Safe: safe, Hard: max(safe, hard), InUse: inUse, Unit: "slots"},
 		got, fmt.Sprintf("%d in one process: two a poll, and 1/16 free so that idle clients are kept", need),
