@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os/exec"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +114,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	args := masterArgs{conf: o.Conf}
 	var build nginx.Build
 	if !o.Local {
-		args = readMasterArgs(r, procs)
+		args = readMasterArgs(r, procs, portOf(asked.URL))
 		build = readBuild(r, args)
 		if o.Conf != "" {
 			args.conf = o.Conf
@@ -318,8 +320,19 @@ type masterArgs struct {
 }
 
 // readMasterArgs takes the title of the running master apart, which nginx
-// writes as "nginx: master process /usr/sbin/nginx -g daemon on;".
-func readMasterArgs(r Root, procs []Process) masterArgs {
+// writes as "nginx: master process /usr/sbin/nginx -g daemon on;". Of several
+// the one that listens on the port is meant.
+func readMasterArgs(r Root, procs []Process, port uint16) masterArgs {
+	procs = slices.Clone(procs)
+	slices.SortStableFunc(procs, func(a, b Process) int {
+		switch {
+		case a.ListensOn(port) && !b.ListensOn(port):
+			return -1
+		case b.ListensOn(port) && !a.ListensOn(port):
+			return 1
+		}
+		return 0
+	})
 	for _, p := range procs {
 		if p.Kind != KindNginx || p.Part != "master" {
 			continue
@@ -470,4 +483,17 @@ func readNginx(r Root, procs Value[[]Process], has Value[bool], asked Asked, o N
 		return unknown[*Nginx](err), nil
 	}
 	return known(n, n.Path), nil
+}
+
+// portOf is the port of a URL, that of its scheme where it names none; 0 if there
+// is no URL.
+func portOf(raw string) uint16 {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return 0
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+		return uint16(port)
+	}
+	return map[string]uint16{"http": 80, "https": 443}[u.Scheme]
 }

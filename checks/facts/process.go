@@ -45,6 +45,11 @@ type Process struct {
 // Serves says whether the process is of the application, not of the proxy.
 func (p Process) Serves() bool { return p.Kind != KindNginx }
 
+// ListensOn says whether the process is known to listen on the port.
+func (p Process) ListensOn(port uint16) bool {
+	return slices.ContainsFunc(p.Listen.V, func(l Listener) bool { return l.Addr.Port() == port })
+}
+
 // HoldsPolls says whether polls' descriptors are this process's: masters hold none.
 func (p Process) HoldsPolls() bool { return p.Part != "master" }
 

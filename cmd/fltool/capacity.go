@@ -403,14 +403,9 @@ func (o openedLogs) close() {
 
 // behindNginx says whether nginx listens on the port.
 func behindNginx(f facts.Facts, port uint16) bool {
-	for _, p := range f.Processes.V {
-		for _, at := range p.Listen.V {
-			if p.Kind == facts.KindNginx && at.Addr.Port() == port {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.Processes.V, func(p facts.Process) bool {
+		return p.Kind == facts.KindNginx && p.ListensOn(port)
+	})
 }
 
 // appPort is where the application listens; 0: nobody can say.
@@ -423,18 +418,21 @@ func appPort(f facts.Facts) int {
 	return 0
 }
 
-// onPath takes an nginx out of the facts that requests to the port don't pass.
+// onPath takes out of the facts every nginx that requests to the port don't pass.
 func onPath(f facts.Facts, port uint16) facts.Facts {
-	if !f.Processes.Known() || behindNginx(f, port) {
+	if !f.Processes.Known() {
 		return f
 	}
-	var others []facts.Process
+	passed := map[int]bool{} // masters, by process id
 	for _, p := range f.Processes.V {
-		if p.Kind != facts.KindNginx {
-			others = append(others, p)
-		}
+		passed[p.PID] = p.Kind == facts.KindNginx && p.ListensOn(port)
 	}
-	f.Processes.V = others
+	f.Processes.V = slices.DeleteFunc(slices.Clone(f.Processes.V), func(p facts.Process) bool {
+		return p.Kind == facts.KindNginx && !passed[p.PID] && !passed[p.PPID]
+	})
+	if behindNginx(f, port) {
+		return f
+	}
 	why := fmt.Sprintf("no nginx listens on port %d", port)
 	f.HasNginx = facts.Value[bool]{V: false, Source: why}
 	f.Nginx = facts.Value[*facts.Nginx]{Source: why}

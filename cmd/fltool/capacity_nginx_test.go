@@ -60,6 +60,16 @@ http { access_log off; %s
 	}
 	start(t, nginx, "-p", dir, "-c", conf, "-e", log)
 	waitListening(t, address, log)
+	// Another nginx of the host, that no request to the target passes.
+	other, elsewhere := t.TempDir(), freeAddress(t)
+	small := strings.NewReplacer(dir, other, address, elsewhere, fmt.Sprint(slots), "64").Replace(readFile(t, conf))
+	conf = filepath.Join(other, "nginx.conf")
+	if err := os.WriteFile(conf, []byte(small), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log2 := filepath.Join(other, "error.log")
+	start(t, nginx, "-p", other, "-c", conf, "-e", log2)
+	waitListening(t, elsewhere, log2)
 
 	// Workers that try again live through the idle connections that nginx cuts from
 	// the safe bound on: so many errors are let pass.
@@ -89,6 +99,15 @@ http { access_log off; %s
 	if len(r.Slopes) != 3 || r.Slopes[1].Of != "server.fds" || r.Slopes[1].PerWorker < .8 || r.Slopes[1].PerWorker > 1.5 {
 		t.Errorf("slopes %+v", r.Slopes)
 	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // fltool runs the program to its end and requires its exit code.
