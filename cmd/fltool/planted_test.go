@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/fltool/fltool/reports"
 )
 
@@ -25,8 +27,10 @@ var (
 	tableFile   = flag.String("table", "", "write the table to this `file`, too")
 )
 
+type plantedFault struct{ name, what, metric string }
+
 // plantedFaults and the metric that each must be found in, and no other.
-var plantedFaults = []struct{ name, what, metric string }{
+var plantedFaults = []plantedFault{
 	{"none", "no fault", ""},
 	{"slow", "20 % slower handler", "server.cpuRatio"},
 	{"memory", "30 % more memory per poll", "server.rssPerWorker"},
@@ -62,22 +66,20 @@ func TestPlanted(t *testing.T) {
 	began := time.Now()
 	for n := range *experiments {
 		files := map[string][]string{}
-		run := func(side, server, fault string, i, command int) {
-			file := filepath.Join(dir, fmt.Sprintf("%d-%s-%d-%d.json", n, side, i, command))
-			// As regress does, a run that tells nothing is made again.
-			for range mostTries {
-				code := simulateOnce(t, good, fault, slices.Concat([]string{"--server-binary", server, "--out", file}, defaultRuns[command][2:]))
-				if code != exitCant {
-					break
-				}
-			}
-			files[side] = append(files[side], file)
-		}
 		for i := range *runsOfEach {
 			for command := range defaultRuns {
-				run("base", good, "", i, command)
-				for _, f := range plantedFaults {
-					run(f.name, faulty, f.name, i, command)
+				var runs []plantedRun
+				for _, f := range slices.Insert(slices.Clone(plantedFaults), 0, plantedFault{name: "base"}) {
+					r := plantedRun{server: faulty, fault: f.name, args: defaultRuns[command][2:],
+						file: filepath.Join(dir, fmt.Sprintf("%d-%s-%d-%d.json", n, f.name, i, command))}
+					if f.name == "base" {
+						r.server = good
+					}
+					runs = append(runs, r)
+					files[f.name] = append(files[f.name], r.file)
+				}
+				if err := makePlanted(good, runs, atOnce[command]); err != nil {
+					t.Fatal(err)
 				}
 			}
 		}
@@ -143,17 +145,38 @@ func plantedTable(tallies map[string]*tally, done int) string {
 	return b.String()
 }
 
-// simulateOnce makes a run and gives its exit code, which is no other than that
-// of a verdict.
-func simulateOnce(t *testing.T, fltool, fault string, args []string) int {
-	cmd := exec.Command(fltool, append([]string{"simulate"}, args...)...)
-	cmd.Env = append(os.Environ(), "FLTOOL_FAULT="+fault)
-	out, err := cmd.CombinedOutput()
-	code := cmd.ProcessState.ExitCode()
-	if err != nil && code != exitFail && code != exitCant {
-		t.Fatalf("%v: %v: %s", cmd, err, out)
+// atOnce is how many runs of each of the default commands share the machine:
+// rounds show CPU and have it to themselves; holds, which mostly wait, show memory
+// and descriptors.
+var atOnce = []int{1, 2}
+
+type plantedRun struct {
+	server, fault, file string
+	args                []string
+}
+
+// makePlanted makes runs in their order, so many at once.
+func makePlanted(fltool string, runs []plantedRun, atOnce int) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, r := range runs {
+		g.Go(func() error {
+			// As regress does, a run that tells nothing is made again.
+			for range mostTries {
+				cmd := exec.Command(fltool, slices.Concat([]string{"simulate", "--server-binary", r.server, "--out", r.file}, r.args)...)
+				cmd.Env = append(os.Environ(), "FLTOOL_FAULT="+r.fault)
+				out, err := cmd.CombinedOutput()
+				switch code := cmd.ProcessState.ExitCode(); {
+				case err == nil || code == exitFail:
+					return nil
+				case code != exitCant:
+					return fmt.Errorf("%v: %w: %s", cmd, err, out)
+				}
+			}
+			return nil // compare leaves it out, and says so
+		})
 	}
-	return code
+	return g.Wait()
 }
 
 func compareFiles(t *testing.T, fltool string, base, new []string) reports.Comparison {
