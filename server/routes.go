@@ -168,6 +168,9 @@ func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted("challenge")
 	answer(w, http.StatusOK, s.challenges.issue(id, time.Now()))
+	if r.Body == http.NoBody {
+		s.polls.Rest(w, r)
+	}
 }
 
 func (s *Server) handlePoll(w http.ResponseWriter, r *http.Request) {
