@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,9 +76,12 @@ func newNaive(cfg Config) http.Handler {
 
 // kinds are what the benchmarks compare.
 var kinds = []struct {
-	name  string
-	naive bool
-}{{"goroutine-per-poll", true}, {"server", false}}
+	name       string
+	naive, tls bool
+}{
+	{"goroutine-per-poll", true, false}, {"server", false, false},
+	{"goroutine-per-poll-tls", true, true}, {"server-tls", false, true},
+}
 
 // BenchmarkHold holds polls in a server process of its own, each on a connection
 // that registered first, and then wakes them all by a publication. It tells what a
@@ -88,7 +92,7 @@ func BenchmarkHold(b *testing.B) {
 		for _, kind := range kinds {
 			b.Run(fmt.Sprintf("%s/workers=%d", kind.name, workers), func(b *testing.B) {
 				for range b.N {
-					h := holdMany(b, workers, kind.naive)
+					h := holdMany(b, workers, kind.naive, kind.tls)
 					held := h.status(b)
 					b.ReportMetric(float64(held.rss-h.before.rss)/float64(workers), "rss-B/worker")
 					b.ReportMetric(h.wake(b).Seconds()*1000, "fanout-ms")
@@ -107,7 +111,7 @@ func BenchmarkIdle(b *testing.B) {
 	for _, kind := range kinds {
 		b.Run(kind.name, func(b *testing.B) {
 			for range b.N {
-				h := holdMany(b, 5000, kind.naive)
+				h := holdMany(b, 5000, kind.naive, kind.tls)
 				time.Sleep(time.Second) // what the arrivals left to do
 				before := h.cpu(b)
 				time.Sleep(30 * time.Second)
@@ -138,7 +142,7 @@ func BenchmarkBigModel(b *testing.B) {
 		var wg sync.WaitGroup
 		for _, key := range keys {
 			wg.Go(func() {
-				c, err := dialWorker(k.addr, key)
+				c, err := dialWorker(k, key)
 				if err != nil {
 					b.Error(err)
 					return
@@ -184,7 +188,7 @@ func BenchmarkRounds(b *testing.B) {
 				var wg sync.WaitGroup
 				for _, key := range keys {
 					wg.Go(func() {
-						c, err := dialWorker(k.addr, key)
+						c, err := dialWorker(k, key)
 						if err != nil {
 							b.Error(err)
 							return
@@ -218,15 +222,15 @@ type holding struct {
 	last   ed25519.PrivateKey // of a worker more, whose update ends the round
 }
 
-func holdMany(b *testing.B, workers int, naive bool) *holding {
+func holdMany(b *testing.B, workers int, naive, tls bool) *holding {
 	keys, list := testKeys(b, workers+1)
-	k := startChild(b, childConfig{KeyList: list, Round: "1", ModelSize: 1 << 10, Naive: naive})
+	k := startChild(b, childConfig{KeyList: list, Round: "1", ModelSize: 1 << 10, Naive: naive, TLS: tls})
 	h := &holding{child: k, before: k.status(b), conns: make([]*workerConn, workers), last: keys[workers]}
 	var wg sync.WaitGroup
 	for part := range 8 {
 		wg.Go(func() {
 			for i := part; i < workers; i += 8 {
-				c, err := dialWorker(k.addr, keys[i])
+				c, err := dialWorker(k, keys[i])
 				if err == nil {
 					err = c.poll("1")
 				}
@@ -257,7 +261,7 @@ func (h *holding) wake(b *testing.B) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := dialWorker(h.addr, h.last)
+	c, err := dialWorker(h.child, h.last)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -290,10 +294,13 @@ type workerConn struct {
 }
 
 // dialWorker connects and registers.
-func dialWorker(addr string, key ed25519.PrivateKey) (*workerConn, error) {
-	conn, err := net.Dial("tcp", addr)
+func dialWorker(k *child, key ed25519.PrivateKey) (*workerConn, error) {
+	conn, err := net.Dial("tcp", k.addr)
 	if err != nil {
 		return nil, err
+	}
+	if k.tls {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // memory is measured, not trust
 	}
 	c := &workerConn{conn, bufio.NewReaderSize(conn, 512), key, wire.WorkerID(key.Public().(ed25519.PublicKey))}
 	if err := c.post(wire.PathRegister, wire.Register{PublicKey: c.id, SignedPhrase: wire.Sign(key, []byte(wire.RegisterPhrase))}); err != nil {

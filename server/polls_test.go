@@ -161,14 +161,24 @@ func TestManyPollsOnOneConnection(t *testing.T) {
 	}
 }
 
-// TestTLS holds a poll on an encrypted connection, and goes on with it.
-func TestTLS(t *testing.T) {
+// selfSigned makes a server's TLS configuration for 127.0.0.1, and its certificate.
+func selfSigned() (*tls.Config, *x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, cert, err
+}
+
+// TestTLS holds a poll on an encrypted connection, and goes on with it.
+func TestTLS(t *testing.T) {
+	certs, cert, err := selfSigned()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +190,7 @@ func TestTLS(t *testing.T) {
 	l := listenLocal(t)
 	served := make(chan error, 1)
 	go func() {
-		served <- s.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}))
+		served <- s.Serve(tls.NewListener(l, certs))
 	}()
 	defer func() {
 		if err := s.Close(); err != nil {
@@ -189,10 +199,6 @@ func TestTLS(t *testing.T) {
 		<-served
 	}()
 	roots := x509.NewCertPool()
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
 	roots.AddCert(cert)
 	c := newClient(t, l.Addr().String(), keys[0])
 	transport := c.http.Transport.(*http.Transport)
