@@ -14,6 +14,7 @@ import (
 	"fmt"
 	stdlog "log"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -96,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxUpdate == 0 {
 		cfg.MaxUpdate = DefaultMaxUpdate
 	}
+	cfg.MaxUpdate = min(cfg.MaxUpdate, math.MaxInt64/2) // more is added to it
 	if cfg.Aggregator == nil {
 		cfg.Aggregator = Counter{}
 	}

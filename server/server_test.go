@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -507,6 +508,13 @@ func TestRefusedBeforeInflating(t *testing.T) {
 	if got := a.take(); got != "" {
 		t.Error("the aggregator was asked for: ", got)
 	}
+}
+
+// TestHugestLimit has the largest number as the limit of updates.
+func TestHugestLimit(t *testing.T) {
+	keys, ids := workerKeys(1)
+	_, addr := start(t, Config{Keys: ids, MaxUpdate: math.MaxInt64})
+	registered(t, addr, keys[0])[0].accepted("u")
 }
 
 func TestTooLarge(t *testing.T) {
