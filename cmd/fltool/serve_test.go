@@ -249,7 +249,7 @@ func TestServeSecondSignal(t *testing.T) {
 func TestServeInUse(t *testing.T) {
 	dir := t.TempDir()
 	keys, state := filepath.Join(dir, "keys"), filepath.Join(dir, "state")
-	if err := wire.GenerateKeys(keys, 2); err != nil {
+	if err := wire.GenerateKeys(t.Context(), keys, 2); err != nil {
 		t.Fatal(err)
 	}
 	s := startServe(t, "--keys", keys, "--state", state)
