@@ -112,7 +112,6 @@ func BenchmarkIdle(b *testing.B) {
 		b.Run(kind.name, func(b *testing.B) {
 			for range b.N {
 				h := holdMany(b, 5000, kind.naive, kind.tls)
-				time.Sleep(time.Second) // what the arrivals left to do
 				before := h.cpu(b)
 				time.Sleep(30 * time.Second)
 				b.ReportMetric((h.cpu(b) - before).Seconds(), "cpu-s/30s")
@@ -165,53 +164,63 @@ func BenchmarkBigModel(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkRounds plays whole rounds: all workers poll, are woken, fetch and send
-// at the same time. It tells the server's memory at the worst, which is far from
-// all being held, and its CPU.
+// BenchmarkRounds plays whole rounds: all workers connect at once, poll, are woken,
+// fetch and send at the same time. It tells the server's memory at the worst, which
+// is far from all being held, and its CPU.
 func BenchmarkRounds(b *testing.B) {
-	const rounds = 3
-	for _, workers := range []int{1000, 5000} {
-		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			keys, list := testKeys(b, workers)
-			z, digest, err := wire.CompressUpdate(newRandom(1 << 10))
-			if err != nil {
-				b.Fatal(err)
+	for _, tls := range []bool{false, true} {
+		for _, workers := range []int{1000, 5000} {
+			name := "server"
+			if tls {
+				name = "server-tls"
 			}
-			form, err := wire.NewUpdateForm(z)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for range b.N {
-				k := startChild(b, childConfig{KeyList: list, Round: "all", ModelSize: 1 << 10})
-				before := k.status(b)
-				began := time.Now()
-				var wg sync.WaitGroup
-				for _, key := range keys {
-					wg.Go(func() {
-						c, err := dialWorker(k, key)
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						defer c.Close()
-						for version := range int64(rounds) {
-							err := errors.Join(c.poll(wire.VersionInt(version)), c.answer(wire.TextUpdated), c.fetch(), c.update(form, digest))
-							if err != nil {
-								b.Error(err)
-								return
-							}
-						}
-					})
+			b.Run(fmt.Sprintf("%s/workers=%d", name, workers), func(b *testing.B) {
+				for range b.N {
+					playRounds(b, workers, tls)
 				}
-				wg.Wait()
-				b.ReportMetric(float64(k.status(b).peak-before.rss)/float64(workers), "peak-B/worker")
-				b.ReportMetric(time.Since(began).Seconds()/rounds, "s/round")
-				b.ReportMetric(k.cpu(b).Seconds()/rounds/float64(workers)*1e6, "server-cpu-us/worker/round")
-				k.kill()
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+func playRounds(b *testing.B, workers int, tls bool) {
+	const rounds = 3
+	keys, list := testKeys(b, workers)
+	z, digest, err := wire.CompressUpdate(newRandom(1 << 10))
+	if err != nil {
+		b.Fatal(err)
+	}
+	form, err := wire.NewUpdateForm(z)
+	if err != nil {
+		b.Fatal(err)
+	}
+	k := startChild(b, childConfig{KeyList: list, Round: "all", ModelSize: 1 << 10, TLS: tls})
+	defer k.kill()
+	before := k.status(b)
+	began := time.Now()
+	var wg sync.WaitGroup
+	for _, key := range keys {
+		wg.Go(func() {
+			c, err := dialWorker(k, key)
+			if err != nil {
+				b.Error(err)
+				return
 			}
-			b.ReportMetric(0, "ns/op")
+			defer c.Close()
+			for version := range int64(rounds) {
+				err := errors.Join(c.poll(wire.VersionInt(version)), c.answer(wire.TextUpdated), c.fetch(), c.update(form, digest))
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
 		})
 	}
+	wg.Wait()
+	b.ReportMetric(float64(k.status(b).peak-before.rss)/float64(workers), "peak-B/worker")
+	b.ReportMetric(time.Since(began).Seconds()/rounds, "s/round")
+	b.ReportMetric(k.cpu(b).Seconds()/rounds/float64(workers)*1e6, "server-cpu-us/worker/round")
 }
 
 // holding is a server process that holds polls.
@@ -246,7 +255,7 @@ func holdMany(b *testing.B, workers int, naive, tls bool) *holding {
 	if b.Failed() {
 		b.FailNow()
 	}
-	time.Sleep(200 * time.Millisecond) // the last of them are on their way
+	time.Sleep(tidyAfter + time.Second) // the last of them are on their way, and memory is tidied up
 	return h
 }
 
