@@ -295,6 +295,10 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
+	if r.Body != http.NoBody {
+		// For what no handler reads; those that do set their own. As in begin.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(grace))
+	}
 	s.routes.ServeHTTP(w, r)
 }
 
