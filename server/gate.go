@@ -163,6 +163,13 @@ func (g *gate) leave(c net.Conn) {
 	}
 }
 
+// inLine is how many wait.
+func (g *gate) inLine() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting
+}
+
 // closeEntrances lets nobody more come in.
 func (g *gate) closeEntrances() {
 	g.mu.Lock()

@@ -73,8 +73,8 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if s.gate.waiting < len(cs) || s.Held() != 0 {
-			t.Fatalf("%d wait, %d are held: nobody is in line", s.gate.waiting, s.Held())
+		if s.gate.inLine() < len(cs) || s.Held() != 0 {
+			t.Fatalf("%d wait, %d are held: nobody is in line", s.gate.inLine(), s.Held())
 		}
 		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)

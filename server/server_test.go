@@ -754,7 +754,7 @@ func TestOps(t *testing.T) {
 	}
 	_, text := get("/metrics")
 	for _, line := range []string{
-		"fltool_held_polls 1", "fltool_model_version 1", "fltool_workers 2", "fltool_workers_registered 2",
+		"fltool_held_polls 1", "fltool_waiting_connections 0", "fltool_model_version 1", "fltool_workers 2", "fltool_workers_registered 2",
 		`fltool_requests_total{refused="",route="register"} 2`, "fltool_round_accepted 0",
 	} {
 		if !strings.Contains(text, line+"\n") {
