@@ -5,13 +5,15 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 )
 
 const (
-	// gatePlaces connections at a time are enough to keep all CPUs busy.
-	gatePlaces = 128
+	// So many connections at a time keep a CPU busy, though some of them wait for a
+	// disk or a client.
+	placesPerCPU = 64
 	// A connection keeps its place for as long at most.
 	gatePatience = 100 * time.Millisecond
 )
@@ -42,7 +44,7 @@ type gate struct {
 
 func newGate() *gate {
 	return &gate{
-		line: make(chan net.Conn), places: make(chan struct{}, gatePlaces),
+		line: make(chan net.Conn), places: make(chan struct{}, placesPerCPU*runtime.GOMAXPROCS(0)),
 		closed: make(chan struct{}), empty: make(chan struct{}, 1),
 		inside: map[net.Conn]*time.Timer{},
 	}

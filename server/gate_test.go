@@ -27,7 +27,7 @@ func dialFake(t *testing.T, c *client) net.Conn {
 // places, and says nothing on them.
 func TestSilentClientsKeepNobodyOut(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
-		for range 3 * gatePlaces {
+		for range 3 * cap(s.gate.places) {
 			dialFake(t, cs[1])
 		}
 		began := time.Now()
@@ -59,7 +59,7 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 		for i, c := range cs {
 			signed[i] = c.sign([]byte(c.challenge()))
 		}
-		for range 2 * gatePlaces {
+		for range 2 * cap(s.gate.places) {
 			dialFake(t, cs[0])
 		}
 		synctest.Wait()
@@ -92,6 +92,7 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
+		places := cap(g.places)
 		release := make(chan struct{})
 		running, most := 0, 0
 		h := &http.Server{ConnState: g.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +108,7 @@ func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 		l := &fakeListener{make(chan net.Conn), make(chan struct{})}
 		go func() { _ = h.Serve(g.entrance(l)) }()
 		go func() { _ = h.Serve(g) }()
-		for range 5 * gatePlaces {
+		for range 5 * places {
 			ours, theirs := net.Pipe()
 			l.conns <- theirs
 			go func() {
@@ -122,12 +123,12 @@ func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if running != gatePlaces {
-			t.Errorf("%d run, of %d places", running, gatePlaces)
+		if running != places {
+			t.Errorf("%d run, of %d places", running, places)
 		}
 		close(release)
 		synctest.Wait()
-		if most != gatePlaces || running != 0 || len(g.places) > 1 || len(g.inside) != 0 {
+		if most != places || running != 0 || len(g.places) > 1 || len(g.inside) != 0 {
 			t.Errorf("%d ran at a time, %d run still, %d places are taken", most, running, len(g.places))
 		}
 		if err := h.Close(); err != nil {
