@@ -63,6 +63,7 @@ type body struct {
 	deadline time.Time
 	credit   int  // bytes since the deadline was moved
 	begun    bool // reading was
+	ended    bool // with its end
 }
 
 // errBody is a body that is longer than it may be.
@@ -79,11 +80,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		// The end may stand exactly at the limit.
 		if n, err := b.r.Read(p[:1]); n == 0 {
+			b.ended = err == io.EOF
 			return 0, err
 		}
 		return 0, errBody
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.ended = err == io.EOF
 	b.left -= int64(n)
 	b.credit += n
 	if b.credit >= slowest {
@@ -94,8 +97,13 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// free takes the deadline off again.
-func (b *body) free() { _ = b.control.SetReadDeadline(time.Time{}) }
+// free takes the deadline off again, if all of the body was read. Else net/http
+// reads what may come of the rest before it goes on, which must have an end too.
+func (b *body) free() {
+	if b.ended {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+}
 
 // isJSON says whether a request declares its body as JSON. Python's server takes
 // any other body for none at all.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ type childConfig struct {
 	State       string
 	KeepUpdates bool
 	Naive       bool // the baseline in place of the server
+	TLS         bool // with a certificate that nobody should trust
 }
 
 func TestMain(m *testing.M) {
@@ -72,6 +74,13 @@ func runChild(text string) error {
 		return err
 	}
 	fmt.Println(l.Addr())
+	if c.TLS {
+		certs, _, err := selfSigned()
+		if err != nil {
+			return err
+		}
+		l = tls.NewListener(l, certs)
+	}
 	// The process ends with its parent, however that ends.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -84,6 +93,7 @@ func runChild(text string) error {
 type child struct {
 	*exec.Cmd
 	addr string
+	tls  bool
 }
 
 func startChild(tb testing.TB, c childConfig) *child {
@@ -105,7 +115,7 @@ func startChild(tb testing.TB, c childConfig) *child {
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	k := &child{Cmd: cmd}
+	k := &child{Cmd: cmd, tls: c.TLS}
 	tb.Cleanup(k.kill)
 	if k.addr, err = bufio.NewReader(out).ReadString('\n'); err != nil {
 		tb.Fatal("no address from the child: ", err)

@@ -25,7 +25,7 @@ func TestPythonWorkers(t *testing.T) {
 		t.Skip("install python3-requests, python3-nacl and python3-msgpack to run it: ", err)
 	}
 	dir := filepath.Join(t.TempDir(), "keys")
-	if err := wire.GenerateKeys(dir, workers); err != nil {
+	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
 		t.Fatal(err)
 	}
 	ids, err := wire.ReadKeyList(dir)

@@ -84,7 +84,9 @@ func (k *Keeper) Aggregate(_ context.Context, round Round) ([]byte, error) {
 		}
 	}
 	for id := range counts {
-		return nil, fmt.Errorf("%s: the update of worker %s is not there", dir, id)
+		// For example accepted by a process that kept none: a start without this
+		// aggregator ends the round.
+		return nil, fmt.Errorf("%s: the accepted update of worker %s was not kept", dir, id)
 	}
 	return round.Model, nil
 }

@@ -45,6 +45,7 @@ func newMetrics(s *Server) (*metrics, *prometheus.Registry) {
 	registry.MustRegister(
 		m.requests, m.rounds, m.roundSeconds, m.fanOut,
 		gauge("fltool_held_polls", "Polls that are held now.", func() float64 { return float64(s.polls.Held()) }),
+		gauge("fltool_waiting_connections", "Connections that wait in line to be served.", func() float64 { return float64(s.gate.inLine()) }),
 		gauge("fltool_model_version", "Version of the global model, which is the number of the round.",
 			func() float64 { return float64(s.model.Load().number) }),
 		gauge("fltool_workers", "Workers that may take part.", locked(func() int { return len(s.workers.workers) })),

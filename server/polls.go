@@ -1,14 +1,9 @@
 package server
 
 import (
-	"bytes"
-	"io"
 	"net"
 	"net/http"
 	"runtime"
-	"runtime/debug"
-	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,24 +19,24 @@ const (
 )
 
 // polls is the room that holds polls and wakes them. It answers them too, so how
-// it holds them is its own affair; nobody else knows.
+// it holds them is its own affair: all that others see of it is Park, Rest,
+// Publish, Drain, Held and Stop.
 //
 // A held poll leaves net/http, whose goroutine, buffers and request cost some
 // 30 KB: its connection is hijacked, and one small goroutine waits for a byte
 // from it. That byte is either the end, and the slot is free at once, or belongs
 // to the worker's next request, some time after the poll was answered: then the
-// connection goes back to net/http, which accepts it from here like a new one.
-// Nothing looks at a held poll in between. Connections of workers that are about
-// to train can rest here as well.
+// connection goes back to net/http through the gate, like a new one.
+// Nothing looks at a held poll in between. Connections of workers that are not
+// asking for anything rest here as well.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
+	tidy    *tidy
+	gate    *gate // back to net/http
 
-	back       chan net.Conn // to net/http
-	closed     chan struct{}
-	close      sync.Once
-	goroutines sync.WaitGroup // the watchers
-	answering  sync.WaitGroup // those that answer polls that were held
+	goroutines sync.WaitGroup // one for each connection that is here
+	answering  sync.WaitGroup // one for each poll that was held and is being answered
 
 	mu       sync.Mutex
 	current  *model
@@ -49,8 +44,6 @@ type polls struct {
 	held     map[string]*poll   // by worker
 	waiting  map[*poll]struct{} // all whose connection is here, held or answered
 	count    atomic.Int64       // len(held), without the lock
-	arrived  int                // polls since memory was tidied up
-	tidying  *time.Timer        // runs once enough have
 }
 
 // poll is one that is held, or was: its connection waits for the next request.
@@ -66,45 +59,12 @@ type poll struct {
 	wait     chan struct{} // made by who waits for answered
 }
 
-// ending is how a poll ends: an HTTP response as bytes, shared by all that end
-// the same way.
-type ending struct {
-	text  string
-	model *model // which version it tells of; nil if it tells of none
-	close bool   // the connection, too
-	wave  *wave  // that of the publication that ended it
-
-	keeps, closes []byte // the response if the connection is kept, or closed
-}
-
-// wave counts down the polls that one publication woke.
-type wave struct {
-	published time.Time
-	left      atomic.Int64
-}
-
-const (
-	// An answer goes to a client that waits for it with nothing else on the way: it
-	// fits in the socket's buffer. A client that can't take it in time does not read.
-	answerTime = time.Second
-	// A closed connection is left to its client for as long, so that the answer on
-	// it is read before it is gone.
-	lingerTime = time.Second
-
-	// Memory is tidied up at most once in this time, and for this many arrivals.
-	tidyAfter = 2 * time.Second
-	tidyEvery = 256
-)
-
-func newPolls(maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
-	p := &polls{
+func newPolls(gate *gate, maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
+	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
-		back: make(chan net.Conn), closed: make(chan struct{}),
+		tidy: newTidy(), gate: gate,
 		held: map[string]*poll{}, waiting: map[*poll]struct{}{},
 	}
-	p.tidying = time.AfterFunc(tidyAfter, p.tidyNow)
-	p.tidying.Stop()
-	return p
 }
 
 // Park answers a poll of a worker that has the given version: at once if the
@@ -128,17 +88,15 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 		return
 	}
 	held.worker = worker
-	e := p.enter(held, worker, version)
-	if e != nil {
+	if e := p.enter(held, worker, version); e != nil {
 		p.answer(held, e)
 	}
 	p.goroutines.Go(func() { p.watch(held) })
 }
 
 // Rest takes a connection away from net/http until its next request comes. The
-// answer to the last one has been written, and its body read. It is for where a
-// worker thinks for long before it asks again; where it can't be, net/http keeps
-// the connection.
+// answer to the last one has been written, and its body read. Where it can't be,
+// net/http keeps the connection.
 func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
 	if r.Close || w.Header().Get("Connection") != "" || http.NewResponseController(w).Flush() != nil {
 		return
@@ -152,24 +110,6 @@ func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
 	p.waiting[c] = struct{}{}
 	p.mu.Unlock()
 	p.goroutines.Go(func() { p.watch(c) })
-}
-
-// takeOver takes a connection away from net/http, with what has come already of
-// the next request.
-func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return nil, err
-	}
-	c := &poll{conn: conn, closes: r.Close}
-	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
-		c.conn = again.Conn
-	}
-	if n := buffered.Reader.Buffered(); n > 0 {
-		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
-		c.next = slices.Clone(ahead)
-	}
-	return c, nil
 }
 
 // enter says how to end a poll at once, or holds it if it has a connection yet.
@@ -188,7 +128,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	case held != nil:
 		p.held[worker] = held
 		p.count.Add(1)
-		p.tidy()
+		p.tidy.arrived()
 		if p.maxHold > 0 {
 			held.timer = time.AfterFunc(p.maxHold, func() { p.expire(held) })
 		}
@@ -201,22 +141,6 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 		p.answer(first, &ending{text: wire.TextSuperseded(worker)})
 	}
 	return e
-}
-
-// tidy sees to it that what many arrivals leave behind, several times what they
-// need while they are held, goes back to the system. The lock is held. Go would
-// do it minutes later: while all are held, nothing allocates, so nothing collects.
-func (p *polls) tidy() {
-	if p.arrived++; p.arrived == tidyEvery {
-		p.tidying.Reset(tidyAfter)
-	}
-}
-
-func (p *polls) tidyNow() {
-	p.mu.Lock()
-	p.arrived = 0
-	p.mu.Unlock()
-	debug.FreeOSMemory()
 }
 
 // forget takes a held poll from those that are; the lock is held. Whoever does it
@@ -268,28 +192,26 @@ func (p *polls) watch(c *poll) {
 	delete(p.waiting, c)
 	again := !gone && !c.closes
 	p.mu.Unlock()
-	if again {
-		select {
-		case p.back <- &resumed{c.conn, c.next}:
-			return
-		case <-p.closed:
-		}
+	if !again || !p.gate.pass(&resumed{c.conn, c.next}) {
+		_ = c.conn.Close() // whatever was to be said has been
 	}
-	_ = c.conn.Close() // whatever was to be said has been
 }
+
+const (
+	// An answer goes to a client that waits for it with nothing else on the way: it
+	// fits in the socket's buffer. A client that can't take it in time does not read.
+	answerTime = time.Second
+	// A closed connection is left to its client for as long, so that the answer on
+	// it is read before it is gone.
+	lingerTime = time.Second
+)
 
 // answer sends a poll its ending.
 func (p *polls) answer(c *poll, e *ending) {
-	if e.keeps == nil {
-		e.render()
-	}
-	closes, b := c.closes || e.close, e.keeps
-	if closes {
-		b = e.closes
-	}
+	closes := c.closes || e.close
 	// Errors are for the watcher: it sees the connection's end.
 	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTime))
-	if _, err := c.conn.Write(b); err != nil {
+	if _, err := c.conn.Write(e.response(closes)); err != nil {
 		_ = c.conn.Close()
 	} else if closes {
 		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
@@ -303,9 +225,6 @@ func (p *polls) answer(c *poll, e *ending) {
 		close(c.wait)
 	}
 	p.mu.Unlock()
-	if e.wave != nil && e.wave.left.Add(-1) == 0 {
-		p.fanOut(time.Since(e.wave.published))
-	}
 }
 
 // Publish makes a version the current one and wakes every poll. It gives how many
@@ -315,7 +234,7 @@ func (p *polls) Publish(m *model) int {
 	p.current = m
 	all := p.empty()
 	p.mu.Unlock()
-	p.wake(all, &ending{text: wire.TextUpdated, model: m})
+	p.wake(all, &ending{text: wire.TextUpdated, model: m}, func() { p.fanOut(time.Since(m.published)) })
 	return len(all)
 }
 
@@ -326,11 +245,14 @@ func (p *polls) Drain() {
 	p.draining = true
 	all := p.empty()
 	p.mu.Unlock()
-	p.wake(all, &ending{text: TextDraining, close: true})
-	p.answering.Wait()
+	answered := make(chan struct{})
+	p.wake(all, &ending{text: TextDraining, close: true}, func() { close(answered) })
+	if len(all) > 0 {
+		<-answered
+	}
 }
 
-// empty forgets all held polls and gives them; the lock is held.
+// empty forgets all held polls and gives them, to be woken; the lock is held.
 func (p *polls) empty() []*poll {
 	all := make([]*poll, 0, len(p.held))
 	for _, c := range p.held {
@@ -339,59 +261,40 @@ func (p *polls) empty() []*poll {
 	for _, c := range all {
 		p.forget(c)
 	}
+	p.answering.Add(len(all))
 	return all
 }
 
-// wake sends all the same ending, from as many goroutines as can run.
-func (p *polls) wake(all []*poll, e *ending) {
-	e.render()
-	if e.model != nil {
-		e.wave = &wave{published: e.model.published}
-		e.wave.left.Store(int64(len(all)))
-	}
-	var next atomic.Int64
+// wake sends all the same ending, from as many goroutines as can run. The one
+// that sends the last calls done.
+func (p *polls) wake(all []*poll, e *ending, done func()) {
+	var next, sent atomic.Int64
 	for range min(len(all), 2*runtime.GOMAXPROCS(0)) {
-		p.answering.Go(func() {
+		go func() {
 			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
 				p.answer(all[i], e)
+				if sent.Add(1) == int64(len(all)) {
+					done()
+				}
+				p.answering.Done()
 			}
-		})
+		}()
 	}
 }
-
-// render makes the response's bytes.
-func (e *ending) render() {
-	h := http.Header{}
-	setHeader(h, http.StatusOK)
-	h["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
-	if e.model != nil {
-		h[wire.HeaderPublished] = []string{published(e.model)}
-	}
-	response := func(closes bool) []byte {
-		var b bytes.Buffer
-		r := http.Response{
-			StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Header: h, Close: closes,
-			Body: io.NopCloser(bytes.NewReader([]byte(e.text))), ContentLength: int64(len(e.text)),
-		}
-		_ = r.Write(&b) // memory takes all
-		return b.Bytes()
-	}
-	e.keeps, e.closes = response(false), response(true)
-}
-
-func published(m *model) string { return strconv.FormatInt(m.published.UnixNano(), 10) }
 
 // Held is the number of polls that are held now.
 func (p *polls) Held() int { return int(p.count.Load()) }
 
 // Stop closes the connections that wait here and ends the room. Held polls should
-// have been drained; those that were not are cut.
+// have been drained; those that were not are cut. The gate is closed by then, and
+// nobody calls the room's other methods any more.
 func (p *polls) Stop() {
-	_ = p.Close()
-	p.tidying.Stop()
+	p.tidy.stop()
 	p.mu.Lock()
 	p.draining = true
-	p.empty()
+	for _, c := range p.held {
+		p.forget(c)
+	}
 	p.mu.Unlock()
 	p.answering.Wait() // who is being answered is not cut
 	p.mu.Lock()
@@ -403,48 +306,4 @@ func (p *polls) Stop() {
 	}
 	p.mu.Unlock()
 	p.goroutines.Wait()
-}
-
-// Accept, Close and Addr make the room a net.Listener of the connections that go
-// back to net/http.
-func (p *polls) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.back:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close stops giving connections back.
-func (p *polls) Close() error {
-	p.close.Do(func() { close(p.closed) })
-	return nil
-}
-
-// Addr is of no use.
-func (p *polls) Addr() net.Addr { return &net.UnixAddr{Name: "held polls", Net: "unix"} }
-
-// resumed is a connection on which a poll was answered, with the start of the
-// next request.
-type resumed struct {
-	net.Conn
-	next []byte
-}
-
-func (r *resumed) Read(p []byte) (int, error) {
-	if len(r.next) > 0 {
-		n := copy(p, r.next)
-		r.next = r.next[n:]
-		return n, nil
-	}
-	return r.Conn.Read(p)
-}
-
-// CloseWrite is what net/http looks for when it closes a connection gently.
-func (r *resumed) CloseWrite() error {
-	if half, ok := r.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
 }

@@ -161,14 +161,24 @@ func TestManyPollsOnOneConnection(t *testing.T) {
 	}
 }
 
-// TestTLS holds a poll on an encrypted connection, and goes on with it.
-func TestTLS(t *testing.T) {
+// selfSigned makes a server's TLS configuration for 127.0.0.1, and its certificate.
+func selfSigned() (*tls.Config, *x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, cert, err
+}
+
+// TestTLS holds a poll on an encrypted connection, and goes on with it.
+func TestTLS(t *testing.T) {
+	certs, cert, err := selfSigned()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +190,7 @@ func TestTLS(t *testing.T) {
 	l := listenLocal(t)
 	served := make(chan error, 1)
 	go func() {
-		served <- s.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}))
+		served <- s.Serve(tls.NewListener(l, certs))
 	}()
 	defer func() {
 		if err := s.Close(); err != nil {
@@ -189,10 +199,6 @@ func TestTLS(t *testing.T) {
 		<-served
 	}()
 	roots := x509.NewCertPool()
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
 	roots.AddCert(cert)
 	c := newClient(t, l.Addr().String(), keys[0])
 	transport := c.http.Transport.(*http.Transport)
@@ -315,59 +321,6 @@ func TestRoundTimeout(t *testing.T) {
 			if took := time.Since(began); p.text != wire.TextUpdated || took != time.Minute {
 				t.Errorf("%+v after %v", p, took)
 			}
-		}
-	})
-}
-
-// TestSlowUpload is cut once it falls below the slowest rate; a slow one that
-// keeps it is not.
-func TestSlowUpload(t *testing.T) {
-	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
-		z, digest, err := wire.CompressUpdate(newRandom(slowest * 200))
-		if err != nil {
-			t.Fatal(err)
-		}
-		form, err := wire.NewUpdateForm(z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, tt := range []struct {
-			rate int // bytes a second
-			ok   bool
-		}{{2 * slowest, true}, {slowest / 8, false}} {
-			c := cs[i]
-			signed := c.sign(digest[:])
-			body, w := io.Pipe()
-			go func() {
-				segments := form.Segments(signed)
-				for _, segment := range segments {
-					for len(segment) > 0 {
-						n, err := w.Write(segment[:min(len(segment), tt.rate)])
-						if err != nil {
-							return
-						}
-						segment = segment[n:]
-						time.Sleep(time.Second)
-					}
-				}
-				w.Close()
-			}()
-			req, err := http.NewRequest("POST", "http://fake"+wire.PathUpdate+"/"+c.id, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.ContentLength = form.Len(signed)
-			req.Header.Set("Content-Type", form.ContentType)
-			began := time.Now()
-			res, err := c.http.Do(req)
-			ok := err == nil && res.StatusCode == 200
-			if err == nil {
-				res.Body.Close()
-			}
-			if took := time.Since(began); ok != tt.ok || !ok && took > 2*grace {
-				t.Errorf("%d bytes a second: %v after %v (%v)", tt.rate, ok, took, err)
-			}
-			body.Close()
 		}
 	})
 }

@@ -1,8 +1,9 @@
 // Package server is the reference long-poll federated-learning server, which real
 // dc_federated workers use unchanged.
 //
-// The rooms: registry (workers), challenges, polls (holds and wakes), round (when
-// one ends; pure), Aggregator (the next model), store (what survives a crash).
+// The rooms: gate (who comes in when), registry (workers), challenges, polls (holds
+// and wakes), round (when one ends; pure), Aggregator (the next model), store (what
+// survives a crash).
 // Server wires them and holds the one lock for registry and round.
 package server
 
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	stdlog "log"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -59,6 +61,7 @@ type Server struct {
 	gathered   *prometheus.Registry // metrics, and those of Go and the process
 	challenges *challenges
 	verifier   *verifier
+	gate       *gate
 	polls      *polls
 	store      *store
 	admin      admin
@@ -94,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxUpdate == 0 {
 		cfg.MaxUpdate = DefaultMaxUpdate
 	}
+	cfg.MaxUpdate = min(cfg.MaxUpdate, math.MaxInt64/2) // more is added to it
 	if cfg.Aggregator == nil {
 		cfg.Aggregator = Counter{}
 	}
@@ -111,7 +115,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.store.close())
 	}
 	s.metrics, s.gathered = newMetrics(s)
-	s.polls = newPolls(cfg.MaxHold, s.model.Load(), func(d time.Duration) {
+	s.gate = newGate()
+	s.polls = newPolls(s.gate, cfg.MaxHold, s.model.Load(), func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
 	s.routes = s.newRoutes()
@@ -120,7 +125,8 @@ func New(cfg Config) (*Server, error) {
 	s.stop = stop
 	s.loop.Go(func() { s.closeRounds(ctx) })
 	s.http = NewHTTP(plant(http.HandlerFunc(s.handle)), s.log)
-	s.loop.Go(func() { _ = s.Serve(s.polls) }) // its only error is that of Shutdown
+	s.http.ConnState = s.gate.state
+	s.loop.Go(func() { _ = s.http.Serve(s.gate) }) // its only error is that of Shutdown
 	s.mu.Lock()
 	s.changed()
 	s.mu.Unlock()
@@ -283,21 +289,38 @@ func (e httpErrors) Write(p []byte) (int, error) {
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	s.running.RLock()
 	defer s.running.RUnlock()
-	if !s.closed {
-		s.routes.ServeHTTP(w, r)
+	if s.closed {
+		return
 	}
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	if r.Body != http.NoBody {
+		// For what no handler reads; those that do set their own. As in begin.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(grace))
+	}
+	s.routes.ServeHTTP(w, r)
 }
 
-// Serve answers what comes in on a listener, until Shutdown, and then returns
-// http.ErrServerClosed.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+// Serve answers what comes in on a listener, until Shutdown or Close, and then
+// returns http.ErrServerClosed.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.http.Serve(s.gate.entrance(l))
+	if s.draining.Load() {
+		return http.ErrServerClosed
+	}
+	return err
+}
 
-// Shutdown answers all held polls and refuses new ones, with a text each time,
-// since a poll that is cut ends a real worker for good. It closes the listeners
-// and waits for uploads and downloads to end, or for the context to.
+// Shutdown closes the listeners, answers all held polls and refuses those that
+// still come, with a text each time, since a poll that is cut ends a real worker
+// for good. Whoever has asked for something gets it; it waits for uploads and
+// downloads to end, or for the context to.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.gate.closeEntrances()
 	s.polls.Drain()
+	s.gate.settle(ctx)
 	return s.http.Shutdown(ctx)
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -509,6 +510,13 @@ func TestRefusedBeforeInflating(t *testing.T) {
 	}
 }
 
+// TestHugestLimit has the largest number as the limit of updates.
+func TestHugestLimit(t *testing.T) {
+	keys, ids := workerKeys(1)
+	_, addr := start(t, Config{Keys: ids, MaxUpdate: math.MaxInt64})
+	registered(t, addr, keys[0])[0].accepted("u")
+}
+
 func TestTooLarge(t *testing.T) {
 	keys, ids := workerKeys(1)
 	a := &spy{}
@@ -746,7 +754,7 @@ func TestOps(t *testing.T) {
 	}
 	_, text := get("/metrics")
 	for _, line := range []string{
-		"fltool_held_polls 1", "fltool_model_version 1", "fltool_workers 2", "fltool_workers_registered 2",
+		"fltool_held_polls 1", "fltool_waiting_connections 0", "fltool_model_version 1", "fltool_workers 2", "fltool_workers_registered 2",
 		`fltool_requests_total{refused="",route="register"} 2`, "fltool_round_accepted 0",
 	} {
 		if !strings.Contains(text, line+"\n") {

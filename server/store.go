@@ -1,13 +1,16 @@
 package server
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -38,6 +41,12 @@ var (
 	keyVersion = []byte("version")
 )
 
+// The names of files beside the database begin with these.
+const (
+	modelFile = "model-" // and the version
+	newFile   = ".new-"  // not whole yet
+)
+
 type storedWorker struct {
 	Order      int  `json:"order"`
 	Registered bool `json:"registered,omitempty"`
@@ -60,7 +69,7 @@ func openStore(dir string, mode string) (*store, stored, error) {
 		return nil, stored{}, fmt.Errorf("make state directory: %w", err)
 	}
 	path := filepath.Join(dir, "state.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	db, err := openDB(path)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, stored{}, fmt.Errorf("%s: %w", path, ErrStateBusy)
 	} else if err != nil {
@@ -70,10 +79,63 @@ func openStore(dir string, mode string) (*store, stored, error) {
 	db.MaxBatchDelay = time.Millisecond
 	s := &store{db: db, dir: dir}
 	all, err := s.load(mode)
+	if err == nil {
+		err = s.sweep(all.version)
+	}
 	if err != nil {
 		return nil, stored{}, errors.Join(fmt.Errorf("state %s: %w", path, err), db.Close())
 	}
 	return s, all, nil
+}
+
+// openDB opens a database and looks at all of it: bbolt panics, or worse, on a
+// damaged page when it comes to it.
+func openDB(path string) (db *bbolt.DB, err error) {
+	faults := debug.SetPanicOnFault(true) // the file is mapped, and may be cut short
+	defer debug.SetPanicOnFault(faults)
+	defer func() {
+		if damage := recover(); damage != nil {
+			err = fmt.Errorf("the file is damaged: %v", damage)
+		}
+	}()
+	if db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second}); err != nil {
+		return nil, err
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		if info, err := os.Stat(path); err != nil {
+			return err
+		} else if info.Size() < tx.Size() {
+			return fmt.Errorf("%d bytes of %d are left", info.Size(), tx.Size())
+		}
+		var first error
+		for err := range tx.Check() {
+			first = cmp.Or(first, err)
+		}
+		return first
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the file is damaged: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// sweep removes what a process left that ended while it stored a model.
+func (s *store) sweep(version int64) error {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(s.dir, f.Name())
+		half := strings.HasPrefix(f.Name(), newFile)
+		old := strings.HasPrefix(f.Name(), modelFile) && path != s.modelPath(version)
+		if half || old {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (s *store) load(mode string) (stored, error) {
@@ -202,7 +264,7 @@ func (s *store) publish(m *model) error {
 }
 
 func (s *store) modelPath(version int64) string {
-	return filepath.Join(s.dir, "model-"+strconv.FormatInt(version, 10))
+	return filepath.Join(s.dir, modelFile+strconv.FormatInt(version, 10))
 }
 
 func (s *store) batch(what string, fn func(*bbolt.Tx) error) error {
@@ -221,7 +283,7 @@ func (s *store) close() error {
 
 // writeFile makes a file that is whole on disk under its name, or not there.
 func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), newFile+"*")
 	if err != nil {
 		return err
 	}

@@ -144,6 +144,93 @@ func TestUnsafeRestart(t *testing.T) {
 	}
 }
 
+// TestDamagedState damages a state in all kinds of ways: the server says so, or
+// still reads it, and never panics.
+func TestDamagedState(t *testing.T) {
+	_, ids := workerKeys(3)
+	whole := t.TempDir()
+	cfg := Config{Keys: ids, Model: []byte("m"), State: whole}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(whole, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	damages := map[string][]byte{}
+	for n := page; n < len(good); n += page {
+		damages[fmt.Sprint("cut at ", n)] = good[:n]
+		for _, part := range []int{0, 8, 16, 100} {
+			bad := bytes.Clone(good)
+			for i := range 24 {
+				bad[n+part+i] ^= 0xa5
+			}
+			damages[fmt.Sprint("changed at ", n+part)] = bad
+		}
+	}
+	refused := 0
+	for name, bad := range damages {
+		cfg.State = t.TempDir()
+		if err := errors.Join(
+			os.WriteFile(filepath.Join(cfg.State, "state.db"), bad, 0o600),
+			os.WriteFile(filepath.Join(cfg.State, "model-1"), []byte("m"), 0o600),
+		); err != nil {
+			t.Fatal(err)
+		}
+		s, err := New(cfg)
+		switch {
+		case err == nil:
+			if err := s.Close(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		case !strings.Contains(err.Error(), "state.db"):
+			t.Errorf("%s: %v", name, err)
+		default:
+			refused++
+		}
+	}
+	if refused < len(damages)/4 {
+		t.Errorf("%d of %d damages were seen", refused, len(damages))
+	}
+}
+
+// TestLeftovers are those of processes that were killed.
+func TestLeftovers(t *testing.T) {
+	_, ids := workerKeys(1)
+	cfg := Config{Keys: ids, Model: []byte("m"), State: t.TempDir()}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"model-0", "model-2", ".new-123", "mine"} {
+		if err := os.WriteFile(filepath.Join(cfg.State, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	files, err := os.ReadDir(cfg.State)
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	if want := []string{"mine", "model-1", "state.db"}; err != nil || !slices.Equal(names, want) {
+		t.Error(names, err)
+	}
+}
+
 func TestStateErrors(t *testing.T) {
 	_, ids := workerKeys(1)
 	dir := t.TempDir()

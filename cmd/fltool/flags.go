@@ -6,7 +6,20 @@ import (
 	"math"
 
 	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
 )
+
+// emptyFlag is the name of a flag that was given without a value, as --state "$DIR"
+// is with DIR unset; "" if there is none.
+func emptyFlag(flags *pflag.FlagSet) string {
+	name := ""
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" {
+			name = f.Name
+		}
+	})
+	return name
+}
 
 // sizeFlag is a number of bytes on the command line: 13MB and 13M are millions,
 // 13MiB are powers of two, a bare number is bytes.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,9 +38,12 @@ func newKeysGenerate() *cobra.Command {
 			if workers < 1 {
 				return usageError("say how many with --workers 1000", "no number of workers")
 			}
-			if err := wire.GenerateKeys(dir, workers); errors.Is(err, fs.ErrExist) {
+			switch err := wire.GenerateKeys(cmd.Context(), dir, workers); {
+			case errors.Is(err, fs.ErrExist):
 				return usageError("choose another folder: keys are never overwritten", "%s: holds keys already", dir)
-			} else if err != nil {
+			case errors.Is(err, context.Canceled):
+				return cantError("nothing was left behind", "generate keys: interrupted")
+			case err != nil:
 				return cantError("is the folder writable, and the disk not full?", "generate keys: %w", err)
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: keys of %d workers; private ones have mode 0600\n", dir, workers)

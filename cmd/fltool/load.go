@@ -231,7 +231,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 		keys := f.keys
 		if keys == "" {
 			keys = filepath.Join(dir, "keys")
-			err = wire.GenerateKeys(keys, p.Workers)
+			err = wire.GenerateKeys(ctx, keys, p.Workers)
 			if err == nil {
 				p.Keys, err = wire.ReadKeys(keys, 0, p.Workers)
 			}

@@ -62,6 +62,13 @@ in the environment; without them nobody is admin.`,
   fltool serve --keys keys --state state --round all --round-timeout 10m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags := cmd.Flags()
+			if f.model != "" && flags.Changed("model-size") {
+				return usageError("choose one of them", "--model and --model-size exclude each other")
+			}
+			if empty := emptyFlag(flags); empty != "" {
+				return usageError("leave it out for its default", "--%s is empty", empty)
+			}
 			if err := f.logLevel.UnmarshalText([]byte(level)); err != nil {
 				return usageError("levels are debug, info, warn and error", "--log-level %s: not a level", level)
 			}
@@ -230,12 +237,32 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 			return cfg, usageError("fltool keys --help tells what a key list is", "read keys: %w", err)
 		}
 	}
+	cfg.Model, err = f.firstModel()
+	return cfg, err
+}
+
+// firstModel reads or makes the model of version 1.
+func (f *serveFlags) firstModel() ([]byte, error) {
+	const hint = "models are sent with a 32-bit length"
 	if f.model == "" {
-		cfg.Model = randomModel(int(f.modelSize))
-	} else if cfg.Model, err = os.ReadFile(f.model); err != nil {
-		return cfg, usageError("", "read model: %w", err)
+		if f.modelSize > wire.MaxModel {
+			return nil, usageError(hint, "--model-size %s: larger than 4 GiB", &f.modelSize)
+		}
+		return randomModel(int(f.modelSize)), nil
 	}
-	return cfg, nil
+	switch info, err := os.Stat(f.model); {
+	case err != nil:
+		return nil, usageError("", "read model: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, usageError("--model is read whole before the start", "read model: %s is not a regular file", f.model)
+	case info.Size() > wire.MaxModel:
+		return nil, usageError(hint, "read model: %s is larger than 4 GiB", f.model)
+	}
+	b, err := os.ReadFile(f.model)
+	if err != nil {
+		return nil, usageError("", "read model: %w", err)
+	}
+	return b, nil
 }
 
 // randomModel is incompressible and the same every time.
@@ -263,6 +290,10 @@ func (f *serveFlags) tls() (*tls.Config, error) {
 
 func listen(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // which does not repeat the address
+	}
 	switch {
 	case err == nil:
 		return l, nil
@@ -270,6 +301,8 @@ func listen(flag, address string) (net.Listener, error) {
 		return nil, cantError("another process has the port; `ss -ltnp` names it, port 0 takes a free one", "%s %s: address already in use", flag, address)
 	case errors.Is(err, syscall.EACCES):
 		return nil, cantError("ports below 1024 need CAP_NET_BIND_SERVICE", "%s %s: permission denied", flag, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, cantError("`ip address` lists the addresses that this host has", "%s %s: not an address of this host", flag, address)
 	}
 	return nil, usageError("an address is HOST:PORT", "%s %s: %w", flag, address, err)
 }

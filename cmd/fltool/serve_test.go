@@ -218,28 +218,7 @@ func TestServeDrainTimeout(t *testing.T) {
 // TestServeSecondSignal ends at once.
 func TestServeSecondSignal(t *testing.T) {
 	s := startServe(t, "--unsafe", "--round", "2", "--ops-listen", "127.0.0.1:0", "--drain-timeout", "1h")
-	id := ask(t, s.url+wire.PathRegister, `{"public_key_str": "x", "signed_phrase": "x"}`)
-	body, w := io.Pipe()
-	defer w.Close()
-	req, err := http.NewRequest("POST", s.url+wire.PathUpdate+"/"+id, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-	go func() {
-		res, err := http.DefaultClient.Do(req)
-		if err == nil {
-			res.Body.Close()
-		}
-	}()
-	for range 3 {
-		if _, err := w.Write([]byte(strings.Repeat("x", 5000))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	waitUntil(t, "the server works on the upload", func() bool {
-		return strings.Contains(ask(t, s.ops+"/debug/pprof/goroutine?debug=2", ""), "handleUpdate")
-	})
+	stuckUpload(t, s)
 	s.signal()
 	waitUntil(t, "it drains", func() bool { return strings.Contains(s.stderr(), "draining") })
 	s.signal()
@@ -249,7 +228,7 @@ func TestServeSecondSignal(t *testing.T) {
 func TestServeInUse(t *testing.T) {
 	dir := t.TempDir()
 	keys, state := filepath.Join(dir, "keys"), filepath.Join(dir, "state")
-	if err := wire.GenerateKeys(keys, 2); err != nil {
+	if err := wire.GenerateKeys(t.Context(), keys, 2); err != nil {
 		t.Fatal(err)
 	}
 	s := startServe(t, "--keys", keys, "--state", state)

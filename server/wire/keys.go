@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
@@ -110,24 +111,49 @@ func ReadKeyList(path string) ([]string, error) {
 
 // GenerateKeys writes a key folder for n workers; private keys have mode 0600.
 // The folder is made if need be and must not hold any key of that layout: nothing
-// is ever overwritten, the error is os.ErrExist.
-func GenerateKeys(dir string, n int) error {
+// is ever overwritten, the error is os.ErrExist. If it can't be finished, or the
+// context ends, nothing is left behind.
+func GenerateKeys(ctx context.Context, dir string, n int) (err error) {
+	_, missing := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	var made []string
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, path := range made {
+			err = errors.Join(err, os.Remove(path))
+		}
+		if missing != nil {
+			err = errors.Join(err, os.Remove(dir))
+		}
+	}()
+	create := func(path, content string, mode os.FileMode) error {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if err != nil {
+			return err
+		}
+		made = append(made, path)
+		_, err = f.WriteString(content)
+		return errors.Join(err, f.Close())
+	}
 	// The list is created first and filled last: two generators cannot both own it.
-	list, err := os.OpenFile(filepath.Join(dir, KeyListFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
+	list := filepath.Join(dir, KeyListFile)
+	if err := create(list, "", 0o644); err != nil {
 		return err
 	}
-	defer list.Close()
-	if old, err := filepath.Glob(filepath.Join(dir, KeyFilePrefix+"*")); err != nil {
-		return errors.Join(err, os.Remove(list.Name()))
-	} else if len(old) > 0 {
-		return errors.Join(fmt.Errorf("%s: holds %d key files already: %w", dir, len(old), os.ErrExist), os.Remove(list.Name()))
+	if old, err := keyFiles(dir); err != nil {
+		return err
+	} else if old > 0 {
+		return fmt.Errorf("%s: holds %d key files already: %w", dir, old, os.ErrExist)
 	}
 	ids := make([]string, n)
 	for i := range ids {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		public, private, err := ed25519.GenerateKey(nil)
 		if err != nil {
 			return fmt.Errorf("generate key: %w", err)
@@ -140,10 +166,19 @@ func GenerateKeys(dir string, n int) error {
 			return err
 		}
 	}
-	if _, err := list.WriteString(strings.Join(ids, "\n")); err != nil {
-		return err
+	return os.WriteFile(list, []byte(strings.Join(ids, "\n")), 0o644)
+}
+
+// keyFiles counts the private and public keys in a folder.
+func keyFiles(dir string) (int, error) {
+	files, err := os.ReadDir(dir)
+	n := 0
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), KeyFilePrefix) {
+			n++
+		}
 	}
-	return list.Close()
+	return n, err
 }
 
 // VerifyKeys reads a whole key folder and gives the number of its workers. Every
@@ -161,12 +196,12 @@ func VerifyKeys(dir string) (int, error) {
 			faults = append(faults, err)
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(dir, KeyFilePrefix+"*"))
+	files, err := keyFiles(dir)
 	if err != nil {
 		return 0, err
 	}
-	if want := 2 * len(ids); len(files) > want {
-		faults = append(faults, fmt.Errorf("%s: %d key files, but %s lists %d workers, so %d files", dir, len(files), KeyListFile, len(ids), want))
+	if want := 2 * len(ids); files > want {
+		faults = append(faults, fmt.Errorf("%s: %d key files, but %s lists %d workers, so %d files", dir, files, KeyListFile, len(ids), want))
 	}
 	return len(ids), errors.Join(faults...)
 }
@@ -195,13 +230,4 @@ func verifyKey(path, id string) error {
 		return fmt.Errorf("%s: its public key stands elsewhere or nowhere in %s", path, KeyListFile)
 	}
 	return nil
-}
-
-func create(path, content string, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	return errors.Join(err, f.Close())
 }

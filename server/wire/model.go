@@ -13,11 +13,14 @@ import (
 // ErrTooLarge is a body that inflates to more than it may.
 var ErrTooLarge = errors.New("larger than allowed")
 
+// MaxModel bounds a global model, in bytes: msgpack has no longer ones.
+const MaxModel = 1<<32 - 1
+
 // EncodeModel writes a global model of size bytes as PathModel answers it: zlib
 // of the msgpack map of global_model and, after it, global_model_version.
 func EncodeModel(w io.Writer, model io.Reader, size int64, version Version) error {
-	if size < 0 || size > 1<<32-1 {
-		return fmt.Errorf("encode model: %d bytes: msgpack holds at most 4 GiB", size)
+	if size < 0 || size > MaxModel {
+		return fmt.Errorf("encode model: %d bytes: a model has at most %d", size, int64(MaxModel))
 	}
 	z := zlib.NewWriter(w)
 	enc := msgpack.NewEncoder(z)

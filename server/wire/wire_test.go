@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
@@ -450,7 +451,7 @@ func TestUpdateForm(t *testing.T) {
 
 func TestKeyFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
-	if err := GenerateKeys(dir, 3); err != nil {
+	if err := GenerateKeys(t.Context(), dir, 3); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := VerifyKeys(dir); n != 3 || err != nil {
@@ -473,7 +474,7 @@ func TestKeyFolder(t *testing.T) {
 	}
 	// Nothing is overwritten, with the list or without it.
 	for range 2 {
-		if err := GenerateKeys(dir, 3); !errors.Is(err, os.ErrExist) {
+		if err := GenerateKeys(t.Context(), dir, 3); !errors.Is(err, os.ErrExist) {
 			t.Errorf("again: %v", err)
 		}
 		if after, err := os.ReadFile(KeyFile(dir, 0)); err != nil || !bytes.Equal(after, b) {
@@ -482,6 +483,40 @@ func TestKeyFolder(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, KeyListFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Error(err)
 		}
+	}
+}
+
+// TestGenerateKeysLeavesNothing where it could not finish.
+func TestGenerateKeysLeavesNothing(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "keys [x") // no pattern
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := GenerateKeys(ended, dir, 3); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir(parent); err != nil || len(files) != 0 {
+		t.Error(files, err)
+	}
+	// A folder that was there stays, with what is in it.
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	theirs := KeyFile(dir, 1)
+	if err := os.WriteFile(theirs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := GenerateKeys(t.Context(), dir, 3); !errors.Is(err, os.ErrExist) {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Error(files, err)
+	}
+	if err := os.Remove(theirs); err != nil {
+		t.Fatal(err)
+	}
+	if err := GenerateKeys(t.Context(), dir, 3); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -508,7 +543,7 @@ func TestVerifyKeysFinds(t *testing.T) {
 		},
 	} {
 		dir := t.TempDir()
-		if err := GenerateKeys(dir, 3); err != nil {
+		if err := GenerateKeys(t.Context(), dir, 3); err != nil {
 			t.Fatal(err)
 		}
 		if err := spoil(dir); err != nil {

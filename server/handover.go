@@ -1,0 +1,49 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"slices"
+)
+
+// takeOver takes a connection away from net/http, with what has come already of
+// the next request.
+func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	c := &poll{conn: conn, closes: r.Close}
+	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
+		c.conn = again.Conn
+	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
+		c.next = slices.Clone(ahead)
+	}
+	return c, nil
+}
+
+// resumed is a connection that goes back to net/http, with the start of the next
+// request.
+type resumed struct {
+	net.Conn
+	next []byte
+}
+
+func (r *resumed) Read(p []byte) (int, error) {
+	if len(r.next) > 0 {
+		n := copy(p, r.next)
+		r.next = r.next[n:]
+		return n, nil
+	}
+	return r.Conn.Read(p)
+}
+
+// CloseWrite is what net/http looks for when it closes a connection gently.
+func (r *resumed) CloseWrite() error {
+	if half, ok := r.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}

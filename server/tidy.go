@@ -1,0 +1,46 @@
+package server
+
+import (
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Memory is tidied up at most once in tidyAfter, and for tidyEvery arrivals.
+const (
+	tidyAfter = 2 * time.Second
+	tidyEvery = 256
+)
+
+// tidy sees to it that what many arrivals leave behind, several times what they
+// need while they are held, goes back to the system. Go would do it minutes later:
+// while all are held, nothing allocates, so nothing collects.
+type tidy struct {
+	mu    sync.Mutex
+	count int // arrivals since the last time
+	timer *time.Timer
+}
+
+func newTidy() *tidy {
+	t := &tidy{}
+	t.timer = time.AfterFunc(tidyAfter, t.now)
+	t.timer.Stop()
+	return t
+}
+
+func (t *tidy) arrived() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count++; t.count == tidyEvery {
+		t.timer.Reset(tidyAfter)
+	}
+}
+
+func (t *tidy) now() {
+	t.mu.Lock()
+	t.count = 0
+	t.mu.Unlock()
+	debug.FreeOSMemory()
+}
+
+func (t *tidy) stop() { t.timer.Stop() }
