@@ -170,17 +170,20 @@ func bounded(t *testing.T) context.Context {
 }
 
 // hijack takes the connection from the HTTP server.
-func hijack(w http.ResponseWriter) *net.TCPConn {
+func hijack(w http.ResponseWriter) net.Conn {
 	c, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		panic(err)
 	}
-	return c.(*net.TCPConn)
+	return c
 }
 
+// reset cuts the connection, by a reset where it is TCP's.
 func reset(w http.ResponseWriter) {
 	c := hijack(w)
-	c.SetLinger(0)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
 	c.Close()
 }
 

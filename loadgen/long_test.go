@@ -41,17 +41,24 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
+// servePipes serves h over pipes until the end of the test, which runs in a bubble.
+func servePipes(t *testing.T, h http.Handler) (*url.URL, Dialer) {
+	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	s := &http.Server{Handler: h}
+	go s.Serve(p)
+	t.Cleanup(func() { s.Close(); synctest.Wait() })
+	return &url.URL{Scheme: "http", Host: "127.0.0.1"}, p.dial
+}
+
 // TestLongHold holds polls for an hour of the bubble's time.
 func TestLongHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers = 10
-		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		s := &http.Server{Handler: newFake(workers)}
-		go s.Serve(p)
-		plan := testPlan(&url.URL{Scheme: "http", Host: "127.0.0.1"}, workers)
+		target, dial := servePipes(t, newFake(workers))
+		plan := testPlan(target, workers)
 		plan.Rounds, plan.Hold = 0, time.Hour
 		began := time.Now()
-		rep, err := Run(t.Context(), plan, Options{Dial: p.dial})
+		rep, err := Run(t.Context(), plan, Options{Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,8 +71,6 @@ func TestLongHold(t *testing.T) {
 		if n := len(rep.Timeline); n < 3600 || n > 3700 {
 			t.Errorf("%d seconds in the timeline", n)
 		}
-		s.Close()
-		synctest.Wait()
 	})
 }
 
@@ -73,14 +78,12 @@ func TestLongHold(t *testing.T) {
 func TestThinkPaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers = 10
-		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		s := &http.Server{Handler: newFake(workers)}
-		go s.Serve(p)
-		plan := testPlan(&url.URL{Scheme: "http", Host: "127.0.0.1"}, workers)
+		target, dial := servePipes(t, newFake(workers))
+		plan := testPlan(target, workers)
 		plan.Think = Think{min: time.Minute, max: time.Minute}
 		plan.Ramp = 10 * time.Second
 		plan.RoundTimeout = 2 * time.Minute
-		rep, err := Run(t.Context(), plan, Options{Dial: p.dial})
+		rep, err := Run(t.Context(), plan, Options{Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +95,5 @@ func TestThinkPaces(t *testing.T) {
 				t.Errorf("round %+v", r)
 			}
 		}
-		s.Close()
-		synctest.Wait()
 	})
 }

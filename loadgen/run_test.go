@@ -13,8 +13,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -77,7 +77,9 @@ func zlibbed(b []byte) []byte {
 }
 
 // TestFaults has the server misbehave at each step in turn: every run must fail
-// with the fault's class and the worker named, by itself.
+// with the fault's class and the worker named, by itself. The time is a bubble's:
+// however busy the machine is, only what is silent times out. A connection that is
+// cut needs a socket.
 func TestFaults(t *testing.T) {
 	model := func(v wire.Version) []byte {
 		var b bytes.Buffer
@@ -130,48 +132,61 @@ func TestFaults(t *testing.T) {
 		{"old version", classStale, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, model("1")) }, []step{stepModel}},
 		{"superseded", classSuperseded, text(200, wire.TextSuperseded("0123456789")), []step{stepPoll}},
 	}
-	var running sync.WaitGroup
-	defer running.Wait()
 	for _, f := range faults {
 		at := f.only
 		if at == nil {
 			at = []step{stepRegister, stepChallenge, stepPoll, stepModel, stepUpdate}
 		}
 		for _, s := range at {
-			// All at once: they wait, mostly.
-			running.Go(func() {
-				t.Run(f.name+"/"+s.String(), func(t *testing.T) {
-					fake := newFake(2)
-					fake.fault = func(at step, n int, w http.ResponseWriter, r *http.Request) bool {
-						if at != s || s != stepRegister && n <= 2 {
-							return false
-						}
-						f.do(w, r)
-						return true
+			faulty := func() *fake { // its channels must be the bubble's
+				fake := newFake(2)
+				fake.fault = func(at step, n int, w http.ResponseWriter, r *http.Request) bool {
+					if at != s || s != stepRegister && n <= 2 {
+						return false
 					}
-					p := impatient(testPlan(serve(t, fake), 2))
-					rep, err := Run(bounded(t), p, Options{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if rep.Verdict != reports.VerdictFail {
-						t.Errorf("verdict %s %v", rep.Verdict, rep.Reasons)
-					}
-					var classes []string
-					for _, e := range rep.Errors {
-						classes = append(classes, e.Class)
-						if e.Class == string(f.class) {
-							if e.Workers == 0 || !strings.HasPrefix(e.Example, "worker ") || !strings.Contains(e.Example, s.String()) {
-								t.Errorf("error %+v", e)
-							}
-							return
-						}
-					}
-					t.Errorf("classes %v, want %q; lost %+v", classes, f.class, rep.Lost)
+					f.do(w, r)
+					return true
+				}
+				return fake
+			}
+			t.Run(f.name+"/"+s.String(), func(t *testing.T) {
+				if f.class == classReset {
+					plan := testPlan(serve(t, faulty()), 2)
+					plan.RoundTimeout = 200 * time.Millisecond
+					failsWith(t, plan, Options{}, f.class, s)
+					return
+				}
+				synctest.Test(t, func(t *testing.T) {
+					target, dial := servePipes(t, faulty())
+					failsWith(t, impatient(testPlan(target, 2)), Options{Dial: dial}, f.class, s)
 				})
 			})
 		}
 	}
+}
+
+// failsWith wants the run to fail with errors of the class, the first of them a
+// named worker's at the step.
+func failsWith(t *testing.T, plan Plan, opts Options, want class, at step) {
+	t.Helper()
+	rep, err := Run(bounded(t), plan, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Verdict != reports.VerdictFail {
+		t.Errorf("verdict %s %v", rep.Verdict, rep.Reasons)
+	}
+	var classes []string
+	for _, e := range rep.Errors {
+		classes = append(classes, e.Class)
+		if e.Class == string(want) {
+			if e.Workers == 0 || !strings.HasPrefix(e.Example, "worker ") || !strings.Contains(e.Example, at.String()) {
+				t.Errorf("error %+v", e)
+			}
+			return
+		}
+	}
+	t.Errorf("classes %v, want %q; lost %+v", classes, want, rep.Lost)
 }
 
 // TestHold parks all polls, loses some while held, and counts both.

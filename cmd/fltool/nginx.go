@@ -129,6 +129,7 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
 	f.StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
 	out.add(cmd)
+	out.addVerbose(cmd)
 	return cmd
 }
 

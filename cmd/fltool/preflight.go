@@ -70,6 +70,7 @@ be told (waive it by --ignore).`,
 	j.register(cmd)
 	outside.register(cmd)
 	out.add(cmd)
+	out.addVerbose(cmd)
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
 	return cmd
 }

@@ -46,6 +46,7 @@ The exit code is that of the verdict, as of the command that made the report.`,
 		},
 	}
 	out.add(cmd)
+	out.addVerbose(cmd)
 	return cmd
 }
 
@@ -92,14 +93,20 @@ func readReport(file string, stdin io.Reader) (reports.Report, error) {
 
 // outputFlags are how a command that ends in a report shows and keeps it.
 type outputFlags struct {
-	format string
-	out    string
+	format  string
+	out     string
+	verbose bool
 }
 
 func (o *outputFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.format, "format", render.Default, "print the report as "+strings.Join(render.Formats(), ", "))
 	cmd.Flags().StringVar(&o.out, "out", "", "write the report as JSON to this `file`, whatever is printed")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(render.Formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only without the flag above
+}
+
+// addVerbose is for commands that print findings.
+func (o *outputFlags) addVerbose(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "list the checks that are right or not applicable, too")
 }
 
 // check finds a wrong flag before the work is done.
@@ -133,7 +140,7 @@ func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
 
 func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 	stdout := cmd.OutOrStdout()
-	show, err := render.For(o.format, render.Options{Color: colored(stdout)})
+	show, err := render.For(o.format, render.Options{Color: colored(stdout), Verbose: o.verbose})
 	if err != nil {
 		return usageError("", "--format: %w", err)
 	}

@@ -12,19 +12,30 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// preflightTable is the table of a preflight, 80 columns wide: the answer, what is wrong (worst first, the binding limit on
-// top, consequences below their causes), what is right in a line each, then the
-// ledger.
+// preflightTable is the table of a preflight, 80 columns wide: the answer, what is
+// wrong (worst first, the binding limit on top, consequences below their causes),
+// then the ledger. What is right, in a line each, and what is not applicable are
+// counted only, unless they are asked for: the answer should fit a screen.
 func (o Options) preflightTable(w io.Writer, r reports.Report) error {
 	r = harmless(r)
 	p := &preflightWriter{o: o, limit: bindingLimit(r)}
 	p.answer(r)
+	right := 0
 	for _, f := range p.ordered(r.Findings) {
-		p.finding(f, r.Findings)
+		if f.Status == reports.StatusPass && f.Check != timeoutChain && !o.Verbose {
+			right++
+			continue
+		}
+		p.finding(f)
 	}
-	p.notApplicable(r.Findings)
+	if o.Verbose {
+		p.notApplicable(r.Findings)
+	}
 	if r.Capacity != nil {
 		p.ledger(*r.Capacity)
+	}
+	if !o.Verbose {
+		p.rest(right, r.Findings)
 	}
 	_, err := w.Write(p.b.Bytes())
 	return err
@@ -72,6 +83,10 @@ func cleanAll(lines []string) []string {
 }
 
 const preflightColumns = 80
+
+// timeoutChain is the check that shows every hop's timeout: an answer of its own,
+// even where all of it is right.
+const timeoutChain = "nginx/timeout-chain"
 
 type preflightWriter struct {
 	b     bytes.Buffer
@@ -181,7 +196,7 @@ func (p *preflightWriter) ordered(all []reports.Finding) []reports.Finding {
 }
 
 // finding writes one: a line where it is fine, a paragraph where it is not.
-func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
+func (p *preflightWriter) finding(f reports.Finding) {
 	label := map[int]string{0: "FAIL", 1: "?", 2: "WARN", 3: "?", 4: "note", 5: "waived", 6: "ok"}[preflightRank(f)]
 	name := f.Check
 	if f.Host != "" {
@@ -238,6 +253,20 @@ func (p *preflightWriter) notApplicable(all []reports.Finding) {
 	}
 	if len(names) > 0 {
 		p.hanging(fmt.Sprintf("%-6s ", "n/a"), 7, strings.Join(names, ", "))
+	}
+}
+
+// rest counts what is not shown.
+func (p *preflightWriter) rest(right int, all []reports.Finding) {
+	none := 0
+	for _, f := range all {
+		if f.Status == reports.StatusNA {
+			none++
+		}
+	}
+	if right+none > 0 {
+		fmt.Fprintln(&p.b)
+		p.wrapped("", fmt.Sprintf("Not shown: %s, %d not applicable (--verbose lists them).", preflightCount(right, "check that passes", "checks that pass"), none))
 	}
 }
 

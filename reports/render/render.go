@@ -17,7 +17,8 @@ type Func func(io.Writer, reports.Report) error
 
 // Options are how a report is written. The zero value is plain text.
 type Options struct {
-	Color bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
+	Color   bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
+	Verbose bool // the table of a preflight lists what is right and what is not applicable, too
 }
 
 // Default is the format of stdout.
