@@ -168,8 +168,8 @@ func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted("challenge")
 	answer(w, http.StatusOK, s.challenges.issue(id, time.Now()))
-	if r.Body == http.NoBody && s.gate.inLine() > 0 {
-		s.polls.Rest(w, r) // its worker signs now, and others wait
+	if r.Body == http.NoBody {
+		s.polls.Rest(w, r)
 	}
 }
 
