@@ -108,7 +108,7 @@ func byEnd(r reports.Report, _ []Symptom) Binding {
 func byMemoryLevel(r reports.Report, _ []Symptom) Binding {
 	for _, t := range missed(r) {
 		if t.Metric == "server.rss" || t.Metric == "server.rssPerWorker" {
-			return Binding{BindingMemory, []string{"missed " + t.Expr}}
+			return Binding{BindingMemory, []string{t.Missed()}}
 		}
 	}
 	return Binding{}
@@ -159,7 +159,7 @@ func byLatency(r reports.Report, _ []Symptom) Binding {
 	var slow []string
 	for _, t := range missed(r) {
 		if t.Unit == "s" && t.Got != nil {
-			slow = append(slow, fmt.Sprintf("missed %s: %.3g s", t.Expr, *t.Got))
+			slow = append(slow, t.Missed())
 		}
 	}
 	for _, e := range r.Errors {

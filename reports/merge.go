@@ -83,7 +83,7 @@ func Merge(rs []Report) (Report, error) {
 		sum.Thresholds[i] = t
 		if !t.Pass {
 			sum.Verdict = Worse(sum.Verdict, VerdictFail)
-			sum.Reasons = append(sum.Reasons, "the whole run missed "+t.Expr)
+			sum.Reasons = append(sum.Reasons, "the whole run "+t.Missed())
 		}
 	}
 	sum.Reasons = append(sum.Reasons, shardReasons(rs)...)

@@ -32,9 +32,10 @@ type section struct {
 
 // grid is a table. Cells of the columns named in text are left-aligned.
 type grid struct {
-	head []string
-	rows [][]string
-	text []int
+	head    []string
+	rows    [][]string
+	text    []int
+	outcome int // the column of outcomes, which a page colours; 0: none
 }
 
 // item is one thing with its particulars.
@@ -317,7 +318,7 @@ func passed(r reports.Report) section {
 }
 
 func thresholds(r reports.Report) section {
-	g := &grid{head: []string{"threshold", "got", "outcome"}, text: []int{0, 2}}
+	g := &grid{head: []string{"threshold", "got", "outcome"}, text: []int{0, 2}, outcome: 2}
 	for _, t := range r.Thresholds {
 		got, outcome := "no samples", "missed"
 		if t.Got != nil {
@@ -335,10 +336,10 @@ func thresholds(r reports.Report) section {
 }
 
 func levels(r reports.Report) section {
-	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS"}, text: []int{1}}
+	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS", "server fds"}, text: []int{1}, outcome: 1}
 	s := section{title: "Levels", grid: g}
 	for _, l := range r.Levels {
-		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", ""}
+		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", "", ""}
 		if len(l.Reasons) > 0 {
 			s.notes = append(s.notes, plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))
 		}
@@ -350,7 +351,7 @@ func levels(r reports.Report) section {
 		}
 		for _, x := range l.Resources {
 			if x.Process == "server" {
-				row[6] = size(float64(x.RSSPeakBytes))
+				row[6], row[7] = size(float64(x.RSSPeakBytes)), count(x.FDsPeak)
 			}
 		}
 		g.rows = append(g.rows, row)
@@ -391,8 +392,13 @@ func planned(r reports.Report) section {
 	for _, n := range r.Plan.Needs {
 		g.rows = append(g.rows, []string{n.Of, figure(n.Value, n.Unit), halfWidth(n.Low, n.High, n.Unit), n.Rests})
 	}
-	s := section{title: fmt.Sprintf("What %s would need: extrapolated, not measured", plural(r.Plan.Workers, "worker")), grid: g}
-	if len(g.rows) == 0 {
+	how := "within what was measured"
+	if r.Plan.Beyond() {
+		how = "extrapolated, not measured"
+	}
+	s := section{title: fmt.Sprintf("What %s would need: %s", plural(r.Plan.Workers, "worker"), how), grid: g, notes: slices.Clone(r.Plan.Unknown)}
+	if len(g.rows) == 0 && len(s.notes) == 0 {
+		s.title = fmt.Sprintf("What %s would need", plural(r.Plan.Workers, "worker"))
 		s.notes = []string{"can't be told: the server was not measured at two levels that held (--server-pid)"}
 	}
 	return s
