@@ -25,6 +25,7 @@ type Comparison struct {
 	Outcome      Outcome  `json:"outcome"`               // of the gated metrics: the worst
 	Reasons      []string `json:"reasons,omitempty"`     // why, one a metric that decided
 	Environment  []string `json:"environment,omitempty"` // how the two sets differ in where and how they were made
+	Runs         []string `json:"runs"`                  // when they were made, of what demand, and what all have in common
 	Warnings     []string `json:"warnings,omitempty"`    // what was left out
 	Unmeasured   []string `json:"unmeasured,omitempty"`  // metrics of the gate that runs of this kind don't measure
 	BaseRuns     int      `json:"baseRuns"`
@@ -52,7 +53,9 @@ func Compare(base, new []Report, gate Gate) (Comparison, error) {
 	if err := canCompare(base, new); err != nil {
 		return c, err
 	}
-	c.Environment = environments(base, new)
+	var same map[string]string
+	c.Environment, same = environments(base, new)
+	c.Runs = describe(base, new, same)
 	base, leftOfBase := usable(base, "base")
 	new, leftOfNew := usable(new, "new")
 	c.Warnings = slices.Concat(leftOfBase, leftOfNew)

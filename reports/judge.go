@@ -41,51 +41,19 @@ func b2i(b bool) int {
 func (c *Comparison) judge() {
 	holm(c.Metrics)
 	c.Outcome = OutcomeSame
-	needed := 1
-	for smallestP(needed, needed)*float64(max(c.GatedMetrics, 1)) >= alpha {
-		needed++
-	}
-	decided := 0
+	decided := false
 	outcomes := map[Outcome]bool{}
 	for i := range c.Metrics {
 		ch := &c.Metrics[i]
-		better := -ch.Change
-		if ch.Metric == "held" {
-			better = ch.Change
-		}
-		p, limit := ch.P, ch.Limit
-		if ch.Gated {
-			p = ch.PHolm
-			if ch.Absolute && ch.Metric != "errors" {
-				limit *= math.Abs(ch.Base)
-			}
-		}
 		corrections := 1
 		if ch.Gated {
 			corrections = c.GatedMetrics
 		}
-		switch {
-		case ch.BaseRuns == 0 && ch.NewRuns == 0:
-			ch.Outcome, ch.Why = OutcomeUnmeasured, unmeasured(ch.Metric)
-		case ch.BaseRuns == 0 || ch.NewRuns == 0:
-			ch.Outcome, ch.Why = OutcomeInconclusive, "only one side has it"
-		case smallestP(ch.BaseRuns, ch.NewRuns)*float64(corrections) >= alpha:
-			ch.Outcome, ch.Why = OutcomeInconclusive, fmt.Sprintf("too few runs to tell: %d and %d, %d on each side are needed", ch.BaseRuns, ch.NewRuns, needed)
-			if ch.Gated {
-				c.RunsNeeded = needed
-			}
-		case p < alpha && better < -limit:
-			ch.Outcome = OutcomeWorse
-		case p < alpha && better > limit:
-			ch.Outcome = OutcomeBetter
-		case p >= alpha && better < -limit && ch.Gated:
-			ch.Outcome, ch.Why = OutcomeInconclusive, "it got worse by more than its limit, but within the noise of these runs: more runs would tell"
-		default:
-			ch.Outcome = OutcomeSame
-		}
+		needed := ch.judge(corrections)
 		if ch.Gated {
+			c.RunsNeeded = max(c.RunsNeeded, needed)
 			outcomes[ch.Outcome] = true
-			decided += b2i(ch.BaseRuns+ch.NewRuns > 0)
+			decided = decided || ch.BaseRuns+ch.NewRuns > 0
 		}
 	}
 	if outcomes[OutcomeUnmeasured] {
@@ -96,7 +64,7 @@ func (c *Comparison) judge() {
 			c.Outcome = o
 		}
 	}
-	if decided == 0 {
+	if !decided {
 		c.Outcome = OutcomeInconclusive
 		c.Reasons = append(c.Reasons, "no run has a metric that decides")
 	}
@@ -104,6 +72,46 @@ func (c *Comparison) judge() {
 	if c.Outcome == OutcomeInconclusive {
 		c.Reasons = append(c.Reasons, c.because(OutcomeUnmeasured)...)
 	}
+}
+
+// judge gives the metric its outcome, by a p that is corrected for so many metrics.
+// Where there are too few runs, it tells how many are needed on each side.
+func (ch *Change) judge(corrections int) (needed int) {
+	better := -ch.Change
+	if ch.Metric == "held" {
+		better = ch.Change
+	}
+	p, limit := ch.P, ch.Limit
+	if ch.Gated {
+		p = ch.PHolm
+		if ch.Absolute && ch.Metric != "errors" {
+			limit *= math.Abs(ch.Base)
+		}
+	}
+	switch {
+	case ch.BaseRuns == 0 && ch.NewRuns == 0:
+		ch.Outcome, ch.Why = OutcomeUnmeasured, unmeasured(ch.Metric)
+	case ch.BaseRuns == 0 || ch.NewRuns == 0:
+		ch.Outcome, ch.Why = OutcomeInconclusive, "only one side has it"
+	case tooFew(ch.BaseRuns, ch.NewRuns, corrections):
+		for needed = 1; tooFew(needed, needed, corrections); needed++ {
+		}
+		ch.Outcome, ch.Why = OutcomeInconclusive, fmt.Sprintf("too few runs to tell: %d and %d, %d on each side are needed", ch.BaseRuns, ch.NewRuns, needed)
+	case p < alpha && better < -limit:
+		ch.Outcome = OutcomeWorse
+	case p < alpha && better > limit:
+		ch.Outcome = OutcomeBetter
+	case p >= alpha && better < -limit && ch.Gated:
+		ch.Outcome, ch.Why = OutcomeInconclusive, "it got worse by more than its limit, but within the noise of these runs: more runs would tell"
+	default:
+		ch.Outcome = OutcomeSame
+	}
+	return needed
+}
+
+// tooFew says whether not even runs that all lie apart would be significant.
+func tooFew(base, new, corrections int) bool {
+	return smallestP(base, new)*float64(corrections) >= alpha
 }
 
 // because says which metrics had an outcome and why, those of one reason in one

@@ -114,6 +114,7 @@ func comparison(c reports.Comparison, all bool) document {
 		}})
 	}
 	sections = append(sections,
+		section{title: "The runs", notes: c.Runs},
 		section{title: "Differences of environment and demand", notes: c.Environment},
 		section{title: "Notes", notes: c.Warnings})
 	for _, of := range kinds {

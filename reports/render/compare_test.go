@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/fltool/fltool/reports"
@@ -28,9 +29,13 @@ func comparisons(t *testing.T) map[string]reports.Comparison {
 	new[0].Env.Kernel = "Linux 6.2.0"
 	few := [2][]reports.Report{{base[0], holdSample()}, {base[1], holdSample()}}
 	few[0][1].Env.Started, few[1][1].Env.Started = "2026-03-01T12:30:00Z", "2026-03-01T13:30:00Z"
+	later := slices.Clone(base)
+	for i := range later {
+		later[i].Env.Started = fmt.Sprintf("2026-03-01T14:%02d:00Z", i)
+	}
 	all := map[string]reports.Comparison{}
 	for name, sides := range map[string][2][]reports.Report{
-		"compare": {base, new}, "compare-few": few, "compare-same": {base[:4], base[4:]},
+		"compare": {base, new}, "compare-few": few, "compare-same": {base, later},
 	} {
 		c, err := reports.Compare(sides[0], sides[1], nil)
 		if err != nil {
