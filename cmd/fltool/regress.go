@@ -98,6 +98,11 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+	if f.store {
+		if err := replaceable(f.baseline); err != nil {
+			return cantError("", "store baseline: %w", err)
+		}
+	}
 	if f.binary != "" && f.baseline != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: --baseline-binary's runs, made now, are the better base\n", f.baseline)
 	}
@@ -413,10 +418,8 @@ func storeBaseline(stdout io.Writer, dir string, rs []reports.Report) error {
 	return err
 }
 
-// replaceRuns puts the folder of the runs in the place of one that has nothing
-// but reports.
-func replaceRuns(dir string, rs []reports.Report) error {
-	dir = filepath.Clean(dir)
+// replaceable says whether a folder is absent or has nothing but reports.
+func replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -425,6 +428,15 @@ func replaceRuns(dir string, rs []reports.Report) error {
 		if filepath.Ext(e.Name()) != ".json" || e.IsDir() {
 			return fmt.Errorf("%s has other things than reports: %s", dir, e.Name())
 		}
+	}
+	return nil
+}
+
+// replaceRuns puts the folder of the runs in the place of one that is replaceable.
+func replaceRuns(dir string, rs []reports.Report) error {
+	dir = filepath.Clean(dir)
+	if err := replaceable(dir); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
@@ -442,8 +454,8 @@ func replaceRuns(dir string, rs []reports.Report) error {
 		}
 	}
 	if err == nil {
-		if err = os.Rename(made, dir); err != nil && entries != nil {
-			if back := os.Rename(old, dir); back != nil {
+		if err = os.Rename(made, dir); err != nil {
+			if back := os.Rename(old, dir); back != nil && !errors.Is(back, fs.ErrNotExist) {
 				return fmt.Errorf("%w; the old baseline is in %s", errors.Join(err, back), old)
 			}
 		}
