@@ -158,7 +158,7 @@ func late(r reports.Report) bool {
 func byLatency(r reports.Report, _ []Symptom) Binding {
 	var slow []string
 	for _, t := range missed(r) {
-		if t.Unit == "s" && t.Got != nil {
+		if t.Unit == "s" {
 			slow = append(slow, t.Missed())
 		}
 	}
@@ -173,8 +173,10 @@ func byLatency(r reports.Report, _ []Symptom) Binding {
 	return Binding{BindingLatency, slow}
 }
 
+// missed are the service levels that were measured and missed: one without samples
+// says nothing of any limit.
 func missed(r reports.Report) []reports.Threshold {
-	return slices.DeleteFunc(slices.Clone(r.Thresholds), func(t reports.Threshold) bool { return t.Pass })
+	return slices.DeleteFunc(slices.Clone(r.Thresholds), func(t reports.Threshold) bool { return t.Pass || t.Got == nil })
 }
 
 // felt is what clients met with, the most frequent first.
