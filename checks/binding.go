@@ -108,7 +108,7 @@ func byEnd(r reports.Report, _ []Symptom) Binding {
 func byMemoryLevel(r reports.Report, _ []Symptom) Binding {
 	for _, t := range missed(r) {
 		if t.Metric == "server.rss" || t.Metric == "server.rssPerWorker" {
-			return Binding{BindingMemory, []string{"missed " + t.Expr}}
+			return Binding{BindingMemory, []string{t.Missed()}}
 		}
 	}
 	return Binding{}
@@ -158,8 +158,8 @@ func late(r reports.Report) bool {
 func byLatency(r reports.Report, _ []Symptom) Binding {
 	var slow []string
 	for _, t := range missed(r) {
-		if t.Unit == "s" && t.Got != nil {
-			slow = append(slow, fmt.Sprintf("missed %s: %.3g s", t.Expr, *t.Got))
+		if t.Unit == "s" {
+			slow = append(slow, t.Missed())
 		}
 	}
 	for _, e := range r.Errors {
@@ -173,8 +173,10 @@ func byLatency(r reports.Report, _ []Symptom) Binding {
 	return Binding{BindingLatency, slow}
 }
 
+// missed are the service levels that were measured and missed: one without samples
+// says nothing of any limit.
 func missed(r reports.Report) []reports.Threshold {
-	return slices.DeleteFunc(slices.Clone(r.Thresholds), func(t reports.Threshold) bool { return t.Pass })
+	return slices.DeleteFunc(slices.Clone(r.Thresholds), func(t reports.Threshold) bool { return t.Pass || t.Got == nil })
 }
 
 // felt is what clients met with, the most frequent first.

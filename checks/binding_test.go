@@ -20,7 +20,7 @@ func TestBind(t *testing.T) {
 		return found
 	}
 	two := reports.Env{CPUs: 2}
-	got := .7
+	got, much := .7, float64(3<<20)
 	slow := reports.Threshold{Expr: "fanout.p99<500ms", Metric: "fanout.p99", Limit: .5, Unit: "s", Got: &got}
 	reset := reports.ErrorClass{Class: "reset", Count: 3, Example: "worker 7, poll: connection closed without a whole answer"}
 	for _, c := range []struct {
@@ -43,7 +43,9 @@ func TestBind(t *testing.T) {
 		{"descriptors left", reports.Report{Resources: server(reports.Resource{FDsPeak: 150, FDLimit: 200}), Errors: []reports.ErrorClass{reset}}, nil, "", "3 × reset"},
 		{"no limit of descriptors", reports.Report{Resources: server(reports.Resource{FDsPeak: 150, FDLimit: -1})}, nil, "", ""},
 		{"killed", reports.Report{Reasons: []string{"the server ended during the run: signal: killed"}, Errors: []reports.ErrorClass{{Class: "refused", Count: 9}}}, nil, BindingMemory, "killed"},
-		{"memory", reports.Report{Thresholds: []reports.Threshold{{Expr: "server.rss<1MiB", Metric: "server.rss", Unit: "B"}}}, nil, BindingMemory, "missed server.rss<1MiB"},
+		{"memory", reports.Report{Thresholds: []reports.Threshold{{Expr: "server.rss<1MiB", Metric: "server.rss", Unit: "B", Got: &much}}}, nil, BindingMemory, "missed server.rss<1MiB: 3 MiB"},
+		{"memory that was not measured", reports.Report{Thresholds: []reports.Threshold{{Expr: "server.rss<1MiB", Metric: "server.rss", Unit: "B"}}}, nil, "", ""},
+		{"busy, and a time that was not measured", reports.Report{Env: two, Resources: server(reports.Resource{CPUPeak: 2}), Thresholds: []reports.Threshold{{Expr: "fanout.p99<1s", Unit: "s"}}}, nil, "", ""},
 		{"refused", reports.Report{Errors: []reports.ErrorClass{{Class: "refused", Count: 9}}}, nil, BindingRefused, "9 connections were refused"},
 		{"cpu", reports.Report{Env: two, Resources: server(reports.Resource{CPUPeak: 1.9}), Thresholds: []reports.Threshold{slow}}, nil, BindingCPU, "1.9 of 2 cores"},
 		{"cpu beside the generator", reports.Report{Env: two, Resources: server(reports.Resource{CPUPeak: 1.6}), Thresholds: []reports.Threshold{slow}}, nil, BindingCPU, "the generator beside it 0.3"},

@@ -76,8 +76,9 @@ func (f Found) slopes() []reports.Slope {
 		var workers, values []float64
 		for _, t := range f.Tried {
 			for _, x := range t.Report.Resources {
-				if v := m.value(x); t.Outcome == LevelHeld && x.Process == "server" && v > 0 {
-					workers, values = append(workers, float64(t.Workers)), append(values, v)
+				// No memory is no measurement. No processor time is one: less than a tick.
+				if t.Outcome == LevelHeld && x.Process == "server" && x.RSSPeakBytes > 0 {
+					workers, values = append(workers, float64(t.Workers)), append(values, m.value(x))
 				}
 			}
 		}

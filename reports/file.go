@@ -52,7 +52,7 @@ func Decode(src io.Reader) (Report, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&r); err != nil {
-		return Report{}, fmt.Errorf("not a report that this fltool knows: %w", err)
+		return Report{}, fmt.Errorf("not a report that this fltool knows: %w", inWords(err))
 	}
 	return r, r.validate()
 }
@@ -76,7 +76,7 @@ func checkDocument(data []byte) error {
 	case errors.As(err, &syntax):
 		return syntaxError(data, syntax)
 	case err != nil:
-		return fmt.Errorf("not a report: %w", err)
+		return fmt.Errorf("not a report: %w", inWords(err))
 	case head.Schema == nil:
 		return fmt.Errorf("not a report: it names no schema (want %q)", Schema)
 	case *head.Schema != Schema:
@@ -115,6 +115,19 @@ func syntaxError(data []byte, e *json.SyntaxError) error {
 	return fmt.Errorf("line %d: %w", line, e)
 }
 
+// inWords says of a value of the wrong type where it stands, not which Go type it
+// should have been.
+func inWords(err error) error {
+	var e *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Field == "":
+		return fmt.Errorf("it is a JSON %s, no object", e.Value)
+	}
+	return fmt.Errorf("%s can't be a %s", e.Field, e.Value)
+}
+
 // validate tells what no report can say.
 func (r Report) validate() error {
 	if r.Schema != Schema {
@@ -128,6 +141,9 @@ func (r Report) validate() error {
 	}
 	if s := r.Shard; s != nil && (s.Count < 1 || s.Count > MaxShards || s.Index < 1 || s.Index > s.Count) {
 		return fmt.Errorf("shard %d of %d: a run has 1 to %d shards, numbered from 1", s.Index, s.Count, MaxShards)
+	}
+	if r.Demand.Workers < 0 || r.Capacity != nil && r.Capacity.Workers < 0 {
+		return errors.New("it counts less than no workers")
 	}
 	if r.Env.Started != "" {
 		if _, err := r.Env.started(); err != nil {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +81,7 @@ func Merge(rs []Report) (Report, error) {
 		sum.Thresholds[i] = t
 		if !t.Pass {
 			sum.Verdict = Worse(sum.Verdict, VerdictFail)
-			sum.Reasons = append(sum.Reasons, "the whole run missed "+t.Expr)
+			sum.Reasons = append(sum.Reasons, "the whole run "+t.Missed())
 		}
 	}
 	sum.Reasons = append(sum.Reasons, shardReasons(rs)...)
@@ -93,78 +91,6 @@ func Merge(rs []Report) (Report, error) {
 		sum.Reasons = append(sum.Reasons, concerns...)
 	}
 	return sum, nil
-}
-
-// checkShards tells whether reports are all the shards of one run.
-func checkShards(rs []Report) error {
-	first := rs[0]
-	seen := map[int]int{}
-	for i, r := range rs {
-		switch {
-		case r.Schema != Schema:
-			return mergeError([]int{i}, "its schema is %q, not %q", r.Schema, Schema)
-		case r.Shard == nil:
-			return mergeError([]int{i}, "it is a whole run, no shard: whole runs are compared, not merged")
-		case r.Kind != KindSimulate:
-			return mergeError([]int{i}, "a %s report has no shards", r.Kind)
-		case len(r.Levels) > 0 || len(r.Findings) > 0 || r.Capacity != nil:
-			return mergeError([]int{i}, "levels, findings and a ledger don't add up")
-		case r.Shard.Count < 1 || r.Shard.Count > MaxShards || r.Shard.Index < 1 || r.Shard.Index > r.Shard.Count:
-			return mergeError([]int{i}, "shard %d of %d does not exist", r.Shard.Index, r.Shard.Count)
-		case r.Shard.Count != first.Shard.Count:
-			return mergeError([]int{0, i}, "one is a shard of %d, the other of %d", first.Shard.Count, r.Shard.Count)
-		case r.Env.Target != first.Env.Target:
-			return mergeError([]int{0, i}, "they drove different targets: %q and %q", first.Env.Target, r.Env.Target)
-		}
-		if d := Differences(first.Demand, r.Demand); len(d) > 0 {
-			return mergeError([]int{0, i}, "their demands differ: %s", strings.Join(d, ", "))
-		}
-		if a, b := exprs(first), exprs(r); !slices.Equal(a, b) {
-			return mergeError([]int{0, i}, "their thresholds differ: %q and %q", a, b)
-		}
-		if _, err := r.Env.started(); err != nil {
-			return mergeError([]int{i}, "it does not tell when it started, so it can't be aligned with the others")
-		}
-		if j, twice := seen[r.Shard.Index]; twice {
-			return mergeError([]int{j, i}, "both are shard %d of %d", r.Shard.Index, r.Shard.Count)
-		}
-		seen[r.Shard.Index] = i
-	}
-	var missing []string
-	for k := 1; k <= first.Shard.Count; k++ {
-		if _, ok := seen[k]; !ok {
-			missing = append(missing, fmt.Sprint(k))
-		}
-	}
-	switch n := len(missing); {
-	case n == 1:
-		return mergeError(nil, "shard %s of %d is missing", missing[0], first.Shard.Count)
-	case n > 1:
-		return mergeError(nil, "shards %s of %d are missing", list(missing, 5), first.Shard.Count)
-	}
-	return nil
-}
-
-func exprs(r Report) []string {
-	var es []string
-	for _, t := range r.Thresholds {
-		es = append(es, t.Expr)
-	}
-	return es
-}
-
-// Differences lists the fields in which two of the document's flat structs
-// differ, by their JSON names, as "workers 1000 and 500".
-func Differences[T Env | Demand](a, b T) []string {
-	var d []string
-	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
-	for i := range va.NumField() {
-		if x, y := va.Field(i).Interface(), vb.Field(i).Interface(); !reflect.DeepEqual(x, y) {
-			name, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
-			d = append(d, fmt.Sprintf("%s %v and %v", name, x, y))
-		}
-	}
-	return d
 }
 
 // list writes at most n of the words out.
@@ -366,70 +292,6 @@ func addErrors(a, b ErrorClass) ErrorClass {
 	return a
 }
 
-// shiftTimeline counts a timeline from another start, in whole seconds.
-func shiftTimeline(ticks []Tick, from, to time.Time) []Tick {
-	by := from.Round(time.Second).Sub(to.Round(time.Second)).Seconds()
-	ticks = slices.Clone(ticks)
-	for i := range ticks {
-		ticks[i].T += by
-	}
-	return ticks
-}
-
-// maxGap is how many seconds what was held is taken to last where ticks are
-// missing; a longer gap stays a gap.
-const maxGap = 10
-
-// wholeSeconds puts a shard's ticks on whole seconds, one a second: two that
-// fall together add, and what was held lasts over a tick that came late.
-func wholeSeconds(ticks []Tick) []Tick {
-	var whole []Tick
-	for _, t := range ticks {
-		t.T = math.Round(t.T)
-		last := len(whole) - 1
-		if last < 0 {
-			whole = append(whole, t)
-			continue
-		}
-		if w := &whole[last]; t.T <= w.T {
-			w.Held = t.Held
-			w.Sent += t.Sent
-			w.Done += t.Done
-			w.Errors += t.Errors
-			w.Classes = addCounts(w.Classes, t.Classes)
-			continue
-		}
-		if t.T-whole[last].T <= maxGap {
-			for whole[len(whole)-1].T < t.T-1 {
-				w := whole[len(whole)-1]
-				whole = append(whole, Tick{T: w.T + 1, Held: w.Held})
-			}
-		}
-		whole = append(whole, t)
-	}
-	return whole
-}
-
-// addTimelines adds two timelines second by second.
-func addTimelines(a, b []Tick) []Tick {
-	sum := union(a, b, func(t Tick) float64 { return t.T }, func(x, y Tick) Tick {
-		return Tick{
-			T: x.T, Held: x.Held + y.Held, Sent: x.Sent + y.Sent, Done: x.Done + y.Done,
-			Errors: x.Errors + y.Errors, Classes: addCounts(x.Classes, y.Classes),
-		}
-	})
-	slices.SortFunc(sum, func(x, y Tick) int { return cmp.Compare(x.T, y.T) })
-	return sum
-}
-
-func shiftLost(lost []Lost, from, to time.Time) []Lost {
-	lost = slices.Clone(lost)
-	for i := range lost {
-		lost[i].Seconds += from.Sub(to).Seconds()
-	}
-	return lost
-}
-
 func addResources(a, b []Resource) []Resource {
 	sum := slices.Clone(a)
 	for _, x := range b {
@@ -464,96 +326,4 @@ func addGenerator(a, b Generator) Generator {
 		Reconnects:     a.Reconnects + b.Reconnects,
 		Refused:        refused,
 	}
-}
-
-// compareShards tells what speaks against adding these shards (sorted) up, and
-// how bad that is. Sum is what they added up to.
-func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict) {
-	verdict = VerdictPass
-	concern := func(v Verdict, format string, a ...any) {
-		concerns = append(concerns, fmt.Sprintf(format, a...))
-		verdict = Worse(verdict, v)
-	}
-	byStart := slices.SortedStableFunc(slices.Values(rs), func(a, b Report) int { return a.Env.start().Compare(b.Env.start()) })
-	first, last := byStart[0], byStart[len(byStart)-1]
-	firstEnd := slices.MinFunc(rs, func(a, b Report) int { return a.Env.end().Compare(b.Env.end()) })
-	skew := last.Env.start().Sub(first.Env.start())
-	switch {
-	case last.Env.start().After(firstEnd.Env.end()) && !sameRounds(rs):
-		concern(VerdictRefused, "%s started after %s had ended: they were never one load, or their clocks are far apart", shardName(last), shardName(firstEnd))
-	case skew > clockSkew:
-		concern(VerdictWarn, "%s started %s after %s: it came late or their clocks disagree, and the timeline is out by as much",
-			shardName(last), skew.Round(100*time.Millisecond), shardName(first))
-	}
-	for _, round := range sum.Rounds {
-		var blind []string
-		for _, r := range rs {
-			if !slices.ContainsFunc(r.Rounds, func(x Round) bool { return roundKey(x) == roundKey(round) }) {
-				blind = append(blind, shardName(r))
-			}
-		}
-		if len(blind) > 0 {
-			concern(VerdictWarn, "round %d was not seen by %s", round.Number, list(blind, 5))
-		}
-	}
-	for _, r := range rs[1:] {
-		if r.Env.Tool != rs[0].Env.Tool {
-			concern(VerdictWarn, "%s was made by %s, %s by %s", shardName(rs[0]), rs[0].Env.Tool, shardName(r), r.Env.Tool)
-		}
-	}
-	if sum.Held != nil && sum.Held.Asked != sum.Demand.Workers {
-		concern(VerdictWarn, "the shards asked for %d workers in all, the demand is %d", sum.Held.Asked, sum.Demand.Workers)
-	}
-	return concerns, verdict
-}
-
-func (e Env) end() time.Time { return e.start().Add(seconds(e.Seconds)) }
-
-// sameRounds tells whether all shards saw the same rounds, by version: then
-// they ran at the same time, whatever their clocks say.
-func sameRounds(rs []Report) bool {
-	versions := func(r Report) []string {
-		var vs []string
-		for _, x := range r.Rounds {
-			vs = append(vs, x.Version)
-		}
-		return vs
-	}
-	first := versions(rs[0])
-	return len(first) > 0 && !slices.Contains(first, "") &&
-		!slices.ContainsFunc(rs, func(r Report) bool { return !slices.Equal(versions(r), first) })
-}
-
-func shardName(r Report) string {
-	if r.Env.Hostname == "" {
-		return fmt.Sprintf("shard %d", r.Shard.Index)
-	}
-	return fmt.Sprintf("shard %d (%s)", r.Shard.Index, r.Env.Hostname)
-}
-
-// shardReasons gathers the reasons of all shards, those of the worst first,
-// with the names of the shards that give them.
-func shardReasons(rs []Report) []string {
-	type reason struct {
-		text string
-		of   []string
-	}
-	var all []reason
-	for _, r := range slices.SortedStableFunc(slices.Values(rs), func(a, b Report) int { return b.Verdict.rank() - a.Verdict.rank() }) {
-		texts := r.Reasons
-		if len(texts) == 0 && r.Verdict != VerdictPass {
-			texts = []string{"the verdict is " + string(r.Verdict)}
-		}
-		for _, text := range texts {
-			all = append(all, reason{text, []string{shardName(r)}})
-		}
-	}
-	all = union(nil, all, func(r reason) string { return r.text }, func(a, b reason) reason {
-		return reason{a.text, slices.Concat(a.of, b.of)}
-	})
-	var reasons []string
-	for _, r := range all {
-		reasons = append(reasons, list(r.of, 5)+": "+r.text)
-	}
-	return reasons
 }

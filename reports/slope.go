@@ -81,33 +81,45 @@ func around(v, by float64) (low, high *float64) {
 
 // Plan is what so many workers would need by the slopes: an extrapolation.
 type Plan struct {
-	Workers int    `json:"workers"`
-	Needs   []Need `json:"needs"`
+	Workers int      `json:"workers"`
+	Needs   []Need   `json:"needs"`
+	Unknown []string `json:"unknown,omitempty"` // what can't be told, and why
+}
+
+// Beyond says whether the plan is for more workers than were measured.
+func (p Plan) Beyond() bool {
+	return slices.ContainsFunc(p.Needs, func(n Need) bool { return n.Beyond > 1 })
 }
 
 // Need is one figure of a plan.
 type Need struct {
-	Of    string   `json:"of"`
-	Unit  string   `json:"unit"`
-	Value float64  `json:"value"`
-	Low   *float64 `json:"low,omitempty"` // 95 %; absent where too few levels tell
-	High  *float64 `json:"high,omitempty"`
-	Rests string   `json:"rests"` // what it rests on, in words
+	Of     string   `json:"of"`
+	Unit   string   `json:"unit"`
+	Value  float64  `json:"value"`
+	Low    *float64 `json:"low,omitempty"` // 95 %; absent where too few levels tell
+	High   *float64 `json:"high,omitempty"`
+	Beyond float64  `json:"beyond"` // how many times the highest level that was measured
+	Rests  string   `json:"rests"`  // what it rests on, in words
 }
 
-// Extrapolate plans for so many workers by the slopes of memory and descriptors.
+// Extrapolate plans for so many workers by the slopes of memory and descriptors. A
+// line that does not rise is noise, and tells nothing.
 func Extrapolate(workers int, slopes []Slope) *Plan {
 	p := &Plan{Workers: workers}
 	for _, s := range slopes {
 		if s.Of != "server.rss" && s.Of != "server.fds" {
 			continue // processor time adds up over a run, so it is no need of a moment
 		}
-		n := Need{Of: s.Of, Unit: s.Unit}
-		n.Value, n.Low, n.High = s.At(workers)
 		least, most := slices.Min(s.Workers), slices.Max(s.Workers)
-		n.Rests = fmt.Sprintf("the line through %d levels of %.0f to %.0f workers", len(s.Workers), least, most)
-		if over := float64(workers) / most; over > 1 {
-			n.Rests += fmt.Sprintf(", %.1f times beyond the last", over)
+		line := fmt.Sprintf("the line through %d levels of %.0f to %.0f workers", len(s.Workers), least, most)
+		if s.PerWorker <= 0 {
+			p.Unknown = append(p.Unknown, fmt.Sprintf("%s: %s does not rise, so nothing can be planned by it", s.Of, line))
+			continue
+		}
+		n := Need{Of: s.Of, Unit: s.Unit, Beyond: float64(workers) / most, Rests: line}
+		n.Value, n.Low, n.High = s.At(workers)
+		if n.Beyond > 1 {
+			n.Rests += fmt.Sprintf(", %.1f times beyond the last", n.Beyond)
 		}
 		p.Needs = append(p.Needs, n)
 	}

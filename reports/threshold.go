@@ -1,9 +1,12 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +22,7 @@ var unitFactors = map[string]map[string]float64{
 	},
 	"B": {
 		"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9,
-		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+		"TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 	},
 	"1": {"": 1, "%": .01},
 	"":  {"": 1},
@@ -43,12 +46,39 @@ func ParseThreshold(expr string) (Threshold, error) {
 	}
 	factor, ok := unitFactors[unit][m[4]]
 	if !ok {
-		return Threshold{}, fmt.Errorf("threshold %q: %s has no unit %q", expr, m[1], m[4])
+		return Threshold{}, fmt.Errorf("threshold %q: %s has no unit %q; want %s", expr, m[1], m[4], unitNames(unit))
 	}
 	if limit *= factor; math.IsInf(limit, 0) {
 		return Threshold{}, fmt.Errorf("threshold %q: the limit is too large", expr)
 	}
 	return Threshold{Expr: expr, Metric: m[1], Limit: limit, Unit: unit}, nil
+}
+
+// unitNames lists the units that a limit in this one may have, the smallest first.
+func unitNames(unit string) string {
+	by := unitFactors[unit]
+	names := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(cmp.Compare(by[a], by[b]), cmp.Compare(a, b))
+	})
+	names = slices.DeleteFunc(names, func(n string) bool { return n == "" })
+	return strings.Join(append(names, "none"), ", ")
+}
+
+// Missed says that a judged threshold was missed, and by what.
+func (t Threshold) Missed() string {
+	if t.Got == nil {
+		return "missed " + t.Expr + ": no samples"
+	}
+	got := fmt.Sprintf("%.6g", *t.Got)
+	switch t.Unit {
+	case "s":
+		got = fmt.Sprintf("%.3g s", *t.Got)
+	case "B":
+		got = fmt.Sprintf("%.4g MiB", *t.Got/(1<<20))
+	case "1":
+		got = fmt.Sprintf("%.3g %%", *t.Got*100)
+	}
+	return "missed " + t.Expr + ": " + got
 }
 
 // Judge holds a report to a threshold. A metric without samples fails.
@@ -87,7 +117,7 @@ func (r *Report) Judge(ts []Threshold) error {
 		}
 		r.Thresholds = append(r.Thresholds, t)
 		if !t.Pass {
-			missed = append(missed, "missed "+t.Expr)
+			missed = append(missed, t.Missed())
 		}
 	}
 	if len(missed) > 0 {

@@ -33,7 +33,11 @@ func TestParseThreshold(t *testing.T) {
 		"fanout.p99<fast":     "want METRIC<LIMIT",
 		"fanout.p98<1s":       `unknown metric "fanout.p98"; the metrics are `,
 		"beauty>1":            "challenge.max",
-		"errors<1s":           `errors has no unit "s"`,
+		"errors<1s":           `errors has no unit "s"; want %, none`,
+		"server.rss<1PB":      `server.rss has no unit "PB"; want B, KB, kB, KiB, MB, MiB, GB, GiB, TB, TiB, none`,
+		"round<NaN":           "want METRIC<LIMIT",
+		"round<Inf":           "want METRIC<LIMIT",
+		"round<1e999s":        `limit "1e999" is no number`,
 		"server.rss<2%":       `server.rss has no unit "%"`,
 		"round<1.2.3s":        `limit "1.2.3" is no number`,
 		"round<-1s":           `limit "-1" is no number from 0 up`,
@@ -93,4 +97,18 @@ func FuzzParseThreshold(f *testing.F) {
 			t.Errorf("an empty report passes: %+v, %v", judged, err)
 		}
 	})
+}
+
+func TestMissed(t *testing.T) {
+	for want, th := range map[string]Threshold{
+		"missed fanout.p99<2s: no samples": {Expr: "fanout.p99<2s", Unit: "s"},
+		"missed fanout.p99<2s: 2.31 s":     {Expr: "fanout.p99<2s", Unit: "s", Got: new(2.3100001)},
+		"missed server.rss<2GiB: 2560 MiB": {Expr: "server.rss<2GiB", Unit: "B", Got: new(2.5 * (1 << 30))},
+		"missed errors<0.1%: 0.2 %":        {Expr: "errors<0.1%", Unit: "1", Got: new(.002)},
+		"missed held>=1e5: 99000":          {Expr: "held>=1e5", Got: new(99000.0)},
+	} {
+		if got := th.Missed(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }

@@ -105,14 +105,8 @@ func TestActionSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	report := func(cpu float64) string {
-		return fmt.Sprintf(`{"schema": "fltool.report/v1", "kind": "simulate", "verdict": "pass", "env": {"tool": "fltool"}, "demand": {"workers": 10, "rounds": 1},
- "timeline": [{"t": 1, "held": 10, "sent": 1000, "done": 1000, "errors": 0}], "bytes": {"sent": 1000, "received": 500},
- "rounds": [{"number": 1, "version": "0", "workers": 10, "failed": 0, "seconds": 1, "fanoutSeconds": 1, "told": 10}],
- "resources": [{"process": "server", "rssPeakBytes": 1, "cpuSeconds": %g, "fdsPeak": 20}, {"process": "generator", "rssPeakBytes": 1, "cpuSeconds": 1, "fdsPeak": 20}]}`, cpu)
-	}
-	write("good.json", report(1))
-	write("slow.json", report(1.3))
+	write("good.json", runReport(1))
+	write("slow.json", runReport(1.3))
 	write("canned.sh", `cp "$1" "$3"`)
 	store := exec.Command(fltool, "regress", "--baseline", "base", "--store", "--runs", "5", "--", "sh", "canned.sh", "good.json")
 	store.Dir = dir
@@ -152,6 +146,15 @@ func TestActionSteps(t *testing.T) {
 			}
 		})
 	}
+}
+
+// runReport is the report of a round, for which the server took so many seconds of
+// processor time.
+func runReport(cpu float64) string {
+	return fmt.Sprintf(`{"schema": "fltool.report/v1", "kind": "simulate", "verdict": "pass", "env": {"tool": "fltool"}, "demand": {"workers": 10, "rounds": 1},
+ "timeline": [{"t": 1, "held": 10, "sent": 1000, "done": 1000, "errors": 0}], "bytes": {"sent": 1000, "received": 500},
+ "rounds": [{"number": 1, "version": "0", "workers": 10, "failed": 0, "seconds": 1, "fanoutSeconds": 1, "told": 10}],
+ "resources": [{"process": "server", "rssPeakBytes": 1, "cpuSeconds": %g, "fdsPeak": 20}, {"process": "generator", "rssPeakBytes": 1, "cpuSeconds": 1, "fdsPeak": 20}]}`, cpu)
 }
 
 // runAction runs the shell steps until one fails, and gives its exit code and

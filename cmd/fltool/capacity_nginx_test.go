@@ -75,7 +75,7 @@ http { access_log off; %s
 	// the safe bound on: so many errors are let pass.
 	fltool(t, 0, "capacity", "--target", "http://"+address, "--keys", keys, "--server-pid", strconv.Itoa(serve.Process.Pid),
 		"--from", "200", "--step", "13", "--confirm", "0", "--hold-level", "300ms", "--ramp", "300ms",
-		"--request-timeout", "10s", "--round-timeout", "4s", "--slo", "errors<5%", "--slo", "lost<1", "--server-log", log, "--out", out)
+		"--request-timeout", "10s", "--round-timeout", "4s", "--max-lag", "1m", "--slo", "errors<5%", "--slo", "lost<1", "--server-log", log, "--out", out)
 	r, err := reports.Read(out)
 	if err != nil {
 		t.Fatal(err)

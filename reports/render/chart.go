@@ -66,56 +66,45 @@ func levelTimes(r reports.Report) chart {
 }
 
 func levelMemory(r reports.Report) chart {
-	return levelResource(r, "Server memory by number of workers", "MiB", "KiB a worker", 1<<10,
-		func(x reports.Resource) float64 { return float64(x.RSSPeakBytes) / (1 << 20) })
+	return levelResource(r, "Server memory by number of workers", "MiB", "server.rss", 1<<20,
+		func(x reports.Resource) float64 { return float64(x.RSSPeakBytes) })
 }
 
 func levelFDs(r reports.Report) chart {
-	return levelResource(r, "Server descriptors by number of workers", "descriptors", "a worker", 1,
+	return levelResource(r, "Server descriptors by number of workers", "descriptors", "server.fds", 1,
 		func(x reports.Resource) float64 { return float64(x.FDsPeak) })
 }
 
-// levelResource is what the server used at each level, with the line of least
-// squares through it; factor turns its slope into slopeUnit.
-func levelResource(r reports.Report, title, unit, slopeUnit string, factor float64, of func(reports.Resource) float64) chart {
-	var pts plotter.XYs
+// levelResource is what the server used at each level, in so large units, with the
+// line that the report draws through those that held.
+func levelResource(r reports.Report, title, unit, metric string, size float64, of func(reports.Resource) float64) chart {
+	var held, failed plotter.XYs
 	for _, l := range r.Levels {
 		for _, x := range l.Resources {
-			if x.Process == "server" {
-				pts = append(pts, plotter.XY{X: float64(l.Workers), Y: of(x)})
+			p := plotter.XY{X: float64(l.Workers), Y: of(x) / size}
+			switch {
+			case x.Process != "server":
+			case l.Verdict == reports.VerdictPass || l.Verdict == reports.VerdictWarn:
+				held = append(held, p)
+			default:
+				failed = append(failed, p)
 			}
 		}
 	}
-	c := chart{title: title, x: "workers", y: unit, lines: []curve{{name: "measured", pts: pts, dots: true}}}
-	if a, b, ok := leastSquares(pts); ok {
-		first, last := pts[0].X, pts[len(pts)-1].X
-		c.lines = append(c.lines, curve{
-			name: fmt.Sprintf("slope: %s %s", digits(b*factor), slopeUnit),
-			pts:  plotter.XYs{{X: first, Y: a + b*first}, {X: last, Y: a + b*last}},
-		})
+	c := chart{title: title, x: "workers", y: unit, lines: []curve{
+		{name: "measured", pts: held, dots: true}, {name: "at levels not held", pts: failed, dots: true},
+	}}
+	for _, s := range r.Slopes {
+		if s.Of != metric || len(s.Workers) == 0 {
+			continue
+		}
+		line := curve{name: fmt.Sprintf("slope: %s a worker", figure(s.PerWorker, s.Unit))}
+		for _, x := range []float64{slices.Min(s.Workers), slices.Max(s.Workers)} {
+			line.pts = append(line.pts, plotter.XY{X: x, Y: (s.Intercept + s.PerWorker*x) / size})
+		}
+		c.lines = append(c.lines, line)
 	}
 	return c
-}
-
-// leastSquares is the line y = a + bx nearest to the points; false where they
-// don't tell a slope.
-func leastSquares(pts plotter.XYs) (a, b float64, ok bool) {
-	n := float64(len(pts))
-	var sx, sy float64
-	for _, p := range pts {
-		sx += p.X
-		sy += p.Y
-	}
-	var sxy, sxx float64
-	for _, p := range pts {
-		sxy += (p.X - sx/n) * (p.Y - sy/n)
-		sxx += (p.X - sx/n) * (p.X - sx/n)
-	}
-	if len(pts) < 2 || sxx == 0 {
-		return 0, 0, false
-	}
-	b = sxy / sxx
-	return sy/n - b*sx/n, b, true
 }
 
 func roundTimes(r reports.Report) chart {

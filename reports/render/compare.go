@@ -68,53 +68,60 @@ func comparison(c reports.Comparison, all bool) document {
 	for _, reason := range c.Reasons {
 		d.reasons = append(d.reasons, clean(reason))
 	}
-	gated := &grid{head: []string{"metric", "base", "new", "change", "interval", "p", "outcome"}, text: []int{0, 6}}
-	others := &grid{head: []string{"metric", "base", "new", "change", "interval", "p"}, text: []int{0}}
-	var limits []string
+	// Runs of several kinds have a table each.
+	decide, others := map[string]*grid{}, map[string]*grid{}
+	var kinds, limits []string
 	quiet := 0
 	for _, ch := range c.Metrics {
-		row := []string{
-			ch.Name(), figure(ch.Base, ch.Unit), figure(ch.New, ch.Unit), delta(ch, ch.Change), interval(ch),
+		if decide[ch.Of] == nil {
+			kinds = append(kinds, ch.Of)
+			decide[ch.Of] = &grid{head: []string{"metric", "outcome", "base", "new", "change", "interval", "p"}, text: []int{0, 1}, outcome: 1}
+			others[ch.Of] = &grid{head: []string{"metric", "base", "new", "change", "interval", "p"}, text: []int{0}}
 		}
+		figures := []string{figure(ch.Base, ch.Unit), figure(ch.New, ch.Unit), delta(ch, ch.Change), interval(ch)}
 		if ch.BaseRuns == 0 || ch.NewRuns == 0 {
-			row[3], row[4] = "", ""
-			row[1], row[2] = orNone(ch.BaseRuns, row[1]), orNone(ch.NewRuns, row[2])
+			figures = []string{orNone(ch.BaseRuns, figures[0]), orNone(ch.NewRuns, figures[1]), "", ""}
 		}
 		if !ch.Gated {
 			if !all && ch.Outcome != reports.OutcomeBetter && ch.Outcome != reports.OutcomeWorse {
 				quiet++
 				continue
 			}
-			others.rows = append(others.rows, append(row, pvalue(ch.P)))
+			others[ch.Of].rows = append(others[ch.Of].rows, slices.Concat([]string{ch.Metric}, figures, []string{pvalue(ch.P)}))
 			continue
 		}
-		outcome := string(ch.Outcome)
-		p := pvalue(ch.PHolm)
+		outcome, p := string(ch.Outcome), pvalue(ch.PHolm)
 		switch ch.Outcome {
 		case reports.OutcomeInconclusive:
 			outcome = "unclear" // shorter
 		case reports.OutcomeUnmeasured:
-			p = ""
+			outcome, p = "missing", ""
 		}
-		gated.rows = append(gated.rows, append(row, p, outcome))
+		decide[ch.Of].rows = append(decide[ch.Of].rows, slices.Concat([]string{ch.Metric, outcome}, figures, []string{p}))
 		if limit := ch.Metric + " " + percent(ch.Limit); !slices.Contains(limits, limit) {
 			limits = append(limits, limit)
 		}
 	}
-	decide := section{title: "Metrics that decide", grid: gated}
-	if len(gated.rows) > 0 {
-		decide.notes = []string{
+	var sections []section
+	for _, of := range kinds {
+		sections = append(sections, section{title: "Metrics that decide" + ofRuns(of), grid: decide[of]})
+	}
+	if len(limits) > 0 {
+		sections = append(sections, section{title: "How they decide", notes: []string{
 			"worse is beyond its limit, and significant; limits: " + strings.Join(limits, ", "),
 			notMeasured(c.Unmeasured),
 			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", plural(c.GatedMetrics, "metric")),
-		}
+		}})
 	}
-	for _, s := range []section{
-		decide,
-		{title: "Differences of environment and demand", notes: c.Environment},
-		{title: "Notes", notes: c.Warnings},
-		{title: "Other metrics, which decide nothing", detail: true, grid: others, notes: []string{quietly(quiet)}},
-	} {
+	sections = append(sections,
+		section{title: "The runs", notes: c.Runs},
+		section{title: "Differences of environment and demand", notes: c.Environment},
+		section{title: "Notes", notes: c.Warnings})
+	for _, of := range kinds {
+		sections = append(sections, section{title: "Other metrics, which decide nothing" + ofRuns(of), detail: true, grid: others[of]})
+	}
+	sections = append(sections, section{title: "Not shown", notes: []string{quietly(quiet)}})
+	for _, s := range sections {
 		if s.grid != nil && len(s.grid.rows) == 0 {
 			s.grid = nil
 		}
@@ -126,11 +133,19 @@ func comparison(c reports.Comparison, all bool) document {
 	return d
 }
 
+// ofRuns is the end of a title of what is about one kind of runs.
+func ofRuns(kind string) string {
+	if kind == "" {
+		return ""
+	}
+	return " (" + kind + ")"
+}
+
 func quietly(metrics int) string {
 	if metrics == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s not changed significantly, and not shown: --format markdown has all", plural(metrics, "more metric"))
+	return fmt.Sprintf("%s without a significant change: --format markdown has all", plural(metrics, "more metric"))
 }
 
 func notMeasured(names []string) string {

@@ -3,12 +3,15 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/fltool/fltool/reports"
 )
 
-func TestCompareGolden(t *testing.T) {
+// comparisons are a regression, one of mixed runs that can't tell, and one without
+// a change.
+func comparisons(t *testing.T) map[string]reports.Comparison {
 	var base, new []reports.Report
 	for i := range 8 {
 		noise := 1 + float64(i)/100
@@ -24,19 +27,37 @@ func TestCompareGolden(t *testing.T) {
 	}
 	new[7].Verdict, new[7].Reasons = reports.VerdictRefused, []string{"the generator was the bottleneck"}
 	new[0].Env.Kernel = "Linux 6.2.0"
-	c, err := reports.Compare(base, new, nil)
-	if err != nil {
-		t.Fatal(err)
+	few := [2][]reports.Report{{base[0], holdSample()}, {base[1], holdSample()}}
+	few[0][1].Env.Started, few[1][1].Env.Started = "2026-03-01T12:30:00Z", "2026-03-01T13:30:00Z"
+	later := slices.Clone(base)
+	for i := range later {
+		later[i].Env.Started = fmt.Sprintf("2026-03-01T14:%02d:00Z", i)
 	}
-	for _, format := range CompareFormats() {
-		show, err := ForComparison(format, Options{})
+	all := map[string]reports.Comparison{}
+	for name, sides := range map[string][2][]reports.Report{
+		"compare": {base, new}, "compare-few": few, "compare-same": {base, later},
+	} {
+		c, err := reports.Compare(sides[0], sides[1], nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var b bytes.Buffer
-		if err := show(&b, c); err != nil {
-			t.Fatal(err)
+		all[name] = c
+	}
+	return all
+}
+
+func TestCompareGolden(t *testing.T) {
+	for name, c := range comparisons(t) {
+		for _, format := range CompareFormats() {
+			show, err := ForComparison(format, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := show(&b, c); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+"."+format, b.Bytes())
 		}
-		golden(t, "compare."+format, b.Bytes())
 	}
 }

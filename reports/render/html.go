@@ -18,7 +18,21 @@ var page string
 var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"upper":  strings.ToUpper,
 	"isText": func(g *grid, i int) bool { return slices.Contains(g.text, i) },
+	"colour": func(g *grid, i int, cell string) string {
+		if g.outcome == 0 || i != g.outcome {
+			return ""
+		}
+		return outcomeColour[cell]
+	},
 }).Parse(page))
+
+// outcomeColour is the verdict whose colour an outcome has in a table.
+var outcomeColour = map[string]string{
+	"pass": "pass", "met": "pass", "same": "pass", "better": "pass",
+	"warn": "warn", "unclear": "warn", "missing": "warn",
+	"fail": "fail", "missed": "fail", "worse": "fail",
+	"refused": "refused",
+}
 
 // HTML writes the report as one page that needs nothing else: no script, no
 // font, no picture from anywhere.

@@ -3,11 +3,13 @@ package render
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -79,24 +81,50 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-func TestHTMLInBrowser(t *testing.T) {
-	path := chromium(t)
-	pages := map[string][]byte{}
+var shots = flag.String("shots", "", "keep what the browser shows and prints in this `folder`, to be looked at")
+
+// onePage is a page that is opened, and what must be on it.
+type onePage struct {
+	html    bytes.Buffer
+	heading string // begins with this
+	plots   int
+}
+
+// browserPages are all kinds of pages, by name.
+func browserPages(t *testing.T) map[string]*onePage {
+	pages := map[string]*onePage{}
 	for name, r := range samples() {
-		var b bytes.Buffer
-		if err := HTML(&b, r); err != nil {
+		p := &onePage{heading: strings.ToUpper(string(r.Verdict)) + ": ", plots: len(charts(r))}
+		if err := HTML(&p.html, r); err != nil {
 			t.Fatal(err)
 		}
-		pages["/"+name] = b.Bytes()
+		pages[name] = p
 	}
+	show, err := ForComparison("html", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range comparisons(t) {
+		p := &onePage{heading: strings.ToUpper(string(c.Outcome)) + ": "}
+		if err := show(&p.html, c); err != nil {
+			t.Fatal(err)
+		}
+		pages[name] = p
+	}
+	return pages
+}
+
+func TestHTMLInBrowser(t *testing.T) {
+	path := chromium(t)
+	pages := browserPages(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		page, ok := pages[req.URL.Path]
+		page, ok := pages[strings.TrimPrefix(req.URL.Path, "/")]
 		if !ok {
 			http.NotFound(w, req)
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page) // a browser that hangs up fails the test by what it shows
+		_, _ = w.Write(page.html.Bytes()) // a browser that hangs up fails the test by what it shows
 	}))
 	defer server.Close()
 
@@ -142,7 +170,7 @@ func TestHTMLInBrowser(t *testing.T) {
 		name          string
 		width, height int64
 	}{{"desktop", 1280, 900}, {"phone", 360, 740}} {
-		for name, r := range samples() {
+		for name, page := range pages {
 			mu.Lock()
 			requests, complaints = nil, nil
 			mu.Unlock()
@@ -162,8 +190,8 @@ func TestHTMLInBrowser(t *testing.T) {
 				t.Errorf("%s, %s: the console says %q", size.name, name, complaints)
 			}
 			mu.Unlock()
-			if want := len(charts(r)); got.Plots != want || got.Undrawn > 0 || got.Clipped > 0 {
-				t.Errorf("%s, %s: %d plots of %d, %d not drawn, %d clipped", size.name, name, got.Plots, want, got.Undrawn, got.Clipped)
+			if got.Plots != page.plots || got.Undrawn > 0 || got.Clipped > 0 {
+				t.Errorf("%s, %s: %d plots of %d, %d not drawn, %d clipped", size.name, name, got.Plots, page.plots, got.Undrawn, got.Clipped)
 			}
 			if got.Sideways {
 				t.Errorf("%s, %s: the page scrolls sideways", size.name, name)
@@ -171,9 +199,27 @@ func TestHTMLInBrowser(t *testing.T) {
 			if got.Texts < 10 || len(got.Faint) > 0 || len(got.Small) > 0 {
 				t.Errorf("%s, %s: of %d texts faint are %q, small %q", size.name, name, got.Texts, got.Faint, got.Small)
 			}
-			if !strings.HasPrefix(got.Heading, strings.ToUpper(string(r.Verdict))+": ") {
+			if !strings.HasPrefix(got.Heading, page.heading) {
 				t.Errorf("%s, %s: the heading is %q", size.name, name, got.Heading)
 			}
+			if *shots != "" {
+				keepShots(t, ctx, filepath.Join(*shots, name+"-"+size.name))
+			}
+		}
+	}
+}
+
+// keepShots writes what the browser shows, and what it would print.
+func keepShots(t *testing.T, ctx context.Context, base string) {
+	for suffix, take := range map[string]chromedp.Action[[]byte]{
+		".png": chromedp.FullScreenshot(100), ".pdf": chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4)),
+	} {
+		b, err := chromedp.Run(ctx, take)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(base+suffix, b, 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -193,6 +194,42 @@ func TestBenchmarkReads(t *testing.T) {
 		}
 		if results != want {
 			t.Errorf("%s: %d results, want %d", name, results, want)
+		}
+	}
+}
+
+// The real benchstat compares the runs of two files: every metric, and that rounds
+// became slower.
+func TestBenchstat(t *testing.T) {
+	dir := t.TempDir()
+	for name, seconds := range map[string]float64{"base": 1, "new": 1.5} {
+		var b bytes.Buffer
+		for i := range 8 {
+			r := roundsSample()
+			for j := range r.Rounds {
+				r.Rounds[j].Seconds = seconds + float64(i)/100
+			}
+			if err := Benchmark(&b, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stderr strings.Builder
+	cmd := exec.Command("go", "tool", "benchstat", filepath.Join(dir, "base"), filepath.Join(dir, "new"))
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || stderr.Len() > 0 {
+		t.Fatalf("benchstat: %v: %s", err, &stderr)
+	}
+	if !regexp.MustCompile(`round-sec +│ +round-sec +vs base[^\n]*\n.* 1\.035 ± 3% +1\.535 ± 2% +\+48\.31% \(p=0\.000 n=8\)`).Match(out) {
+		t.Errorf("benchstat says\n%s", out)
+	}
+	for _, name := range reports.MetricNames() {
+		if _, _, measured, err := roundsSample().Metric(name); err != nil || measured != bytes.Contains(out, []byte(" "+name)) {
+			t.Errorf("%s: measured %t; benchstat says\n%s", name, measured, out)
 		}
 	}
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// measurement is the making of runs.
+type measurement struct {
+	commands [][]string
+	runs     int
+	binary   string // of the base's server; empty: no runs of the base
+	dir      string // for reports
+	stderr   io.Writer
+}
+
+// measure makes the runs of the base, if a binary is to make them, and the new
+// ones, in turn. Base are the stored runs, if any: a demand that is not theirs
+// is told after the first run, not after the last.
+func (m *measurement) measure(ctx context.Context, stored []reports.Report) (base, new []reports.Report, err error) {
+	kinds := map[string]int{} // of demand, by the command
+	for n := range m.runs {
+		for i, command := range m.commands {
+			var took []string
+			if m.binary != "" {
+				r, err := m.one(ctx, append(slices.Clone(command), "--server-binary", m.binary))
+				if err != nil {
+					return nil, nil, err
+				}
+				base = append(base, r)
+				took = append(took, fmt.Sprintf("base %s in %.1f s", r.Verdict, r.Env.Seconds))
+			}
+			r, err := m.one(ctx, command)
+			if err != nil {
+				return nil, nil, err
+			}
+			kind := reports.KindOfRun(r.Demand)
+			if other, seen := kinds[kind]; seen && other != i {
+				return nil, nil, usageError("a command of rounds and one of a hold", "two commands make runs of one kind, %s: they could not be told apart", kind)
+			}
+			kinds[kind] = i
+			new = append(new, r)
+			if d := reports.DemandDifferences(ofKind(stored, kind), []reports.Report{r}); len(stored) > 0 && len(d) > 0 {
+				return nil, nil, cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
+			}
+			took = append(took, fmt.Sprintf("new %s in %.1f s", r.Verdict, r.Env.Seconds))
+			fmt.Fprintf(m.stderr, "run %d of %d, %s: %s\n", n+1, m.runs, kind, strings.Join(took, ", "))
+		}
+	}
+	return base, new, nil
+}
+
+func ofKind(rs []reports.Report, kind string) []reports.Report {
+	return slices.DeleteFunc(slices.Clone(rs), func(r reports.Report) bool { return reports.KindOfRun(r.Demand) != kind })
+}
+
+// stopPatience is how long a run may take to end after it was told to.
+const stopPatience = 15 * time.Second
+
+// mostTries is how often a run is made whose verdict is refused: it tells nothing
+// of the server, and whether it is refused has nothing to do with it.
+const mostTries = 5
+
+func (m *measurement) one(ctx context.Context, command []string) (r reports.Report, err error) {
+	for range mostTries {
+		if r, err = m.try(ctx, command); err != nil || r.Verdict != reports.VerdictRefused {
+			break
+		}
+		fmt.Fprintf(m.stderr, "a run is of no use: %s\n", strings.Join(r.Reasons, "; "))
+	}
+	return r, err
+}
+
+// try makes one run and reads its report.
+func (m *measurement) try(ctx context.Context, command []string) (reports.Report, error) {
+	path := filepath.Join(m.dir, "run.json")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return reports.Report{}, cantError("", "%w", err)
+	}
+	exe := command[0]
+	if exe == "fltool" {
+		self, err := os.Executable() // whatever the PATH has
+		if err != nil {
+			return reports.Report{}, cantError("", "find fltool itself: %w", err)
+		}
+		exe = self
+	}
+	run := exec.CommandContext(ctx, exe, append(slices.Clone(command[1:]), "--out", path)...)
+	var said strings.Builder
+	run.Stderr = &said
+	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
+	run.WaitDelay = stopPatience
+	ended := run.Run()
+	if ctx.Err() != nil {
+		return reports.Report{}, cantError("", "interrupted")
+	}
+	r, err := reports.Read(path)
+	switch {
+	case err == nil:
+		// What the exit code tells stands in the report, too.
+		r.Env.Command = slices.DeleteFunc(r.Env.Command, func(arg string) bool { return arg == "--out="+path })
+		return r, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return r, cantError("", "%s: %w", strings.Join(command, " "), err)
+	}
+	if ended == nil {
+		ended = errors.New("it ended well without a report")
+	}
+	code := exitCant
+	var exit *exec.ExitError
+	if errors.As(ended, &exit) && exit.ExitCode() == exitUsage {
+		code = exitUsage
+	}
+	return r, &exitError{code: code, err: fmt.Errorf("%s: %w: %s", strings.Join(command, " "), ended, lastWords(said.String()))}
+}
+
+// lastWords is the error that a run ended with, without its hint.
+func lastWords(stderr string) string {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	for _, l := range slices.Backward(lines) {
+		if !strings.HasPrefix(l, "hint: ") {
+			return strings.TrimPrefix(l, "fltool: ")
+		}
+	}
+	return lines[0]
+}

@@ -1,0 +1,157 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// judgeFailures tells of runs that failed: lost workers are no noise.
+func (c *Comparison) judgeFailures(base, new []Report) {
+	failed := func(rs []Report) (n int, why string) {
+		for _, r := range rs {
+			if r.Verdict == VerdictFail {
+				n++
+				why = cmp.Or(why, strings.Join(r.Reasons, "; "), "it says no reason")
+			}
+		}
+		return n, why
+	}
+	b, whyBase := failed(base)
+	n, why := failed(new)
+	switch {
+	case n > 0 && b == 0:
+		c.Outcome = OutcomeWorse
+		c.Reasons = slices.Insert(c.Reasons, 0, fmt.Sprintf("%d of %d new runs failed, of the base none: %s", n, len(new), why))
+	case b > 0:
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of %d base runs and %d of %d new ones failed, such as: %s", b, len(base), n, len(new), whyBase))
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// judge gives every metric and the whole their outcome.
+func (c *Comparison) judge() {
+	holm(c.Metrics)
+	c.Outcome = OutcomeSame
+	decided := false
+	outcomes := map[Outcome]bool{}
+	for i := range c.Metrics {
+		ch := &c.Metrics[i]
+		corrections := 1
+		if ch.Gated {
+			corrections = c.GatedMetrics
+		}
+		needed := ch.judge(corrections)
+		if ch.Gated {
+			c.RunsNeeded = max(c.RunsNeeded, needed)
+			outcomes[ch.Outcome] = true
+			decided = decided || ch.BaseRuns+ch.NewRuns > 0
+		}
+	}
+	if outcomes[OutcomeUnmeasured] {
+		outcomes[OutcomeInconclusive] = true
+	}
+	for _, o := range []Outcome{OutcomeBetter, OutcomeInconclusive, OutcomeWorse} {
+		if outcomes[o] {
+			c.Outcome = o
+		}
+	}
+	if !decided {
+		c.Outcome = OutcomeInconclusive
+		c.Reasons = append(c.Reasons, "no run has a metric that decides")
+	}
+	c.Reasons = append(c.Reasons, c.because(c.Outcome)...)
+	if c.Outcome == OutcomeInconclusive {
+		c.Reasons = append(c.Reasons, c.because(OutcomeUnmeasured)...)
+	}
+}
+
+// judge gives the metric its outcome, by a p that is corrected for so many metrics.
+// Where there are too few runs, it tells how many are needed on each side.
+func (ch *Change) judge(corrections int) (needed int) {
+	better := -ch.Change
+	if ch.Metric == "held" {
+		better = ch.Change
+	}
+	p, limit := ch.P, ch.Limit
+	if ch.Gated {
+		p = ch.PHolm
+		if ch.Absolute && ch.Metric != "errors" {
+			limit *= math.Abs(ch.Base)
+		}
+	}
+	switch {
+	case ch.BaseRuns == 0 && ch.NewRuns == 0:
+		ch.Outcome, ch.Why = OutcomeUnmeasured, unmeasured(ch.Metric)
+	case ch.BaseRuns == 0 || ch.NewRuns == 0:
+		ch.Outcome, ch.Why = OutcomeInconclusive, "only one side has it"
+	case tooFew(ch.BaseRuns, ch.NewRuns, corrections):
+		for needed = 1; tooFew(needed, needed, corrections); needed++ {
+		}
+		ch.Outcome, ch.Why = OutcomeInconclusive, fmt.Sprintf("too few runs to tell: %d and %d, %d on each side are needed", ch.BaseRuns, ch.NewRuns, needed)
+	case p < alpha && better < -limit:
+		ch.Outcome = OutcomeWorse
+	case p < alpha && better > limit:
+		ch.Outcome = OutcomeBetter
+	case p >= alpha && better < -limit && ch.Gated:
+		ch.Outcome, ch.Why = OutcomeInconclusive, "it got worse by more than its limit, but within the noise of these runs: more runs would tell"
+	default:
+		ch.Outcome = OutcomeSame
+	}
+	return needed
+}
+
+// tooFew says whether not even runs that all lie apart would be significant.
+func tooFew(base, new, corrections int) bool {
+	return smallestP(base, new)*float64(corrections) >= alpha
+}
+
+// because says which metrics had an outcome and why, those of one reason in one
+// sentence.
+func (c *Comparison) because(o Outcome) []string {
+	if o == OutcomeSame {
+		return nil
+	}
+	by := map[string][]string{}
+	var whys, reasons []string
+	for _, ch := range c.Metrics {
+		if ch.Gated && ch.Outcome == o {
+			if len(by[ch.Why]) == 0 {
+				whys = append(whys, ch.Why)
+			}
+			by[ch.Why] = append(by[ch.Why], ch.Name())
+		}
+	}
+	for _, why := range whys {
+		verb := map[bool]string{true: "is", false: "are"}[len(by[why]) == 1]
+		reason := fmt.Sprintf("%s %s %s", list(by[why], len(by[why])), verb, o)
+		if why != "" {
+			reason += ": " + why
+		}
+		reasons = append(reasons, reason)
+	}
+	return reasons
+}
+
+// unmeasured says how a metric would have been measured.
+func unmeasured(name string) string {
+	does := "runs of this kind measure it"
+	if needs[name] != nil {
+		does = "runs of rounds measure it"
+		if needs[name](Demand{HoldSeconds: 1}) {
+			does = "runs that hold measure it"
+		}
+	}
+	if strings.HasPrefix(name, "server.") {
+		does += ", where they see the server's process"
+	}
+	return does
+}

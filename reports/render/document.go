@@ -1,0 +1,92 @@
+package render
+
+import (
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// document is a report put into words and tables, the same for every format
+// that people read. All its text is clean.
+type document struct {
+	word     string          // the verdict, in capitals
+	verdict  reports.Verdict // its colour
+	headline string
+	reasons  []string
+	sections []section
+}
+
+// section is one part: what it has, in this order.
+type section struct {
+	title    string
+	detail   bool // explains, decides nothing
+	grid     *grid
+	notes    []string
+	commands []string // to be copied whole
+	items    []item
+}
+
+// grid is a table. Cells of the columns named in text are left-aligned.
+type grid struct {
+	head    []string
+	rows    [][]string
+	text    []int
+	outcome int // the column of outcomes, which a page colours; 0: none
+}
+
+// item is one thing with its particulars.
+type item struct {
+	status reports.Status
+	title  string
+	lines  []particular
+}
+
+type particular struct {
+	label, text string
+	command     bool // text is to be copied whole
+}
+
+// newDocument puts a report into words, what matters most first.
+func newDocument(r reports.Report) document {
+	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: clean(headline(r))}
+	for _, reason := range r.Reasons {
+		d.reasons = append(d.reasons, clean(reason))
+	}
+	for _, of := range []func(reports.Report) section{
+		capacity, findings, passed, thresholds, levels, slopes, planned, notes, held, rounds, series, errorClasses, lost,
+		resources, generator, shards, environment, again,
+	} {
+		s := of(r)
+		if s.grid != nil && len(s.grid.rows) == 0 {
+			s.grid = nil
+		}
+		if s.grid == nil && len(s.notes) == 0 && len(s.commands) == 0 && len(s.items) == 0 {
+			continue
+		}
+		d.sections = append(d.sections, s.clean())
+	}
+	return d
+}
+
+func (s section) clean() section {
+	for _, lines := range [][]string{s.notes, s.commands} {
+		for i := range lines {
+			lines[i] = clean(lines[i])
+		}
+	}
+	if s.grid != nil {
+		for _, row := range s.grid.rows {
+			for i := range row {
+				row[i] = clean(row[i])
+			}
+		}
+	}
+	for i := range s.items {
+		s.items[i].status = reports.Status(clean(string(s.items[i].status)))
+		s.items[i].title = clean(s.items[i].title)
+		for j := range s.items[i].lines {
+			s.items[i].lines[j].text = clean(s.items[i].lines[j].text)
+		}
+	}
+	return s
+}

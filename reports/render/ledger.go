@@ -1,0 +1,129 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// capacity is the ledger, the smallest limit on top, then those that are
+// unknown, since each might be smaller still.
+func capacity(r reports.Report) section {
+	if r.Capacity == nil {
+		return section{}
+	}
+	rows := slices.SortedStableFunc(slices.Values(r.Capacity.Ledger), func(a, b reports.Row) int {
+		return cmp.Or(
+			-boolCompare(a.Limit == r.Capacity.Limit, b.Limit == r.Capacity.Limit),
+			-boolCompare(a.Workers == nil, b.Workers == nil),
+			cmp.Compare(orZero(a.Workers), orZero(b.Workers)),
+		)
+	})
+	measured := slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Measured != nil })
+	last := "headroom"
+	if measured {
+		last = "measured" // which tells more
+	}
+	g := &grid{head: []string{"limit", "workers", "hard", "in use", last, "read from"}, text: []int{0, 5}}
+	var unproven []string
+	for _, x := range rows {
+		inUse := ""
+		if x.InUse != nil {
+			inUse = count(*x.InUse) + " " + x.InUseUnit
+			if x.InUseUnit == "bytes" {
+				inUse = size(float64(*x.InUse))
+			}
+		}
+		n := x.Headroom
+		if measured {
+			n = x.Measured
+		}
+		g.rows = append(g.rows, []string{x.Limit, orUnknown(x.Workers), orEmpty(x.WorkersHard), inUse, orEmpty(n), x.Source})
+		if x.Proof == "" || x.Proof == "unproven" {
+			unproven = append(unproven, x.Limit)
+		}
+	}
+	s := section{title: "What each limit supports, in workers", grid: g}
+	if r.Kind == reports.KindCapacity {
+		s.notes = append(s.notes, measurement(r.Capacity)...)
+	} else if r.Capacity.Limit != "" {
+		note := r.Capacity.Limit + " binds"
+		if slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Workers == nil }) {
+			note += "; the limits that are unknown follow it, since each might be lower"
+		}
+		s.notes = append(s.notes, note)
+	}
+	if len(unproven) > 0 {
+		s.notes = append(s.notes, "no experiment has proven the formula of "+strings.Join(unproven, ", "))
+	}
+	return s
+}
+
+// measurement sets what was measured beside what was predicted, and tells what
+// showed the limit.
+func measurement(c *reports.Capacity) []string {
+	var notes []string
+	switch {
+	case c.FailedAt == 0:
+		notes = append(notes, "no level failed, so no limit showed")
+	case c.Limit != "":
+		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+plural(c.FailedAt, "worker"))
+	case c.AtLeast:
+		notes = append(notes, "nothing could be told of the server at "+plural(c.FailedAt, "worker")+", so no limit of its showed")
+	default:
+		notes = append(notes, "which limit binds can't be told from what was seen at "+plural(c.FailedAt, "worker"))
+	}
+	for _, e := range c.Evidence {
+		notes = append(notes, "seen: "+e)
+	}
+	if c.Predicted == nil {
+		return append(notes, "nothing was predicted")
+	}
+	note := fmt.Sprintf("predicted: %s workers, by %s; measured: %s", count(*c.Predicted), c.PredictedBy, atLeast(c))
+	if d := c.Workers - *c.Predicted; d != 0 && *c.Predicted > 0 && (!c.AtLeast || d > 0) {
+		more := "more"
+		if d < 0 {
+			d, more = -d, "fewer"
+		}
+		note += fmt.Sprintf(", %s %s", percent(float64(d)/float64(*c.Predicted)), more)
+	}
+	notes = append(notes, note)
+	if len(c.Unknown) > 0 {
+		notes = append(notes, "limits that are unknown, and might be lower than predicted: "+strings.Join(c.Unknown, ", "))
+	}
+	return notes
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+func orZero(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+func orEmpty(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return count(*n)
+}
+
+func orUnknown(n *int) string {
+	if n == nil {
+		return "unknown"
+	}
+	return count(*n)
+}

@@ -1,0 +1,96 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fltool/fltool/reports"
+)
+
+func thresholds(r reports.Report) section {
+	g := &grid{head: []string{"threshold", "got", "outcome"}, text: []int{0, 2}, outcome: 2}
+	for _, t := range r.Thresholds {
+		got, outcome := "no samples", "missed"
+		if t.Got != nil {
+			got = figure(*t.Got, t.Unit)
+		}
+		switch {
+		case t.Pass:
+			outcome = "met"
+		case r.Shard != nil:
+			got, outcome = "", "judged on the whole, when the shards are merged"
+		}
+		g.rows = append(g.rows, []string{t.Expr, got, outcome})
+	}
+	return section{title: "Thresholds", grid: g}
+}
+
+func levels(r reports.Report) section {
+	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS", "server fds"}, text: []int{1}, outcome: 1}
+	s := section{title: "Levels", grid: g}
+	for _, l := range r.Levels {
+		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", "", ""}
+		if len(l.Reasons) > 0 {
+			s.notes = append(s.notes, plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))
+		}
+		if s := slowestRound(l.Rounds); s > 0 {
+			row[4] = seconds(s)
+		}
+		if l.FanoutSeconds > 0 {
+			row[5] = seconds(l.FanoutSeconds)
+		}
+		for _, x := range l.Resources {
+			if x.Process == "server" {
+				row[6], row[7] = size(float64(x.RSSPeakBytes)), count(x.FDsPeak)
+			}
+		}
+		g.rows = append(g.rows, row)
+	}
+	return s
+}
+
+// slopes are what each further worker costs.
+func slopes(r reports.Report) section {
+	g := &grid{head: []string{"metric", "per worker", "±", "without workers", "±", "levels"}, text: []int{0}}
+	for _, s := range r.Slopes {
+		g.rows = append(g.rows, []string{
+			s.Of, figure(s.PerWorker, s.Unit), halfWidth(s.Low, s.High, s.Unit),
+			figure(s.Intercept, s.Unit), halfWidth(s.InterLow, s.InterHigh, s.Unit), count(len(s.Workers)),
+		})
+	}
+	sec := section{title: "What each worker costs, by the levels that held", grid: g}
+	if len(g.rows) > 0 {
+		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence, unknown of fewer than three levels"}
+	}
+	return sec
+}
+
+// halfWidth is how far an interval reaches to either side of its middle.
+func halfWidth(low, high *float64, unit string) string {
+	if low == nil || high == nil {
+		return "unknown"
+	}
+	return figure((*high-*low)/2, unit)
+}
+
+// planned is what more workers would need.
+func planned(r reports.Report) section {
+	if r.Plan == nil {
+		return section{}
+	}
+	g := &grid{head: []string{"metric", "needed", "±", "rests on"}, text: []int{0, 3}}
+	for _, n := range r.Plan.Needs {
+		g.rows = append(g.rows, []string{n.Of, figure(n.Value, n.Unit), halfWidth(n.Low, n.High, n.Unit), n.Rests})
+	}
+	how := "within what was measured"
+	if r.Plan.Beyond() {
+		how = "extrapolated, not measured"
+	}
+	s := section{title: fmt.Sprintf("What %s would need: %s", plural(r.Plan.Workers, "worker"), how), grid: g, notes: slices.Clone(r.Plan.Unknown)}
+	if len(g.rows) == 0 && len(s.notes) == 0 {
+		s.title = fmt.Sprintf("What %s would need", plural(r.Plan.Workers, "worker"))
+		s.notes = []string{"can't be told: the server was not measured at two levels that held (--server-pid)"}
+	}
+	return s
+}
