@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -158,7 +159,7 @@ func TestRecord(t *testing.T) {
 			if dec == nil {
 				t.Fatal("vegeta does not know the encoding")
 			}
-			next := map[string]map[uint64]bool{}
+			next, slowest := map[string]map[uint64]bool{}, map[string]time.Duration{}
 			for {
 				var r vegeta.Result
 				if err := dec(&r); err == io.EOF {
@@ -170,6 +171,7 @@ func TestRecord(t *testing.T) {
 					next[r.Attack] = map[uint64]bool{}
 				}
 				next[r.Attack][r.Seq] = true
+				slowest[r.Attack] = max(slowest[r.Attack], r.Latency)
 				if r.Error != "" || r.Code != 200 || r.BytesIn == 0 || r.BytesOut == 0 || strings.Contains(r.URL, "#") {
 					t.Errorf("%+v", r)
 				}
@@ -181,6 +183,10 @@ func TestRecord(t *testing.T) {
 				}
 				if int64(len(seqs)) != s.Count || !seqs[uint64(s.Count-1)] {
 					t.Errorf("%s: %d recorded of %d, not contiguous from 0", s.Name, len(seqs), s.Count)
+				}
+				// The histogram's buckets are 0.1 % wide, and a microsecond at least.
+				if got, want := slowest[s.Name].Seconds(), s.Max; math.Abs(got-want) > want/1000+1e-6 {
+					t.Errorf("%s: the slowest took %gs, in the report %gs", s.Name, got, want)
 				}
 			}
 			if len(next) != int(steps) {

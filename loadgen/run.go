@@ -157,6 +157,9 @@ type ending struct {
 func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.Tick, ending) {
 	r.start = time.Now()
 	r.t.start = r.start
+	if r.opts.Record != nil {
+		r.opts.Record.start = r.start
+	}
 	inner, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.t.ctx = inner
@@ -245,7 +248,7 @@ func (r *run) step(w *worker, b *book) {
 		if n := int64(w.rounds); n > r.round.Load() {
 			r.round.Store(n) // a racing shard may put it back for a moment; it is for progress only
 		}
-		r.s.after(w, delay)
+		r.s.at(w, w.out.done+delay)
 	case fateDone:
 		r.finished.Add(1)
 	case fateLost:

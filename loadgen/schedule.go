@@ -34,18 +34,19 @@ func newScheduler(t *transport, workers int) *scheduler {
 func (s *scheduler) arrive(workers []*worker, ramp time.Duration) {
 	for i, w := range workers {
 		if ramp > 0 {
-			s.after(w, ramp*time.Duration(i)/time.Duration(len(workers)))
+			s.at(w, ramp*time.Duration(i)/time.Duration(len(workers)))
 		} else {
 			s.arrivals <- w
 		}
 	}
 }
 
-// after makes the worker's next request due in a while. Timers that fire after
-// the end find room in the channel and nobody at its end.
-func (s *scheduler) after(w *worker, d time.Duration) {
-	w.due = time.Since(s.start) + d
-	w.timed = true
+// at makes the worker's next request due at a moment since the start, which may
+// have passed: all the time from there until it is sent is the generator's lag.
+// Timers that fire after the end find room in the channel and nobody at its end.
+func (s *scheduler) at(w *worker, due time.Duration) {
+	w.due, w.timed = due, true
+	d := due - time.Since(s.start)
 	if d <= 0 {
 		s.due <- w
 		return

@@ -116,10 +116,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.out = outcome{sent: time.Since(t.start)}
+	w.out = outcome{}
 	t.sent.Add(1)
 	t.exchange(w)
-	w.out.done = time.Since(t.start)
+	if w.out.done == 0 {
+		w.out.done = time.Since(t.start)
+	}
 	t.bytes.in.Add(w.out.bytesIn)
 	t.bytes.out.Add(w.out.bytesOut)
 	if w.out.status == 0 {
@@ -138,6 +140,7 @@ func (t *transport) exchange(w *worker) {
 	var br *bufio.Reader
 	var cut *failure
 	t.hands.do(func() {
+		w.out.sent = time.Since(t.start)
 		if c, w.out.fail = t.connect(w); c != nil {
 			w.out.bytesIn, w.out.bytesOut = -c.in, -c.out
 			br, cut = t.write(w, c)
@@ -347,7 +350,7 @@ func (t *transport) await(w *worker, c *conn, cut *failure) (*bufio.Reader, *fai
 	}
 	for {
 		br, err := c.readable()
-		if err == nil && br == nil && c.quiet != nil {
+		if err == nil && br == nil && c.secure {
 			t.hands.do(func() { br, err = c.glance() })
 			if err == errNothing {
 				continue
@@ -376,7 +379,7 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 	if _, err := br.Peek(1); err != nil {
 		return t.raced(w, c, judgeConn(err)), false, false
 	}
-	w.out.answered = time.Since(t.start)
+	w.out.answered = t.came(w, c)
 	if w.step == stepPoll {
 		// It may have had no deadline; its answer, once begun, has.
 		if fail := t.limit(c.SetReadDeadline, time.Now().Add(t.plan.RequestTimeout)); fail != nil {
@@ -411,7 +414,16 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 	if t.ctx.Err() != nil {
 		fail = stopped
 	}
+	if body.ended {
+		w.out.done = t.came(w, c)
+	}
 	return fail, body.ended && !resp.Close && br.Buffered() == 0, false
+}
+
+// came is when the last of what was read of an answer had come. That a wall clock
+// was set meanwhile brings no answer before its request.
+func (t *transport) came(w *worker, c *conn) time.Duration {
+	return max(w.out.sent, c.came.Sub(t.start))
 }
 
 // judge reads an answer's body to its end and judges it.
