@@ -14,8 +14,9 @@ import (
 
 // Recorder writes every request in one of vegeta's encodings, for `vegeta report`,
 // `vegeta plot` and `vegeta encode`. The attack is the step, Seq is contiguous
-// within it, Error is our class; vegeta's own success ratio counts by status
-// alone, which tells nothing in this protocol.
+// within it and rises with time, Error is our class, also of what the end of the run
+// cut; vegeta's own success ratio counts by status alone, which tells nothing in
+// this protocol.
 type Recorder struct {
 	file  *os.File
 	buf   *bufio.Writer

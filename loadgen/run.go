@@ -227,7 +227,7 @@ func (r *run) route(res *vegeta.Result) *worker {
 		r.classes[string(f.class)]++
 		r.mu.Unlock()
 	}
-	if r.opts.Record != nil && (w.out.fail == nil || w.out.fail.class != classStopped) {
+	if r.opts.Record != nil && w.out.begun {
 		r.opts.Record.record(res, w, u)
 	}
 	return w

@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"sync/atomic"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -18,7 +17,6 @@ type scheduler struct {
 	next     chan *worker // vegeta was told to hit for them
 	ended    chan struct{}
 	t        *transport
-	seq      [steps]atomic.Uint64 // of requests, one count a step
 }
 
 func newScheduler(t *transport, workers int) *scheduler {
@@ -79,7 +77,6 @@ func (s *scheduler) Rate(time.Duration) float64 { return 0 }
 // target is the vegeta.Targeter.
 func (s *scheduler) target(t *vegeta.Target) error {
 	w := <-s.next
-	w.seq = s.seq[w.step].Add(1) - 1
 	t.Method, t.URL = s.t.target(w)
 	return nil
 }

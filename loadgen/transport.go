@@ -57,6 +57,9 @@ type transport struct {
 	hands   *hands
 	bytes   struct{ in, out atomic.Int64 }
 	sent    atomic.Int64 // requests
+
+	mu   sync.Mutex    // the order of requests is that of their moments
+	next [steps]uint64 // number of the next request of each step
 }
 
 // target is what vegeta's Targeter needs for a worker's next request. The
@@ -117,7 +120,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w.out = outcome{}
-	t.sent.Add(1)
 	t.exchange(w)
 	if w.out.done == 0 {
 		w.out.done = time.Since(t.start)
@@ -140,7 +142,10 @@ func (t *transport) exchange(w *worker) {
 	var br *bufio.Reader
 	var cut *failure
 	t.hands.do(func() {
-		w.out.sent = time.Since(t.start)
+		if !t.begin(w) {
+			w.out.fail = stopped
+			return
+		}
 		if c, w.out.fail = t.connect(w); c != nil {
 			w.out.bytesIn, w.out.bytesOut = -c.in, -c.out
 			br, cut = t.write(w, c)
@@ -175,6 +180,21 @@ func (t *transport) exchange(w *worker) {
 		w.conn.Store(nil)
 		c.Close()
 	}
+}
+
+// begin stamps the worker's request, unless the run has ended. Within a step numbers
+// and moments rise together, as `vegeta plot` wants them.
+func (t *transport) begin(w *worker) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return false
+	}
+	w.out.sent, w.out.begun = time.Since(t.start), true
+	w.seq = t.next[w.step]
+	t.next[w.step]++
+	t.sent.Add(1)
+	return true
 }
 
 // connect gives the worker's connection, a new one if it has none that works.
