@@ -24,9 +24,10 @@ func newSimulate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Drive simulated workers through whole rounds, or hold their polls",
-		Long: `Drive simulated dc_federated workers against a server: whole rounds with --rounds,
-polls held for a while with --hold, or one after the other. Without --target it starts the reference
-server as a child process with fresh keys and stops it afterwards.
+		Long: `Drive simulated dc_federated workers against a server: whole rounds with
+--rounds, polls held for a while with --hold, or first the rounds and then the
+hold. Without --target it starts the reference server as a child process with
+fresh keys and stops it afterwards.
 
 The report goes to stdout, progress to stderr. Exit code 0: every worker did all
 that was asked; 1: a worker was lost, an update not accepted or a service level
