@@ -16,7 +16,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 		all.add(b)
 	}
 	rounds, wakeup := all.close(r.start)
-	resources := samples.end(end.held)
+	resources := samples.end()
 	rep := reports.Report{
 		Schema: reports.Schema, Kind: reports.KindSimulate,
 		Env: environment(r.start, &r.plan),

@@ -60,9 +60,10 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	// Half the garbage of Go's default: what is left of the arrivals' would count as
 	// memory of held polls.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	samples := sample(opts.ServerPID)
+	held := newGauge()
+	samples := sample(opts.ServerPID, held)
 	defer samples.stop()
-	r, err := newRun(ctx, plan, opts)
+	r, err := newRun(ctx, plan, opts, held)
 	if err != nil {
 		return reports.Report{}, err
 	}
@@ -70,7 +71,7 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	return r.report(books, timeline, ending, samples), nil
 }
 
-func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
+func newRun(ctx context.Context, plan Plan, opts Options, held *gauge) (*run, error) {
 	zlibbed, digest, err := wire.CompressUpdate(strings.NewReader(string(plan.Update)))
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	} else {
 		plan.TLS = nil
 	}
-	r := &run{plan: plan, opts: opts, digest: digest, held: newGauge()}
+	r := &run{plan: plan, opts: opts, digest: digest, held: held}
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
 		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
