@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -108,7 +107,9 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	rep, err := loadgen.Run(ctx, plan, opts)
 	if opts.Record != nil {
 		if cerr := opts.Record.Close(); cerr != nil {
-			err = errors.Join(err, fmt.Errorf("--results %s is not complete: %w", f.results, cerr))
+			// The report is as good as it would be without.
+			incomplete := cantError("", "--results %s is not complete: %v", f.results, cerr)
+			defer func() { err = errors.Join(incomplete, err) }()
 		}
 	}
 	if err != nil {
