@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net/http"
@@ -125,11 +126,13 @@ func (t *transport) judge(w *worker, resp *http.Response, body io.Reader) *failu
 		return failed(classUnexpected, "content encoding %.40q", enc)
 	}
 	if w.step == stepModel && resp.StatusCode == http.StatusOK {
-		in := bufio.NewReaderSize(content, 16)
-		if start, err := in.Peek(2); err == nil && wire.ZlibHeader(start) {
-			return t.models.read(w, in, t.start)
+		var start [2]byte
+		n, err := io.ReadFull(content, start[:])
+		// A Reader and no more: as a WriterTo it would copy with a buffer of its own.
+		content = struct{ io.Reader }{io.MultiReader(bytes.NewReader(start[:n]), content)}
+		if err == nil && wire.ZlibHeader(start[:]) {
+			return t.models.read(w, content, t.start)
 		}
-		content = in
 	}
 	text, err := io.ReadAll(io.LimitReader(content, longestText))
 	if err == nil {
