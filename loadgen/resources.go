@@ -46,6 +46,7 @@ type sampler struct {
 	procs   []*watched
 	holding atomic.Bool // the samples count as steady
 	began   time.Time
+	garbage garbage // of this process when the run began
 	stop    context.CancelFunc
 	done    chan struct{}
 }
@@ -53,7 +54,7 @@ type sampler struct {
 // sample starts to follow this process and, unless serverPID is 0, the server's.
 // It takes its first sample before it returns.
 func sample(serverPID int, held *gauge) *sampler {
-	s := &sampler{root: facts.NewRoot("/"), held: held, began: time.Now(), done: make(chan struct{})}
+	s := &sampler{root: facts.NewRoot("/"), held: held, began: time.Now(), garbage: collected(), done: make(chan struct{})}
 	if serverPID != 0 {
 		s.procs = append(s.procs, &watched{name: "server", pid: serverPID})
 	}
@@ -176,23 +177,35 @@ func (s *sampler) end() []reports.Resource {
 
 // health is how the generator itself fared; own is its resource.
 func (s *sampler) health(own reports.Resource, lag reports.Histogram, portsLeft int64, reconnects int) *reports.Generator {
-	var gc debug.GCStats
-	debug.ReadGCStats(&gc)
+	gc := collected()
 	g := &reports.Generator{
 		LagP50Seconds: lag.Quantile(.5).Seconds(), LagP99Seconds: lag.Quantile(.99).Seconds(), LagMaxSeconds: lag.Max().Seconds(),
 		CPUShare:       own.CPUSeconds / time.Since(s.began).Seconds() / float64(runtime.GOMAXPROCS(0)),
-		GCPauseSeconds: gc.PauseTotal.Seconds(),
+		GCPauseSeconds: (gc.pauses - s.garbage.pauses).Seconds(),
 		FDsLeft:        -1, PortsLeft: portsLeft, Reconnects: reconnects,
 	}
 	if own.FDLimit > 0 {
 		g.FDsLeft = own.FDLimit - int64(own.FDsPeak)
 	}
-	cpu := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
-	metrics.Read(cpu)
-	if all := cpu[0].Value.Float64() + cpu[1].Value.Float64(); all > 0 {
-		g.GCCPUShare = cpu[0].Value.Float64() / all
+	collecting, rest := gc.collecting-s.garbage.collecting, gc.rest-s.garbage.rest
+	if all := collecting + rest; all > 0 {
+		g.GCCPUShare = collecting / all
 	}
 	return g
+}
+
+// garbage is what its collection has cost this process so far.
+type garbage struct {
+	pauses           time.Duration
+	collecting, rest float64 // seconds of CPU, of the collector and of all else
+}
+
+func collected() garbage {
+	var gc debug.GCStats
+	debug.ReadGCStats(&gc)
+	cpu := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
+	metrics.Read(cpu)
+	return garbage{gc.PauseTotal, cpu[0].Value.Float64(), cpu[1].Value.Float64()}
 }
 
 func median(us []heldUsage, of func(heldUsage) int64) int64 {
