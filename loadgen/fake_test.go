@@ -178,6 +178,15 @@ func hijack(w http.ResponseWriter) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// flood answers with a start and then the same for ever.
+func flood(w http.ResponseWriter, start, forever string) {
+	c := hijack(w)
+	defer c.Close()
+	for _, err := io.WriteString(c, start); err == nil; {
+		_, err = io.WriteString(c, forever)
+	}
+}
+
 func reset(w http.ResponseWriter) {
 	c := hijack(w)
 	c.SetLinger(0)

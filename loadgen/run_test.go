@@ -128,6 +128,18 @@ func TestFaults(t *testing.T) {
 		{"bad checksum", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, checksum) }, []step{stepModel}},
 		{"no msgpack", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, zlibbed([]byte("no msgpack"))) }, []step{stepModel}},
 		{"old version", classStale, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, model("1")) }, []step{stepModel}},
+		{"no end of a head", classUnexpected, func(w http.ResponseWriter, _ *http.Request) {
+			flood(w, "HTTP/1.1 200 OK\r\n", "X-Field: "+strings.Repeat("x", 1<<16)+"\r\n")
+		}, []step{stepRegister, stepPoll}},
+		{"no end of promises", classTimeout, func(w http.ResponseWriter, _ *http.Request) {
+			c := hijack(w)
+			defer c.Close()
+			for range time.Tick(10 * time.Millisecond) {
+				if _, err := io.WriteString(c, "HTTP/1.1 102 Processing\r\n\r\n"); err != nil {
+					return
+				}
+			}
+		}, []step{stepRegister, stepPoll}},
 		{"superseded", classSuperseded, text(200, wire.TextSuperseded("0123456789")), []step{stepPoll}},
 	}
 	var running sync.WaitGroup

@@ -185,7 +185,8 @@ func (t *transport) limit(set func(time.Time) error, deadline time.Time) *failur
 	return nil
 }
 
-// deadline of the worker's request; none for a poll that may be held for ever.
+// deadline of the worker's request, from when it was sent; none for a poll that may
+// be held for ever.
 func (t *transport) deadline(w *worker) time.Time {
 	timeout := t.plan.RequestTimeout
 	if w.step == stepPoll {
@@ -196,7 +197,7 @@ func (t *transport) deadline(w *worker) time.Time {
 			}
 		}
 	}
-	return time.Now().Add(timeout)
+	return t.start.Add(w.out.sent + timeout)
 }
 
 // stop ends all requests under way, once ctx is cancelled.
