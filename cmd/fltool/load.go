@@ -101,8 +101,11 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
 		Seed: f.seed,
 	}
-	if f.workers < 1 || f.workers > mostWorkers {
-		return p, nil, usageError("", "--workers %d: want 1 to %d", f.workers, mostWorkers)
+	if f.workers < 1 {
+		return p, nil, usageError("", "--workers %d: want at least one", f.workers)
+	}
+	if f.workers > mostWorkers {
+		return p, nil, usageError("", "--workers %d: want at most %d", f.workers, mostWorkers)
 	}
 	if p.Ramp == rampUnset {
 		p.Ramp = time.Duration(f.workers) * arrivalEvery
