@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -278,5 +279,23 @@ func TestChildThatFails(t *testing.T) {
 	_, err := StartChild(bounded(t), exe)
 	if err == nil || !strings.Contains(err.Error(), "cannot listen") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestFreshKeys gives a server a list that it can read, of the keys that workers have.
+func TestFreshKeys(t *testing.T) {
+	list := filepath.Join(t.TempDir(), wire.KeyListFile)
+	keys, err := FreshKeys(3, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := wire.ReadKeyList(list)
+	if err != nil || len(ids) != len(keys) {
+		t.Fatalf("%v, %v", ids, err)
+	}
+	for i, k := range keys {
+		if id := wire.WorkerID(k.Public().(ed25519.PublicKey)); id != ids[i] {
+			t.Errorf("key %d is listed as %s, want %s", i, ids[i], id)
+		}
 	}
 }

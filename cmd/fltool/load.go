@@ -264,12 +264,8 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	} else {
 		keys := f.keys
 		if keys == "" {
-			keys = filepath.Join(dir, "keys")
-			err = wire.GenerateKeys(keys, p.Workers)
-			if err == nil {
-				p.Keys, err = wire.ReadKeys(keys, 0, p.Workers)
-			}
-			if err != nil {
+			keys = filepath.Join(dir, wire.KeyListFile)
+			if p.Keys, err = loadgen.FreshKeys(p.Workers, keys); err != nil {
 				return nil, nil, errors.Join(cantError("", "%v", err), clean())
 			}
 		}
@@ -277,7 +273,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	}
 	child, err := loadgen.StartChild(ctx, exe, args...)
 	if err != nil {
-		return nil, nil, errors.Join(cantError("", "%v", err), clean())
+		return nil, nil, errors.Join(cantError("", "%w", err), clean())
 	}
 	return child, func() error { return errors.Join(child.Stop(), clean()) }, nil
 }
