@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -144,6 +145,16 @@ func (c *conn) readable() (*bufio.Reader, error) {
 		return br, nil
 	}
 	return nil, c.socket.wait()
+}
+
+// overslept says whether waiting ended at its deadline though there is something to
+// read: then this machine was late to look, and the server not late to answer.
+func (c *conn) overslept(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.socket == nil {
+		return false
+	}
+	_, err = c.socket.look()
+	return err == nil
 }
 
 // readers are the buffers that answers are read through, taken only once an

@@ -21,7 +21,7 @@ const (
 	idleRace = 500 * time.Millisecond
 
 	// afterCut is how long an answer is waited for that a server may have sent
-	// before it cut an upload.
+	// before it cut an upload, or before this machine found the time to look.
 	afterCut = time.Second
 )
 
@@ -47,6 +47,11 @@ func (t *transport) await(w *worker, c *conn, cut *failure) (*bufio.Reader, *fai
 			return br, nil
 		case t.ctx.Err() != nil:
 			return nil, stopped
+		case c.overslept(err):
+			if fail := t.limit(c.SetReadDeadline, time.Now().Add(afterCut)); fail != nil {
+				return nil, fail
+			}
+			continue
 		case cut != nil:
 			return nil, cut
 		}

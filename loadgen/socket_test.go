@@ -46,6 +46,30 @@ func TestCame(t *testing.T) {
 	}
 }
 
+// TestOverslept has an answer lie in the socket at its deadline: this machine was
+// late, not the server.
+func TestOverslept(t *testing.T) {
+	here, there := socketPair(t)
+	c := &conn{Conn: here, socket: newSocket(here), room: plenty}
+	tr := &transport{ctx: t.Context(), plan: &Plan{}, start: time.Now()}
+	w := &worker{step: stepChallenge}
+	here.SetDeadline(past)
+	if _, fail := tr.await(w, c, nil); fail == nil || fail.class != classTimeout {
+		t.Errorf("nothing came: %v", fail)
+	}
+	if _, err := there.Write([]byte("HTTP/1.1 200 OK\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	here.SetDeadline(time.Now().Add(30 * time.Second))
+	if err := c.socket.wait(); err != nil {
+		t.Fatal(err)
+	}
+	here.SetDeadline(past)
+	if _, fail := tr.await(w, c, nil); fail != nil {
+		t.Errorf("it lay there: %v", fail)
+	}
+}
+
 // socketPair is the two ends of a connection.
 func socketPair(t *testing.T) (here, there net.Conn) {
 	t.Helper()
