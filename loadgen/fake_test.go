@@ -159,7 +159,7 @@ func testPlan(target *url.URL, workers int) Plan {
 
 // impatient is a plan that fails fast.
 func impatient(p Plan) Plan {
-	p.RequestTimeout, p.RoundTimeout = 500*time.Millisecond, 1500*time.Millisecond
+	p.RoundTimeout, p.PollTimeout = 1500*time.Millisecond, 20*time.Second
 	return p
 }
 

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"compress/zlib"
 	"context"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,12 +98,6 @@ func TestFaults(t *testing.T) {
 	broken := model("2")
 	checksum := bytes.Clone(broken)
 	checksum[len(checksum)-1] ^= 1
-	type fault struct {
-		name  string
-		class class
-		do    func(http.ResponseWriter, *http.Request)
-		only  []step // empty: at each step
-	}
 	faults := []fault{
 		{"invalid worker", classInvalid, text(200, wire.TextInvalid), nil},
 		{"unregistered", classUnregistered, text(200, wire.TextUnregistered), nil},
@@ -144,7 +140,13 @@ func TestFaults(t *testing.T) {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	for _, f := range faults {
+	// Those that end by a timeout come last: beside all the others on a busy machine
+	// requests that are to be answered would end by it too.
+	slices.SortStableFunc(faults, func(a, b fault) int { return cmp.Compare(a.timeout(), b.timeout()) })
+	for i, f := range faults {
+		if i > 0 && f.timeout() != faults[i-1].timeout() {
+			running.Wait()
+		}
 		at := f.only
 		if at == nil {
 			at = []step{stepRegister, stepChallenge, stepPoll, stepModel, stepUpdate}
@@ -161,7 +163,9 @@ func TestFaults(t *testing.T) {
 						f.do(w, r)
 						return true
 					}
-					p := impatient(testPlan(serve(t, fake), 2))
+					p := testPlan(serve(t, fake), 2)
+					p.RoundTimeout = 1500 * time.Millisecond
+					p.RequestTimeout, p.PollTimeout = f.timeout(), f.timeout()
 					rep, err := Run(bounded(t), p, Options{})
 					if err != nil {
 						t.Fatal(err)
@@ -184,6 +188,21 @@ func TestFaults(t *testing.T) {
 			})
 		}
 	}
+}
+
+type fault struct {
+	name  string
+	class class
+	do    func(http.ResponseWriter, *http.Request)
+	only  []step // empty: at each step
+}
+
+// timeout is long where the fault does not need it.
+func (f fault) timeout() time.Duration {
+	if f.class == classTimeout {
+		return 3 * time.Second
+	}
+	return 20 * time.Second
 }
 
 // TestHold parks all polls, loses some while held, and counts both.
@@ -213,7 +232,8 @@ func TestHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := rep.Held
-	if h.Asked != workers || h.Peak != workers || h.Steady != workers-3 || h.LostWhile != 3 || h.LostCauses["reset"] != 3 || h.NeverHeld != 0 {
+	// They poll again soon: on a busy machine maybe before all three are cut.
+	if h.Asked != workers || h.Peak != workers || h.Steady < workers-3 || h.Steady >= workers || h.LostWhile != 3 || h.LostCauses["reset"] != 3 || h.NeverHeld != 0 {
 		t.Errorf("held %+v", *h)
 	}
 	if rep.Verdict != reports.VerdictFail || !strings.Contains(strings.Join(rep.Reasons, "\n"), "3 workers lost a held poll: reset (3)") {
