@@ -14,7 +14,7 @@ import (
 // book is what one shard of the workers has seen. Books add up.
 type book struct {
 	steps      [steps]reports.Histogram
-	lag        reports.Histogram // from due to sent
+	lag        reports.Histogram // from due to sent: the generator's own delay
 	errors     map[class]*reports.ErrorClass
 	rounds     map[wire.Version]*roundBook // by the version that its workers had
 	lost       []reports.Lost

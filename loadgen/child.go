@@ -4,15 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 // stopTimeout is how long a child server may take to end before it is killed.
@@ -73,6 +77,22 @@ func StartChild(ctx context.Context, exe string, args ...string) (*Child, error)
 		}
 	}
 	return c, nil
+}
+
+// FreshKeys makes the keys of n workers and a file with the list of their public
+// keys, which is all that a server needs of them.
+func FreshKeys(n int, list string) ([]ed25519.PrivateKey, error) {
+	keys := make([]ed25519.PrivateKey, n)
+	var ids strings.Builder
+	for i := range keys {
+		public, private, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = private
+		fmt.Fprintln(&ids, wire.WorkerID(public))
+	}
+	return keys, os.WriteFile(list, []byte(ids.String()), 0o600)
 }
 
 // Said is the last of what the server wrote to its standard error, 2 KiB at most.

@@ -5,11 +5,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
-	"net/url"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -20,16 +20,32 @@ import (
 // conn is a worker's own connection. It has no buffers while nothing is read:
 // that is what keeps thousands of held polls cheap.
 type conn struct {
-	net.Conn
-	raw     syscall.RawConn // of the socket, to wait without a buffer; nil where there is none
-	quiet   *quiet          // what is under TLS; nil without
-	used    bool            // has carried an answer before
-	in, out int64           // bytes, of HTTP
+	net.Conn           // the socket, or TLS on top of it
+	socket   *socket   // nil where there is none: a pipe of the tests
+	secure   bool      // TLS is on top of the socket
+	used     bool      // has carried an answer before
+	in, out  int64     // bytes, of HTTP
+	came     time.Time // when the last of what was read had come to this machine
+	room     int64     // bytes that may be read before it is too much
 }
 
+// plenty is room without bounds.
+const plenty = math.MaxInt64
+
+var errTooLong = errors.New("an answer whose head does not end")
+
 func (c *conn) Read(p []byte) (int, error) {
+	if c.room <= 0 {
+		return 0, errTooLong
+	}
 	n, err := c.Conn.Read(p)
 	c.in += int64(n)
+	c.room -= int64(n)
+	if c.socket != nil {
+		c.came = c.socket.came
+	} else {
+		c.came = time.Now()
+	}
 	return n, err
 }
 
@@ -68,18 +84,12 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 	if err != nil {
 		return nil, judgeConn(err)
 	}
-	c := &conn{Conn: nc}
-	if s, ok := nc.(syscall.Conn); ok {
-		if raw, err := s.SyscallConn(); err == nil {
-			c.raw = raw
-		}
+	c := &conn{Conn: nc, secure: cfg != nil, room: plenty}
+	if c.socket = newSocket(nc); c.socket != nil {
+		c.Conn = c.socket
 	}
 	if cfg != nil {
-		if c.raw != nil {
-			c.quiet = &quiet{Conn: nc, raw: c.raw}
-			nc = c.quiet
-		}
-		t := tls.Client(nc, cfg)
+		t := tls.Client(c.Conn, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
 			nc.Close()
 			if f := judgeConn(err); f.class == classTimeout || f.class == classStopped {
@@ -92,49 +102,11 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 	return c, nil
 }
 
-// quiet is a socket under TLS that can be told not to wait. TLS has messages of its
-// own, such as session tickets: that the socket can be read does not mean that an
-// answer has come.
-type quiet struct {
-	net.Conn
-	raw  syscall.RawConn
-	asis bool // reads give what has come, errNothing where nothing has
-}
-
-// nothing is an error after which TLS can be read again.
-type nothing struct{}
-
-func (nothing) Error() string   { return "nothing has come" }
-func (nothing) Timeout() bool   { return true }
-func (nothing) Temporary() bool { return true }
-
-var errNothing error = nothing{}
-
-func (q *quiet) Read(p []byte) (int, error) {
-	if q.asis {
-		if _, err := look(q.raw); err != nil {
-			return 0, err
-		}
-	}
-	return q.Conn.Read(p)
-}
-
-// look says how much of one byte can be read from a socket, which is none at its
-// end; errNothing if that can't be known yet.
-func look(raw syscall.RawConn) (n int, err error) {
-	// Control, not Read: it heeds no deadline, which has long passed for who thinks long.
-	rerr := raw.Control(func(fd uintptr) { n, err = peek(fd) })
-	if err == unix.EAGAIN {
-		return 0, errNothing
-	}
-	return n, errors.Join(rerr, err)
-}
-
 // glance reads TLS as far as it has come. It gives a reader that holds the start of
 // an answer, or errNothing.
 func (c *conn) glance() (*bufio.Reader, error) {
-	c.quiet.asis = true
-	defer func() { c.quiet.asis = false }()
+	c.socket.asis = true
+	defer func() { c.socket.asis = false }()
 	br := getReader(c)
 	if _, err := br.Peek(1); err != nil {
 		putReader(br)
@@ -147,11 +119,11 @@ func (c *conn) glance() (*bufio.Reader, error) {
 // closed it meanwhile, nor if it has sent what nobody asked for, as some do before
 // they close it.
 func (c *conn) alive() bool {
-	if c.raw == nil {
+	if c.socket == nil {
 		return true
 	}
-	_, err := look(c.raw)
-	if err == nil && c.quiet != nil {
+	_, err := c.socket.look()
+	if err == nil && c.secure {
 		var br *bufio.Reader
 		if br, err = c.glance(); err == nil {
 			putReader(br)
@@ -164,7 +136,7 @@ func (c *conn) alive() bool {
 // passes: without a buffer, or, where there is no socket to look into, with the
 // reader that it gives.
 func (c *conn) readable() (*bufio.Reader, error) {
-	if c.raw == nil {
+	if c.socket == nil {
 		br := getReader(c)
 		if _, err := br.Peek(1); err != nil {
 			putReader(br)
@@ -172,22 +144,17 @@ func (c *conn) readable() (*bufio.Reader, error) {
 		}
 		return br, nil
 	}
-	return nil, c.raw.Read(func(fd uintptr) bool {
-		// Looked at before the first wait too: RawConn.Read forgets a readiness that
-		// came before it.
-		_, err := peek(fd)
-		return err != unix.EAGAIN
-	})
+	return nil, c.socket.wait()
 }
 
-func peek(fd uintptr) (int, error) {
-	var b [1]byte
-	for {
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return n, err
-		}
+// overslept says whether waiting ended at its deadline though there is something to
+// read: then this machine was late to look, and the server not late to answer.
+func (c *conn) overslept(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.socket == nil {
+		return false
 	}
+	_, err = c.socket.look()
+	return err == nil
 }
 
 // readers are the buffers that answers are read through, taken only once an
@@ -203,40 +170,4 @@ func getReader(r io.Reader) *bufio.Reader {
 func putReader(br *bufio.Reader) {
 	br.Reset(nil)
 	readers.Put(br)
-}
-
-// resolve gives a target as address and port, as seen from the sources if any.
-func resolve(ctx context.Context, target *url.URL, sources []netip.Addr) (string, error) {
-	port := target.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
-	}
-	if len(sources) == 0 {
-		return lookup(ctx, target.Hostname(), port, netip.Addr{})
-	}
-	return lookup(ctx, target.Hostname(), port, sources[0])
-}
-
-// lookup finds the address of a host once: thousands of workers must not ask the
-// resolver each for itself. Of a name with several addresses it takes one that
-// answers.
-func lookup(ctx context.Context, host, port string, source netip.Addr) (string, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if source.IsValid() && source.Is4() != ip.Unmap().Is4() {
-			return "", fmt.Errorf("%s can't be reached from %s: one is IPv4, one IPv6", ip, source)
-		}
-		return net.JoinHostPort(host, port), nil
-	}
-	network := "tcp"
-	if source.IsValid() {
-		network = "tcp6"
-		if source.Is4() {
-			network = "tcp4"
-		}
-	}
-	c, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, network, net.JoinHostPort(host, port))
-	if err != nil {
-		return "", err
-	}
-	return c.RemoteAddr().String(), c.Close()
 }

@@ -159,7 +159,7 @@ func testPlan(target *url.URL, workers int) Plan {
 
 // impatient is a plan that fails fast.
 func impatient(p Plan) Plan {
-	p.RequestTimeout, p.RoundTimeout = 500*time.Millisecond, 1500*time.Millisecond
+	p.RoundTimeout, p.PollTimeout = 1500*time.Millisecond, 20*time.Second
 	return p
 }
 
@@ -176,6 +176,15 @@ func hijack(w http.ResponseWriter) net.Conn {
 		panic(err)
 	}
 	return c
+}
+
+// flood answers with a start and then the same for ever.
+func flood(w http.ResponseWriter, start, forever string) {
+	c := hijack(w)
+	defer c.Close()
+	for _, err := io.WriteString(c, start); err == nil; {
+		_, err = io.WriteString(c, forever)
+	}
 }
 
 // reset cuts the connection, by a reset where it is TCP's.

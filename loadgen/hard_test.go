@@ -12,7 +12,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,6 +301,20 @@ func TestNotTLS(t *testing.T) {
 		rep, err := Run(bounded(t), p, Options{})
 		if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Errors) != 1 || rep.Errors[0].Class != string(classTLS) {
 			t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
+		}
+	}
+}
+
+// TestOutOfDescriptors has the generator's machine run short of them, or of ports:
+// nothing is said of the server.
+func TestOutOfDescriptors(t *testing.T) {
+	for _, short := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
+		p := impatient(testPlan(serve(t, newFake(1)), 1))
+		rep, err := Run(bounded(t), p, Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", short)}
+		}})
+		if err != nil || rep.Verdict != reports.VerdictRefused || !strings.Contains(rep.Reasons[0], short.Error()) {
+			t.Errorf("%s: verdict %s %v %v", short, rep.Verdict, rep.Reasons, err)
 		}
 	}
 }

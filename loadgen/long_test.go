@@ -5,9 +5,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -71,6 +74,41 @@ func TestLongHold(t *testing.T) {
 		if n := len(rep.Timeline); n < 3600 || n > 3700 {
 			t.Errorf("%d seconds in the timeline", n)
 		}
+	})
+}
+
+// TestLag has the generator idle between each answer and what follows it: that is
+// its own lag, and no word is said of the server.
+func TestLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		s := &http.Server{Handler: newFake(1)}
+		go s.Serve(p)
+		plan := testPlan(&url.URL{Scheme: "http", Host: "127.0.0.1"}, 1)
+		plan.Think, plan.MaxLag = Think{min: time.Minute, max: time.Minute}, 2*time.Second
+		const idle = 3 * time.Second
+		slow := &Recorder{enc: func(*vegeta.Result) error { time.Sleep(idle); return nil }}
+		rep, err := Run(t.Context(), plan, Options{Dial: p.dial, Record: slow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep.Verdict != reports.VerdictRefused || !strings.Contains(rep.Reasons[0], "could not keep up") {
+			t.Errorf("verdict %s %v", rep.Verdict, rep.Reasons)
+		}
+		// Whoever thinks meanwhile loses no time.
+		lag := series(rep, "lag")
+		for _, got := range []float64{lag.P50, lag.Max} {
+			if off := got - idle.Seconds(); off < 0 || off > idle.Seconds()/1000 { // the width of a histogram's bucket
+				t.Errorf("lag %gs, want %s", got, idle)
+			}
+		}
+		for _, name := range []string{"register", "challenge", "model", "update"} {
+			if s := series(rep, name); s.Count == 0 || s.Max > 1e-6 {
+				t.Errorf("%s took %gs by a server that answers at once", name, s.Max)
+			}
+		}
+		s.Close()
+		synctest.Wait()
 	})
 }
 

@@ -1,9 +1,11 @@
 package loadgen
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -145,7 +147,9 @@ func TestRecord(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rep, err := Run(bounded(t), testPlan(target, workers), Options{Record: rec})
+			p := testPlan(target, workers)
+			p.Hold = 50 * time.Millisecond // its polls are cut by the end
+			rep, err := Run(bounded(t), p, Options{Record: rec})
 			if err := errors.Join(err, rec.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -158,7 +162,8 @@ func TestRecord(t *testing.T) {
 			if dec == nil {
 				t.Fatal("vegeta does not know the encoding")
 			}
-			next := map[string]map[uint64]bool{}
+			sent, slowest := map[string]map[uint64]time.Time{}, map[string]time.Duration{}
+			cut := 0
 			for {
 				var r vegeta.Result
 				if err := dec(&r); err == io.EOF {
@@ -166,25 +171,47 @@ func TestRecord(t *testing.T) {
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				if next[r.Attack] == nil {
-					next[r.Attack] = map[uint64]bool{}
+				if sent[r.Attack] == nil {
+					sent[r.Attack] = map[uint64]time.Time{}
 				}
-				next[r.Attack][r.Seq] = true
+				sent[r.Attack][r.Seq] = r.Timestamp
+				if r.Error == "stopped" && r.Attack == "poll" && r.Code == 0 {
+					cut++
+					continue
+				}
+				slowest[r.Attack] = max(slowest[r.Attack], r.Latency)
 				if r.Error != "" || r.Code != 200 || r.BytesIn == 0 || r.BytesOut == 0 || strings.Contains(r.URL, "#") {
 					t.Errorf("%+v", r)
 				}
 			}
+			if cut != workers {
+				t.Errorf("%d polls cut by the end of the run, want %d", cut, workers)
+			}
 			for _, s := range rep.Series {
-				seqs, ok := next[s.Name]
+				at, ok := sent[s.Name]
 				if !ok {
 					continue // wakeup and lag are no requests
 				}
-				if int64(len(seqs)) != s.Count || !seqs[uint64(s.Count-1)] {
-					t.Errorf("%s: %d recorded of %d, not contiguous from 0", s.Name, len(seqs), s.Count)
+				want := int(s.Count)
+				if s.Name == stepPoll.String() {
+					want += cut
+				}
+				if len(at) != want {
+					t.Errorf("%s: %d recorded, %d in the report", s.Name, len(at), want)
+				}
+				// vegeta plot wants it so.
+				for seq := range uint64(want) {
+					if _, ok := at[seq]; !ok || seq > 0 && at[seq].Before(at[seq-1]) {
+						t.Errorf("%s: request %d is missing, or older than the one before", s.Name, seq)
+					}
+				}
+				// The histogram's buckets are 0.1 % wide, and a microsecond at least.
+				if got, want := slowest[s.Name].Seconds(), s.Max; math.Abs(got-want) > want/1000+1e-6 {
+					t.Errorf("%s: the slowest took %gs, in the report %gs", s.Name, got, want)
 				}
 			}
-			if len(next) != int(steps) {
-				t.Errorf("attacks %v", next)
+			if len(sent) != int(steps) {
+				t.Errorf("attacks %v", sent)
 			}
 		})
 	}
@@ -252,5 +279,23 @@ func TestChildThatFails(t *testing.T) {
 	_, err := StartChild(bounded(t), exe)
 	if err == nil || !strings.Contains(err.Error(), "cannot listen") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestFreshKeys gives a server a list that it can read, of the keys that workers have.
+func TestFreshKeys(t *testing.T) {
+	list := filepath.Join(t.TempDir(), wire.KeyListFile)
+	keys, err := FreshKeys(3, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := wire.ReadKeyList(list)
+	if err != nil || len(ids) != len(keys) {
+		t.Fatalf("%v, %v", ids, err)
+	}
+	for i, k := range keys {
+		if id := wire.WorkerID(k.Public().(ed25519.PublicKey)); id != ids[i] {
+			t.Errorf("key %d is listed as %s, want %s", i, ids[i], id)
+		}
 	}
 }

@@ -2,14 +2,15 @@ package loadgen
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/fltool/fltool/server/wire"
 )
@@ -40,17 +41,12 @@ func CheckTarget(ctx context.Context, target *url.URL, cfg *tls.Config) error {
 	tr := &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}
 	resp, err := (&http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
 	if err != nil {
-		f := judgeConn(err)
-		hint := "is the server running, and is this its address?"
-		if f.class == classUnexpected {
-			hint = "does it speak http or https? --ca trusts a private authority"
-		}
-		return &TargetError{fmt.Sprintf("target %s: %s", u, f.detail), hint}
+		return unreachable(u, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, longestText))
 	if err != nil {
-		return &TargetError{fmt.Sprintf("target %s: %s", u, cause(err)), "is the server running, and is this its address?"}
+		return unreachable(u, err)
 	}
 	if resp.StatusCode == http.StatusOK && strings.TrimSpace(string(text)) == wire.TextInvalid {
 		return nil
@@ -60,4 +56,24 @@ func CheckTarget(ctx context.Context, target *url.URL, cfg *tls.Config) error {
 		hint = "a proxy answers, and the server behind it does not"
 	}
 	return &TargetError{fmt.Sprintf("target %s: answered HTTP %d %q to %s", u, resp.StatusCode, clip(string(text)), wire.PathChallenge), hint}
+}
+
+// unreachable is the error of a target that gave no answer that could be read.
+func unreachable(target string, err error) *TargetError {
+	f := judgeConn(err)
+	hint := "is the server running, and is this its address?"
+	var name *net.DNSError
+	var cert *tls.CertificateVerificationError
+	switch {
+	case f.class == classStopped:
+		return &TargetError{fmt.Sprintf("target %s: interrupted before it answered", target), ""}
+	case errors.As(err, &name):
+		f.detail = fmt.Sprintf("no address is known for %s", name.Name)
+		hint = "is the name spelled right? getent hosts " + name.Name + " asks as fltool does"
+	case errors.As(err, &cert):
+		hint = "--ca FILE trusts a private authority, --insecure takes any certificate"
+	case f.class == classUnexpected:
+		hint = "what listens there speaks something else: http in place of https, or the other way round?"
+	}
+	return &TargetError{fmt.Sprintf("target %s: %s", target, f.detail), hint}
 }

@@ -7,19 +7,22 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // Recorder writes every request in one of vegeta's encodings, for `vegeta report`,
 // `vegeta plot` and `vegeta encode`. The attack is the step, Seq is contiguous
-// within it, Error is our class; vegeta's own success ratio counts by status
-// alone, which tells nothing in this protocol.
+// within it and rises with time, Error is our class, also of what the end of the run
+// cut; vegeta's own success ratio counts by status alone, which tells nothing in
+// this protocol.
 type Recorder struct {
-	file *os.File
-	buf  *bufio.Writer
-	enc  vegeta.Encoder
-	err  error
+	file  *os.File
+	buf   *bufio.Writer
+	enc   vegeta.Encoder
+	start time.Time // of the run
+	err   error
 }
 
 // NewRecorder creates the file, in the encoding that its suffix names: .bin
@@ -57,6 +60,8 @@ func (r *Recorder) record(res *vegeta.Result, w *worker, url string) {
 	out := *res
 	out.Attack, out.Seq = w.step.String(), w.seq
 	out.URL = url
+	// As the report has them: without the generator's own delays before and after.
+	out.Timestamp, out.Latency = r.start.Add(w.out.sent), w.out.done-w.out.sent
 	out.Code = uint16(w.out.status)
 	out.BytesIn, out.BytesOut = uint64(w.out.bytesIn), uint64(w.out.bytesOut)
 	out.Error, out.Body = "", []byte(w.out.text)

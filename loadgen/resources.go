@@ -28,31 +28,39 @@ type watched struct {
 	last    facts.Usage
 	peakRSS int64
 	peakFDs int
-	steady  []facts.Usage // while all polls were held
-	recent  []cpuAt       // of the last second and the sample before it
-	peakCPU float64       // cores
+	steady  []heldUsage // while polls were held
+	recent  []cpuAt     // of the last second and the sample before it
+	peakCPU float64     // cores
+}
+
+// heldUsage is a process's use of the machine while so many polls were held.
+type heldUsage struct {
+	facts.Usage
+	held int64
 }
 
 // sampler follows the processes of a run.
 type sampler struct {
 	root    facts.Root
+	held    *gauge
 	procs   []*watched
 	holding atomic.Bool // the samples count as steady
 	began   time.Time
+	garbage garbage // of this process when the run began
 	stop    context.CancelFunc
 	done    chan struct{}
 }
 
 // sample starts to follow this process and, unless serverPID is 0, the server's.
 // It takes its first sample before it returns.
-func sample(serverPID int) *sampler {
-	s := &sampler{root: facts.NewRoot("/"), began: time.Now(), done: make(chan struct{})}
+func sample(serverPID int, held *gauge) *sampler {
+	s := &sampler{root: facts.NewRoot("/"), held: held, began: time.Now(), garbage: collected(), done: make(chan struct{})}
 	if serverPID != 0 {
 		s.procs = append(s.procs, &watched{name: "server", pid: serverPID})
 	}
 	s.procs = append(s.procs, &watched{name: "generator", pid: os.Getpid()})
+	s.look()
 	for _, p := range s.procs {
-		p.look(s.root, false)
 		p.first = p.last
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,13 +74,25 @@ func sample(serverPID int) *sampler {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				for _, p := range s.procs {
-					p.look(s.root, s.holding.Load())
-				}
+				s.look()
 			}
 		}
 	}()
 	return s
+}
+
+// look takes a sample of each process; one that is gone keeps its last.
+func (s *sampler) look() {
+	for _, p := range s.procs {
+		u, err := facts.ReadUsage(s.root, p.pid)
+		if err != nil && u.RSSBytes == 0 {
+			continue
+		}
+		p.note(u)
+		if s.holding.Load() {
+			p.hold(heldUsage{u, s.held.now.Load()})
+		}
+	}
 }
 
 // cpuAt is the processor time used until a moment.
@@ -92,43 +112,51 @@ func (p *watched) busy(now time.Time, cpu float64) {
 	}
 }
 
-// look takes a sample; a process that is gone keeps its last one.
-func (p *watched) look(root facts.Root, steady bool) {
-	u, err := facts.ReadUsage(root, p.pid)
-	if err != nil && u.RSSBytes == 0 {
-		return
-	}
+// note takes a sample.
+func (p *watched) note(u facts.Usage) {
 	p.last = u
 	p.busy(time.Now(), u.CPUSeconds)
 	p.peakRSS = max(p.peakRSS, u.RSSBytes)
 	p.peakFDs = max(p.peakFDs, u.FDs)
-	if steady {
-		if len(p.steady) == mostSamples {
-			// A hold of days: every other sample tells as much.
-			for i := range mostSamples / 2 {
-				p.steady[i] = p.steady[2*i]
-			}
-			p.steady = p.steady[:mostSamples/2]
+}
+
+// hold keeps a sample of a time when polls were held.
+func (p *watched) hold(u heldUsage) {
+	if len(p.steady) == mostSamples {
+		// A hold of days: every other sample tells as much.
+		for i := range mostSamples / 2 {
+			p.steady[i] = p.steady[2*i]
 		}
-		p.steady = append(p.steady, u)
+		p.steady = p.steady[:mostSamples/2]
 	}
+	p.steady = append(p.steady, u)
+}
+
+// perWorker is the growth since the first sample for each poll that was held, of
+// memory in bytes and of descriptors; ok is false if none was.
+func (p *watched) perWorker() (rss, fds float64, ok bool) {
+	if len(p.steady) == 0 {
+		return 0, 0, false
+	}
+	held := float64(median(p.steady, func(u heldUsage) int64 { return u.held }))
+	rss = float64(median(p.steady, func(u heldUsage) int64 { return u.RSSBytes }) - p.first.RSSBytes)
+	fds = float64(median(p.steady, func(u heldUsage) int64 { return int64(u.FDs) }) - int64(p.first.FDs))
+	return rss / held, fds / held, held > 0
 }
 
 // last takes a last sample while all connections are still there.
 func (s *sampler) last() {
 	s.stop()
 	<-s.done
-	for _, p := range s.procs {
-		p.look(s.root, s.holding.Load())
-	}
+	s.look()
+	s.holding.Store(false)
 }
 
-// end takes a sample of what is left and gives what each process used; held is the number
-// of polls that were held while the samples were steady.
-func (s *sampler) end(held int) []reports.Resource {
+// end takes a sample of what is left and gives what each process used.
+func (s *sampler) end() []reports.Resource {
+	s.look()
 	var all []reports.Resource
 	for _, p := range s.procs {
-		p.look(s.root, false)
 		r := reports.Resource{
 			Process: p.name, PID: p.pid, RSSPeakBytes: p.peakRSS,
 			CPUSeconds: p.last.CPUSeconds - p.first.CPUSeconds, CPUPeak: p.peakCPU, FDsPeak: p.peakFDs,
@@ -136,9 +164,7 @@ func (s *sampler) end(held int) []reports.Resource {
 		if limits, err := facts.ReadLimits(s.root, p.pid); err == nil {
 			r.FDLimit = int64(limits.NoFile.Soft)
 		}
-		if held > 0 && len(p.steady) > 0 {
-			rss := float64(median(p.steady, func(u facts.Usage) int64 { return u.RSSBytes })-p.first.RSSBytes) / float64(held)
-			fds := float64(median(p.steady, func(u facts.Usage) int64 { return int64(u.FDs) })-int64(p.first.FDs)) / float64(held)
+		if rss, fds, ok := p.perWorker(); ok {
 			r.RSSPerWorkerBytes = &rss
 			if p.first.FDs >= 0 { // else another user's, which can't be counted
 				r.FDsPerWorker = &fds
@@ -151,26 +177,38 @@ func (s *sampler) end(held int) []reports.Resource {
 
 // health is how the generator itself fared; own is its resource.
 func (s *sampler) health(own reports.Resource, lag reports.Histogram, portsLeft int64, reconnects int) *reports.Generator {
-	var gc debug.GCStats
-	debug.ReadGCStats(&gc)
+	gc := collected()
 	g := &reports.Generator{
 		LagP50Seconds: lag.Quantile(.5).Seconds(), LagP99Seconds: lag.Quantile(.99).Seconds(), LagMaxSeconds: lag.Max().Seconds(),
 		CPUShare:       own.CPUSeconds / time.Since(s.began).Seconds() / float64(runtime.GOMAXPROCS(0)),
-		GCPauseSeconds: gc.PauseTotal.Seconds(),
+		GCPauseSeconds: (gc.pauses - s.garbage.pauses).Seconds(),
 		FDsLeft:        -1, PortsLeft: portsLeft, Reconnects: reconnects,
 	}
 	if own.FDLimit > 0 {
 		g.FDsLeft = own.FDLimit - int64(own.FDsPeak)
 	}
-	cpu := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
-	metrics.Read(cpu)
-	if all := cpu[0].Value.Float64() + cpu[1].Value.Float64(); all > 0 {
-		g.GCCPUShare = cpu[0].Value.Float64() / all
+	collecting, rest := gc.collecting-s.garbage.collecting, gc.rest-s.garbage.rest
+	if all := collecting + rest; all > 0 {
+		g.GCCPUShare = collecting / all
 	}
 	return g
 }
 
-func median(us []facts.Usage, of func(facts.Usage) int64) int64 {
+// garbage is what its collection has cost this process so far.
+type garbage struct {
+	pauses           time.Duration
+	collecting, rest float64 // seconds of CPU, of the collector and of all else
+}
+
+func collected() garbage {
+	var gc debug.GCStats
+	debug.ReadGCStats(&gc)
+	cpu := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
+	metrics.Read(cpu)
+	return garbage{gc.PauseTotal, cpu[0].Value.Float64(), cpu[1].Value.Float64()}
+}
+
+func median(us []heldUsage, of func(heldUsage) int64) int64 {
 	vs := make([]int64, len(us))
 	for i, u := range us {
 		vs[i] = of(u)

@@ -3,12 +3,10 @@ package loadgen
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -18,7 +16,6 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
-	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -31,22 +28,6 @@ type Options struct {
 	Exited    <-chan error       // yields when the server that the caller started has ended
 	Progress  func(Progress)     // called about every tenth of a second, from one goroutine
 	Env       func(*reports.Env) // adds what only the caller knows: the tool, its command
-}
-
-// Progress is how far a run has come.
-type Progress struct {
-	Elapsed   time.Duration
-	Workers   int
-	Held      int
-	Sent      int64
-	Done      int64
-	Errors    int64
-	Round     int // the highest that a worker has finished
-	Rounds    int // asked of each worker
-	Finished  int // workers that are done
-	Lost      int
-	Remaining time.Duration // of the hold; 0 where nobody can know
-	Over      bool          // the run has ended: the last call
 }
 
 // run is one run while it lasts.
@@ -79,9 +60,10 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	// Half the garbage of Go's default: what is left of the arrivals' would count as
 	// memory of held polls.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	samples := sample(opts.ServerPID)
+	held := newGauge()
+	samples := sample(opts.ServerPID, held)
 	defer samples.stop()
-	r, err := newRun(ctx, plan, opts)
+	r, err := newRun(ctx, plan, opts, held)
 	if err != nil {
 		return reports.Report{}, err
 	}
@@ -89,7 +71,7 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	return r.report(books, timeline, ending, samples), nil
 }
 
-func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
+func newRun(ctx context.Context, plan Plan, opts Options, held *gauge) (*run, error) {
 	zlibbed, digest, err := wire.CompressUpdate(strings.NewReader(string(plan.Update)))
 	if err != nil {
 		return nil, err
@@ -112,7 +94,7 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	} else {
 		plan.TLS = nil
 	}
-	r := &run{plan: plan, opts: opts, digest: digest, held: newGauge()}
+	r := &run{plan: plan, opts: opts, digest: digest, held: held}
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
 		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
@@ -142,21 +124,13 @@ func newRun(ctx context.Context, plan Plan, opts Options) (*run, error) {
 	return r, nil
 }
 
-// ending is how a run came to its end.
-type ending struct {
-	held        int           // fewest polls held during the hold
-	hold        time.Duration // how long that was
-	interrupted bool
-	stalled     int    // workers that waited for a lost one when the run was ended
-	forgone     int    // updates that were refused and not sent again
-	forgoneAs   string // the first of them
-	exited      error  // of the server that the caller started
-}
-
 // drive runs the attack to its end.
 func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.Tick, ending) {
 	r.start = time.Now()
 	r.t.start = r.start
+	if r.opts.Record != nil {
+		r.opts.Record.start = r.start
+	}
 	inner, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.t.ctx = inner
@@ -224,7 +198,7 @@ func (r *run) route(res *vegeta.Result) *worker {
 		r.classes[string(f.class)]++
 		r.mu.Unlock()
 	}
-	if r.opts.Record != nil && (w.out.fail == nil || w.out.fail.class != classStopped) {
+	if r.opts.Record != nil && w.out.begun {
 		r.opts.Record.record(res, w, u)
 	}
 	return w
@@ -242,10 +216,10 @@ func (r *run) step(w *worker, b *book) {
 	switch fate {
 	case fateNext:
 		w.sign(&r.plan, r.digest)
-		if n := int64(w.rounds); n > r.round.Load() {
+		if n := int64(w.rounds); at == stepModel && n > r.round.Load() {
 			r.round.Store(n) // a racing shard may put it back for a moment; it is for progress only
 		}
-		r.s.after(w, delay)
+		r.s.at(w, w.out.done+delay)
 	case fateDone:
 		r.finished.Add(1)
 	case fateLost:
@@ -254,200 +228,5 @@ func (r *run) step(w *worker, b *book) {
 		if !w.polled {
 			r.held.settled.Add(1)
 		}
-	}
-}
-
-// supervise waits for the end of the run and keeps the timeline meanwhile.
-func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, ending) {
-	const look = 100 * time.Millisecond
-	tick := time.NewTicker(look)
-	defer tick.Stop()
-	var (
-		timeline     []reports.Tick
-		last         reports.Tick // running sums
-		holdFrom     time.Time
-		settledSince time.Time
-		stalledSince time.Time
-		end          ending
-		all          = int64(len(r.workers))
-	)
-	second := func(now time.Time) {
-		sum := reports.Tick{Sent: int(r.t.sent.Load()), Done: int(r.done.Load()), Errors: int(r.errs.Load())}
-		r.mu.Lock()
-		classes := r.classes
-		r.classes = nil
-		r.mu.Unlock()
-		timeline = append(timeline, reports.Tick{
-			T: now.Sub(r.start).Seconds(), Held: int(r.held.now.Load()),
-			Sent: sum.Sent - last.Sent, Done: sum.Done - last.Done, Errors: sum.Errors - last.Errors, Classes: classes,
-		})
-		last = sum
-	}
-	tell := func(now time.Time, over bool) {
-		if r.opts.Progress == nil {
-			return
-		}
-		p := Progress{
-			Elapsed: now.Sub(r.start), Workers: len(r.workers), Held: int(r.held.now.Load()),
-			Sent: r.t.sent.Load(), Done: r.done.Load(), Errors: r.errs.Load(),
-			Round: int(r.round.Load()), Rounds: r.plan.Rounds,
-			Finished: int(r.finished.Load()), Lost: int(r.lost.Load()), Over: over,
-		}
-		if !holdFrom.IsZero() {
-			p.Remaining = max(0, r.plan.Hold-now.Sub(holdFrom))
-		}
-		r.opts.Progress(p)
-	}
-	finish := func() ([]reports.Tick, ending) {
-		tell(time.Now(), true)
-		second(time.Now())
-		if !holdFrom.IsZero() {
-			end.held, end.hold = r.held.fewest(), time.Since(holdFrom)
-		}
-		samples.last()
-		return timeline, end
-	}
-	nextSecond := r.start.Add(time.Second)
-	for {
-		var now time.Time
-		select {
-		case <-ctx.Done():
-			end.interrupted = true
-			return finish()
-		case end.exited = <-r.opts.Exited:
-			if end.exited == nil {
-				end.exited = errors.New("it ended without an error")
-			}
-			return finish()
-		case now = <-tick.C:
-		}
-		if !now.Before(nextSecond) {
-			second(now)
-			nextSecond = nextSecond.Add(time.Second)
-		}
-		pending := r.pending.Load() // before held: who is through has left its round's poll
-		finished, lost, held := r.finished.Load(), r.lost.Load(), r.held.now.Load()
-		tell(now, false)
-		switch {
-		case finished+lost == all:
-			return finish()
-		case r.plan.Hold > 0 && holdFrom.IsZero() && pending == 0:
-			// All are held or lost. Where the server ends holds early some are always between
-			// two polls: then it is enough that each has come so far.
-			if settledSince.IsZero() && r.held.settled.Load() == all {
-				settledSince = now
-			}
-			if held+lost == all || !settledSince.IsZero() && now.Sub(settledSince) >= r.plan.Grace {
-				holdFrom = now
-				debug.FreeOSMemory() // what the arrivals left behind is not the holding's
-				r.held.watch()
-				samples.holding.Store(true)
-			}
-		case !holdFrom.IsZero():
-			if now.Sub(holdFrom) >= r.plan.Hold {
-				return finish()
-			}
-		case lost > 0 && finished+lost+held == all:
-			// The lost one may be all that the held ones wait for.
-			if stalledSince.IsZero() {
-				stalledSince = now
-			} else if now.Sub(stalledSince) >= r.plan.Grace {
-				end.stalled = int(held)
-				return finish()
-			}
-		default:
-			stalledSince = time.Time{}
-		}
-	}
-}
-
-// report puts together what was seen.
-func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples *sampler) reports.Report {
-	all := newBook()
-	for _, b := range books {
-		all.add(b)
-	}
-	rounds, wakeup := all.close(r.start)
-	resources := samples.end(end.held)
-	rep := reports.Report{
-		Schema: reports.Schema, Kind: reports.KindSimulate,
-		Env: environment(r.start, &r.plan),
-		Demand: reports.Demand{
-			Workers: r.plan.Workers, Rounds: r.plan.Rounds, HoldSeconds: r.plan.Hold.Seconds(), RampSeconds: r.plan.Ramp.Seconds(),
-			UpdateBytes: r.plan.updateSize,
-		},
-		Rounds: rounds, Timeline: timeline, Lost: all.lost, Resources: resources,
-		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
-		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
-	}
-	if r.opts.Env != nil {
-		r.opts.Env(&rep.Env)
-	}
-	for s := range steps {
-		if h := all.steps[s]; h.Count() > 0 {
-			rep.Series = append(rep.Series, h.Series(s.String()))
-		}
-	}
-	for name, h := range map[string]reports.Histogram{"wakeup": wakeup, "lag": all.lag} {
-		if h.Count() > 0 {
-			rep.Series = append(rep.Series, h.Series(name))
-		}
-	}
-	for _, e := range all.errors {
-		rep.Errors = append(rep.Errors, *e)
-	}
-	sortReport(&rep)
-	rep.Held = r.heldReport(end, all)
-	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
-	rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
-	return rep
-}
-
-func (r *run) heldReport(end ending, b *book) *reports.Held {
-	h := &reports.Held{
-		Asked: len(r.workers), Peak: int(r.held.peak.Load()), Steady: end.held,
-		HoldSeconds: end.hold.Seconds(), RepollsAsked: b.repolls,
-	}
-	for _, w := range r.workers {
-		switch {
-		case !w.parked && r.plan.Hold > 0: // in rounds the next model may be there before a worker asks
-			h.NeverHeld++
-			h.NeverCauses = count(h.NeverCauses, w.last)
-		case w.dropped != "":
-			h.LostWhile++
-			h.LostCauses = count(h.LostCauses, &failure{class: w.dropped})
-		}
-	}
-	return h
-}
-
-func count(m map[string]int, f *failure) map[string]int {
-	if m == nil {
-		m = map[string]int{}
-	}
-	if f == nil {
-		f = failed("not reached", "")
-	}
-	m[string(f.class)]++
-	return m
-}
-
-// portsLeft is how many local ports were free at the worst; -1 where unknown.
-func (r *run) portsLeft() int64 {
-	ports, err := facts.ReadPortRange(facts.NewRoot("/"))
-	if err != nil {
-		return -1
-	}
-	return int64(ports.Usable()*len(r.t.dialers) - len(r.workers))
-}
-
-// environment is where and how the run was made.
-func environment(start time.Time, p *Plan) reports.Env {
-	host := facts.ReadHost(facts.NewRoot("/"))
-	target := url.URL{Scheme: p.Target.Scheme, Host: p.Target.Host}
-	return reports.Env{
-		Target: target.String(), Started: start.UTC().Format(time.RFC3339Nano), Seconds: time.Since(start).Seconds(),
-		Hostname: host.Hostname.V, Kernel: host.Kernel.V, CPU: host.CPU.V, CPUs: runtime.GOMAXPROCS(0), Go: runtime.Version(),
-		Seed: p.Seed,
 	}
 }

@@ -130,6 +130,18 @@ func TestFaults(t *testing.T) {
 		{"bad checksum", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, checksum) }, []step{stepModel}},
 		{"no msgpack", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, zlibbed([]byte("no msgpack"))) }, []step{stepModel}},
 		{"old version", classStale, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, model("1")) }, []step{stepModel}},
+		{"no end of a head", classUnexpected, func(w http.ResponseWriter, _ *http.Request) {
+			flood(w, "HTTP/1.1 200 OK\r\n", "X-Field: "+strings.Repeat("x", 1<<16)+"\r\n")
+		}, []step{stepRegister, stepPoll}},
+		{"no end of promises", classTimeout, func(w http.ResponseWriter, _ *http.Request) {
+			c := hijack(w)
+			defer c.Close()
+			for range time.Tick(10 * time.Millisecond) {
+				if _, err := io.WriteString(c, "HTTP/1.1 102 Processing\r\n\r\n"); err != nil {
+					return
+				}
+			}
+		}, []step{stepRegister, stepPoll}},
 		{"superseded", classSuperseded, text(200, wire.TextSuperseded("0123456789")), []step{stepPoll}},
 	}
 	for _, f := range faults {
@@ -216,7 +228,8 @@ func TestHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := rep.Held
-	if h.Asked != workers || h.Peak != workers || h.Steady != workers-3 || h.LostWhile != 3 || h.LostCauses["reset"] != 3 || h.NeverHeld != 0 {
+	// They poll again soon: on a busy machine maybe before all three are cut.
+	if h.Asked != workers || h.Peak != workers || h.Steady < workers-3 || h.Steady >= workers || h.LostWhile != 3 || h.LostCauses["reset"] != 3 || h.NeverHeld != 0 {
 		t.Errorf("held %+v", *h)
 	}
 	if rep.Verdict != reports.VerdictFail || !strings.Contains(strings.Join(rep.Reasons, "\n"), "3 workers lost a held poll: reset (3)") {

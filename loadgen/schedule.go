@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"sync/atomic"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -18,7 +17,6 @@ type scheduler struct {
 	next     chan *worker // vegeta was told to hit for them
 	ended    chan struct{}
 	t        *transport
-	seq      [steps]atomic.Uint64 // of requests, one count a step
 }
 
 func newScheduler(t *transport, workers int) *scheduler {
@@ -34,18 +32,19 @@ func newScheduler(t *transport, workers int) *scheduler {
 func (s *scheduler) arrive(workers []*worker, ramp time.Duration) {
 	for i, w := range workers {
 		if ramp > 0 {
-			s.after(w, ramp*time.Duration(i)/time.Duration(len(workers)))
+			s.at(w, ramp*time.Duration(i)/time.Duration(len(workers)))
 		} else {
 			s.arrivals <- w
 		}
 	}
 }
 
-// after makes the worker's next request due in a while. Timers that fire after
-// the end find room in the channel and nobody at its end.
-func (s *scheduler) after(w *worker, d time.Duration) {
-	w.due = time.Since(s.start) + d
-	w.timed = true
+// at makes the worker's next request due at a moment since the start, which may
+// have passed: all the time from there until it is sent is the generator's lag.
+// Timers that fire after the end find room in the channel and nobody at its end.
+func (s *scheduler) at(w *worker, due time.Duration) {
+	w.due, w.timed = due, true
+	d := due - time.Since(s.start)
 	if d <= 0 {
 		s.due <- w
 		return
@@ -78,7 +77,6 @@ func (s *scheduler) Rate(time.Duration) float64 { return 0 }
 // target is the vegeta.Targeter.
 func (s *scheduler) target(t *vegeta.Target) error {
 	w := <-s.next
-	w.seq = s.seq[w.step].Add(1) - 1
 	t.Method, t.URL = s.t.target(w)
 	return nil
 }

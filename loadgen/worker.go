@@ -53,9 +53,10 @@ type outcome struct {
 	text      string       // of every answer but a model
 	version   wire.Version // of a model; "" where it must be fetched again to be known
 	published int64        // of a poll's answer: ns since the epoch by the server's word, 0 if it said nothing
+	begun     bool         // else the run had ended before it was sent
 	sent      time.Duration
-	answered  time.Duration // first byte of the answer read; 0 where none came
-	done      time.Duration // all of the answer read, or failed
+	answered  time.Duration // first byte of the answer had come; 0 where none came
+	done      time.Duration // all of the answer had come, or it failed
 	bytesOut  int64
 	bytesIn   int64
 	held      bool // a poll that carried a version, so was meant to be held, and was sent

@@ -42,6 +42,9 @@ const (
 	rampUnset    = time.Duration(-1)
 )
 
+// mostWorkers bounds what is typed, far above what one machine can simulate.
+const mostWorkers = 10_000_000
+
 // add registers all but how much load there is and for how long.
 func (f *loadFlags) add(cmd *cobra.Command) {
 	f.updateSize, f.modelSize = loadgen.DefaultUpdateSize, 1<<10
@@ -98,14 +101,27 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
 		Seed: f.seed,
 	}
-	if p.Ramp == rampUnset {
-		p.Ramp = time.Duration(f.workers) * arrivalEvery
-	}
 	if f.workers < 1 {
 		return p, nil, usageError("", "--workers %d: want at least one", f.workers)
 	}
-	if f.rounds < 0 || f.hold < 0 || p.Ramp < 0 || f.requestTimeout <= 0 || f.roundTimeout <= 0 || f.pollTimeout < 0 || f.maxLag <= 0 {
-		return p, nil, usageError("", "negative numbers and zero timeouts make no sense here")
+	if f.workers > mostWorkers {
+		return p, nil, usageError("", "--workers %d: want at most %d", f.workers, mostWorkers)
+	}
+	if p.Ramp == rampUnset {
+		p.Ramp = time.Duration(f.workers) * arrivalEvery
+	}
+	if f.rounds < 0 {
+		return p, nil, usageError("", "--rounds %d: want 0 or more", f.rounds)
+	}
+	for name, d := range map[string]time.Duration{"hold": f.hold, "ramp": p.Ramp, "poll-timeout": f.pollTimeout} {
+		if d < 0 {
+			return p, nil, usageError("", "--%s %s: want 0 or more", name, d)
+		}
+	}
+	for name, d := range map[string]time.Duration{"request-timeout": f.requestTimeout, "round-timeout": f.roundTimeout, "max-lag": f.maxLag} {
+		if d <= 0 {
+			return p, nil, usageError("", "--%s %s: want more than 0", name, d)
+		}
 	}
 	if p.First != loadgen.FirstPoll && p.First != loadgen.FirstUpdate {
 		return p, nil, usageError("", "--first %s: want poll or update", f.first)
@@ -159,9 +175,8 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		return p, nil, err
 	}
 	if f.target != "" {
-		if p.Target, err = url.Parse(f.target); err != nil || p.Target.Host == "" || p.Target.Scheme != "http" && p.Target.Scheme != "https" ||
-			strings.Trim(p.Target.Path, "/") != "" {
-			return p, nil, usageError("for example http://127.0.0.1:5000", "--target %q: want the URL of a server, without a path", f.target)
+		if p.Target, err = parseTarget(f.target); err != nil {
+			return p, nil, err
 		}
 		if !f.unsafe && f.keys == "" {
 			return p, nil, usageError("fltool keys generate makes a key folder", "--target needs --keys DIR, or --unsafe for a server without key list")
@@ -183,6 +198,25 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		}
 	}
 	return p, shard, nil
+}
+
+// parseTarget reads the URL of a server. What of a URL could not be honoured is
+// refused, and not shown: it may hold a password.
+func parseTarget(s string) (*url.URL, error) {
+	const example = "for example http://127.0.0.1:5000"
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usageError(example, "--target: want the URL of a server, http or https")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, usageError(example, "--target: port %s: want 1 to 65535", port)
+		}
+	}
+	if strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, usageError(example, "--target %s://%s…: want the URL of a server alone, without user, path or query", u.Scheme, u.Host)
+	}
+	return u, nil
 }
 
 func (f *loadFlags) updateBytes() ([]byte, error) {
@@ -230,12 +264,8 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	} else {
 		keys := f.keys
 		if keys == "" {
-			keys = filepath.Join(dir, "keys")
-			err = wire.GenerateKeys(ctx, keys, p.Workers)
-			if err == nil {
-				p.Keys, err = wire.ReadKeys(keys, 0, p.Workers)
-			}
-			if err != nil {
+			keys = filepath.Join(dir, wire.KeyListFile)
+			if p.Keys, err = loadgen.FreshKeys(p.Workers, keys); err != nil {
 				return nil, nil, errors.Join(cantError("", "%v", err), clean())
 			}
 		}
@@ -243,7 +273,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	}
 	child, err := loadgen.StartChild(ctx, exe, args...)
 	if err != nil {
-		return nil, nil, errors.Join(cantError("", "%v", err), clean())
+		return nil, nil, errors.Join(cantError("", "%w", err), clean())
 	}
 	return child, func() error { return errors.Join(child.Stop(), clean()) }, nil
 }

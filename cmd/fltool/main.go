@@ -81,6 +81,9 @@ func report(err error, stderr io.Writer) int {
 		// cobra's own: an unknown command, a missing argument.
 		e = &exitError{code: exitUsage, err: err, hint: "fltool --help lists the commands"}
 	}
+	if errors.Is(err, context.Canceled) {
+		e.err, e.hint = errors.New("interrupted"), ""
+	}
 	if e.err != nil {
 		fmt.Fprintf(stderr, "fltool: %s\n", strings.ReplaceAll(e.err.Error(), "\n", " "))
 		if e.hint != "" {

@@ -19,7 +19,12 @@ const plainEvery = 5 * time.Second
 func progressTo(w io.Writer) func(loadgen.Progress) {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return func(p loadgen.Progress) {
-			fmt.Fprintf(w, "\r\x1b[K%s", progressLine(p))
+			line := progressLine(p)
+			// A line that wraps can't be rewritten.
+			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 && len(line) >= width {
+				line = line[:width-1]
+			}
+			fmt.Fprintf(w, "\r\x1b[K%s", line)
 			if p.Over {
 				fmt.Fprint(w, "\r\x1b[K")
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -24,9 +23,10 @@ func newSimulate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Drive simulated workers through whole rounds, or hold their polls",
-		Long: `Drive simulated dc_federated workers against a server: whole rounds with --rounds,
-polls held for a while with --hold, or one after the other. Without --target it starts the reference
-server as a child process with fresh keys and stops it afterwards.
+		Long: `Drive simulated dc_federated workers against a server: whole rounds with
+--rounds, polls held for a while with --hold, or first the rounds and then the
+hold. Without --target it starts the reference server as a child process with
+fresh keys and stops it afterwards.
 
 The report goes to stdout, progress to stderr. Exit code 0: every worker did all
 that was asked; 1: a worker was lost, an update not accepted or a service level
@@ -107,7 +107,9 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	rep, err := loadgen.Run(ctx, plan, opts)
 	if opts.Record != nil {
 		if cerr := opts.Record.Close(); cerr != nil {
-			err = errors.Join(err, fmt.Errorf("--results %s is not complete: %w", f.results, cerr))
+			// The report is as good as it would be without.
+			incomplete := cantError("", "--results %s is not complete: %v", f.results, cerr)
+			defer func() { err = errors.Join(incomplete, err) }()
 		}
 	}
 	if err != nil {

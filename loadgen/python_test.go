@@ -1,0 +1,107 @@
+package loadgen
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
+)
+
+// TestPythonServer drives a server on what real ones run on: gunicorn with gevent,
+// PyNaCl and msgpack, as Debian has them. It checks every signature, answers polls in
+// chunks and closes idle connections.
+func TestPythonServer(t *testing.T) {
+	const workers = 20
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
+		t.Fatal(err)
+	}
+	target, pid := gunicorn(t, filepath.Join(dir, wire.KeyListFile))
+	if err := CheckTarget(bounded(t), target, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, first := range []First{FirstPoll, FirstUpdate} {
+		p := testPlan(target, workers)
+		var err error
+		if p.Keys, err = wire.ReadKeys(dir, 0, workers); err != nil {
+			t.Fatal(err)
+		}
+		p.First = first
+		p.Hold = 100 * time.Millisecond
+		rep, err := Run(bounded(t), p, Options{ServerPID: pid})
+		if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Rounds) != p.Rounds || rep.Held.Steady != workers {
+			t.Fatalf("%s first: verdict %s %v %v, held %+v, errors %v", first, rep.Verdict, rep.Reasons, err, rep.Held, rep.Errors)
+		}
+		for j, r := range rep.Rounds {
+			if r.Version != fmt.Sprint(i*p.Rounds+j+1) || r.Workers != workers {
+				t.Errorf("%s first: round %+v", first, r)
+			}
+		}
+		if r := rep.Resources[0]; r.Process != "server" || r.RSSPeakBytes == 0 || r.FDsPerWorker == nil {
+			t.Errorf("server %+v", r)
+		}
+	}
+	// A key that the server does not know.
+	p := impatient(testPlan(target, 1))
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 1 || rep.Lost[0].Class != string(classInvalid) {
+		t.Errorf("verdict %s %v %v, lost %v", rep.Verdict, rep.Reasons, err, rep.Lost)
+	}
+}
+
+// gunicorn serves testdata/server.py until the test ends; pid is that of the worker
+// process, which holds the connections.
+func gunicorn(t *testing.T, keys string) (target *url.URL, pid int) {
+	t.Helper()
+	const python = "/usr/bin/python3"
+	if out, err := exec.Command(python, "-c", "import gunicorn, gevent, nacl, msgpack").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s can't import gunicorn, gevent, nacl and msgpack: %v\n%s", python, err, out)
+		}
+		t.Skip("install gunicorn, python3-gevent, python3-nacl and python3-msgpack to run it: ", err)
+	}
+	cmd := exec.Command(python, "-m", "gunicorn", "-k", "gevent", "-b", "127.0.0.1:0", "--chdir", "testdata", "server:app")
+	cmd.Env = append(os.Environ(), "KEYS="+keys, "PYTHONDONTWRITEBYTECODE=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGINT) // at once: held polls are not waited for
+		cmd.Wait()
+	})
+	listening := regexp.MustCompile(`Listening at: (\S+)`)
+	booting := regexp.MustCompile(`Booting worker with pid: (\d+)`)
+	said := ""
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said += lines.Text() + "\n"
+		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+			if target, err = url.Parse(m[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m := booting.FindStringSubmatch(lines.Text()); m != nil && target != nil {
+			if _, err := fmt.Sscan(m[1], &pid); err != nil {
+				t.Fatal(err)
+			}
+			go io.Copy(io.Discard, out)
+			return target, pid
+		}
+	}
+	t.Fatalf("gunicorn said:\n%s", said)
+	return nil, 0
+}

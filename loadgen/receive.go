@@ -1,0 +1,188 @@
+package loadgen
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+const (
+	longestText = 4 << 10   // bytes, of an answer that is no model; real ones are a line
+	longestHead = 256 << 10 // bytes, of status and header fields
+
+	// idleRace is how soon a server's cut must follow the request to count as the
+	// end of an idle connection that crossed the request on its way.
+	idleRace = 500 * time.Millisecond
+
+	// afterCut is how long an answer is waited for that a server may have sent
+	// before it cut an upload, or before this machine found the time to look.
+	afterCut = time.Second
+)
+
+// await waits until an answer begins to come, and gives the reader that holds its
+// start if it had to look. What cut the sending short says why none comes.
+func (t *transport) await(w *worker, c *conn, cut *failure) (*bufio.Reader, *failure) {
+	if cut != nil {
+		// The server may have answered before it cut the request.
+		if fail := t.limit(c.SetReadDeadline, time.Now().Add(afterCut)); fail != nil {
+			return nil, fail
+		}
+	}
+	for {
+		br, err := c.readable()
+		if err == nil && br == nil && c.secure {
+			t.hands.do(func() { br, err = c.glance() })
+			if err == errNothing {
+				continue
+			}
+		}
+		switch {
+		case err == nil:
+			return br, nil
+		case t.ctx.Err() != nil:
+			return nil, stopped
+		case c.overslept(err):
+			if fail := t.limit(c.SetReadDeadline, time.Now().Add(afterCut)); fail != nil {
+				return nil, fail
+			}
+			continue
+		case cut != nil:
+			return nil, cut
+		}
+		return nil, t.raced(w, c, judgeConn(err))
+	}
+}
+
+// read reads the answer through br, or a reader of its own if that is nil, and
+// judges it. keep says whether the connection can carry another request, interim
+// that this was no answer yet, but the promise of one.
+func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, keep, interim bool) {
+	if br == nil {
+		br = getReader(c)
+	}
+	defer putReader(br)
+	if _, err := br.Peek(1); err != nil {
+		return t.raced(w, c, judgeConn(err)), false, false
+	}
+	w.out.answered = t.came(w, c)
+	if w.step == stepPoll {
+		// It may have had no deadline; its answer, once begun, has.
+		if fail := t.limit(c.SetReadDeadline, time.Now().Add(t.plan.RequestTimeout)); fail != nil {
+			return fail, false, false
+		}
+	}
+	resp, err := c.head(br)
+	for err == nil && resp.StatusCode < 200 { // the answer is still to come
+		if br.Buffered() == 0 {
+			fail = t.limit(c.SetReadDeadline, t.deadline(w))
+			return fail, false, fail == nil
+		}
+		resp, err = c.head(br)
+	}
+	if err != nil {
+		if t.ctx.Err() != nil {
+			return stopped, false, false
+		}
+		return judgeConn(err), false, false
+	}
+	defer resp.Body.Close()
+	w.out.status = resp.StatusCode
+	if h := resp.Header.Get(wire.HeaderPublished); h != "" {
+		w.out.published, _ = strconv.ParseInt(h, 10, 64) // an odd one is none
+	}
+	body := &tracked{r: resp.Body}
+	fail = t.judge(w, resp, body)
+	if body.err != nil {
+		// The answer was cut: what its start looked like proves nothing.
+		fail = judgeConn(body.err)
+	}
+	if t.ctx.Err() != nil {
+		fail = stopped
+	}
+	if body.ended {
+		w.out.done = t.came(w, c)
+	}
+	return fail, body.ended && !resp.Close && br.Buffered() == 0, false
+}
+
+// head reads an answer as far as its body, which is the response's to read.
+func (c *conn) head(br *bufio.Reader) (*http.Response, error) {
+	c.room = longestHead
+	defer func() { c.room = plenty }()
+	return http.ReadResponse(br, nil)
+}
+
+// came is when the last of what was read of an answer had come. That a wall clock
+// was set meanwhile brings no answer before its request.
+func (t *transport) came(w *worker, c *conn) time.Duration {
+	return max(w.out.sent, c.came.Sub(t.start))
+}
+
+// judge reads an answer's body to its end and judges it.
+func (t *transport) judge(w *worker, resp *http.Response, body io.Reader) *failure {
+	content := body
+	switch enc := resp.Header.Get("Content-Encoding"); enc {
+	case "", "identity":
+	case "gzip": // a proxy may do so, since workers accept it
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return failed(classUnexpected, "bad gzip: %s", cause(err))
+		}
+		content = z
+	default:
+		return failed(classUnexpected, "content encoding %.40q", enc)
+	}
+	if w.step == stepModel && resp.StatusCode == http.StatusOK {
+		var start [2]byte
+		n, err := io.ReadFull(content, start[:])
+		// A Reader and no more: as a WriterTo it would copy with a buffer of its own.
+		content = struct{ io.Reader }{io.MultiReader(bytes.NewReader(start[:n]), content)}
+		if err == nil && wire.ZlibHeader(start[:]) {
+			return t.models.read(w, content, t.start)
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(content, longestText))
+	if err == nil {
+		_, err = io.Copy(io.Discard, body)
+	}
+	if err != nil {
+		return failed(classUnexpected, "%s", cause(err))
+	}
+	w.out.text = string(text)
+	return judgeText(w.step, resp.StatusCode, w.out.text, t.plan.Accept)
+}
+
+// tracked remembers how reading a body ended.
+type tracked struct {
+	r     io.Reader
+	err   error
+	ended bool
+}
+
+func (b *tracked) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err == io.EOF {
+		b.ended = true
+	} else if err != nil {
+		b.err = err
+	}
+	return n, err
+}
+
+// raced tells the end of an idle connection, which is nobody's fault, from a cut.
+// To dc_federated's workers both are a broken connection.
+func (t *transport) raced(w *worker, c *conn, fail *failure) *failure {
+	if t.ctx.Err() != nil {
+		return stopped
+	}
+	if t.plan.Behaviour != Upstream && fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
+		return failed(classReconnect, "the server had closed the idle connection")
+	}
+	return fail
+}

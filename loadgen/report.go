@@ -1,0 +1,101 @@
+package loadgen
+
+import (
+	"net/url"
+	"runtime"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// report puts together what was seen.
+func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples *sampler) reports.Report {
+	all := newBook()
+	for _, b := range books {
+		all.add(b)
+	}
+	rounds, wakeup := all.close(r.start)
+	resources := samples.end()
+	rep := reports.Report{
+		Schema: reports.Schema, Kind: reports.KindSimulate,
+		Env: environment(r.start, &r.plan),
+		Demand: reports.Demand{
+			Workers: r.plan.Workers, Rounds: r.plan.Rounds, HoldSeconds: r.plan.Hold.Seconds(), RampSeconds: r.plan.Ramp.Seconds(),
+			UpdateBytes: r.plan.updateSize,
+		},
+		Rounds: rounds, Timeline: timeline, Lost: all.lost, Resources: resources,
+		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
+		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
+	}
+	if r.opts.Env != nil {
+		r.opts.Env(&rep.Env)
+	}
+	for s := range steps {
+		if h := all.steps[s]; h.Count() > 0 {
+			rep.Series = append(rep.Series, h.Series(s.String()))
+		}
+	}
+	for name, h := range map[string]reports.Histogram{"wakeup": wakeup, "lag": all.lag} {
+		if h.Count() > 0 {
+			rep.Series = append(rep.Series, h.Series(name))
+		}
+	}
+	for _, e := range all.errors {
+		rep.Errors = append(rep.Errors, *e)
+	}
+	sortReport(&rep)
+	rep.Held = r.heldReport(end, all)
+	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
+	rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
+	return rep
+}
+
+func (r *run) heldReport(end ending, b *book) *reports.Held {
+	h := &reports.Held{
+		Asked: len(r.workers), Peak: int(r.held.peak.Load()), Steady: end.held,
+		HoldSeconds: end.hold.Seconds(), RepollsAsked: b.repolls,
+	}
+	for _, w := range r.workers {
+		switch {
+		case !w.parked && r.plan.Hold > 0: // in rounds the next model may be there before a worker asks
+			h.NeverHeld++
+			h.NeverCauses = count(h.NeverCauses, w.last)
+		case w.dropped != "":
+			h.LostWhile++
+			h.LostCauses = count(h.LostCauses, &failure{class: w.dropped})
+		}
+	}
+	return h
+}
+
+func count(m map[string]int, f *failure) map[string]int {
+	if m == nil {
+		m = map[string]int{}
+	}
+	if f == nil {
+		f = failed("not reached", "")
+	}
+	m[string(f.class)]++
+	return m
+}
+
+// portsLeft is how many local ports were free at the worst; -1 where unknown.
+func (r *run) portsLeft() int64 {
+	ports, err := facts.ReadPortRange(facts.NewRoot("/"))
+	if err != nil {
+		return -1
+	}
+	return int64(ports.Usable()*len(r.t.dialers) - len(r.workers))
+}
+
+// environment is where and how the run was made.
+func environment(start time.Time, p *Plan) reports.Env {
+	host := facts.ReadHost(facts.NewRoot("/"))
+	target := url.URL{Scheme: p.Target.Scheme, Host: p.Target.Host}
+	return reports.Env{
+		Target: target.String(), Started: start.UTC().Format(time.RFC3339Nano), Seconds: time.Since(start).Seconds(),
+		Hostname: host.Hostname.V, Kernel: host.Kernel.V, CPU: host.CPU.V, CPUs: runtime.GOMAXPROCS(0), Go: runtime.Version(),
+		Seed: p.Seed,
+	}
+}

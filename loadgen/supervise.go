@@ -1,0 +1,186 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// Progress is how far a run has come.
+type Progress struct {
+	Elapsed   time.Duration
+	Workers   int
+	Held      int
+	Sent      int64
+	Done      int64
+	Errors    int64
+	Round     int // the highest that is over
+	Rounds    int // asked of each worker
+	Finished  int // workers that are done
+	Lost      int
+	Remaining time.Duration // of the hold; in rounds, if those to come are as long as those that are over; 0 where nobody can know
+	Over      bool          // the run has ended: the last call
+}
+
+// ending is how a run came to its end.
+type ending struct {
+	held        int           // fewest polls held during the hold
+	hold        time.Duration // how long that was
+	interrupted bool
+	stalled     int    // workers that waited for a lost one when the run was ended
+	forgone     int    // updates that were refused and not sent again
+	forgoneAs   string // the first of them
+	exited      error  // of the server that the caller started
+}
+
+// standing is how many workers are where. Who is lost may be settled too.
+type standing struct {
+	all      int64
+	pending  int64 // neither through with their rounds nor lost
+	settled  int64 // have sent a poll of the hold, or are lost
+	held     int64
+	finished int64
+	lost     int64
+}
+
+// watch decides by the standings when the hold begins and when the run is over.
+type watch struct {
+	hold, grace  time.Duration
+	holdFrom     time.Time // zero until it begins
+	settledSince time.Time // zero until all are
+	stalledSince time.Time // zero unless all that is left waits and one is lost
+}
+
+// look says whether the run is over, and how many workers wait in vain if that is
+// why.
+func (w *watch) look(now time.Time, s standing) (over bool, stalled int) {
+	switch {
+	case s.finished+s.lost == s.all:
+		return true, 0
+	case !w.holdFrom.IsZero():
+		return now.Sub(w.holdFrom) >= w.hold, 0
+	case w.hold > 0 && s.pending == 0:
+		// All are held or lost. Where the server ends holds early some are always between
+		// two polls: then it is enough that each has come so far.
+		if w.settledSince.IsZero() && s.settled == s.all {
+			w.settledSince = now
+		}
+		if s.held+s.lost == s.all || !w.settledSince.IsZero() && now.Sub(w.settledSince) >= w.grace {
+			w.holdFrom = now
+		}
+	case s.lost > 0 && s.finished+s.lost+s.held == s.all:
+		// The lost one may be all that the held ones wait for.
+		if w.stalledSince.IsZero() {
+			w.stalledSince = now
+		}
+		if now.Sub(w.stalledSince) >= w.grace {
+			return true, int(s.held)
+		}
+	default:
+		w.stalledSince = time.Time{}
+	}
+	return false, 0
+}
+
+// supervisor watches a run, keeps its timeline and tells of its progress.
+type supervisor struct {
+	r *run
+	watch
+	timeline []reports.Tick
+	sum      reports.Tick // of all that the timeline holds
+	rounds   int64        // that were over when last looked
+	roundAt  time.Time    // when the last of them was
+}
+
+// supervise waits for the end of the run and keeps the timeline meanwhile.
+func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, ending) {
+	s := supervisor{r: r, watch: watch{hold: r.plan.Hold, grace: r.plan.Grace}}
+	var end ending
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	nextSecond := r.start.Add(time.Second)
+	for over := false; !over; {
+		select {
+		case <-ctx.Done():
+			end.interrupted, over = true, true
+		case end.exited = <-r.opts.Exited:
+			if end.exited == nil {
+				end.exited = errors.New("it ended without an error")
+			}
+			over = true
+		case now := <-tick.C:
+			if !now.Before(nextSecond) {
+				s.second(now)
+				nextSecond = nextSecond.Add(time.Second)
+			}
+			s.tell(now, false)
+			before := s.holdFrom
+			if over, end.stalled = s.look(now, r.standing()); s.holdFrom != before {
+				debug.FreeOSMemory() // what the arrivals left behind is not the holding's
+				r.held.watch()
+				samples.holding.Store(true)
+			}
+		}
+	}
+	now := time.Now()
+	s.tell(now, true)
+	s.second(now)
+	if !s.holdFrom.IsZero() {
+		end.held, end.hold = r.held.fewest(), now.Sub(s.holdFrom)
+	}
+	samples.last()
+	return s.timeline, end
+}
+
+// standing counts the workers.
+func (r *run) standing() standing {
+	pending := r.pending.Load() // before held: who is through has left its round's poll
+	return standing{
+		all: int64(len(r.workers)), pending: pending, settled: r.held.settled.Load(),
+		finished: r.finished.Load(), lost: r.lost.Load(), held: r.held.now.Load(),
+	}
+}
+
+// second adds to the timeline what happened since it was last called.
+func (s *supervisor) second(now time.Time) {
+	sum := reports.Tick{Sent: int(s.r.t.sent.Load()), Done: int(s.r.done.Load()), Errors: int(s.r.errs.Load())}
+	s.r.mu.Lock()
+	classes := s.r.classes
+	s.r.classes = nil
+	s.r.mu.Unlock()
+	s.timeline = append(s.timeline, reports.Tick{
+		T: now.Sub(s.r.start).Seconds(), Held: int(s.r.held.now.Load()),
+		Sent: sum.Sent - s.sum.Sent, Done: sum.Done - s.sum.Done, Errors: sum.Errors - s.sum.Errors, Classes: classes,
+	})
+	s.sum = sum
+}
+
+// tell calls back whoever wants to know of the progress.
+func (s *supervisor) tell(now time.Time, over bool) {
+	if s.r.opts.Progress == nil {
+		return
+	}
+	if n := s.r.round.Load(); n > s.rounds {
+		s.rounds, s.roundAt = n, now
+	}
+	s.r.opts.Progress(Progress{
+		Elapsed: now.Sub(s.r.start), Workers: len(s.r.workers), Held: int(s.r.held.now.Load()),
+		Sent: s.r.t.sent.Load(), Done: s.r.done.Load(), Errors: s.r.errs.Load(),
+		Round: int(s.rounds), Rounds: s.r.plan.Rounds, Remaining: s.remaining(now),
+		Finished: int(s.r.finished.Load()), Lost: int(s.r.lost.Load()), Over: over,
+	})
+}
+
+func (s *supervisor) remaining(now time.Time) time.Duration {
+	switch {
+	case !s.holdFrom.IsZero():
+		return max(0, s.hold-now.Sub(s.holdFrom))
+	case s.rounds > 0:
+		each := s.roundAt.Sub(s.r.start) / time.Duration(s.rounds)
+		return max(0, each*time.Duration(int64(s.r.plan.Rounds)-s.rounds)-now.Sub(s.roundAt)) + s.hold
+	}
+	return 0
+}
