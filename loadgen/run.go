@@ -57,9 +57,11 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	if err := plan.check(); err != nil {
 		return reports.Report{}, err
 	}
-	// Half the garbage of Go's default: what is left of the arrivals' would count as
-	// memory of held polls.
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	if plan.Hold > 0 {
+		// Half the garbage of Go's default: what is left of the arrivals' would count as
+		// memory of held polls.
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
+	}
 	held := newGauge()
 	samples := sample(opts.ServerPID, held)
 	defer samples.stop()
