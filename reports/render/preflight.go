@@ -12,9 +12,9 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// preflightTable is the table of a preflight, 80 columns wide: the answer, what is wrong (worst first, the binding limit on
-// top, consequences below their causes), what is right in a line each, then the
-// ledger.
+// preflightTable is the table of a preflight, 80 columns wide: the answer, what
+// is wrong (worst first, the binding limit on top, consequences below their
+// causes), what is right in a line each, then the ledger.
 func (o Options) preflightTable(w io.Writer, r reports.Report) error {
 	r = harmless(r)
 	p := &preflightWriter{o: o, limit: bindingLimit(r)}
@@ -124,6 +124,11 @@ func (p *preflightWriter) answer(r reports.Report) {
 	if known != "" {
 		p.wrapped("", known)
 	}
+	if slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+		return f.Check == "app/found" && f.Status == reports.StatusWarn
+	}) {
+		p.wrapped("", "No server runs yet; what it would be started with is judged, as far as that can be read.")
+	}
 	fmt.Fprintln(&p.b)
 }
 
@@ -228,16 +233,31 @@ func (p *preflightWriter) finding(f reports.Finding, all []reports.Finding) {
 	}
 }
 
-// notApplicable lists what was not asked, in one paragraph.
+// notApplicable tells in a paragraph what was not asked: few checks by name, many
+// by their groups, since on a host without nginx they would fill a screen.
 func (p *preflightWriter) notApplicable(all []reports.Finding) {
-	var names []string
+	const few = 8
+	var names, groups []string
+	n := make(map[string]int)
 	for _, f := range all {
-		if f.Status == reports.StatusNA {
-			names = append(names, f.Check)
+		if f.Status != reports.StatusNA {
+			continue
+		}
+		names = append(names, f.Check)
+		group, _, _ := strings.Cut(f.Check, "/")
+		if n[group]++; n[group] == 1 {
+			groups = append(groups, group)
 		}
 	}
-	if len(names) > 0 {
-		p.hanging(fmt.Sprintf("%-6s ", "n/a"), 7, strings.Join(names, ", "))
+	for i, group := range groups {
+		groups[i] = fmt.Sprintf("%d of %s", n[group], group)
+	}
+	text := strings.Join(names, ", ")
+	if len(names) > few {
+		text = fmt.Sprintf("%d checks: %s; --format json names them and says why", len(names), strings.Join(groups, ", "))
+	}
+	if text != "" {
+		p.hanging(fmt.Sprintf("%-6s ", "n/a"), 7, text)
 	}
 }
 
