@@ -122,9 +122,9 @@ var cases = map[string]struct {
 		na:      noNginx, workers: -1,
 	},
 	"host/conntrack": {
-		fail:    func(f *facts.Facts) { f.Conntrack.V.Max = 1500 },
+		fail:    func(f *facts.Facts) { f.Conntrack.V.Max = 5000 },
 		unknown: func(f *facts.Facts) { f.Conntrack = no[*facts.Conntrack]() },
-		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 703,
+		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 700,
 	},
 	"host/memory": {
 		fail:    func(f *facts.Facts) { f.Memory.V.AvailableBytes = 20 << 20 },
@@ -365,7 +365,7 @@ func TestSkippedLines(t *testing.T) {
 	}
 }
 
-// A poll is one tracked connection, and behind nginx one or two.
+// A poll is one tracked connection, and behind nginx several.
 func TestFlows(t *testing.T) {
 	check, _ := ByID("host/conntrack")
 	for name, tt := range map[string]struct {
@@ -373,10 +373,10 @@ func TestFlows(t *testing.T) {
 		role       string
 		safe, hard int
 	}{
-		"nginx":           {func(*facts.Facts) {}, "", 500, 1000},
+		"nginx":           {func(*facts.Facts) {}, "", 142, 1000},
 		"no nginx":        {noNginx, "", 1000, 1000},
-		"app of a pair":   {func(*facts.Facts) {}, "app", 1000, 1000},
-		"nginx of a pair": {func(*facts.Facts) {}, "proxy", 500, 500},
+		"app of a pair":   {func(*facts.Facts) {}, "app", 166, 1000},
+		"nginx of a pair": {func(*facts.Facts) {}, "proxy", 142, 500},
 	} {
 		f := tuned()
 		tt.change(&f)

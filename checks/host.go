@@ -53,7 +53,8 @@ one destination. A unix socket takes none; more upstream addresses or proxy_bind
 		Reads:   []string{"nf_conntrack_max", "nf_conntrack_count", "/proc/net/tcp"},
 		Formula: "conntrack",
 		Why: `Where a firewall or NAT tracks connections, each held poll is an entry, and behind nginx a second one, on one
-host where loopback is tracked, too. A full table drops new connections of everybody. The size is the whole kernel's; each
+host where loopback is tracked, too. Without upstream keep-alive nginx opens a connection a request, and closed ones stay
+for two minutes: five a worker and round. A full table drops new connections of everybody. The size is the whole kernel's; each
 network namespace has entries of its own.`,
 		Symptom: "nf_conntrack: table full, dropping packet; connects time out",
 		Logs:    []string{`nf_conntrack: (nf_conntrack: )?table full( in netns \d+)?, dropping packet`},
@@ -64,7 +65,7 @@ network namespace has entries of its own.`,
 		ID: "host/memory", Title: "memory for held polls", Severity: reports.SeverityError, On: OnEach,
 		Reads:   []string{"/proc/meminfo", "/proc/net/tcp"},
 		Formula: "memory",
-		Why: `A held poll costs the application 33 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
+		Why: `A held poll costs the application 34 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
 flight come on top of that.`,
 		Symptom: "the OOM killer ends the application; every poll is cut",
 		Logs:    []string{`Out of memory: Killed process \d+`, `invoked oom-killer`},
@@ -314,12 +315,15 @@ func evalConntrack(c Case) Outcome {
 		})
 }
 
-// flowsPerPoll is how many tracked connections a poll makes on this host: one of
+// flowsPerPoll is how many tracked connections a poll makes on this host: that of
 // its client, and that between nginx and the application, which on one host is
-// tracked only where loopback is. Not ok where nginx's presence is unknown.
+// tracked only where loopback is. Without upstream keep-alive nginx opens one a
+// request, and for two minutes after a round those are tracked, too. Not ok where
+// nginx's presence is unknown.
 func (c Case) flowsPerPoll() (least, most int64, ok bool) {
+	const upstream = 1 + requestsPerRound
 	if c.Role == "app" {
-		return 1, 1, true
+		return 1, upstream, true
 	}
 	switch {
 	case !c.HasNginx.Known():
@@ -327,9 +331,9 @@ func (c Case) flowsPerPoll() (least, most int64, ok bool) {
 	case !c.HasNginx.V || !c.overTCP():
 		return 1, 1, true
 	case c.Role == "proxy":
-		return 2, 2, true
+		return 2, 1 + upstream, true
 	}
-	return 1, 2, true
+	return 1, 1 + upstream, true
 }
 
 const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
