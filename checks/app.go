@@ -551,7 +551,11 @@ func evalPIDs(c Case) Outcome {
 	if least == nil {
 		return pass("unlimited", c.Sysctls.PIDMax.Source)
 	}
-	if g != nil && g.WorkerClass.Known() && g.WorkerClass.V == "gthread" {
+	switch {
+	case g == nil:
+	case !g.WorkerClass.Known():
+		return cantTell("worker class", g.WorkerClass)
+	case g.WorkerClass.V == "gthread":
 		return c.threads(*least)
 	}
 	if least.free >= reloadTasks {
