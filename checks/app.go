@@ -455,7 +455,7 @@ func evalAcceptQueue(c Case) Outcome {
 		r = c.gunicornRemedy(g, fmt.Sprintf("--backlog %d", size), g.Backlog.Source)
 	}
 	if max.V < int64(c.Demand.Workers) {
-		k := sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))
+		k := c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))
 		k.Commands, k.Files, k.Then = append(k.Commands, r.Commands...), append(k.Files, r.Files...), "restart"
 		if r.Text != "" {
 			k.Text += ", and " + r.Text

@@ -365,6 +365,24 @@ func TestSkippedLines(t *testing.T) {
 	}
 }
 
+// Where a container can't write the kernel's settings, the remedy is for those
+// who can.
+func TestSettingsOfContainers(t *testing.T) {
+	f := tuned()
+	f.Fixed = is(true)
+	f.Sysctls.SoMaxConn.V, f.Conntrack.V.Max = 128, 1000
+	for id, want := range map[string]string{
+		"app/accept-queue": "start this container with --sysctl net.core.somaxconn='1024'",
+		"host/conntrack":   "set net.netfilter.nf_conntrack_max = 16384 on the host of this container",
+	} {
+		check, _ := ByID(id)
+		o := check.Eval(check.cases(OneHost(f), demand)[0])
+		if !strings.Contains(o.Remedy.Text, want) || len(o.Remedy.Files)+len(o.Remedy.Commands) > 0 {
+			t.Errorf("%s: %+v", id, o.Remedy)
+		}
+	}
+}
+
 // A poll is one tracked connection, and behind nginx several.
 func TestFlows(t *testing.T) {
 	check, _ := ByID("host/conntrack")

@@ -142,7 +142,7 @@ func evalNROpen(c Case) Outcome {
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {
 		// Never below what the other remedies set NOFILE to: a unit that asks for
 		// more than fs.nr_open does not start.
-		return sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", max(kernelNROpen, roomy(need))))
+		return c.sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", max(kernelNROpen, roomy(need))))
 	})
 }
 
@@ -185,7 +185,7 @@ func evalFileMax(c Case) Outcome {
 	need := max(others, 0) + int64(c.Demand.Workers)*per
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: used.V.Allocated, Source: used.Source}, Unit: "fds"},
 		bounded(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
-			return sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
+			return c.sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
 		})
 }
 
@@ -251,7 +251,7 @@ var evalPortRange = withNginx(func(c Case) Outcome {
 			if c.Demand.Workers > 64000 {
 				return reports.Remedy{Text: "let the application listen on a unix socket or several ports, or give nginx more source addresses by proxy_bind"}
 			}
-			return sysctlRemedy("give outgoing connections more ports, but for the application's own",
+			return c.sysctlRemedy("give outgoing connections more ports, but for the application's own",
 				"net.ipv4.ip_local_port_range = 1024 65535", fmt.Sprintf("net.ipv4.ip_local_reserved_ports = %d", c.Asked.Port))
 		})
 })
@@ -277,7 +277,7 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	}
 	return fail(fmt.Sprintf("%d ports, tcp_tw_reuse %d", c.Ports.V.Usable(), reuse.V),
 		fmt.Sprintf("%d in the %d s around a round", need, timeWaitSeconds), reuse.Source,
-		sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
+		c.sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
 })
 
 // loopback says whether nginx and the application are on one host and meet there.
@@ -311,7 +311,7 @@ func evalConntrack(c Case) Outcome {
 	need := most*int64(c.Demand.Workers) + max(others, 0)
 	return c.limits(Capacity{Safe: byConntrack(v.V.Max, others, most), Hard: byConntrack(v.V.Max, others, least), InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
 		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: %d a poll, others' %d", need, most, max(others, 0)), v.Source, func() reports.Remedy {
-			return sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
+			return c.sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
 		})
 }
 
@@ -471,7 +471,7 @@ func evalTCPMem(c Case) Outcome {
 		return pass(fmt.Sprintf("%s before pressure", size(pressure*page)), v.Source)
 	}
 	return fail(fmt.Sprintf("%s before pressure", size(pressure*page)), size(need*page)+" when a round ends", v.Source,
-		sysctlRemedy("let sockets buffer more", fmt.Sprintf("net.ipv4.tcp_mem = %d %d %d", need, 2*need, 4*need)))
+		c.sysctlRemedy("let sockets buffer more", fmt.Sprintf("net.ipv4.tcp_mem = %d %d %d", need, 2*need, 4*need)))
 }
 
 func evalSynBacklog(c Case) Outcome {
@@ -489,7 +489,7 @@ func evalSynBacklog(c Case) Outcome {
 		return pass(fmt.Sprint(backlog.V), backlog.Source)
 	}
 	return fail(fmt.Sprintf("%d, and no SYN cookies", backlog.V), fmt.Sprintf("%d, or cookies", c.Demand.Workers), backlog.Source,
-		sysctlRemedy("answer bursts with SYN cookies", "net.ipv4.tcp_syncookies = 1"))
+		c.sysctlRemedy("answer bursts with SYN cookies", "net.ipv4.tcp_syncookies = 1"))
 }
 
 func evalOverflows(c Case) Outcome {
@@ -514,7 +514,7 @@ func evalTCPKeepalive(c Case) Outcome {
 		return pass(seconds(float64(v.V)), v.Source)
 	}
 	return fail(seconds(float64(v.V)), "minutes, as NATs forget", v.Source,
-		sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
+		c.sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
 }
 
 // size writes bytes in binary units with three digits at most.

@@ -270,14 +270,31 @@ func restart(unit string) string {
 	return "systemctl restart " + unit
 }
 
-// sysctlRemedy sets a kernel setting, now and for good.
-func sysctlRemedy(text string, lines ...string) reports.Remedy {
+// sysctlRemedy sets a kernel setting, now and for good. In a container that can't,
+// it names who can: of the network's settings the one who starts it, of others
+// the host's.
+func (c Case) sysctlRemedy(text string, lines ...string) reports.Remedy {
+	if c.Fixed.Known() && c.Fixed.V {
+		var outside []string
+		for _, l := range lines {
+			key, value, _ := strings.Cut(l, " = ")
+			if strings.HasPrefix(key, "net.") && !wholeKernel[key] {
+				outside = append(outside, fmt.Sprintf("start this container with --sysctl %s='%s'", key, value))
+			} else {
+				outside = append(outside, fmt.Sprintf("set %s on the host of this container", l))
+			}
+		}
+		return reports.Remedy{Text: text + ": " + strings.Join(outside, ", and "), Then: "restart"}
+	}
 	return reports.Remedy{
 		Text:     text,
 		Commands: []string{"sysctl -p /etc/sysctl.d/" + facts.OwnName},
 		Files:    []reports.File{{Path: "/etc/sysctl.d/" + facts.OwnName, Lines: lines}},
 	}
 }
+
+// wholeKernel are the network's settings that are the same in every container.
+var wholeKernel = map[string]bool{"net.ipv4.tcp_mem": true, "net.netfilter.nf_conntrack_max": true}
 
 // roomy rounds a need up so that it is not met to the unit: 65536, or a power
 // of two that is at least half as much again.
