@@ -68,7 +68,7 @@ network namespace has entries of its own.`,
 		Why: `A held poll costs the application 34 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
 flight come on top of that.`,
 		Symptom: "the OOM killer ends the application; every poll is cut",
-		Logs:    []string{`Out of memory: Killed process \d+`, `invoked oom-killer`},
+		Logs:    []string{`Out of memory: Kill(ed)? process \d+`, `oom-kill:constraint=CONSTRAINT_(NONE|CPUSET|MEMORY_POLICY)`},
 		Mend:    "More memory, or fewer workers on this host.",
 		Eval:    evalMemory,
 	},

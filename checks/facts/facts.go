@@ -166,6 +166,9 @@ func Read(rd io.Reader) (Facts, error) {
 	if len(b) > maxFactsBytes {
 		return Facts{}, fmt.Errorf("longer than %d bytes", maxFactsBytes)
 	}
+	if len(b) == 0 {
+		return Facts{}, errors.New("it is empty")
+	}
 	b = bytes.TrimSpace(b) // or a file cut within a text would end in a newline, which no text may hold
 	var head struct {
 		Schema string `json:"schema"`
