@@ -262,7 +262,7 @@ func TestSavedFactsReadBack(t *testing.T) {
 		t.Error("facts change by being saved")
 	}
 	for bad, want := range map[string]string{
-		"":                 "ends in the middle",
+		"":                 "it is empty",
 		text[:len(text)/2]: "ends in the middle",
 		"{}":               "names no schema",
 		"[]":               "cannot unmarshal",
