@@ -345,6 +345,22 @@ func FuzzProc(f *testing.F) {
 	})
 }
 
+// Whatever the files of control groups say, a limit is one, and not exceeded by
+// nothing.
+func FuzzCgroup(f *testing.F) {
+	f.Add("0::/a", "1000", "500", "inactive_file 100\n", "oom_kill 1\n")
+	f.Add("0::/../..", "max", "-5", "inactive_file 9999999999999999999\n", "oom_kill -1\n")
+	f.Fuzz(func(t *testing.T, paths, most, use, stat, events string) {
+		dir := "sys/fs/cgroup/"
+		c, _, err := readCgroup(write(t, map[string]string{
+			"proc/7/cgroup": paths, dir + "memory.max": most, dir + "memory.current": use, dir + "memory.stat": stat, dir + "memory.events": events,
+		}), 7)
+		if l := c.Memory; err == nil && (l.Max < Unlimited || l.InUse < 0 || l.Hits.V < 0 || l.Max != Unlimited && l.Source == "") {
+			t.Errorf("%+v", l)
+		}
+	})
+}
+
 // Files that prometheus/procfs reads may hold anything, too.
 func FuzzProcFiles(f *testing.F) {
 	f.Add("7 (a) S 1 7 7 0 -1 4194304 1 0 0 0 50 10 0 0 20 0 2 0 100 1000000 5000", "TCP: inuse 5 orphan 0 tw 0 alloc 6 mem 1\n")
