@@ -127,7 +127,7 @@ smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.som
 		Formula: "tasks",
 		Why: `With gevent held polls need no thread each, but a restart runs the new beside the old for a moment. A
 container with a handful of pids can't even do that. With gthread each held poll is a thread.`,
-		Symptom: "fork: Resource temporarily unavailable; can't start new thread",
+		Symptom: "fork: Resource temporarily unavailable; can't start new thread, by which a gthread worker ends and cuts its polls",
 		Logs:    []string{`can't start new thread`, `fork: (Resource temporarily unavailable|retry)`, `cgroup: fork rejected by pids controller`},
 		Mend:    "Raise TasksMax= of the unit or --pids-limit of the container; for a login raise nproc in limits.d.",
 		Eval:    evalPIDs,

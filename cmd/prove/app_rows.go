@@ -92,7 +92,7 @@ var appRows = []row{
 			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40"); err != nil {
 				return Measurement{}, err
 			}
-			return r.overload(both, appURL, 130, "--ramp", "3s")
+			return r.overload(both, appURL, 130, "--ramp", "10s", "--round-timeout", "20s") // or polls that wait for a thread look held
 		},
 		clients: []string{"timed out", "reset"},
 	},

@@ -102,7 +102,7 @@ func (r *room) memory() (Measurement, error) {
 }
 
 // tasks gives gunicorn's control group few tasks, and counts the polls that
-// threads hold. No poll is counted twice: a thread ends with its process.
+// threads hold when the next can't start, which ends the process and cuts all.
 func (r *room) tasks() (Measurement, error) {
 	g, err := r.group("pids")
 	if err != nil {
@@ -115,7 +115,24 @@ func (r *room) tasks() (Measurement, error) {
 	if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--threads", "200"); err != nil {
 		return Measurement{}, err
 	}
-	return r.overload(both, appURL, 130, "--ramp", "3s")
+	if _, err := r.predict(both, 1); err != nil {
+		return Measurement{}, err
+	}
+	most, line := 0, ""
+	err = r.during(func() error {
+		held, err := accepted(appPort)
+		if err != nil || line != "" {
+			return err
+		}
+		if line, err = r.logged(r.row.check); line == "" {
+			most = max(most, held)
+		}
+		return err
+	}, func() error {
+		_, err := r.simulate(appURL, 100, "--ramp", "10s")
+		return err
+	})
+	return Measurement{float64(most), line}, err
 }
 
 // conntrack fills the table but for 200 entries, loads, and counts the polls
