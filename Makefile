@@ -7,7 +7,7 @@ export GOFLAGS := -buildvcs=false
 
 # What tests of the real things need, as Debian packages.
 PACKAGES := nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
-	python3-msgpack shellcheck iproute2
+	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle
 
 FUZZTIME ?= 20s
 

@@ -123,10 +123,11 @@ smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.som
 	},
 	{
 		ID: "app/pids", Title: "room for the application's processes and threads", Severity: reports.SeverityError, On: OnApp,
-		Reads: []string{"pids.max of the control group", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max"},
-		Why: `Held polls need no process each, but a restart runs the new beside the old for a moment. A container
-with a handful of pids can't even do that.`,
-		Symptom: "fork: Resource temporarily unavailable; can't start new thread",
+		Reads:   []string{"pids.max and pids.current of the control group", "else TasksMax= of the unit", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max"},
+		Formula: "tasks",
+		Why: `With gevent held polls need no thread each, but a restart runs the new beside the old for a moment. A
+container with a handful of pids can't even do that. With gthread each held poll is a thread.`,
+		Symptom: "fork: Resource temporarily unavailable; can't start new thread, by which a gthread worker ends and cuts its polls",
 		Logs:    []string{`can't start new thread`, `fork: (Resource temporarily unavailable|retry)`, `cgroup: fork rejected by pids controller`},
 		Mend:    "Raise TasksMax= of the unit or --pids-limit of the container; for a login raise nproc in limits.d.",
 		Eval:    evalPIDs,
@@ -164,13 +165,23 @@ func evalNoFile(c Case) Outcome {
 	need := int64(c.Demand.Workers) + s.baseFDs()
 	n := byDescriptors(s.limit(), s.baseFDs())
 	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
-		fmt.Sprintf("%v for %s", s.limit(), s.who), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
+		fmt.Sprintf("%v for %s%s", s.limit(), s.who, c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
 	if u := c.Service.V; o.Status == reports.StatusFail && u != nil && u.Name == s.unit && u.NoFile.Known() && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
 		o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %v; restart it", u.NoFile.Source, u.NoFile.V), Commands: []string{restart(u.Name)}, Then: "restart"}
 	}
 	return o
+}
+
+// skipped names the lines of a unit that set LimitNOFILE= in words that systemd
+// does not know, as "unlimited", and so skips.
+func (c Case) skipped(unit string) string {
+	u := c.Service.V
+	if u == nil || u.Name != unit || len(u.Ignored) == 0 {
+		return ""
+	}
+	return "; systemd can't read and skips " + strings.Join(u.Ignored, ", ")
 }
 
 func unitLimit(u *facts.Unit, goes bool) facts.Limit {
@@ -273,15 +284,12 @@ func evalLimitsConf(c Case) Outcome {
 // withGunicorn runs a check that is about gunicorn alone.
 func withGunicorn(eval func(Case, *facts.Gunicorn) Outcome) func(Case) Outcome {
 	return func(c Case) Outcome {
-		g, known := c.gunicorn()
-		if !known {
-			if !c.Processes.Known() {
-				return cantTell("processes", c.Processes)
-			}
-			return cantTell("unit", c.Service)
-		}
-		if g == nil {
-			return notApplicable("the application is not gunicorn")
+		g, unknown := c.gunicorn()
+		switch {
+		case unknown != nil:
+			return *unknown
+		case g == nil:
+			return c.noGunicorn()
 		}
 		return eval(c, g)
 	}
@@ -423,9 +431,9 @@ func evalAcceptQueue(c Case) Outcome {
 		return cantTell("net.core.somaxconn", max)
 	}
 	queue, from := max.V, max.Source
-	g, known := c.gunicorn()
-	if !known {
-		return unknownFor("whether the application is gunicorn is not known")
+	g, unknown := c.gunicorn()
+	if unknown != nil {
+		return *unknown
 	}
 	if procs, _ := c.appProcesses(); g == nil && slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind == facts.KindOther }) {
 		return unknownFor("what backlog the server asks for is not known")
@@ -447,7 +455,7 @@ func evalAcceptQueue(c Case) Outcome {
 		r = c.gunicornRemedy(g, fmt.Sprintf("--backlog %d", size), g.Backlog.Source)
 	}
 	if max.V < int64(c.Demand.Workers) {
-		k := sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))
+		k := c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))
 		k.Commands, k.Files, k.Then = append(k.Commands, r.Commands...), append(k.Files, r.Files...), "restart"
 		if r.Text != "" {
 			k.Text += ", and " + r.Text
@@ -457,18 +465,24 @@ func evalAcceptQueue(c Case) Outcome {
 	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
 }
 
+// tasks is what a limit of processes and threads leaves.
+type tasks struct {
+	free, use int64
+	got       string
+	source    string
+}
+
 // evalPIDs looks for the limit of processes and threads that leaves the least.
 func evalPIDs(c Case) Outcome {
 	procs, known := c.appProcesses()
 	if !known {
 		return cantTell("processes", c.Processes)
 	}
-	type room struct {
-		free   int64
-		got    string
-		source string
+	g, unknown := c.gunicorn()
+	if unknown != nil {
+		return *unknown
 	}
-	var least *room
+	var least *tasks
 	consider := func(max facts.Limit, use int64, what, source string) {
 		if max == facts.Unlimited {
 			return
@@ -477,13 +491,17 @@ func evalPIDs(c Case) Outcome {
 		if use > 0 {
 			got += fmt.Sprintf(", %d in use", use)
 		}
-		if r := (room{int64(max) - use, got, source}); least == nil || r.free < least.free {
+		if r := (tasks{int64(max) - use, use, got, source}); least == nil || r.free < least.free {
 			least = &r
 		}
 	}
 	group := func(v facts.Value[facts.Cgroup]) {
+		l := v.V.PIDs
 		if v.Known() {
-			consider(v.V.PIDs.Max, v.V.PIDs.InUse, "pids.max", v.V.PIDs.Source)
+			consider(l.Max, l.InUse, "pids.max", l.Source)
+		}
+		if l.Hits.Known() && l.Hits.V > 0 && least != nil && least.source == l.Source {
+			least.got += "; " + count(int(min(l.Hits.V, maxWorkers)), "fork was", "forks were") + " refused at it"
 		}
 	}
 	for _, p := range procs {
@@ -504,16 +522,21 @@ func evalPIDs(c Case) Outcome {
 			consider(p.Limits.V.NProc.Soft, int64(p.Threads.V), "NPROC", p.Limits.Source)
 		}
 	}
-	if len(procs) == 0 {
-		if !c.Shell.Known() {
-			return cantTell("this shell", c.Shell)
+	switch u := c.Service.V; {
+	case len(procs) > 0:
+	case u != nil:
+		// Where the unit sets nothing the manager's share of the host counts, and
+		// kernel.pid_max below stands for it.
+		if u.TasksMax.Known() {
+			consider(u.TasksMax.V, 0, "TasksMax", u.TasksMax.Source)
 		}
-		if c.Shell.V == nil {
-			return notApplicable("no server runs")
-		}
-		if !c.Shell.V.Cgroup.Known() {
-			return cantTell("control group of this shell", c.Shell.V.Cgroup)
-		}
+	case !c.Shell.Known():
+		return cantTell("this shell", c.Shell)
+	case c.Shell.V == nil:
+		return notApplicable("no server runs")
+	case !c.Shell.V.Cgroup.Known():
+		return cantTell("control group of this shell", c.Shell.V.Cgroup)
+	default:
 		group(c.Shell.V.Cgroup)
 	}
 	for _, s := range []struct {
@@ -528,15 +551,35 @@ func evalPIDs(c Case) Outcome {
 	if least == nil {
 		return pass("unlimited", c.Sysctls.PIDMax.Source)
 	}
+	switch {
+	case g == nil:
+	case !g.WorkerClass.Known():
+		return cantTell("worker class", g.WorkerClass)
+	case g.WorkerClass.V == "gthread":
+		return c.threads(*least)
+	}
 	if least.free >= reloadTasks {
 		return pass(least.got, least.source)
 	}
-	s := c.app()
-	r := reports.Remedy{Text: "raise the limit of processes and threads: --pids-limit of the container, or TasksMax= of the unit"}
-	if s.unit != "" && c.Systemd.V {
-		r = unitRemedy(s.unit, "TasksMax=4096", "give the service more tasks")
+	return fail(least.got, fmt.Sprintf("%d free, for a restart beside the old", reloadTasks), least.source, c.tasksRemedy(reloadTasks))
+}
+
+// threads judges what is left where every held poll is a thread. Threads that
+// hold polls now are in use already.
+func (c Case) threads(least tasks) Outcome {
+	held := c.held(false)
+	n := byTasks(least.free, held)
+	need := int64(c.Demand.Workers) + max(least.use-held, 0)
+	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: least.use, Source: least.source}, Unit: "tasks"},
+		least.got, fmt.Sprintf("%d: a thread a poll", need), least.source, func() reports.Remedy { return c.tasksRemedy(need) })
+}
+
+// tasksRemedy gives the application room for that many processes and threads.
+func (c Case) tasksRemedy(need int64) reports.Remedy {
+	if s := c.app(); s.unit != "" && c.Systemd.V {
+		return unitRemedy(s.unit, fmt.Sprintf("TasksMax=%d", max(4096, powerOfTwo(2*need))), "give the service more tasks")
 	}
-	return fail(least.got, fmt.Sprintf("%d free, for a restart beside the old", reloadTasks), least.source, r)
+	return reports.Remedy{Text: "raise the limit of processes and threads: --pids-limit of the container, or TasksMax= of the unit"}
 }
 
 // seconds writes a time as a person would: "30s", "1h", "6h30m".

@@ -83,7 +83,7 @@ var cases = map[string]struct {
 		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup = no[facts.Cgroup]() },
 		na: func(f *facts.Facts) {
 			without(f, facts.KindGunicorn)
-			f.Shell.V = nil
+			f.Service.V, f.Shell.V = nil, nil
 		}, workers: -1,
 	},
 	"nginx/unit-pending": {
@@ -122,9 +122,9 @@ var cases = map[string]struct {
 		na:      noNginx, workers: -1,
 	},
 	"host/conntrack": {
-		fail:    func(f *facts.Facts) { f.Conntrack.V.Max = 1500 },
+		fail:    func(f *facts.Facts) { f.Conntrack.V.Max = 5000 },
 		unknown: func(f *facts.Facts) { f.Conntrack = no[*facts.Conntrack]() },
-		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 703,
+		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 700,
 	},
 	"host/memory": {
 		fail:    func(f *facts.Facts) { f.Memory.V.AvailableBytes = 20 << 20 },
@@ -279,6 +279,130 @@ func TestTunedHostPasses(t *testing.T) {
 	for _, r := range capacity.Ledger {
 		if r.Workers == nil || *r.Workers < capacity.Workers {
 			t.Errorf("%s has %v, below the answer", r.Limit, r.Workers)
+		}
+	}
+}
+
+// A unit that is not running and starts Python may be dc_federated's server,
+// which runs gunicorn inside: nothing is promised of it.
+func TestScriptedUnit(t *testing.T) {
+	f := tuned()
+	without(&f, facts.KindGunicorn)
+	f.Service.V.Executable, f.Service.V.Scripted = "python3", true
+	findings, capacity := Run(OneHost(f), demand, nil, time.Time{})
+	if v, _ := Verdict(findings, reports.SeverityError); v != reports.VerdictRefused || capacity.AtMost == nil {
+		t.Errorf("%s, %+v", v, capacity)
+	}
+	for _, x := range findings {
+		if x.Check == "app/worker-connections" && (x.Status != reports.StatusUnknown || !strings.Contains(x.Reason, "fl.service starts python3")) {
+			t.Errorf("%+v", x)
+		}
+	}
+	f.Service.V.Executable, f.Service.V.Scripted = "fltool", false
+	findings, _ = Run(OneHost(f), demand, nil, time.Time{})
+	if v, reasons := Verdict(findings, reports.SeverityError); v != reports.VerdictPass {
+		t.Errorf("fltool serve: %s, %q", v, reasons)
+	}
+}
+
+// With threads that block, the tasks that are left are the polls that are held.
+func TestThreadsNeedTasks(t *testing.T) {
+	check, _ := ByID("app/pids")
+	for _, tt := range []struct {
+		name   string
+		change change
+		want   int
+		status reports.Status
+	}{
+		{"control group", func(f *facts.Facts) {
+			processes(f, facts.KindGunicorn)[1].Cgroup.V.PIDs = facts.CgroupLimit{Max: 500, InUse: 12, Source: "pids.max"}
+		}, 500 - 12 + 3, reports.StatusFail}, // 3 are held
+		{"NPROC", func(f *facts.Facts) {
+			for _, p := range processes(f, facts.KindGunicorn) {
+				p.Limits.V.NProc = facts.Bound{Soft: 300, Hard: 300}
+			}
+		}, 300 - 2 + 3, reports.StatusFail},
+		{"unit", func(f *facts.Facts) {
+			f.Service.V.Gunicorn = settings(f)
+			f.Service.V.TasksMax.V = 800
+			without(f, facts.KindGunicorn)
+		}, 800, reports.StatusFail},
+		{"plenty", func(*facts.Facts) {}, 4096 - 10 + 3, reports.StatusPass},
+	} {
+		f := tuned()
+		settings(&f).WorkerClass.V, settings(&f).Threads.V = "gthread", 5000
+		tt.change(&f)
+		o := check.Eval(check.cases(OneHost(f), demand)[0])
+		if o.Status != tt.status || o.Capacity == nil || o.Capacity.Safe != tt.want {
+			t.Errorf("%s: %s %s, %+v; want %d workers", tt.name, o.Status, o.Got, o.Capacity, tt.want)
+		}
+	}
+}
+
+// What was killed or refused at a limit is told beside it.
+func TestHits(t *testing.T) {
+	f := tuned()
+	for i := range f.Processes.V {
+		g := &f.Processes.V[i].Cgroup.V
+		g.Memory.Hits, g.PIDs.Hits = is(int64(2)), is(int64(1))
+	}
+	for id, want := range map[string]string{"app/pids": "; 1 fork was refused at it", "host/cgroup-memory": "; 2 processes were killed at it"} {
+		check, _ := ByID(id)
+		if o := check.Eval(check.cases(OneHost(f), demand)[0]); !strings.HasSuffix(o.Got, want) {
+			t.Errorf("%s: %q", id, o.Got)
+		}
+	}
+}
+
+// Lines of a unit that systemd skips are named where its limit is too low.
+func TestSkippedLines(t *testing.T) {
+	f := tuned()
+	f.Service.V.Ignored = []string{"/etc/systemd/system/fl.service:7"}
+	nofile(&f, facts.KindGunicorn, 1000, 1000)
+	check, _ := ByID("app/nofile")
+	if o := check.Eval(check.cases(OneHost(f), demand)[0]); !strings.Contains(o.Got, "skips /etc/systemd/system/fl.service:7") {
+		t.Errorf("%q", o.Got)
+	}
+}
+
+// Where a container can't write the kernel's settings, the remedy is for those
+// who can.
+func TestSettingsOfContainers(t *testing.T) {
+	f := tuned()
+	f.Fixed = is(true)
+	f.Sysctls.SoMaxConn.V, f.Conntrack.V.Max = 128, 1000
+	for id, want := range map[string]string{
+		"app/accept-queue": "start this container with --sysctl net.core.somaxconn='1024'",
+		"host/conntrack":   "set net.netfilter.nf_conntrack_max = 16384 on the host of this container",
+	} {
+		check, _ := ByID(id)
+		o := check.Eval(check.cases(OneHost(f), demand)[0])
+		if !strings.Contains(o.Remedy.Text, want) || len(o.Remedy.Files)+len(o.Remedy.Commands) > 0 {
+			t.Errorf("%s: %+v", id, o.Remedy)
+		}
+	}
+}
+
+// A poll is one tracked connection, and behind nginx several.
+func TestFlows(t *testing.T) {
+	check, _ := ByID("host/conntrack")
+	for name, tt := range map[string]struct {
+		change     change
+		role       string
+		safe, hard int
+	}{
+		"nginx":           {func(*facts.Facts) {}, "", 142, 1000},
+		"no nginx":        {noNginx, "", 1000, 1000},
+		"app of a pair":   {func(*facts.Facts) {}, "app", 166, 1000},
+		"nginx of a pair": {func(*facts.Facts) {}, "proxy", 142, 500},
+	} {
+		f := tuned()
+		tt.change(&f)
+		f.Conntrack.V = &facts.Conntrack{Max: 1100, Count: 100 + Case{Facts: f}.held(true) + Case{Facts: f}.held(false)}
+		d := OneHost(f)
+		o := check.Eval(Case{Facts: f, Role: tt.role, Deployment: d, Demand: demand})
+		if o.Capacity == nil || o.Capacity.Safe != tt.safe || o.Capacity.Hard != tt.hard {
+			t.Errorf("%s: %+v", name, o.Capacity)
 		}
 	}
 }

@@ -75,6 +75,7 @@ func tuned() facts.Facts {
 		Nginx:     tunedNginx(tunedConfig),
 		Logins:    is([]facts.LimitLine{{Domain: "*", Type: "-", Item: "nofile", Value: 65536, Source: "/etc/security/limits.conf:5"}}),
 		Login:     is[*facts.Login](nil),
+		Fixed:     is(false),
 		Shell:     is(&facts.Shell{PID: 5, Limits: limits, Cgroup: is(free)}),
 		Own:       is(map[string]string{}),
 		Probe:     is(tunedProbe()),

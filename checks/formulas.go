@@ -39,8 +39,9 @@ var formulas = []Formula{
 	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, times the upstream's addresses, for one source address", measured + ": 28232 by default", "nginx-ports"},
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
 	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
-	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host: 38 KiB of the application and 10.5 KiB of nginx, without TLS and without models in flight", measured, Unproven},
-	{"conntrack", "hard: nf_conntrack_max less other flows; safe: half, where loopback is tracked too", "documentation of the kernel's nf_conntrack", Unproven},
+	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host, without TLS and without models in flight: of the application 38 KiB (hard: 34 KiB) and of nginx 10.5 KiB", measured + ": gunicorn holds a poll of dc_federated's in 34 to 38 KiB, the kernel's part included", "gunicorn-memory"},
+	{"conntrack", "workers = (nf_conntrack_max less other flows) / flows a poll on this host: 1 of its client, and where nginx is there 1 between it and the application and 5 that the round before has closed (hard: none of these on one host, where loopback is not tracked)", "documentation of the kernel's nf_conntrack", "conntrack"},
+	{"tasks", "workers = pids.max, TasksMax or NPROC less the tasks in use, where each held poll blocks a thread (gthread); no limit where polls share one (gevent)", "documentation of the kernel's pids controller", "gunicorn-tasks"},
 	{"held-run", "safe: the fewest polls held at any moment of a run that came with more workers; hard: the most", Itself, Itself},
 }
 
@@ -51,7 +52,8 @@ const (
 	nginxBaseFDs     = 10       // of one nginx worker, listeners and logs included
 	nginxFDsPerPoll  = 2        // client and upstream
 	gunicornSpare    = 64       // connections that are no worker's
-	appBytesPerPoll  = 38 << 10 // gunicorn with gevent: 33 to 38 KiB
+	appBytesPerPoll  = 38 << 10 // gunicorn with gevent, as much as was ever seen
+	appLeastBytes    = 34 << 10 // the same, as little
 	nginxBytes2      = 21 << 10 // of two polls: 10.5 KiB each
 	tcpPagesPerSock  = 1        // buffered at once while models are sent
 	timeWaitSeconds  = 60       // a closed connection keeps its port for
@@ -108,10 +110,12 @@ func byMemory(available, held, perPoll int64) int {
 }
 
 // byConntrack is conntrack.
-func byConntrack(most, others int64) (safe, hard int) {
-	free := most - max(others, 0)
-	return workers(free / 2), workers(free)
+func byConntrack(most, others, perPoll int64) int {
+	return workers((most - max(others, 0)) / perPoll)
 }
+
+// byTasks is tasks.
+func byTasks(free, held int64) int { return workers(free + held) }
 
 // bySlots is nginx-slots for one process.
 func bySlots(connections int64, listeners int) (safe, hard int) {

@@ -52,9 +52,12 @@ one destination. A unix socket takes none; more upstream addresses or proxy_bind
 		ID: "host/conntrack", Title: "the connection-tracking table", Severity: reports.SeverityError, On: OnEach,
 		Reads:   []string{"nf_conntrack_max", "nf_conntrack_count", "/proc/net/tcp"},
 		Formula: "conntrack",
-		Why:     `Where a firewall or NAT tracks connections, each held poll is an entry, and a second one where loopback is tracked, too. A full table drops new connections of everybody.`,
+		Why: `Where a firewall or NAT tracks connections, each held poll is an entry, and behind nginx a second one, on one
+host where loopback is tracked, too. Without upstream keep-alive nginx opens a connection a request, and closed ones stay
+for two minutes: five a worker and round. A full table drops new connections of everybody. The size is the whole kernel's; each
+network namespace has entries of its own.`,
 		Symptom: "nf_conntrack: table full, dropping packet; connects time out",
-		Logs:    []string{`nf_conntrack: (nf_conntrack: )?table full, dropping packet`},
+		Logs:    []string{`nf_conntrack: (nf_conntrack: )?table full( in netns \d+)?, dropping packet`},
 		Mend:    "Raise net.netfilter.nf_conntrack_max in sysctl.d.",
 		Eval:    evalConntrack,
 	},
@@ -62,10 +65,10 @@ one destination. A unix socket takes none; more upstream addresses or proxy_bind
 		ID: "host/memory", Title: "memory for held polls", Severity: reports.SeverityError, On: OnEach,
 		Reads:   []string{"/proc/meminfo", "/proc/net/tcp"},
 		Formula: "memory",
-		Why: `A held poll costs the application 33 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
+		Why: `A held poll costs the application 34 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
 flight come on top of that.`,
 		Symptom: "the OOM killer ends the application; every poll is cut",
-		Logs:    []string{`Out of memory: Killed process \d+`, `invoked oom-killer`},
+		Logs:    []string{`Out of memory: Kill(ed)? process \d+`, `oom-kill:constraint=CONSTRAINT_(NONE|CPUSET|MEMORY_POLICY)`},
 		Mend:    "More memory, or fewer workers on this host.",
 		Eval:    evalMemory,
 	},
@@ -139,7 +142,7 @@ func evalNROpen(c Case) Outcome {
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {
 		// Never below what the other remedies set NOFILE to: a unit that asks for
 		// more than fs.nr_open does not start.
-		return sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", max(kernelNROpen, roomy(need))))
+		return c.sysctlRemedy("raise the ceiling of NOFILE", fmt.Sprintf("fs.nr_open = %d", max(kernelNROpen, roomy(need))))
 	})
 }
 
@@ -182,7 +185,7 @@ func evalFileMax(c Case) Outcome {
 	need := max(others, 0) + int64(c.Demand.Workers)*per
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: used.V.Allocated, Source: used.Source}, Unit: "fds"},
 		bounded(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
-			return sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
+			return c.sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
 		})
 }
 
@@ -248,7 +251,7 @@ var evalPortRange = withNginx(func(c Case) Outcome {
 			if c.Demand.Workers > 64000 {
 				return reports.Remedy{Text: "let the application listen on a unix socket or several ports, or give nginx more source addresses by proxy_bind"}
 			}
-			return sysctlRemedy("give outgoing connections more ports, but for the application's own",
+			return c.sysctlRemedy("give outgoing connections more ports, but for the application's own",
 				"net.ipv4.ip_local_port_range = 1024 65535", fmt.Sprintf("net.ipv4.ip_local_reserved_ports = %d", c.Asked.Port))
 		})
 })
@@ -274,7 +277,7 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	}
 	return fail(fmt.Sprintf("%d ports, tcp_tw_reuse %d", c.Ports.V.Usable(), reuse.V),
 		fmt.Sprintf("%d in the %d s around a round", need, timeWaitSeconds), reuse.Source,
-		sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
+		c.sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
 })
 
 // loopback says whether nginx and the application are on one host and meet there.
@@ -300,33 +303,50 @@ func evalConntrack(c Case) Outcome {
 	if v.V == nil {
 		return notApplicable("the kernel tracks no connections")
 	}
-	own := c.held(false) + c.held(true)
-	others := v.V.Count - own
-	safe, hard := byConntrack(v.V.Max, others)
-	need := 2*int64(c.Demand.Workers) + max(others, 0)
-	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
-		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: two a poll, others' %d", need, max(others, 0)), v.Source, func() reports.Remedy {
-			return sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
+	least, most, ok := c.flowsPerPoll()
+	if !ok {
+		return cantTell("nginx", c.HasNginx)
+	}
+	others := v.V.Count - c.held(false) - c.held(true)
+	need := most*int64(c.Demand.Workers) + max(others, 0)
+	return c.limits(Capacity{Safe: byConntrack(v.V.Max, others, most), Hard: byConntrack(v.V.Max, others, least), InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
+		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: %d a poll, others' %d", need, most, max(others, 0)), v.Source, func() reports.Remedy {
+			return c.sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
 		})
+}
+
+// flowsPerPoll is how many tracked connections a poll makes on this host: that of
+// its client, and that between nginx and the application, which on one host is
+// tracked only where loopback is. Without upstream keep-alive nginx opens one a
+// request, and for two minutes after a round those are tracked, too. Not ok where
+// nginx's presence is unknown.
+func (c Case) flowsPerPoll() (least, most int64, ok bool) {
+	const upstream = 1 + requestsPerRound
+	if c.Role == "app" {
+		return 1, upstream, true
+	}
+	switch {
+	case !c.HasNginx.Known():
+		return 0, 0, false
+	case !c.HasNginx.V || !c.overTCP():
+		return 1, 1, true
+	case c.Role == "proxy":
+		return 2, 1 + upstream, true
+	}
+	return 1, 1 + upstream, true
 }
 
 const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
 
-// bytesPerPoll is what a poll takes of this host's memory; unknown where
-// nginx's presence is.
-func (c Case) bytesPerPoll() (n int64, ok bool) {
-	if c.carriesApp() {
-		n += appBytesPerPoll
+// pollBytes is what a held poll takes of memory: at most, and at least.
+func pollBytes(app, nginx bool) (most, least int64) {
+	if app {
+		most, least = appBytesPerPoll, appLeastBytes
 	}
-	if c.Role != "app" {
-		if !c.HasNginx.Known() {
-			return 0, false
-		}
-		if c.HasNginx.V {
-			n += nginxBytes2 / 2
-		}
+	if nginx || !app {
+		most, least = most+nginxBytes2/2, least+nginxBytes2/2
 	}
-	return max(n, nginxBytes2/2), true
+	return most, least
 }
 
 func evalMemory(c Case) Outcome {
@@ -334,12 +354,12 @@ func evalMemory(c Case) Outcome {
 	if !v.Known() {
 		return cantTell("memory", v)
 	}
-	per, ok := c.bytesPerPoll()
-	if !ok {
+	if c.Role != "app" && !c.HasNginx.Known() {
 		return cantTell("nginx", c.HasNginx)
 	}
-	n := byMemory(v.V.AvailableBytes, max(c.held(false), c.held(true)), per)
-	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: v.V.TotalBytes - v.V.AvailableBytes, Source: v.Source}, Unit: "bytes"},
+	per, least := pollBytes(c.carriesApp(), c.Role != "app" && c.HasNginx.V)
+	held := max(c.held(false), c.held(true))
+	return c.limits(Capacity{Safe: byMemory(v.V.AvailableBytes, held, per), Hard: byMemory(v.V.AvailableBytes, held, least), InUse: facts.Value[int64]{V: v.V.TotalBytes - v.V.AvailableBytes, Source: v.Source}, Unit: "bytes"},
 		fmt.Sprintf("%s free of %s", size(v.V.AvailableBytes), size(v.V.TotalBytes)),
 		fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), v.Source,
 		func() reports.Remedy {
@@ -353,10 +373,8 @@ func evalCgroupMemory(c Case) Outcome {
 	}
 	// What shares a limit shares its memory.
 	type group struct {
-		limit facts.CgroupLimit
-		per   int64
-		app   bool
-		nginx bool
+		limit      facts.CgroupLimit
+		app, nginx bool
 	}
 	groups := make(map[string]*group)
 	add := func(v facts.Value[facts.Cgroup], app bool) {
@@ -369,12 +387,7 @@ func evalCgroupMemory(c Case) Outcome {
 			g = &group{limit: l}
 			groups[l.Source] = g
 		}
-		if app && !g.app {
-			g.app, g.per = true, g.per+appBytesPerPoll
-		}
-		if !app && !g.nginx {
-			g.nginx, g.per = true, g.per+nginxBytes2/2
-		}
+		g.app, g.nginx = g.app || app, g.nginx || !app
 	}
 	serves := false
 	for _, p := range c.Processes.V {
@@ -406,20 +419,27 @@ func evalCgroupMemory(c Case) Outcome {
 			add(c.Shell.V.Cgroup, true)
 		}
 	}
-	var least *group
-	capacity := maxWorkers
+	var tightest *group
+	var k Capacity
 	for _, g := range groups {
-		n := byMemory(int64(g.limit.Max)-g.limit.InUse, max(c.heldIf(g.app, false), c.heldIf(g.nginx, true)), g.per)
-		if least == nil || n < capacity || n == capacity && g.limit.Source < least.limit.Source {
-			least, capacity = g, n
+		per, least := pollBytes(g.app, g.nginx)
+		free, held := int64(g.limit.Max)-g.limit.InUse, max(c.heldIf(g.app, false), c.heldIf(g.nginx, true))
+		n := Capacity{Safe: byMemory(free, held, per), Hard: byMemory(free, held, least), Unit: "bytes"}
+		if tightest == nil || n.Safe < k.Safe || n.Safe == k.Safe && g.limit.Source < tightest.limit.Source {
+			tightest, k = g, n
 		}
 	}
-	if least == nil {
+	if tightest == nil {
 		return notApplicable("no memory limit is set")
 	}
-	return c.limits(Capacity{Safe: capacity, Hard: capacity, InUse: facts.Value[int64]{V: least.limit.InUse, Source: least.limit.Source}, Unit: "bytes"},
-		fmt.Sprintf("%s used of %s", size(least.limit.InUse), size(int64(least.limit.Max))),
-		fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*least.per), float64(least.per)/1024), least.limit.Source,
+	l := tightest.limit
+	per, _ := pollBytes(tightest.app, tightest.nginx)
+	k.InUse = facts.Value[int64]{V: l.InUse, Source: l.Source}
+	got := fmt.Sprintf("%s used of %s", size(l.InUse), size(int64(l.Max)))
+	if l.Hits.Known() && l.Hits.V > 0 {
+		got += "; " + count(int(min(l.Hits.V, maxWorkers)), "process was", "processes were") + " killed at it"
+	}
+	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), l.Source,
 		func() reports.Remedy {
 			return reports.Remedy{Text: "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)", Then: "restart"}
 		})
@@ -451,7 +471,7 @@ func evalTCPMem(c Case) Outcome {
 		return pass(fmt.Sprintf("%s before pressure", size(pressure*page)), v.Source)
 	}
 	return fail(fmt.Sprintf("%s before pressure", size(pressure*page)), size(need*page)+" when a round ends", v.Source,
-		sysctlRemedy("let sockets buffer more", fmt.Sprintf("net.ipv4.tcp_mem = %d %d %d", need, 2*need, 4*need)))
+		c.sysctlRemedy("let sockets buffer more", fmt.Sprintf("net.ipv4.tcp_mem = %d %d %d", need, 2*need, 4*need)))
 }
 
 func evalSynBacklog(c Case) Outcome {
@@ -469,7 +489,7 @@ func evalSynBacklog(c Case) Outcome {
 		return pass(fmt.Sprint(backlog.V), backlog.Source)
 	}
 	return fail(fmt.Sprintf("%d, and no SYN cookies", backlog.V), fmt.Sprintf("%d, or cookies", c.Demand.Workers), backlog.Source,
-		sysctlRemedy("answer bursts with SYN cookies", "net.ipv4.tcp_syncookies = 1"))
+		c.sysctlRemedy("answer bursts with SYN cookies", "net.ipv4.tcp_syncookies = 1"))
 }
 
 func evalOverflows(c Case) Outcome {
@@ -494,7 +514,7 @@ func evalTCPKeepalive(c Case) Outcome {
 		return pass(seconds(float64(v.V)), v.Source)
 	}
 	return fail(seconds(float64(v.V)), "minutes, as NATs forget", v.Source,
-		sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
+		c.sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
 }
 
 // size writes bytes in binary units with three digits at most.

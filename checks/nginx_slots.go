@@ -389,7 +389,7 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 		if least.V < want {
 			text += "; " + r.Text + ", and restart nginx"
 		}
-		r = sysctlRemedy(text, fmt.Sprintf("net.core.somaxconn = %d", want))
+		r = c.sysctlRemedy(text, fmt.Sprintf("net.core.somaxconn = %d", want))
 	}
 	return fail(got, fmt.Sprintf("%d, all workers at once", c.Demand.Workers), source(least, s.Source), r)
 }

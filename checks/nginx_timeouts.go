@@ -187,9 +187,9 @@ func evalChain(c Case, p place) Outcome {
 	}
 	hops = append(hops, hop{name: "nginx", limit: v.V})
 	app := *c.Deployment.App
-	g, known := Case{Facts: app}.gunicorn()
-	if !known {
-		return unknownFor("gunicorn's timeout is unknown")
+	g, unknown := Case{Facts: app}.gunicorn()
+	if unknown != nil {
+		return *unknown
 	}
 	if g != nil {
 		if !g.WorkerClass.Known() {

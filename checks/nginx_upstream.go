@@ -130,9 +130,9 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 	if u.Keepalive.V == 0 {
 		return notApplicable("nginx keeps no idle connections to it")
 	}
-	g, known := Case{Facts: *c.Deployment.App}.gunicorn()
-	if !known {
-		return unknownFor("gunicorn's keepalive is unknown")
+	g, unknown := Case{Facts: *c.Deployment.App}.gunicorn()
+	if unknown != nil {
+		return *unknown
 	}
 	if g == nil {
 		return notApplicable("no gunicorn is there")

@@ -47,21 +47,36 @@ func (c Case) appProcesses() (procs []facts.Process, known bool) {
 }
 
 // gunicorn is the settings of the application's gunicorn, running or as its
-// unit would start it; nil where it is none.
-func (c Case) gunicorn() (g *facts.Gunicorn, known bool) {
+// unit would start it; nil where it is none, and where nothing says what it is.
+// Where that can't be told, unknown says why.
+func (c Case) gunicorn() (g *facts.Gunicorn, unknown *Outcome) {
+	cant := func(o Outcome) (*facts.Gunicorn, *Outcome) { return nil, &o }
 	for _, p := range c.Processes.V {
 		if p.Gunicorn != nil {
-			return p.Gunicorn, true
+			return p.Gunicorn, nil
 		}
 	}
 	procs, ok := c.appProcesses()
-	if !ok || !c.Service.Known() {
-		return nil, false
+	switch u := c.Service; {
+	case !ok:
+		return cant(cantTell("processes", c.Processes))
+	case !u.Known():
+		return cant(cantTell("unit", u))
+	case len(procs) > 0 || u.V == nil:
+		return nil, nil
+	case u.V.Gunicorn == nil && u.V.Scripted:
+		return cant(unknownFor("%s starts %s, and whether that runs gunicorn shows only while it runs: start it", u.V.Name, u.V.Executable))
+	default:
+		return u.V.Gunicorn, nil
 	}
-	if len(procs) == 0 && c.Service.V != nil {
-		return c.Service.V.Gunicorn, true
+}
+
+// noGunicorn says why what is about gunicorn is not asked.
+func (c Case) noGunicorn() Outcome {
+	if procs, _ := c.appProcesses(); len(procs) == 0 && c.Service.V == nil {
+		return notApplicable("no server runs")
 	}
-	return nil, true
+	return notApplicable("the application is not gunicorn")
 }
 
 // app finds the subject: who was asked for, else what runs, else the shell that
@@ -255,14 +270,31 @@ func restart(unit string) string {
 	return "systemctl restart " + unit
 }
 
-// sysctlRemedy sets a kernel setting, now and for good.
-func sysctlRemedy(text string, lines ...string) reports.Remedy {
+// sysctlRemedy sets a kernel setting, now and for good. In a container that can't,
+// it names who can: of the network's settings the one who starts it, of others
+// the host's.
+func (c Case) sysctlRemedy(text string, lines ...string) reports.Remedy {
+	if c.Fixed.Known() && c.Fixed.V {
+		var outside []string
+		for _, l := range lines {
+			key, value, _ := strings.Cut(l, " = ")
+			if strings.HasPrefix(key, "net.") && !wholeKernel[key] {
+				outside = append(outside, fmt.Sprintf("start this container with --sysctl %s='%s'", key, value))
+			} else {
+				outside = append(outside, fmt.Sprintf("set %s on the host of this container", l))
+			}
+		}
+		return reports.Remedy{Text: text + ": " + strings.Join(outside, ", and "), Then: "restart"}
+	}
 	return reports.Remedy{
 		Text:     text,
 		Commands: []string{"sysctl -p /etc/sysctl.d/" + facts.OwnName},
 		Files:    []reports.File{{Path: "/etc/sysctl.d/" + facts.OwnName, Lines: lines}},
 	}
 }
+
+// wholeKernel are the network's settings that are the same in every container.
+var wholeKernel = map[string]bool{"net.ipv4.tcp_mem": true, "net.netfilter.nf_conntrack_max": true}
 
 // roomy rounds a need up so that it is not met to the unit: 65536, or a power
 // of two that is at least half as much again.

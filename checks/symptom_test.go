@@ -16,6 +16,11 @@ var logLines = map[string]string{
 	`[2026-05-01 10:00:00 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:9)`:                                                                                         "app/timeout",
 	`RuntimeError: can't start new thread`:                                                                                                                      "app/pids",
 	`[12.3] cgroup: fork rejected by pids controller in /system.slice/fl.service`:                                                                               "app/pids",
+	`[12.3] nf_conntrack: nf_conntrack: table full in netns 4026532249, dropping packet`:                                                                        "host/conntrack",
+	`[12.3] gunicorn invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0`:                                                                  "", // whose memory ended the next lines tell
+	`[12.3] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,oom_memcg=/a,task=python3`:                                                            "host/cgroup-memory",
+	`[12.3] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,global_oom,task=python3`:                                                               "host/memory",
+	`[12.3] Out of memory: Kill process 9 (python3) score 900 or sacrifice child`:                                                                               "host/memory",
 	`[12.3] nf_conntrack: nf_conntrack: table full, dropping packet`:                                                                                            "host/conntrack",
 	`[12.3] VFS: file-max limit 1000 reached`:                                                                                                                   "host/file-max",
 	`[12.3] Memory cgroup out of memory: Killed process 9 (python3)`:                                                                                            "host/cgroup-memory",

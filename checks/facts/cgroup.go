@@ -2,13 +2,14 @@ package facts
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
 )
 
-// Cgroup is what the control groups around a process allow, the tightest of
-// its own and all above that can be seen from here.
+// Cgroup is what the control groups around a process allow: of its own and all
+// above that can be seen from here, the one that leaves the least.
 type Cgroup struct {
 	Memory CgroupLimit `json:"memory"` // bytes
 	PIDs   CgroupLimit `json:"pids"`   // processes and threads
@@ -17,9 +18,10 @@ type Cgroup struct {
 // CgroupLimit is one limit, what counts against it now (of memory without the
 // file cache that the kernel gives up first), and the file it is in.
 type CgroupLimit struct {
-	Max    Limit  `json:"max"`
-	InUse  int64  `json:"inUse"`
-	Source string `json:"source,omitempty"` // of Max; "" where no limit is set
+	Max    Limit        `json:"max"`
+	InUse  int64        `json:"inUse"`
+	Source string       `json:"source,omitempty"` // of Max; "" where no limit is set
+	Hits   Value[int64] `json:"hits,omitzero"`    // processes killed for want of memory, or forks refused, since the group began
 }
 
 // readCgroup reads /proc/PID/cgroup and the limits that it leads to, of v1, v2
@@ -67,36 +69,45 @@ func tightest(r Root, l *CgroupLimit, mount, at, maxName, useName string) error 
 		return fmt.Errorf("%s is absent", mount)
 	}
 	for dir := path.Join("/", at); ; dir = path.Dir(dir) {
-		file := path.Join(mount, dir, maxName)
-		s, err := r.ReadString(file)
-		if err == nil {
-			limit, err := parseLimit(s)
-			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-			if limit != Unlimited && (l.Max == Unlimited || limit < l.Max) {
-				file2 := path.Join(mount, dir, useName)
-				s, err := r.ReadString(file2)
-				if err != nil {
-					return err
-				}
-				use, err := parseLimit(s)
-				if err != nil {
-					return fmt.Errorf("%s: %w", file2, err)
-				}
-				cache, err := inactiveCache(r, path.Join(mount, dir, "memory.stat"), maxName)
-				if err != nil {
-					return err
-				}
-				*l = CgroupLimit{Max: limit, InUse: max(0, int64(use)-cache), Source: file}
-			}
-		} else if !absent(err) {
+		one, err := readGroup(r, path.Join(mount, dir), maxName, useName)
+		if err != nil && !absent(err) {
 			return err
+		}
+		if err == nil && one.Max != Unlimited && (l.Max == Unlimited || int64(one.Max)-one.InUse < int64(l.Max)-l.InUse) {
+			*l = one
 		}
 		if dir == "/" {
 			return nil
 		}
 	}
+}
+
+// readGroup reads one group's limit; absent where the group or its limit is.
+func readGroup(r Root, dir, maxName, useName string) (CgroupLimit, error) {
+	number := func(name string) (Limit, error) {
+		s, err := r.ReadString(path.Join(dir, name))
+		if err != nil {
+			return 0, err
+		}
+		n, err := parseLimit(s)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", path.Join(dir, name), err)
+		}
+		return n, nil
+	}
+	most, err := number(maxName)
+	if err != nil || most == Unlimited {
+		return CgroupLimit{Max: most}, err
+	}
+	use, err := number(useName)
+	if err != nil {
+		return CgroupLimit{}, fmt.Errorf("how much of %s is in use: %v", path.Join(dir, maxName), err) // %v: the limit is there
+	}
+	cache, err := inactiveCache(r, path.Join(dir, "memory.stat"), maxName)
+	if err != nil {
+		return CgroupLimit{}, err
+	}
+	return CgroupLimit{Max: most, InUse: max(0, int64(use)-cache), Source: path.Join(dir, maxName), Hits: readHits(r, dir, maxName)}, nil
 }
 
 // inactiveCache is the memory of a group that is only cache not lately used: 0
@@ -110,23 +121,44 @@ func inactiveCache(r Root, file, maxName string) (int64, error) {
 	default:
 		return 0, nil
 	}
+	n, err := readCounter(r, file, key)
+	if absent(err) {
+		err = nil
+	}
+	return n, err
+}
+
+// readHits counts how often a group's limit was met; unknown of kernels that do
+// not tell (memory before 4.13, pids before 4.8).
+func readHits(r Root, dir, maxName string) Value[int64] {
+	name, key := "pids.events", "max"
+	switch maxName {
+	case "memory.limit_in_bytes":
+		name, key = "memory.oom_control", "oom_kill"
+	case "memory.max":
+		name, key = "memory.events", "oom_kill"
+	}
+	file := path.Join(dir, name)
+	return read(file, func() (int64, error) { return readCounter(r, file, key) })
+}
+
+// readCounter finds a line "key number" in a file of such; an absent line is
+// absent as an absent file is.
+func readCounter(r Root, file, key string) (int64, error) {
 	s, err := r.ReadString(file)
 	if err != nil {
-		if absent(err) {
-			err = nil
-		}
 		return 0, err
 	}
 	for line := range strings.Lines(s) {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == key {
 			n, err := strconv.ParseInt(f[1], 10, 64)
 			if err != nil || n < 0 {
-				return 0, fmt.Errorf("%s: %s %q is no size", file, key, f[1])
+				return 0, fmt.Errorf("%s: %s %q is no count", file, key, f[1])
 			}
 			return n, nil
 		}
 	}
-	return 0, nil
+	return 0, &fs.PathError{Op: "find " + key + " in", Path: file, Err: fs.ErrNotExist}
 }
 
 // parseCgroupPaths reads lines such as "4:memory:/a" and, of v2, "0::/b"; the

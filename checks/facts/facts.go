@@ -25,6 +25,7 @@ type Facts struct {
 	Host      Host                     `json:"host"`
 	Memory    Value[Memory]            `json:"memory"`
 	Sysctls   Sysctls                  `json:"sysctls"`
+	Fixed     Value[bool]              `json:"fixed"` // whether /proc/sys is mounted read-only, as in most containers: settings are made outside
 	Ports     Value[PortRange]         `json:"ports"`
 	Files     Value[OpenFiles]         `json:"files"`
 	Sockets   Value[Sockstat]          `json:"sockets"`
@@ -105,6 +106,7 @@ func Gather(r Root, o Options) (Facts, error) {
 		Probe:     known[*Probe](nil, "not asked"),
 	}
 	f.Sysctls, f.Ports = readSysctls(r)
+	f.Fixed = readFixed(r)
 
 	procs, err := readProcesses(r, o.Asked)
 	if err != nil {
@@ -163,6 +165,9 @@ func Read(rd io.Reader) (Facts, error) {
 	}
 	if len(b) > maxFactsBytes {
 		return Facts{}, fmt.Errorf("longer than %d bytes", maxFactsBytes)
+	}
+	if len(b) == 0 {
+		return Facts{}, errors.New("it is empty")
 	}
 	b = bytes.TrimSpace(b) // or a file cut within a text would end in a newline, which no text may hold
 	var head struct {

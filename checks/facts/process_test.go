@@ -202,11 +202,18 @@ func TestCgroups(t *testing.T) {
 		{"v2, the tightest of all above", "0::/a.slice/fl.service/x", map[string]string{
 			"a.slice/memory.max": "1000000\n", "a.slice/memory.current": "500\n", "a.slice/memory.stat": "anon 1\ninactive_file 100\n",
 			"a.slice/fl.service/memory.max": "max\n", "a.slice/fl.service/pids.max": "50\n", "a.slice/fl.service/pids.current": "3\n",
-		}, CgroupLimit{1000000, 400, "/sys/fs/cgroup/a.slice/memory.max"}, CgroupLimit{50, 3, "/sys/fs/cgroup/a.slice/fl.service/pids.max"}, "fl.service"},
+			"a.slice/memory.events": "low 0\nmax 9\noom 2\noom_kill 1\n", "a.slice/fl.service/pids.events": "max 4\n",
+		}, CgroupLimit{1000000, 400, "/sys/fs/cgroup/a.slice/memory.max", known(int64(1), "/sys/fs/cgroup/a.slice/memory.events")},
+			CgroupLimit{50, 3, "/sys/fs/cgroup/a.slice/fl.service/pids.max", known(int64(4), "/sys/fs/cgroup/a.slice/fl.service/pids.events")}, "fl.service"},
+		{"v2, a group above with a higher limit that is nearly used up", "0::/a.slice/fl.service", map[string]string{
+			"a.slice/memory.max": "2000000\n", "a.slice/memory.current": "1900000\n", "a.slice/memory.events": "oom_kill 0\n",
+			"a.slice/fl.service/memory.max": "1000000\n", "a.slice/fl.service/memory.current": "100\n",
+		}, CgroupLimit{2000000, 1900000, "/sys/fs/cgroup/a.slice/memory.max", known(int64(0), "/sys/fs/cgroup/a.slice/memory.events")}, CgroupLimit{Max: Unlimited}, "fl.service"},
 		{"v1, a container's path of the outer host", "5:memory:/docker/abc\n6:pids:/docker/abc\n1:name=systemd:/docker/abc", map[string]string{
 			"memory/memory.limit_in_bytes": "2000000\n", "memory/memory.usage_in_bytes": "100\n",
-			"pids/pids.max": "max\n",
-		}, CgroupLimit{2000000, 100, "/sys/fs/cgroup/memory/memory.limit_in_bytes"}, CgroupLimit{Max: Unlimited}, ""},
+			"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+			"pids/pids.max":             "max\n",
+		}, CgroupLimit{2000000, 100, "/sys/fs/cgroup/memory/memory.limit_in_bytes", known(int64(3), "/sys/fs/cgroup/memory/memory.oom_control")}, CgroupLimit{Max: Unlimited}, ""},
 		{"v1's word for none", "5:memory:/\n6:pids:/", map[string]string{
 			"memory/memory.limit_in_bytes": "9223372036854771712\n", "pids/x": "",
 		}, CgroupLimit{Max: Unlimited}, CgroupLimit{Max: Unlimited}, ""},
@@ -255,7 +262,7 @@ func TestSavedFactsReadBack(t *testing.T) {
 		t.Error("facts change by being saved")
 	}
 	for bad, want := range map[string]string{
-		"":                 "ends in the middle",
+		"":                 "it is empty",
 		text[:len(text)/2]: "ends in the middle",
 		"{}":               "names no schema",
 		"[]":               "cannot unmarshal",
@@ -334,6 +341,22 @@ func FuzzProc(f *testing.F) {
 			unitOf(parseCgroupPaths(s))
 			classify(strings.Fields(s))
 			gunicornAt(strings.Fields(s))
+		}
+	})
+}
+
+// Whatever the files of control groups say, a limit is one, and not exceeded by
+// nothing.
+func FuzzCgroup(f *testing.F) {
+	f.Add("0::/a", "1000", "500", "inactive_file 100\n", "oom_kill 1\n")
+	f.Add("0::/../..", "max", "-5", "inactive_file 9999999999999999999\n", "oom_kill -1\n")
+	f.Fuzz(func(t *testing.T, paths, most, use, stat, events string) {
+		dir := "sys/fs/cgroup/"
+		c, _, err := readCgroup(write(t, map[string]string{
+			"proc/7/cgroup": paths, dir + "memory.max": most, dir + "memory.current": use, dir + "memory.stat": stat, dir + "memory.events": events,
+		}), 7)
+		if l := c.Memory; err == nil && (l.Max < Unlimited || l.InUse < 0 || l.Hits.V < 0 || l.Max != Unlimited && l.Source == "") {
+			t.Errorf("%+v", l)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sysctls are the kernel settings that bear on held polls: the running values,
@@ -62,6 +64,9 @@ func readSysctls(r Root) (Sysctls, Value[PortRange]) {
 		ThreadsMax:    number("kernel.threads-max"),
 		TCPMem:        convert(get("net.ipv4.tcp_mem"), parseTCPMem),
 	}
+	if !s.TCPMem.Known() && r.Exists("/proc/sys/net/core") && !r.Exists("/proc/sys/net/ipv4/tcp_mem") {
+		s.TCPMem.Err = "the host's, and not shown in a container"
+	}
 	reserved := get("net.ipv4.ip_local_reserved_ports")
 	ports := convert(get("net.ipv4.ip_local_port_range"), func(span string) (PortRange, error) {
 		if !reserved.Known() {
@@ -70,6 +75,21 @@ func readSysctls(r Root) (Sysctls, Value[PortRange]) {
 		return parsePortRange(span, reserved.V)
 	})
 	return s, ports
+}
+
+// readFixed says whether nothing here can change the kernel's settings.
+func readFixed(r Root) Value[bool] {
+	const dir = "/proc/sys"
+	if !r.Host() { // how a root's files are mounted here tells nothing of the host
+		return known(false, r.String()+" is not the running host")
+	}
+	return read(dir, func() (bool, error) {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err != nil {
+			return false, fmt.Errorf("%s: %w", dir, err)
+		}
+		return st.Flags&unix.ST_RDONLY != 0, nil
+	})
 }
 
 // sysctlReader gives a setting's text by its dotted key.

@@ -38,6 +38,18 @@ func TestSysctlFiles(t *testing.T) {
 	}
 }
 
+// The kernel shows tcp_mem in its first network namespace alone.
+func TestTCPMemOfAContainer(t *testing.T) {
+	s, _ := readSysctls(write(t, map[string]string{"proc/sys/net/core/somaxconn": "4096\n"}))
+	if want := "the host's, and not shown in a container"; s.TCPMem.Known() || s.TCPMem.Why() != want {
+		t.Errorf("%+v", s.TCPMem)
+	}
+	s, _ = readSysctls(write(t, map[string]string{"proc/sys/net/core/somaxconn": "4096\n", "proc/sys/net/ipv4/tcp_mem": "1 2\n"}))
+	if s.TCPMem.Known() || strings.Contains(s.TCPMem.Why(), "container") {
+		t.Errorf("%+v", s.TCPMem)
+	}
+}
+
 func TestRunningSysctlsWin(t *testing.T) {
 	r := write(t, map[string]string{
 		"proc/sys/fs/nr_open":            "1048576\n",

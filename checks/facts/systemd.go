@@ -2,6 +2,7 @@ package facts
 
 import (
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"strings"
@@ -29,6 +30,9 @@ type Unit struct {
 	MainPID    int           `json:"mainPid,omitempty"`    // 0: not running, or not to be seen from here
 	Gunicorn   *Gunicorn     `json:"gunicorn,omitempty"`   // as ExecStart would start it
 	Executable string        `json:"executable,omitempty"` // base name of ExecStart's program
+	Scripted   bool          `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
+
+	program string // ExecStart's, with its path
 }
 
 // serviceName adds ".service" where it is missing.
@@ -159,6 +163,7 @@ func readUnit(r Root, name string) (*Unit, error) {
 		u.NoFile = readManagerDefault(r)
 	}
 	u.Gunicorn = unitGunicorn(r, all)
+	u.Scripted = u.Gunicorn == nil && scripted(r, u.program)
 	return u, nil
 }
 
@@ -193,10 +198,31 @@ func (u *Unit) merge(all []setting) {
 			u.MemoryMax = unitLimit(s)
 		case "ExecStart":
 			if words, err := splitWords(strings.TrimLeft(s.value, "-@:+!")); err == nil && len(words) > 0 {
-				u.Executable = path.Base(words[0])
+				u.program, u.Executable = words[0], path.Base(words[0])
 			}
 		}
 	}
+}
+
+// interpreter is the name of a program that runs another, which may be gunicorn.
+var interpreter = regexp.MustCompile(`^(python.*|pypy.*|env|[a-z]*sh|uv|poetry|pipenv|conda|nice|setpriv|prlimit|numactl|taskset|chrt)$`)
+
+// scripted says whether a program is, or may be, one that runs another inside.
+func scripted(r Root, program string) bool {
+	switch base := path.Base(program); {
+	case base == "fltool":
+		return false
+	case interpreter.MatchString(base):
+		return true
+	}
+	f, err := r.Open(program)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	_, err = io.ReadFull(f, head)
+	return err != nil || string(head) != "\x7fELF"
 }
 
 // unitLimit reads TasksMax= and MemoryMax=: a count with a suffix, or none.
@@ -207,7 +233,7 @@ func unitLimit(s setting) Value[Limit] {
 	if i := strings.IndexAny("KMGT", lastByte(v)); v != "" && i >= 0 {
 		scale, v = 1<<(10*(i+1)), v[:len(v)-1]
 	}
-	l, err := parseLimit(v)
+	l, err := parseUnitLimit(v)
 	if err != nil || l > 1<<62/Limit(scale) {
 		return Value[Limit]{Err: fmt.Sprintf("%s: %s=%s is not a plain count", s.source, s.key, s.value)}
 	}
@@ -215,6 +241,15 @@ func unitLimit(s setting) Value[Limit] {
 		l *= Limit(scale)
 	}
 	return known(l, s.source)
+}
+
+// parseUnitLimit reads a count or systemd's one word for none, "infinity": a
+// line with "unlimited" is skipped by systemd.
+func parseUnitLimit(s string) (Limit, error) {
+	if s == "unlimited" || s == "max" {
+		return 0, fmt.Errorf("%q is no limit to systemd", s)
+	}
+	return parseLimit(s)
 }
 
 func lastByte(s string) string {
@@ -232,10 +267,10 @@ func parseUnitBound(s string) (Bound, error) {
 	}
 	var b Bound
 	var err error
-	if b.Soft, err = parseLimit(strings.TrimSpace(soft)); err != nil {
+	if b.Soft, err = parseUnitLimit(strings.TrimSpace(soft)); err != nil {
 		return b, err
 	}
-	if b.Hard, err = parseLimit(strings.TrimSpace(hard)); err != nil {
+	if b.Hard, err = parseUnitLimit(strings.TrimSpace(hard)); err != nil {
 		return b, err
 	}
 	if b.Hard != Unlimited && (b.Soft == Unlimited || b.Soft > b.Hard) {

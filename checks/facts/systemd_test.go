@@ -29,6 +29,8 @@ func TestReadUnit(t *testing.T) {
 			"1024 soft, 524288 hard from systemd's default", ""},
 		{"unparsable lines are skipped", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\nLimitNOFILE=lots\nLimitNOFILE=9:8\n"},
 			"65535 from /etc/systemd/system/fl.service:3", "/etc/systemd/system/fl.service:4 /etc/systemd/system/fl.service:5"},
+		{"words that are not systemd's", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=unlimited\nLimitNOFILE=5:max\n"},
+			"1024 soft, 524288 hard from systemd's default", "/etc/systemd/system/fl.service:3 /etc/systemd/system/fl.service:4"},
 		{"the drop-in with the last name wins, wherever it is", map[string]string{"lib/systemd/system/fl.service": exec + "LimitNOFILE=1\n",
 			"etc/systemd/system/fl.service.d/10-a.conf": "[Service]\nLimitNOFILE=2\n",
 			"lib/systemd/system/fl.service.d/90-b.conf": "[Service]\nLimitNOFILE=3\n",
@@ -84,6 +86,34 @@ func TestInstancesAndPrefixes(t *testing.T) {
 		}
 		if u.NoFile.V.Soft != want {
 			t.Errorf("%s: %v, want %v", name, u.NoFile.V, want)
+		}
+	}
+}
+
+// Where what a unit starts may run gunicorn inside, nobody can say what its
+// settings are.
+func TestScripted(t *testing.T) {
+	for start, want := range map[string]bool{
+		"/usr/bin/python3 server.py":         true,
+		"/opt/venv/bin/python3.11 server.py": true,
+		"/usr/bin/env python3 server.py":     true,
+		"/bin/bash -c 'exec gunicorn a:a'":   true,
+		"/srv/start":                         true,
+		"/srv/absent":                        true,
+		"/srv/binary":                        false,
+		"-/usr/local/bin/fltool serve":       false,
+		"/usr/bin/gunicorn app:app":          false, // its settings are read
+		"/usr/bin/python3 -m gunicorn app:a": false,
+	} {
+		u, err := readUnit(write(t, map[string]string{
+			"etc/systemd/system/fl.service": "[Service]\nExecStart=" + start + "\n",
+			"srv/start":                     "#!/bin/sh\n", "srv/binary": "\x7fELF\x02\x01\x01",
+		}), "fl.service")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Scripted != want {
+			t.Errorf("%s: scripted %v, gunicorn %v", start, u.Scripted, u.Gunicorn)
 		}
 	}
 }

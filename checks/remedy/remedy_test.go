@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,22 @@ var hosts = map[string]struct {
 	},
 }
 
+// scratch is a root of files.
+func scratch(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for file, text := range files {
+		path := filepath.Join(root, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
 func judge(t *testing.T, root string, asked facts.Asked, workers int) ([]reports.Finding, map[string]string) {
 	t.Helper()
 	f, err := facts.Gather(facts.NewRoot(root), facts.Options{Asked: asked, Now: time.Unix(0, 0)})
@@ -81,16 +98,7 @@ func sh(t *testing.T, root, script string) string {
 func TestScriptMends(t *testing.T) {
 	for name, h := range hosts {
 		t.Run(name, func(t *testing.T) {
-			root := t.TempDir()
-			for file, text := range h.files {
-				path := filepath.Join(root, file)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
+			root := scratch(t, h.files)
 			findings, own := judge(t, root, h.asked, h.workers)
 			for _, id := range h.mends {
 				if !slices.Contains(bad(findings), id) {
@@ -143,6 +151,23 @@ func TestScriptIsIdempotentAndKeepsBackups(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(file + ".new"); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+// A command that fails ends neither the others nor the word of what is left to
+// do; the exit code tells of it.
+func TestScriptFails(t *testing.T) {
+	cmd := exec.Command("/bin/sh")
+	cmd.Stdin = strings.NewReader(Plan{Commands: []string{"false", "echo second"}, Later: []string{"systemctl restart fl"}}.Script("x"))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"second\n", "  systemctl restart fl\n", "a command failed"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
 	}
 }
 
@@ -212,7 +237,12 @@ func TestShellcheck(t *testing.T) {
 		t.Skip("shellcheck is not installed")
 	}
 	nasty := finding("app/nofile", reports.Remedy{Text: "say 'x' $(y)", Commands: []string{"systemctl daemon-reload"}, Files: []reports.File{{Path: "/etc/systemd/system/it's a.service.d/zz-fltool.conf", Section: "Service", Lines: []string{"LimitNOFILE=1"}}}, Then: "login"})
-	for _, findings := range [][]reports.Finding{{nasty}, {finding("x/y", reports.Remedy{Text: "by hand"})}, nil} {
+	scripts := [][]reports.Finding{{nasty}, {finding("x/y", reports.Remedy{Text: "by hand"})}, nil}
+	for _, h := range hosts {
+		findings, _ := judge(t, scratch(t, h.files), h.asked, h.workers)
+		scripts = append(scripts, findings)
+	}
+	for _, findings := range scripts {
 		cmd := exec.Command(path, "--shell=sh", "-")
 		cmd.Stdin = strings.NewReader(Make(findings, nil).Script("a title\nof two lines"))
 		if out, err := cmd.CombinedOutput(); err != nil {

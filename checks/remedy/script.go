@@ -13,8 +13,14 @@ const scriptHead = `#!/bin/sh
 set -eu
 `
 
-const scriptPut = `root=${FLTOOL_ROOT:-}
+const scriptEnd = `
+if [ -n "$failed" ]; then
+	echo "a command failed, see above: its change counts from the next boot or restart" >&2
+	exit 1
+fi
+`
 
+const scriptPut = `
 # put FILE: makes FILE hold standard input, unless it does so already.
 put() {
 	file=$root$1
@@ -38,6 +44,9 @@ put() {
 func (p Plan) Script(title string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, scriptHead, oneLine(title))
+	if len(p.Files)+len(p.Commands) > 0 {
+		b.WriteString("root=${FLTOOL_ROOT:-}\n")
+	}
 	if len(p.Files) > 0 {
 		b.WriteString(scriptPut)
 	}
@@ -45,9 +54,9 @@ func (p Plan) Script(title string) string {
 		fmt.Fprintf(&b, "\nput %s <<'EOF'\n%sEOF\n", quote(f.Path), f.New)
 	}
 	if len(p.Commands) > 0 {
-		b.WriteString("\nif [ -z \"$root\" ]; then\n")
+		b.WriteString("\nfailed=\nif [ -z \"$root\" ]; then\n")
 		for _, c := range p.Commands {
-			fmt.Fprintf(&b, "\t%s\n", c)
+			fmt.Fprintf(&b, "\t%s || failed=1\n", c)
 		}
 		b.WriteString("fi\n")
 	}
@@ -57,6 +66,9 @@ func (p Plan) Script(title string) string {
 			fmt.Fprintf(&b, "  %s\n", strings.TrimPrefix(l, "# "))
 		}
 		b.WriteString("EOF\n")
+	}
+	if len(p.Commands) > 0 {
+		b.WriteString(scriptEnd)
 	}
 	if len(p.Manual) > 0 {
 		b.WriteString("\n# Not mended by this script:\n")

@@ -1,8 +1,10 @@
 package main
 
 import (
-	_ "embed"
+	"embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,18 +19,23 @@ const (
 	appURL  = "http://" + appAddr
 )
 
-// appPy is a WSGI application that holds polls.
+// apps are WSGI applications that hold polls.
 //
-//go:embed app.py
-var appPy []byte
+//go:embed app.py bottled.py
+var apps embed.FS
 
-// gunicorn starts Debian's gunicorn with the application.
+// gunicorn starts Debian's gunicorn with the plain application.
 func (r *room) gunicorn(env []string, nofile int, args ...string) (*process, error) {
-	if err := os.WriteFile(filepath.Join(r.dir, "app.py"), appPy, 0o644); err != nil {
+	return r.wsgi("app", env, nofile, args...)
+}
+
+// wsgi starts Debian's gunicorn with an application by the name of its module.
+func (r *room) wsgi(module string, env []string, nofile int, args ...string) (*process, error) {
+	if err := os.CopyFS(r.dir, apps); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	p, err := r.start(append(env, "PYTHONDONTWRITEBYTECODE=1"), nofile, "/usr/bin/gunicorn",
-		append([]string{"--worker-class", "gevent", "--bind", appAddr, "--keep-alive", "30"}, append(args, "app:app")...)...)
+		append([]string{"--worker-class", "gevent", "--bind", appAddr, "--keep-alive", "30"}, append(args, module+":app")...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +92,7 @@ var appRows = []row{
 			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40"); err != nil {
 				return Measurement{}, err
 			}
-			return r.overload(both, appURL, 130, "--ramp", "3s")
+			return r.overload(both, appURL, 130, "--ramp", "10s", "--round-timeout", "20s") // or polls that wait for a thread look held
 		},
 		clients: []string{"timed out", "reset"},
 	},
@@ -167,4 +174,4 @@ func (r *room) acceptQueue() (Measurement, error) {
 
 func inWorkers(n int64) reports.Demand { return reports.Demand{Workers: int(n), HoldSeconds: 60} }
 
-var rows = slices.Concat(appRows, nginxRows)
+var rows = slices.Concat(appRows, nginxRows, kernelRows)

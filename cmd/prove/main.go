@@ -24,7 +24,7 @@ const (
 	exitGood  = 0
 	exitFail  = 1 // a row failed; with MUTATE, one did not
 	exitUsage = 2
-	exitCant  = 3
+	exitCant  = 3 // a row can't be run here, and none failed
 )
 
 // mutation is what MUTATE=1 scales every prediction by.
@@ -145,6 +145,8 @@ func prove(ctx context.Context, r row, fltool string, mutate bool, note func(str
 			res.measured = *m.Measurement
 		case m.Error != "":
 			res.err = errors.New(m.Error)
+		case m.Cannot != "":
+			res.cannot = m.Cannot
 		}
 	})
 	if res.err == nil {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fltool/fltool/checks"
@@ -34,6 +36,23 @@ var testRows = []row{
 			return Measurement{}, err
 		}
 		select {}
+	}},
+	{id: "test-cannot", run: func(r *room) (Measurement, error) {
+		return Measurement{}, fmt.Errorf("a group: %w", &cannot{"no cgroup"})
+	}},
+	{id: "test-group", run: func(r *room) (Measurement, error) {
+		g, err := r.group("pids")
+		if err != nil {
+			return Measurement{}, err
+		}
+		r.join = g.dir
+		if _, err := r.start(nil, 0, "sleep", "1000"); err != nil {
+			return Measurement{}, err
+		}
+		return Measurement{1, g.dir}, r.until("the process to be in its group", time.Minute, func() (bool, error) {
+			n, err := readNumber(filepath.Join(g.dir, "pids.current"))
+			return n == 1, err
+		})
 	}},
 	{id: "test-dies", run: func(*room) (Measurement, error) { os.Exit(5); panic("unreachable") }},
 }
@@ -92,6 +111,31 @@ func TestRooms(t *testing.T) {
 	}
 }
 
+// TestCannot tells a row that can't be run here from one that failed.
+func TestCannot(t *testing.T) {
+	res := prove(t.Context(), row{id: "test-cannot"}, "fltool", false, func(string) {})
+	if res.err != nil && strings.Contains(res.err.Error(), "make a room") && os.Getenv("CI") == "" {
+		t.Skip(res.err)
+	}
+	if !res.skipped() || res.why() != "cannot be run here: no cgroup" || outcome(res) != res.why() {
+		t.Errorf("%+v: %q", res, outcome(res))
+	}
+}
+
+// TestGroup has a row's control group gone with the row.
+func TestGroup(t *testing.T) {
+	res := prove(t.Context(), row{id: "test-group"}, "fltool", false, func(string) {})
+	if res.skipped() || res.err != nil && strings.Contains(res.err.Error(), "make a room") && os.Getenv("CI") == "" {
+		t.Skip(res.why())
+	}
+	if res.err != nil {
+		t.Fatal(res.err)
+	}
+	if dir := res.measured.Symptom; dir == "" || exists(dir) {
+		t.Errorf("group %q is left behind", dir)
+	}
+}
+
 // TestLeftBehind finds this very process.
 func TestLeftBehind(t *testing.T) {
 	own, err := os.Readlink("/proc/self/ns/net")
@@ -132,6 +176,9 @@ func TestHolds(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	good := result{row: row{id: "good"}, predicted: Prediction{50, 50}, told: true, measured: Measurement{50, "a line"}}
+	cannot := result{row: row{id: "cannot"}, cannot: "no cgroup"}
+	left := cannot
+	left.err = errors.New("left behind")
 	off, mute, broken, untold := good, good, good, good
 	off.measured.Value = 60
 	mute.measured.Symptom = ""
@@ -151,6 +198,13 @@ func TestVerdict(t *testing.T) {
 		{"no symptom", []result{mute}, 1, false, exitFail},
 		{"broken", []result{broken}, 1, false, exitFail},
 		{"untold", []result{untold}, 1, false, exitFail},
+		{"one cannot be run here", []result{good, cannot}, 2, false, exitCant},
+		{"none can be run here", []result{cannot}, 1, false, exitCant},
+		{"one failed, one cannot be run here", []result{off, cannot}, 2, false, exitFail},
+		{"one cannot be run here and left something", []result{good, left}, 2, false, exitFail},
+		{"cut short, and one cannot be run here", []result{cannot}, 2, false, exitFail},
+		{"mutated, one cannot be run here", []result{off, cannot}, 2, true, exitCant},
+		{"mutated, one passes, one cannot be run here", []result{good, cannot}, 2, true, exitFail},
 		{"mutated, all off", []result{off, off}, 2, true, exitGood},
 		{"mutated, one passes", []result{off, good}, 2, true, exitFail},
 		{"mutated, one broken proves nothing", []result{off, broken}, 2, true, exitFail},

@@ -238,20 +238,34 @@ func idleClient() (net.Conn, error) {
 
 // held counts the polls that the application holds now: connections to its port.
 func (r *room) held() (int, error) {
-	rep, err := os.Open("/proc/net/tcp")
+	to := fmt.Sprintf(":%04X", appPort)
+	return established(func(f []string) bool { return strings.HasSuffix(f[2], to) })
+}
+
+// accepted counts the connections to a port that its server has taken from the
+// accept queue: those in it have no inode yet.
+func accepted(port int) (int, error) {
+	at := fmt.Sprintf(":%04X", port)
+	return established(func(f []string) bool { return strings.HasSuffix(f[1], at) && f[9] != "0" })
+}
+
+// established counts the room's established connections that match by the fields
+// of /proc/net/tcp: "sl local remote state tx:rx timer retransmits uid timeout
+// inode …", where state 01 is established.
+func established(match func([]string) bool) (int, error) {
+	table, err := os.Open("/proc/net/tcp")
 	if err != nil {
 		return 0, err
 	}
-	defer rep.Close()
+	defer table.Close()
 	n := 0
-	to := fmt.Sprintf(":%04X", appPort)
-	for sc := bufio.NewScanner(rep); sc.Scan(); {
-		// "sl local remote state …"; 01 is established.
-		if f := strings.Fields(sc.Text()); len(f) > 3 && strings.HasSuffix(f[2], to) && f[3] == "01" {
+	sc := bufio.NewScanner(table)
+	for sc.Scan() {
+		if f := strings.Fields(sc.Text()); len(f) > 9 && f[3] == "01" && match(f) {
 			n++
 		}
 	}
-	return n, nil
+	return n, sc.Err()
 }
 
 // limitReq counts what nginx lets through at once.

@@ -37,7 +37,13 @@ type message struct {
 	Prediction  *Prediction  `json:"prediction,omitempty"`
 	Measurement *Measurement `json:"measurement,omitempty"`
 	Error       string       `json:"error,omitempty"`
+	Cannot      string       `json:"cannot,omitempty"` // why the row can't be run here
 }
+
+// cannot is the error of a row that this environment does not let run.
+type cannot struct{ why string }
+
+func (c *cannot) Error() string { return "cannot be run here: " + c.why }
 
 // play runs a row in a room and gives every message to tell as it comes. It
 // leaves neither process, namespace nor file behind; the error says what it left
@@ -53,7 +59,7 @@ func play(ctx context.Context, id, fltool string, tell func(message)) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, disband(filepath.Base(dir)), os.RemoveAll(dir)) }()
 	cmd := exec.CommandContext(ctx, self, roomArg, id, dir, fltool)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -84,7 +90,7 @@ func play(ctx context.Context, id, fltool string, tell func(message)) (err error
 		if m.NetNS != "" {
 			netns = m.NetNS
 		}
-		measured = measured || m.Measurement != nil || m.Error != ""
+		measured = measured || m.Measurement != nil || m.Error != "" || m.Cannot != ""
 		tell(m)
 	}
 	ended := cmd.Wait() // all in the room have ended when its first process has
@@ -125,6 +131,7 @@ type room struct {
 	out    *json.Encoder
 	row    row
 	procs  []*process
+	join   string // control group of what is started; "": prove's own
 }
 
 // enter is the life of a room's first process.
@@ -154,7 +161,11 @@ func enter(args []string) error {
 		return err
 	}
 	m, err := r.row.run(r)
-	if err != nil {
+	var no *cannot
+	switch {
+	case errors.As(err, &no):
+		return r.out.Encode(message{Cannot: no.why})
+	case err != nil:
 		return r.out.Encode(message{Error: err.Error()})
 	}
 	return r.out.Encode(message{Measurement: &m})
@@ -224,6 +235,9 @@ func (r *room) start(env []string, nofile int, name string, args ...string) (*pr
 	argv := append([]string{path}, args...)
 	if nofile > 0 {
 		argv = append([]string{"prlimit", "--nofile=" + strconv.Itoa(nofile)}, argv...)
+	}
+	if r.join != "" {
+		argv = append([]string{"sh", "-c", `echo 0 >"$0" && exec "$@"`, filepath.Join(r.join, "cgroup.procs")}, argv...)
 	}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Dir = r.dir

@@ -91,11 +91,17 @@ type result struct {
 	told      bool // predicted
 	measured  Measurement
 	err       error
+	cannot    string // why it can't be run here: then it proves and refutes nothing
 }
+
+// skipped says whether the row can't be run here.
+func (r result) skipped() bool { return r.cannot != "" && r.err == nil }
 
 // why says why a row failed; "" where it passed.
 func (r result) why() string {
 	switch {
+	case r.skipped():
+		return "cannot be run here: " + r.cannot
 	case r.err != nil:
 		return r.err.Error()
 	case !r.told:

@@ -7,6 +7,9 @@ import (
 
 // outcome is a row that has ended, in a line.
 func outcome(r result) string {
+	if r.skipped() {
+		return r.why()
+	}
 	s := fmt.Sprintf("measured %s: pass", number(r.measured.Value))
 	if why := r.why(); why != "" {
 		s = fmt.Sprintf("measured %s: FAIL: %s", number(r.measured.Value), why)
@@ -25,13 +28,16 @@ func table(w io.Writer, results []result) {
 		if r.told {
 			predicted = r.predicted.String()
 		}
-		if r.err == nil {
+		if r.err == nil && r.cannot == "" {
 			measured = number(r.measured.Value)
 		}
 		if r.measured.Symptom != "" {
 			symptom = "seen"
 		}
-		if r.why() != "" {
+		switch {
+		case r.skipped():
+			verdict = "can't"
+		case r.why() != "":
 			verdict = "FAIL"
 		}
 		fmt.Fprintf(w, "%-24s %-7s %15s %9s  %-7s %s\n", r.id, r.set, predicted, measured, symptom, verdict)
@@ -40,9 +46,13 @@ func table(w io.Writer, results []result) {
 
 // verdict sums up and gives the exit code.
 func verdict(w io.Writer, results []result, asked int, mutate bool) int {
-	failed, refuted := 0, 0
+	failed, refuted, cannot := 0, 0, 0
 	for _, r := range results {
-		if r.why() != "" {
+		switch {
+		case r.skipped():
+			cannot++
+			continue
+		case r.why() != "":
 			failed++
 		}
 		// What broke, or showed no symptom, refutes no prediction.
@@ -50,11 +60,17 @@ func verdict(w io.Writer, results []result, asked int, mutate bool) int {
 			refuted++
 		}
 	}
-	fmt.Fprintf(w, "\n%d of %d rows run, %d failed", len(results), asked, failed)
+	fmt.Fprintf(w, "\n%d of %d rows run, %d failed", len(results)-cannot, asked, failed)
+	if cannot > 0 {
+		fmt.Fprintf(w, ", %d cannot be run here", cannot)
+	}
 	switch {
 	case len(results) < asked:
 		fmt.Fprintln(w)
 		return exitFail
+	case cannot > 0 && (mutate && refuted == asked-cannot || !mutate && failed == 0):
+		fmt.Fprintln(w)
+		return exitCant
 	case mutate && refuted == asked:
 		fmt.Fprintf(w, ", as every one must with predictions times %v\n", mutation)
 		return exitGood

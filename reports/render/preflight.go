@@ -21,12 +21,17 @@ func (o Options) preflightTable(w io.Writer, r reports.Report) error {
 	p := &preflightWriter{o: o, limit: bindingLimit(r)}
 	p.answer(r)
 	right := 0
-	for _, f := range p.ordered(r.Findings) {
-		if f.Status == reports.StatusPass && f.Check != timeoutChain && !o.Verbose {
+	ordered := p.ordered(r.Findings)
+	for i, f := range ordered {
+		alike := func(g reports.Finding) bool { return unknownAlike(f, g) }
+		switch {
+		case f.Status == reports.StatusPass && f.Check != timeoutChain && !o.Verbose:
 			right++
-			continue
+		case slices.ContainsFunc(ordered[:i], alike): // told with that one
+		default:
+			p.finding(f)
+			p.soAre(slices.DeleteFunc(slices.Clone(ordered[i+1:]), func(g reports.Finding) bool { return !alike(g) }))
 		}
-		p.finding(f)
 	}
 	if o.Verbose {
 		p.notApplicable(r.Findings)
@@ -139,6 +144,11 @@ func (p *preflightWriter) answer(r reports.Report) {
 	if known != "" {
 		p.wrapped("", known)
 	}
+	if slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+		return f.Check == "app/found" && f.Status == reports.StatusWarn
+	}) {
+		p.wrapped("", "No server runs yet; what it would be started with is judged, as far as that can be read.")
+	}
 	fmt.Fprintln(&p.b)
 }
 
@@ -198,11 +208,6 @@ func (p *preflightWriter) ordered(all []reports.Finding) []reports.Finding {
 // finding writes one: a line where it is fine, a paragraph where it is not.
 func (p *preflightWriter) finding(f reports.Finding) {
 	label := map[int]string{0: "FAIL", 1: "?", 2: "WARN", 3: "?", 4: "note", 5: "waived", 6: "ok"}[preflightRank(f)]
-	name := f.Check
-	if f.Host != "" {
-		name += " on " + f.Host
-	}
-	head := fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 28))
 	text := f.Got
 	switch {
 	case f.Status == reports.StatusUnknown:
@@ -215,7 +220,7 @@ func (p *preflightWriter) finding(f reports.Finding) {
 	if f.Status == reports.StatusWarn && f.Severity == reports.SeverityInfo && f.Want != "" {
 		text += "; better: " + f.Want
 	}
-	p.hanging(head, 37, text)
+	p.line(f, label, text)
 	if rank := preflightRank(f); rank > 2 || rank == 1 {
 		return
 	}
@@ -243,16 +248,36 @@ func (p *preflightWriter) finding(f reports.Finding) {
 	}
 }
 
-// notApplicable lists what was not asked, in one paragraph.
-func (p *preflightWriter) notApplicable(all []reports.Finding) {
+// unknownAlike says whether two checks of one weight are unknown for one reason.
+func unknownAlike(f, g reports.Finding) bool {
+	return f.Status == reports.StatusUnknown && f.Status == g.Status && f.Reason == g.Reason && f.Host == g.Host &&
+		preflightRank(f) == preflightRank(g)
+}
+
+// soAre names the checks of which the same is to be said.
+func (p *preflightWriter) soAre(fs []reports.Finding) {
 	var names []string
+	for _, f := range fs {
+		names = append(names, f.Check)
+	}
+	p.field("so are", strings.Join(names, ", "))
+}
+
+// line writes a label, the check's name, and a text beside them.
+func (p *preflightWriter) line(f reports.Finding, label, text string) {
+	name := f.Check
+	if f.Host != "" {
+		name += " on " + f.Host
+	}
+	p.hanging(fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 28)), 37, text)
+}
+
+// notApplicable lists what was not asked, and why.
+func (p *preflightWriter) notApplicable(all []reports.Finding) {
 	for _, f := range all {
 		if f.Status == reports.StatusNA {
-			names = append(names, f.Check)
+			p.line(f, "n/a", f.Reason)
 		}
-	}
-	if len(names) > 0 {
-		p.hanging(fmt.Sprintf("%-6s ", "n/a"), 7, strings.Join(names, ", "))
 	}
 }
 
