@@ -76,6 +76,20 @@ func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outco
 	})
 }
 
+// nginxAt is where the deployment's nginx handles a route; none where it has none
+// and where that is unknown.
+func (d Deployment) nginxAt(route string) (all []*facts.Location) {
+	if d.Proxy == nil || !d.Proxy.Nginx.Known() || d.Proxy.Nginx.V == nil {
+		return nil
+	}
+	for i := range d.Proxy.Nginx.V.Sites {
+		if at := d.Proxy.Nginx.V.Sites[i].At(route); at != nil {
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
 // worst sums answers up: a fail, else unknown, else a pass. Of a limit the
 // smallest number of workers counts, and what is unknown beats it.
 func worst(all []Outcome) Outcome {
