@@ -57,8 +57,8 @@ var cases = map[string]struct {
 		na:      goServer, workers: -1,
 	},
 	"app/timeout": {
-		pass:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "gthread", 0 },
-		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V = "gthread" },
+		pass:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 0 },
+		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V = "sync" },
 		unknown: func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout = "sync", no[float64]() },
 		na:      func(*facts.Facts) {}, workers: -1,
 	},
