@@ -67,10 +67,10 @@ var appRows = []row{
 	{
 		id: "gunicorn-connections", check: "app/worker-connections", formula: "gunicorn-connections", limit: "gunicorn's worker_connections, hard bound", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
-			if _, err := r.gunicorn(nil, 0, "--worker-connections", "200"); err != nil {
+			if _, err := r.gunicorn(nil, 0, "--worker-connections", "200", "--timeout", "3"); err != nil {
 				return Measurement{}, err
 			}
-			return r.overload(hard, appURL, 260)
+			return r.overload(hard, appURL, 260, "--hold", "6s", "--round-timeout", "9s")
 		},
 		clients: []string{"timed out", "reset"}, // no log tells of it
 	},
@@ -82,10 +82,11 @@ var appRows = []row{
 	{
 		id: "gunicorn-threads", check: "app/worker-class", formula: "gunicorn-blocking", limit: "gunicorn's threads", set: "2 × 40", unit: "workers",
 		run: func(r *room) (Measurement, error) {
-			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40"); err != nil {
+			// Held for longer than its timeout, which kills sync workers alone.
+			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40", "--timeout", "3"); err != nil {
 				return Measurement{}, err
 			}
-			return r.overload(both, appURL, 130, "--ramp", "3s")
+			return r.overload(both, appURL, 130, "--ramp", "3s", "--hold", "6s", "--round-timeout", "9s")
 		},
 		clients: []string{"timed out", "reset"},
 	},
@@ -167,4 +168,9 @@ func (r *room) acceptQueue() (Measurement, error) {
 
 func inWorkers(n int64) reports.Demand { return reports.Demand{Workers: int(n), HoldSeconds: 60} }
 
-var rows = slices.Concat(appRows, nginxRows)
+// inHold is a demand for a hold of so many ms.
+func inHold(ms int64) reports.Demand {
+	return reports.Demand{Workers: 1, HoldSeconds: float64(ms) / 1000}
+}
+
+var rows = slices.Concat(appRows, nginxRows, timeoutRows)
