@@ -108,7 +108,7 @@ func init() {
 			fail: edit("worker_connections 16384", "worker_connections 1024"), unknown: edit("worker_connections 16384", "worker_connections $x"), na: noNginx, workers: 478,
 		},
 		"nginx/worker-rlimit-nofile": {
-			fail: edit("worker_rlimit_nofile 65536", "worker_rlimit_nofile 2000"), unknown: inVariable("worker_rlimit_nofile", "65536"), na: edit("worker_rlimit_nofile 65536;", ""), workers: 995,
+			fail: edit("worker_rlimit_nofile 65536", "worker_rlimit_nofile 2000"), unknown: inVariable("worker_rlimit_nofile", "65536"), na: edit("worker_rlimit_nofile 65536;", ""), workers: 994,
 		},
 		"nginx/rlimit-pending": {
 			fail: func(f *facts.Facts) { nofile(f, facts.KindNginx, 1024, 524288) }, unknown: unseen, na: edit("worker_rlimit_nofile 65536;", ""), workers: -1,

@@ -44,7 +44,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 			"Prove it by: nginx -t, fltool preflight, fltool simulate --hold.", d.Workers, short(hold), decimal(update)),
 		Main: []nginx.Setting{
 			{Name: "worker_processes", Args: []string{"auto"}, Why: "One a CPU."},
-			{Name: "worker_rlimit_nofile", Args: number(rlimitFor(slots)), Why: "A descriptor for each connection of a process, and 64 for logs, listeners and bodies on disk."},
+			{Name: "worker_rlimit_nofile", Args: number(rlimitFor(slots, nginxFewFDs)), Why: fmt.Sprintf("A descriptor for each connection of a process, and %d for logs, listeners, channels to the other processes and bodies on disk.", nginxSpareFDs)},
 		},
 		Events: []nginx.Setting{{Name: "worker_connections", Args: number(slots),
 			Why: fmt.Sprintf("A process: %d workers × 2 connections, %d for listeners, and 1/16 left free, since nginx cuts idle clients below that. Each process gets as many, for connections may all go to one.", d.Workers, sockets+1)}},

@@ -750,3 +750,22 @@ func TestPartOfHTTP(t *testing.T) {
 		}
 	}
 }
+
+// Log files are counted once each, whatever block names them.
+func TestLogs(t *testing.T) {
+	for _, c := range []struct{ config, want string }{
+		{"events {} http { server { } }", "default access_log, default error_log"},
+		{"error_log /e; events {} http { access_log off; }", "/e"},
+		{"error_log stderr; events {} http { access_log /a; error_log /e; server { access_log /a; access_log /b gzip; location / { access_log /c; error_log /e info; if ($x) { access_log /d; } } } }", "/a, /e, /b, /c, /d"},
+		{"error_log syslog:server=unix:/dev/log; error_log memory:32m debug; events {} http { access_log syslog:server=[::1]; access_log /v/$host.log; }", ""},
+		{"error_log off; events {} stream { access_log /s; server { error_log /t; } }", "off, /s, /t"},
+	} {
+		cfg, err := ReadDump(strings.NewReader("# configuration file /n:\n"+c.config), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(cfg.Logs, ", "); got != c.want {
+			t.Errorf("%s: logs %q, want %q", c.config, got, c.want)
+		}
+	}
+}

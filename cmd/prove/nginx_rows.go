@@ -138,6 +138,12 @@ var nginxRows = []row{
 		},
 	},
 	{
+		id: "nginx-descriptors-logs", check: "nginx/nofile", formula: "nginx-descriptors", limit: "worker_rlimit_nofile, with 60 log files and 20 more listeners", set: "200", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(both, proxy{connections: 4096, nofile: 200, http: manyFiles(60, 20)}, 150)
+		},
+	},
+	{
 		id: "nginx-ports", check: "host/port-range", formula: "ports", limit: "ports towards the upstream", set: "200", unit: "workers",
 		run: func(r *room) (Measurement, error) {
 			if err := sysctl("net.ipv4.ip_local_port_range", "20000 20199"); err != nil {
@@ -185,6 +191,20 @@ var nginxRows = []row{
 		id: "nginx-restart", check: "host/port-range", limit: "polls held at a restart of nginx", set: "60", unit: "workers lost",
 		run: (*room).restart, clients: []string{"reset", "refused"},
 	},
+}
+
+// manyFiles makes nginx hold descriptors of its own.
+func manyFiles(logs, listeners int) string {
+	var b strings.Builder
+	b.WriteString("    server {\n")
+	for i := range listeners {
+		fmt.Fprintf(&b, "        listen 127.0.0.1:%d;\n", 7000+i)
+	}
+	for i := range logs {
+		fmt.Fprintf(&b, "        access_log log-%d.txt;\n", i)
+	}
+	b.WriteString("    }\n")
+	return b.String()
 }
 
 // slots is the row of worker_connections in one process.
