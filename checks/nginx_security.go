@@ -29,11 +29,12 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 		After:   []string{"nginx/config"},
 		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone"},
 		Formula: "nginx-limit-req",
-		Why: `When a model is published every worker asks for a challenge in the same second. What exceeds the burst is
-refused. Behind one address all workers share one budget.`,
+		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
+rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused. Behind one address all
+workers share one budget.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
 		Logs:    []string{`limiting requests, excess`},
-		Mend:    "Set burst to the number of workers behind one address at least, with nodelay.",
+		Mend:    "Set burst to five times the workers behind one address, with nodelay.",
 		Eval:    onRoutes(evalLimitReq, facts.RouteChallenge, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},
 	{
@@ -143,11 +144,19 @@ func limitConnFor(n int) int { return 2 * n }
 func evalLimitReq(c Case, p place) Outcome {
 	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, workers: l.Burst + 1,
-			got: fmt.Sprintf("burst %d", l.Burst), want: fmt.Sprintf("burst %d", c.Demand.Workers),
+			key: l.Key, source: l.Source, err: l.Err, workers: byRequests(l.Burst, l.Rate),
+			got: fmt.Sprintf("burst %d at %s", l.Burst, perSecond(l.Rate)), want: fmt.Sprintf("burst %d", limitReqFor(c.Demand.Workers)),
 			line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay;", l.Zone, limitReqFor(c.Demand.Workers)),
 		}
 	})
+}
+
+// perSecond writes a rate as nginx does.
+func perSecond(rate float64) string {
+	if rate < 1 {
+		return fmt.Sprintf("%.0fr/m", rate*60)
+	}
+	return fmt.Sprintf("%.0fr/s", rate)
 }
 
 // limitReqFor is a burst that n workers behind one address live with: all that

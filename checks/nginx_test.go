@@ -2,7 +2,9 @@ package checks
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
 )
@@ -240,4 +242,19 @@ func init() {
 	c := cases["host/port-range"]
 	c.na = edit("server 127.0.0.1:5000 max_conns=20000", "server unix:/run/fl.sock")
 	cases["host/port-range"] = c
+}
+
+// By the rate a limit_req lets more through, and never more at once than its burst.
+func TestByRequests(t *testing.T) {
+	for _, c := range []struct {
+		burst int64
+		rate  float64
+		want  int64
+	}{
+		{0, 1, 0}, {60, 1. / 60, 12}, {4999, 1, 1000}, {999, 4000, 1000}, {999, 1e9, 1000}, {math.MaxInt64, math.MaxFloat64, (2*maxWorkers + 1) / 5},
+	} {
+		if got := byRequests(c.burst, c.rate); got != c.want {
+			t.Errorf("burst %d, rate %g: %d workers, want %d", c.burst, c.rate, got, c.want)
+		}
+	}
 }

@@ -303,7 +303,8 @@ func (r *room) limitReq() (Measurement, error) {
 	}); err != nil {
 		return Measurement{}, err
 	}
-	if _, err := r.predict(safe, 1); err != nil {
+	const requestsPerWorker = 5
+	if _, err := r.predict(safe, requestsPerWorker); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.simulate(nginxURL, 150); err != nil {
