@@ -31,10 +31,10 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 		Formula: "nginx-limit-req",
 		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
 rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused. Behind one address all
-workers share one budget.`,
+workers share one budget. Once some are refused all spin, since they ask again at once.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
 		Logs:    []string{`limiting requests, excess`},
-		Mend:    "Set burst to five times the workers behind one address, with nodelay.",
+		Mend:    "Set burst to twenty times the workers behind one address, with nodelay.",
 		Eval:    onRoutes(evalLimitReq, facts.RouteChallenge, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},
 	{
@@ -159,9 +159,9 @@ func perSecond(rate float64) string {
 	return fmt.Sprintf("%.0fr/s", rate)
 }
 
-// limitReqFor is a burst that n workers behind one address live with: all that
-// each of them asks for when a round ends.
-func limitReqFor(n int) int { return requestsPerRound * n }
+// limitReqFor is a burst that n workers behind one address live with: four rounds
+// that follow each other at once, or a restart and three.
+func limitReqFor(n int) int { return 4 * requestsPerRound * n }
 
 func evalUnlimited(c Case, p place) Outcome {
 	conn, req := p.at.LimitConn, p.at.LimitReq

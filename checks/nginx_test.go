@@ -42,7 +42,7 @@ http {
         location /workers { allow 10.0.0.0/8; deny all; proxy_pass http://fl; }
         location / {
             limit_conn conn 4000;
-            limit_req zone=req burst=5000 nodelay;
+            limit_req zone=req burst=20000 nodelay;
             proxy_pass http://fl;
         }
     }
@@ -194,7 +194,7 @@ func init() {
 			fail: edit("limit_conn conn 4000", "limit_conn conn 20"), unknown: edit("limit_conn conn 4000", "limit_conn other 20"), na: edit("limit_conn conn 4000;", ""), workers: 20,
 		},
 		"nginx/limit-req": {
-			fail: edit("burst=5000", "burst=20"), unknown: edit("limit_req zone=req", "limit_req zone=other"), na: edit("limit_req zone=req burst=5000 nodelay;", ""), workers: 21,
+			fail: edit("burst=20000", "burst=20"), unknown: edit("limit_req zone=req", "limit_req zone=other"), na: edit("limit_req zone=req burst=20000 nodelay;", ""), workers: 21,
 		},
 		"nginx/unlimited": {
 			fail: edit("limit_conn conn 4000;", ""), unknown: noConfig, na: noNginx, workers: -1,
@@ -251,7 +251,7 @@ func TestByRequests(t *testing.T) {
 		rate  float64
 		want  int64
 	}{
-		{0, 1, 0}, {60, 1. / 60, 12}, {4999, 1, 1000}, {999, 4000, 1000}, {999, 1e9, 1000}, {math.MaxInt64, math.MaxFloat64, (2*maxWorkers + 1) / 5},
+		{0, 1, 0}, {60, 1. / 60, 7}, {7999, 1, 1000}, {999, 7000, 1000}, {999, 1e9, 1000}, {math.MaxInt64, math.MaxFloat64, (2*maxWorkers + 1) / 8},
 	} {
 		if got := byRequests(c.burst, c.rate); got != c.want {
 			t.Errorf("burst %d, rate %g: %d workers, want %d", c.burst, c.rate, got, c.want)

@@ -50,7 +50,8 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 			Why: fmt.Sprintf("A process: %d workers × 2 connections, %d for listeners, and 1/16 left free, since nginx cuts idle clients below that. Each process gets as many, for connections may all go to one.", d.Workers, sockets+1)}},
 		HTTP: []nginx.Setting{
 			{Name: "limit_conn_zone", Args: []string{"$binary_remote_addr", "zone=fl_conn:10m"}, Why: "Connections and requests are counted by address."},
-			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", max(d.Workers, 1))}},
+			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", requestsPerRound*d.Workers)},
+				Why: fmt.Sprintf("A round of all %d workers each second.", d.Workers)},
 		},
 		Peers:       p.Upstream,
 		ServerNames: p.ServerNames,
@@ -63,7 +64,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		Location: []nginx.Setting{
 			{Name: "proxy_read_timeout", Args: []string{nginxTime(readTimeoutFor(hold))}, Why: fmt.Sprintf("The longest hold, %s, and a minute. Other timeouts keep their defaults: none of them counts while a poll is held.", short(hold))},
 			{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))}, Why: fmt.Sprintf("All %d workers may come from one address: a poll each, and one more.", d.Workers)},
-			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("When a round ends each asks for %d things at once.", requestsPerRound)},
+			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("Each asks for %d things a round: room for four rounds at once, since workers spin when they are refused.", requestsPerRound)},
 		},
 		ACMERoot: p.ACMERoot, AdminAllow: p.AdminAllow,
 	}

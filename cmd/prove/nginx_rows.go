@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -168,7 +169,7 @@ var nginxRows = []row{
 		},
 	},
 	{
-		id: "nginx-limit-req", check: "nginx/limit-req", formula: "nginx-limit-req", limit: "burst of limit_req", set: "60", unit: "requests",
+		id: "nginx-limit-req", check: "nginx/limit-req", formula: "nginx-limit-req", limit: "burst of limit_req", set: "63", unit: "requests",
 		run: (*room).limitReq,
 	},
 	{
@@ -223,6 +224,22 @@ func (r *room) proxied(b bound, p proxy, workers int, args ...string) (Measureme
 		return Measurement{}, err
 	}
 	return r.overload(b, nginxURL, workers, args...)
+}
+
+// overTLS fills the slots of nginx by workers that speak TLS and trust its
+// certificate.
+func (r *room) overTLS() (Measurement, error) {
+	cert, key := filepath.Join(r.dir, "cert.pem"), filepath.Join(r.dir, "key.pem")
+	if err := factstest.WriteCertificate(cert, key); err != nil {
+		return Measurement{}, fmt.Errorf("make a certificate: %w", err)
+	}
+	if _, err := r.nginx(proxy{
+		connections: 512, listen: " ssl",
+		http: fmt.Sprintf("    ssl_certificate %s;\n    ssl_certificate_key %s;\n", cert, key),
+	}); err != nil {
+		return Measurement{}, err
+	}
+	return r.overload(both, "https://"+nginxAddr, 350, "--ca", cert)
 }
 
 // reuse measures the polls held when nginx begins to cut idle clients to make
@@ -299,11 +316,11 @@ func (r *room) held() (int, error) {
 func (r *room) limitReq() (Measurement, error) {
 	if _, err := r.nginx(proxy{
 		connections: 1024, http: "    limit_req_zone $binary_remote_addr zone=address:1m rate=1r/m;\n",
-		location: "            limit_req zone=address burst=60 nodelay;\n",
+		location: "            limit_req zone=address burst=63 nodelay;\n",
 	}); err != nil {
 		return Measurement{}, err
 	}
-	const requestsPerWorker = 5
+	const requestsPerWorker = 8
 	if _, err := r.predict(safe, requestsPerWorker); err != nil {
 		return Measurement{}, err
 	}
