@@ -123,6 +123,9 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
 		least.got+" by "+least.key, least.want+", as all workers may share it", least.source,
 		func() reports.Remedy {
+			if name == "limit_conn" && c.Demand.Workers > maxLimitConn {
+				return reports.Remedy{Text: fmt.Sprintf("remove it at %s, since nginx counts to %d, or waive this check where workers have addresses of their own", least.source, maxLimitConn), Then: "reload"}
+			}
 			return reports.Remedy{Text: fmt.Sprintf("at %s write: %s or waive this check where workers have addresses of their own", least.source, least.line), Then: "reload"}
 		})
 }
@@ -137,9 +140,13 @@ func evalLimitConn(c Case, p place) Outcome {
 	})
 }
 
+// maxLimitConn is the largest limit_conn that nginx takes; one address has no more
+// ports towards another.
+const maxLimitConn = 1<<16 - 1
+
 // limitConnFor is a limit_conn that n workers behind one address live with: a
-// poll each, and one more connection.
-func limitConnFor(n int) int { return 2 * n }
+// poll each, and one more connection where there are that many.
+func limitConnFor(n int) int { return min(2*n, maxLimitConn) }
 
 func evalLimitReq(c Case, p place) Outcome {
 	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
@@ -173,6 +180,9 @@ func evalUnlimited(c Case, p place) Outcome {
 	}
 	if len(conn.V) > 0 {
 		return pass(fmt.Sprintf("limit_conn %d", conn.V[0].Limit), conn.V[0].Source)
+	}
+	if c.Demand.Workers > maxLimitConn {
+		return notApplicable("one address has fewer ports than there are workers")
 	}
 	got := "no limit_conn"
 	if len(req.V) == 0 {

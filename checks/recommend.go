@@ -11,6 +11,7 @@ import (
 
 // Proxy is what a recommended nginx config is to be, the demand apart.
 type Proxy struct {
+	User        string // that worker processes run as; "": the build's own
 	ServerNames []string
 	Listen      []string      // "127.0.0.1:8080"; none: the scheme's port, IPv4 and IPv6
 	Upstream    []string      // "127.0.0.1:5000", "unix:/run/fl.sock"
@@ -63,10 +64,16 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		},
 		Location: []nginx.Setting{
 			{Name: "proxy_read_timeout", Args: []string{nginxTime(readTimeoutFor(hold))}, Why: fmt.Sprintf("The longest hold, %s, and a minute. Other timeouts keep their defaults: none of them counts while a poll is held.", short(hold))},
-			{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))}, Why: fmt.Sprintf("All %d workers may come from one address: a poll each, and one more.", d.Workers)},
 			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("Each asks for %d things a round: room for four rounds at once, since workers spin when they are refused.", requestsPerRound)},
 		},
 		ACMERoot: p.ACMERoot, AdminAllow: p.AdminAllow,
+	}
+	if d.Workers <= maxLimitConn {
+		s.Location = append(s.Location, nginx.Setting{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))},
+			Why: fmt.Sprintf("All %d workers may come from one address: a poll each, and one more.", d.Workers)})
+	}
+	if p.User != "" {
+		s.Main = append([]nginx.Setting{{Name: "user", Args: []string{p.User}, Why: "It reads no secrets, and writes to the socket of the application where that is one."}}, s.Main...)
 	}
 	if old, known := p.Build.Since("1.11.11"); old || !known {
 		s.Main = append(s.Main, nginx.Setting{Name: "worker_shutdown_timeout", Args: []string{nginxTime(max(hold, minuteAtLeast))},
