@@ -258,3 +258,24 @@ func TestByRequests(t *testing.T) {
 		}
 	}
 }
+
+// The chain shows every hop, and marks one that waits for no time at all.
+func TestChain(t *testing.T) {
+	for _, c := range []struct {
+		change change
+		want   string
+	}{
+		{func(*facts.Facts) {}, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
+		{edit("proxy_read_timeout 2h", "proxy_read_timeout 0"), "worker no timeout → nginx 0s (weakest) → gunicorn heartbeat only → hold 1h"},
+		{func(f *facts.Facts) { settings(f).WorkerClass.V, f.Asked.Balancer = "sync", "aws-nlb" }, "worker no timeout → lb 5m50s → nginx 2h → gunicorn 30s (weakest) → hold 1h"},
+		{func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 0 }, "worker no timeout → nginx 2h (weakest) → gunicorn no timeout → hold 1h"},
+		{func(f *facts.Facts) { settings(f).WorkerClass.V = "gthread" }, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
+	} {
+		f := tuned()
+		c.change(&f)
+		check, _ := ByID("nginx/timeout-chain")
+		if o := check.Eval(Case{Facts: f, Deployment: OneHost(f), Demand: demand}); o.Got != c.want {
+			t.Errorf("%s %s, want %s", o.Got, o.Reason, c.want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -171,8 +172,8 @@ func evalBalancer(c Case) Outcome {
 // evalChain shows the hops of a poll in a row, the weakest marked.
 func evalChain(c Case, p place) Outcome {
 	type hop struct {
-		name, note string
-		limit      time.Duration // 0: none
+		name, note string // note: why it has no limit; "" where it has one
+		limit      time.Duration
 	}
 	hops := []hop{{name: "worker", note: "no timeout"}}
 	if c.Asked.Balancer != "" {
@@ -206,25 +207,20 @@ func evalChain(c Case, p place) Outcome {
 				return cantTell("gunicorn's timeout", g.Timeout)
 			}
 			if h.note = "no timeout"; g.Timeout.V > 0 {
-				h.limit = time.Duration(g.Timeout.V * float64(time.Second))
+				h.note, h.limit = "", time.Duration(g.Timeout.V*float64(time.Second))
 			}
 		}
 		hops = append(hops, h)
 	}
 	weakest := -1
 	for i, h := range hops {
-		if h.limit > 0 && (weakest < 0 || h.limit < hops[weakest].limit) {
+		if h.note == "" && (weakest < 0 || h.limit < hops[weakest].limit) {
 			weakest = i
 		}
 	}
 	var parts []string
 	for i, h := range hops {
-		text := h.name + " "
-		if h.limit > 0 {
-			text += short(h.limit)
-		} else {
-			text += h.note
-		}
+		text := h.name + " " + cmp.Or(h.note, short(h.limit))
 		if i == weakest {
 			text += " (weakest)"
 		}
