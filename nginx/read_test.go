@@ -305,11 +305,16 @@ proxy_read_timeout 8s 9s;
 }
 
 func TestHostileFiles(t *testing.T) {
+	var all strings.Builder // each of which includes all the others: 14! ways
+	for i := range 14 {
+		fmt.Fprintf(&all, "-- all%d --\ninclude all*;\n", i)
+	}
 	for name, text := range map[string]string{
 		"loop":  "-- nginx.conf --\nevents {}\ninclude nginx.conf;\n",
 		"pair":  "-- nginx.conf --\nevents {}\ninclude a;\n-- a --\ninclude b;\n-- b --\ninclude a;\n",
 		"bomb":  "-- nginx.conf --\nevents {}\n" + strings.Repeat("include a;\n", 100) + "-- a --\n" + strings.Repeat("include b;\n", 100) + "-- b --\n" + strings.Repeat("include c;\n", 100) + "-- c --\n" + strings.Repeat("include d;\n", 100) + "-- d --\nx;\n",
 		"deep":  "-- nginx.conf --\n" + strings.Repeat("a{", 1_000_000) + "\n",
+		"all":   "-- nginx.conf --\nevents {}\ninclude all*;\n" + all.String(),
 		"if":    "-- nginx.conf --\nevents {} x { if () {} } if () {}\n",
 		"quote": "-- nginx.conf --\nevents {} '",
 	} {
@@ -319,6 +324,9 @@ func TestHostileFiles(t *testing.T) {
 		}
 		if len(c.Problems) == 0 {
 			t.Errorf("%s: no problem", name)
+		}
+		if bounded := strings.Contains(fmt.Sprint(c.Problems), "more than"); bounded != (name == "all" || name == "bomb") {
+			t.Errorf("%s: the reading was bounded: %v", name, bounded)
 		}
 	}
 }
