@@ -65,7 +65,7 @@ var timeoutRows = []row{
 		},
 	},
 	{
-		id: "gunicorn-timeout", check: "app/timeout", limit: "timeout of gunicorn's sync workers", set: seconds(patience), unit: "ms",
+		id: "gunicorn-timeout", check: "app/timeout", limit: "timeout of gunicorn's sync workers", set: seconds(2 * patience), unit: "ms",
 		run: (*room).gunicornTimeout,
 	},
 }
@@ -215,7 +215,7 @@ func (r *room) idle(address string) (Measurement, error) {
 
 // gunicornTimeout has one sync process for each poll, and lets gunicorn kill them.
 func (r *room) gunicornTimeout() (Measurement, error) {
-	if _, err := r.gunicorn(nil, 0, "--worker-class", "sync", "--workers", strconv.Itoa(eager), "--preload", "--timeout", strconv.Itoa(patience)); err != nil {
+	if _, err := r.gunicorn(nil, 0, "--worker-class", "sync", "--workers", strconv.Itoa(eager), "--preload", "--timeout", strconv.Itoa(2*patience)); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.largest(24*3600*1000, inHold); err != nil {
