@@ -86,11 +86,12 @@ processes each has its own, and a worker talks to either as it happens.`,
 		ID: "app/timeout", Title: "gunicorn does not kill a worker that holds a poll", Severity: reports.SeverityError, On: OnApp,
 		After: []string{"app/worker-class"},
 		Reads: []string{"gunicorn's command line", "GUNICORN_CMD_ARGS", "its config file, where that is plain data"},
-		Why: `gunicorn kills a worker process that is silent for longer than timeout, 30 s by default. A sync or
-gthread worker is silent while it holds a poll; a gevent worker is not, and there the timeout is a heartbeat only.`,
+		Why: `gunicorn kills a worker process that is silent for longer than timeout, 30 s by default. A sync worker
+is silent while it holds a poll. With threads (gthread) or gevent the process says that it lives while polls are held:
+there the timeout is a heartbeat only.`,
 		Symptom: "WORKER TIMEOUT in gunicorn's log every 30 s; all polls of that process are cut",
 		Logs:    []string{`WORKER TIMEOUT \(pid:`},
-		Mend:    "Use gevent workers; with sync or gthread set --timeout above the longest hold, or 0.",
+		Mend:    "Use gevent workers; with sync set --timeout above the longest hold, or 0.",
 		Eval:    evalTimeout,
 	},
 	{
@@ -381,11 +382,26 @@ var evalProcesses = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
 	return pass("1 process", g.Workers.Source)
 })
 
+// heartbeat says whether gunicorn's timeout is a heartbeat only with a class of
+// workers: whether they tell that they live while they hold a poll.
+func heartbeat(class string) (only, known bool) {
+	switch class {
+	case "sync":
+		return false, true
+	case "gthread", "gevent", "eventlet", "tornado":
+		return true, true
+	}
+	return false, false
+}
+
 var evalTimeout = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
 	if !g.WorkerClass.Known() {
 		return cantTell("worker class", g.WorkerClass)
 	}
-	if g.WorkerClass.V == "gevent" || g.WorkerClass.V == "eventlet" {
+	switch only, known := heartbeat(g.WorkerClass.V); {
+	case !known:
+		return unknownFor("worker class %s: whether it is silent while it holds a poll is not known", g.WorkerClass.V)
+	case only:
 		return notApplicable("with %s the timeout is a heartbeat only", g.WorkerClass.V)
 	}
 	if !g.Timeout.Known() {

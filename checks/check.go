@@ -101,6 +101,7 @@ type Outcome struct {
 	Reason   string // of unknown and n/a
 	Remedy   reports.Remedy
 	Capacity *Capacity // nil where it limits no number of workers, and where that is unknown
+	RuledOut []string  // causes of the check's that what was seen speaks against
 }
 
 // Capacity is how many workers a limit supports.

@@ -57,8 +57,8 @@ var cases = map[string]struct {
 		na:      goServer, workers: -1,
 	},
 	"app/timeout": {
-		pass:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "gthread", 0 },
-		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V = "gthread" },
+		pass:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 0 },
+		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V = "sync" },
 		unknown: func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout = "sync", no[float64]() },
 		na:      func(*facts.Facts) {}, workers: -1,
 	},
@@ -94,7 +94,7 @@ var cases = map[string]struct {
 	"nginx/nofile": {
 		fail:    func(f *facts.Facts) { nofile(f, facts.KindNginx, 1024, 524288) },
 		unknown: func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Limits = no[facts.Limits]() },
-		na:      noNginx, workers: 507,
+		na:      noNginx, workers: 506,
 	},
 	"nginx/draining": {
 		fail:    func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Draining = true },
@@ -104,7 +104,7 @@ var cases = map[string]struct {
 	"host/nr-open": {
 		fail:    func(f *facts.Facts) { f.Sysctls.NROpen.V = 1500 },
 		unknown: func(f *facts.Facts) { f.Sysctls.NROpen = no[int64]() },
-		never:   "every kernel has it", workers: 745,
+		never:   "every kernel has it", workers: 744,
 	},
 	"host/file-max": {
 		fail:    func(f *facts.Facts) { f.Sysctls.FileMax.V = 4800 },

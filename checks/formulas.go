@@ -31,14 +31,14 @@ var formulas = []Formula{
 	{"app-descriptors", "workers = NOFILE − 13; of fltool serve − 12", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one", "fltool-descriptors, gunicorn-descriptors"},
 	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, "gunicorn-connections, gunicorn-reconnect"},
 	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", "gunicorn-threads"},
-	{"nginx-descriptors", "(NOFILE − 10) / 2 a process; safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors"},
-	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
+	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
-	{"nginx-limit-req", "workers = burst + 1, where all come from one address: when a model is published each asks for a challenge at once", "nginx's documentation of limit_req", "nginx-limit-req"},
+	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
 	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, times the upstream's addresses, for one source address", measured + ": 28232 by default", "nginx-ports"},
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
-	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
+	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx nginx-descriptors of fs.nr_open", "documentation of the kernel's fs.nr_open", Unproven},
 	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host, without TLS and without models in flight: of the application 38 KiB (hard: 34 KiB) and of nginx 10.5 KiB", measured + ": gunicorn holds a poll of dc_federated's in 34 to 38 KiB, the kernel's part included", "gunicorn-memory"},
 	{"conntrack", "workers = (nf_conntrack_max less other flows) / flows a poll on this host: 1 of its client, and where nginx is there 1 between it and the application and 5 that the round before has closed (hard: none of these on one host, where loopback is not tracked)", "documentation of the kernel's nf_conntrack", "conntrack"},
 	{"tasks", "workers = pids.max, TasksMax or NPROC less the tasks in use, where each held poll blocks a thread (gthread); no limit where polls share one (gevent)", "documentation of the kernel's pids controller", "gunicorn-tasks"},
@@ -49,7 +49,8 @@ var formulas = []Formula{
 const (
 	appBaseFDs       = 13       // of the application itself: gunicorn's, and what is assumed of others
 	fltoolBaseFDs    = 12       // of fltool serve itself
-	nginxBaseFDs     = 10       // of one nginx worker, listeners and logs included
+	nginxFewFDs      = 10       // of one nginx worker process itself, at least
+	nginxSpareFDs    = 256      // above worker_connections: what nginx opens itself, and bodies on disk
 	nginxFDsPerPoll  = 2        // client and upstream
 	gunicornSpare    = 64       // connections that are no worker's
 	appBytesPerPoll  = 38 << 10 // gunicorn with gevent, as much as was ever seen
@@ -57,7 +58,8 @@ const (
 	nginxBytes2      = 21 << 10 // of two polls: 10.5 KiB each
 	tcpPagesPerSock  = 1        // buffered at once while models are sent
 	timeWaitSeconds  = 60       // a closed connection keeps its port for
-	requestsPerRound = 5        // challenge, poll, challenge, model, update
+	requestsPerRound = 5        // challenge, model, update, challenge, poll
+	requestsAtOnce   = 8        // after a restart: register, challenge, poll; and a round
 	reloadTasks      = 32       // processes and threads that a restart beside the old needs
 	maxWorkers       = math.MaxInt32
 )
@@ -74,12 +76,25 @@ func byDescriptors(limit facts.Limit, base int64) int {
 	return workers(int64(limit) - base)
 }
 
+// nginxOwn is how many descriptors a worker process of nginx holds itself: stdin,
+// stdout, stderr, epoll and its eventfd; logs; a channel to each process; listeners.
+func nginxOwn(n *facts.Nginx, processes int) int64 {
+	p := int64(processes)
+	return max(nginxFewFDs, 5+int64(n.Logs)+p+int64(n.Listeners-n.Reuseport)+int64(n.Reuseport)*p)
+}
+
+// nginxNeeds is the inverse of nginx-descriptors: the NOFILE for n workers.
+func nginxNeeds(n int, own int64) int64 { return nginxFDsPerPoll*int64(n) + own }
+
+// rlimitFor is the worker_rlimit_nofile that goes with worker_connections.
+func rlimitFor(connections, own int64) int64 { return connections + max(nginxSpareFDs, own+64) }
+
 // nginxByDescriptors is nginx-descriptors for one process.
-func nginxByDescriptors(limit facts.Limit) int {
+func nginxByDescriptors(limit facts.Limit, own int64) int {
 	if limit == facts.Unlimited {
 		return maxWorkers
 	}
-	return workers((int64(limit) - nginxBaseFDs) / nginxFDsPerPoll)
+	return workers((int64(limit) - own) / nginxFDsPerPoll)
 }
 
 // byGunicornConnections is gunicorn-connections.
@@ -116,6 +131,12 @@ func byConntrack(most, others, perPoll int64) int {
 
 // byTasks is tasks.
 func byTasks(free, held int64) int { return workers(free + held) }
+
+// byRequests is nginx-limit-req; rate is a second's.
+func byRequests(burst int64, rate float64) int64 {
+	atOnce := min(burst, maxWorkers) + 1
+	return min(atOnce, (atOnce+int64(min(rate, maxWorkers)))/requestsAtOnce)
+}
 
 // bySlots is nginx-slots for one process.
 func bySlots(connections int64, listeners int) (safe, hard int) {

@@ -135,8 +135,9 @@ func evalNROpen(c Case) Outcome {
 			return cantTell("nginx", c.HasNginx)
 		}
 		if c.HasNginx.V {
-			n = min(n, nginxByDescriptors(facts.Limit(v.V)))
-			need = int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+			own, _ := c.nginxOwn() // next to nothing of so many
+			n = min(n, nginxByDescriptors(facts.Limit(v.V), own))
+			need = nginxNeeds(c.Demand.Workers, own)
 		}
 	}
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {

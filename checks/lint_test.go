@@ -177,10 +177,11 @@ func FuzzLint(f *testing.F) {
 	})
 }
 
-// What lint makes of configs as they are found in the field: Docker's image, a
-// generator's, gunicorn's manual, and those that nginx refuses.
+// What lint makes of configs as they are found in the field: Debian's and Ubuntu's
+// stock, dc_federated's notes verbatim, Docker's image, a generator's, gunicorn's
+// manual, and those that nginx refuses.
 func TestFoundConfigs(t *testing.T) {
-	for _, name := range []string{"docker", "generated", "gunicorn", "missing", "broken", "syntax"} {
+	for _, name := range []string{"debian", "ubuntu", "notes", "docker", "generated", "gunicorn", "missing", "broken", "syntax"} {
 		archive, err := txtar.ParseFile("../nginx/testdata/" + name + ".txtar")
 		if err != nil {
 			t.Fatal(err)

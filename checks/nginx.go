@@ -70,6 +70,10 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 	if len(ws) == 0 {
 		return c.plannedNoFile()
 	}
+	own, err := c.nginxOwn()
+	if err != "" {
+		return unknownFor("nginx's own descriptors: %s", err)
+	}
 	safe, hard := maxWorkers, int64(0)
 	var inUse facts.Value[int64]
 	tightest := ws[0]
@@ -77,7 +81,7 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 		if !p.Limits.Known() {
 			return cantTell(fmt.Sprintf("NOFILE of nginx %d", p.PID), p.Limits)
 		}
-		n := nginxByDescriptors(p.Limits.V.NoFile.Soft)
+		n := nginxByDescriptors(p.Limits.V.NoFile.Soft, own)
 		hard += int64(n)
 		if n < safe {
 			safe, tightest = n, p
@@ -85,16 +89,29 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 		inUse = addUse(inUse, p.FDs)
 	}
 	limit := tightest.Limits.V.NoFile
-	need := int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+	need := nginxNeeds(c.Demand.Workers, own)
 	got := fmt.Sprintf("%v in each of nginx's %d processes", limit.Soft, len(ws))
 	if len(ws) == 1 {
 		got = fmt.Sprintf("%v in nginx %d", limit.Soft, tightest.PID)
 	}
 	return c.limits(Capacity{Safe: safe, Hard: workers(hard), InUse: inUse, Unit: "fds"},
 		got,
-		fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), tightest.Limits.Source,
+		fmt.Sprintf("%d: two a poll and %d", need, own), tightest.Limits.Source,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 })
+
+// nginxOwn is how many descriptors a process of this host's nginx holds itself;
+// the error says why that is unknown. Without a config it is what any nginx has.
+func (c Case) nginxOwn() (own int64, err string) {
+	switch {
+	case !c.Nginx.Known():
+		return 0, c.Nginx.Why()
+	case c.Nginx.V == nil:
+		return nginxFewFDs, ""
+	}
+	processes, _ := c.nginxProcesses(c.Nginx.V)
+	return nginxOwn(c.Nginx.V, processes), ""
+}
 
 // plannedNoFile is of an nginx that does not run: what its config, else its unit
 // would give it.
@@ -125,10 +142,11 @@ func (c Case) plannedNoFile() Outcome {
 		}
 		limit, from = u.NoFile.V, u.NoFile.Source
 	}
-	k := nginxByDescriptors(limit.Soft)
-	need := int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)
+	processes, _ := c.nginxProcesses(n)
+	own := nginxOwn(n, processes)
+	k, need := nginxByDescriptors(limit.Soft, own), nginxNeeds(c.Demand.Workers, own)
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "nginx does not run"}},
-		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: two a poll and %d", need, nginxBaseFDs), from,
+		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: two a poll and %d", need, own), from,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 }
 

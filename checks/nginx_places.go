@@ -32,15 +32,37 @@ func onConfig(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
 	}
 }
 
+// onMain runs a check about what stands outside of http, in a config that passes
+// polls on.
+func onMain(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
+	return onConfig(func(c Case, n *facts.Nginx) Outcome {
+		if o, none := noSites(n); none {
+			return o
+		}
+		if n.Fragment {
+			return notApplicable("the file belongs into the http block; this is set outside")
+		}
+		return eval(c, n)
+	})
+}
+
+// noSites answers for a config that passes no polls on.
+func noSites(n *facts.Nginx) (o Outcome, none bool) {
+	switch {
+	case len(n.Sites) > 0:
+		return Outcome{}, false
+	case n.Incomplete != "":
+		return unknownFor("%s", n.Incomplete), true
+	}
+	return notApplicable("nginx passes no polls on"), true
+}
+
 // onSites asks about every server that passes polls to the application, and
 // gives the worst answer.
 func onSites(eval func(Case, *facts.Nginx, *facts.Site) Outcome) func(Case) Outcome {
 	return onConfig(func(c Case, n *facts.Nginx) Outcome {
-		if len(n.Sites) == 0 {
-			if n.Incomplete != "" {
-				return unknownFor("%s", n.Incomplete)
-			}
-			return notApplicable("nginx passes no polls on")
+		if o, none := noSites(n); none {
+			return o
 		}
 		var all []Outcome
 		for i := range n.Sites {
@@ -74,6 +96,20 @@ func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outco
 		}
 		return worst(all)
 	})
+}
+
+// nginxAt is where the deployment's nginx handles a route; none where it has none
+// and where that is unknown.
+func (d Deployment) nginxAt(route string) (all []*facts.Location) {
+	if d.Proxy == nil || !d.Proxy.Nginx.Known() || d.Proxy.Nginx.V == nil {
+		return nil
+	}
+	for i := range d.Proxy.Nginx.V.Sites {
+		if at := d.Proxy.Nginx.V.Sites[i].At(route); at != nil {
+			all = append(all, at)
+		}
+	}
+	return all
 }
 
 // worst sums answers up: a fail, else unknown, else a pass. Of a limit the

@@ -29,11 +29,12 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 		After:   []string{"nginx/config"},
 		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone"},
 		Formula: "nginx-limit-req",
-		Why: `When a model is published every worker asks for a challenge in the same second. What exceeds the burst is
-refused. Behind one address all workers share one budget.`,
+		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
+rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused. Behind one address all
+workers share one budget. Once some are refused all spin, since they ask again at once.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
 		Logs:    []string{`limiting requests, excess`},
-		Mend:    "Set burst to the number of workers behind one address at least, with nodelay.",
+		Mend:    "Set burst to twenty times the workers behind one address, with nodelay.",
 		Eval:    onRoutes(evalLimitReq, facts.RouteChallenge, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},
 	{
@@ -84,78 +85,90 @@ func perWorker(key string) bool {
 	return strings.Contains(key, "remote_port") || strings.Contains(key, "$connection")
 }
 
-func evalLimitConn(c Case, p place) Outcome {
-	v, dry := p.at.LimitConn, p.at.LimitConnDryRun
+// A share is what a limit_conn or a limit_req lets through for each key of its zone.
+type share struct {
+	key, source, err string
+	workers          int64
+	got, want        string
+	line             string // that lets all workers through
+}
+
+// judgeShares takes the least of what is in force, as all workers may have the
+// same key.
+func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
 	if !v.Known() {
-		return unset("limit_conn", v)
+		return unset(name, v)
 	}
 	if !dry.Known() {
-		return unset("limit_conn_dry_run", dry)
+		return unset(name+"_dry_run", dry)
 	}
-	least := nginx.LimitConn{}
+	var least *share
 	for _, l := range v.V {
-		if l.Err != "" {
-			return unknownFor("limit_conn: %s", l.Err)
+		s := of(l)
+		if s.err != "" {
+			return unknownFor("%s: %s", name, s.err)
 		}
-		if !perWorker(l.Key) && (least.Limit == 0 || l.Limit < least.Limit) {
-			least = l
+		if !perWorker(s.key) && (least == nil || s.workers < least.workers) {
+			least = &s
 		}
 	}
-	if least.Limit == 0 || dry.V {
-		return notApplicable("no limit_conn is in force there")
+	if least == nil || dry.V {
+		return notApplicable("no %s is in force there", name)
 	}
-	safe := workers(least.Limit)
+	safe := workers(least.workers)
 	hard := safe
-	if byAddress(least.Key) {
+	if byAddress(least.key) {
 		hard = maxWorkers
 	}
 	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
-		fmt.Sprintf("%d by %s", least.Limit, least.Key), fmt.Sprintf("%d, as all workers may share it", c.Demand.Workers), least.Source,
+		least.got+" by "+least.key, least.want+", as all workers may share it", least.source,
 		func() reports.Remedy {
-			return reports.Remedy{Text: fmt.Sprintf("at %s write: limit_conn %s %d; or waive this check where workers have addresses of their own", least.Source, least.Zone, limitConnFor(c.Demand.Workers)), Then: "reload"}
+			if name == "limit_conn" && c.Demand.Workers > maxLimitConn {
+				return reports.Remedy{Text: fmt.Sprintf("remove it at %s, since nginx counts to %d, or waive this check where workers have addresses of their own", least.source, maxLimitConn), Then: "reload"}
+			}
+			return reports.Remedy{Text: fmt.Sprintf("at %s write: %s or waive this check where workers have addresses of their own", least.source, least.line), Then: "reload"}
 		})
 }
+
+func evalLimitConn(c Case, p place) Outcome {
+	return judgeShares(c, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
+		return share{
+			key: l.Key, source: l.Source, err: l.Err, workers: l.Limit,
+			got: fmt.Sprint(l.Limit), want: fmt.Sprint(c.Demand.Workers),
+			line: fmt.Sprintf("limit_conn %s %d;", l.Zone, limitConnFor(c.Demand.Workers)),
+		}
+	})
+}
+
+// maxLimitConn is the largest limit_conn that nginx takes; one address has no more
+// ports towards another.
+const maxLimitConn = 1<<16 - 1
 
 // limitConnFor is a limit_conn that n workers behind one address live with: a
-// poll each, and one more connection.
-func limitConnFor(n int) int { return 2 * n }
+// poll each, and one more connection where there are that many.
+func limitConnFor(n int) int { return min(2*n, maxLimitConn) }
 
 func evalLimitReq(c Case, p place) Outcome {
-	v, dry := p.at.LimitReq, p.at.LimitReqDryRun
-	if !v.Known() {
-		return unset("limit_req", v)
-	}
-	if !dry.Known() {
-		return unset("limit_req_dry_run", dry)
-	}
-	found := false
-	var least nginx.LimitReq
-	for _, l := range v.V {
-		if l.Err != "" {
-			return unknownFor("limit_req: %s", l.Err)
+	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
+		return share{
+			key: l.Key, source: l.Source, err: l.Err, workers: byRequests(l.Burst, l.Rate),
+			got: fmt.Sprintf("burst %d at %s", l.Burst, perSecond(l.Rate)), want: fmt.Sprintf("burst %d", limitReqFor(c.Demand.Workers)),
+			line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay;", l.Zone, limitReqFor(c.Demand.Workers)),
 		}
-		if !perWorker(l.Key) && (!found || l.Burst < least.Burst) {
-			least, found = l, true
-		}
-	}
-	if !found || dry.V {
-		return notApplicable("no limit_req is in force there")
-	}
-	safe := workers(least.Burst + 1)
-	hard := safe
-	if byAddress(least.Key) {
-		hard = maxWorkers
-	}
-	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
-		fmt.Sprintf("burst %d by %s", least.Burst, least.Key), fmt.Sprintf("burst %d, as all workers may share it", c.Demand.Workers), least.Source,
-		func() reports.Remedy {
-			return reports.Remedy{Text: fmt.Sprintf("at %s write: limit_req zone=%s burst=%d nodelay;", least.Source, least.Zone, limitReqFor(c.Demand.Workers)), Then: "reload"}
-		})
+	})
 }
 
-// limitReqFor is a burst that n workers behind one address live with: all that
-// each of them asks for when a round ends.
-func limitReqFor(n int) int { return requestsPerRound * n }
+// perSecond writes a rate as nginx does.
+func perSecond(rate float64) string {
+	if rate < 1 {
+		return fmt.Sprintf("%.0fr/m", rate*60)
+	}
+	return fmt.Sprintf("%.0fr/s", rate)
+}
+
+// limitReqFor is a burst that n workers behind one address live with: four rounds
+// that follow each other at once, or a restart and three.
+func limitReqFor(n int) int { return 4 * requestsPerRound * n }
 
 func evalUnlimited(c Case, p place) Outcome {
 	conn, req := p.at.LimitConn, p.at.LimitReq
@@ -167,6 +180,9 @@ func evalUnlimited(c Case, p place) Outcome {
 	}
 	if len(conn.V) > 0 {
 		return pass(fmt.Sprintf("limit_conn %d", conn.V[0].Limit), conn.V[0].Source)
+	}
+	if c.Demand.Workers > maxLimitConn {
+		return notApplicable("one address has fewer ports than there are workers")
 	}
 	got := "no limit_conn"
 	if len(req.V) == 0 {

@@ -8,8 +8,6 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-const httpAlone = "the file belongs into the http block; this is set outside"
-
 var slotChecks = []Check{
 	{
 		ID: "nginx/config", Title: "nginx accepts its config", Severity: reports.SeverityError, On: OnProxy, Lint: true,
@@ -51,7 +49,7 @@ idle. nginx closes idle clients before it runs out, and a closed client is a cut
 		Symptom: "N worker_connections are not enough, reusing connections; then connections closed without an answer, or a 500",
 		Logs:    []string{`worker_connections are not enough`},
 		Mend:    "Raise worker_connections in the events block, and worker_rlimit_nofile above it.",
-		Eval:    onConfig(evalSlots),
+		Eval:    onMain(evalSlots),
 	},
 	{
 		ID: "nginx/worker-rlimit-nofile", Title: "descriptors that nginx.conf asks for", Severity: reports.SeverityError, On: OnProxy, Lint: true,
@@ -62,7 +60,7 @@ idle. nginx closes idle clients before it runs out, and a closed client is a cut
 takes two descriptors, and each body that is spilled to disk a third.`,
 		Symptom: "accept4() failed (24: Too many open files), and 500 where the upstream's socket is the one too many",
 		Mend:    "Set worker_rlimit_nofile at the top of nginx.conf, above worker_connections.",
-		Eval:    onConfig(evalRlimit),
+		Eval:    onMain(evalRlimit),
 	},
 	{
 		ID: "nginx/rlimit-pending", Title: "nginx's processes have what nginx.conf asks for", Severity: reports.SeverityWarn, On: OnProxy,
@@ -79,8 +77,8 @@ without it nginx says so in its log once and goes on with the old limit.`,
 		Why: `Every slot in use is a descriptor, and logs, listeners and bodies on disk take more. nginx -t warns only
 where worker_connections exceed the limit and says nothing where they are equal, as in dc_federated's notes.`,
 		Symptom: "too many open files before worker_connections are reached",
-		Mend:    "Set worker_rlimit_nofile to worker_connections and 64 at least.",
-		Eval:    onConfig(evalRlimitSlots),
+		Mend:    "Set worker_rlimit_nofile to worker_connections and 256.",
+		Eval:    onMain(evalRlimitSlots),
 	},
 	{
 		ID: "nginx/accept-mutex", Title: "nginx's processes share connections", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
@@ -89,7 +87,7 @@ where worker_connections exceed the limit and says nothing where they are equal,
 one held 300, the others none. It has been off by default since 1.11.3.`,
 		Symptom: "one process is full, the rest idle",
 		Mend:    "Remove accept_mutex on; where evenness matters add reuseport to listen.",
-		Eval:    onConfig(evalAcceptMutex),
+		Eval:    onMain(evalAcceptMutex),
 	},
 	{
 		ID: "nginx/listen-backlog", Title: "nginx's accept queue takes a burst of reconnects", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
@@ -108,7 +106,7 @@ memory. worker_shutdown_timeout ends them, and then cuts what they hold: a poll 
 worker for good. A restart cuts all polls at once, whatever is set.`,
 		Symptom: "nginx: worker process is shutting down, for days; or polls cut some time after a reload",
 		Mend:    "Set worker_shutdown_timeout to the longest hold, and reload between rounds.",
-		Eval:    onConfig(evalShutdownTimeout),
+		Eval:    onMain(evalShutdownTimeout),
 	},
 }
 
@@ -194,23 +192,7 @@ func (c Case) nginxProcesses(n *facts.Nginx) (count int, known bool) {
 	return 1, false
 }
 
-func noSites(n *facts.Nginx) (Outcome, bool) {
-	switch {
-	case len(n.Sites) > 0:
-		return Outcome{}, false
-	case n.Incomplete != "":
-		return unknownFor("%s", n.Incomplete), true
-	}
-	return notApplicable("nginx passes no polls on"), true
-}
-
 func evalSlots(c Case, n *facts.Nginx) Outcome {
-	if o, none := noSites(n); none {
-		return o
-	}
-	if n.Fragment {
-		return notApplicable(httpAlone)
-	}
 	v := n.Events.WorkerConnections
 	if !v.Known() {
 		return unset("worker_connections", v)
@@ -241,16 +223,7 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 		})
 }
 
-// rlimitFor is the worker_rlimit_nofile that goes with worker_connections.
-func rlimitFor(connections int64) int64 { return connections + 64 }
-
 func evalRlimit(c Case, n *facts.Nginx) Outcome {
-	if o, none := noSites(n); none {
-		return o
-	}
-	if n.Fragment {
-		return notApplicable(httpAlone)
-	}
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {
 		return unset("worker_rlimit_nofile", v)
@@ -262,17 +235,19 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 		}
 		limit, got = 1024, "not set, and 1024 is systemd's default"
 	}
-	k := nginxByDescriptors(facts.Limit(limit))
-	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners))
+	processes, _ := c.nginxProcesses(n)
+	own := nginxOwn(n, processes)
+	k := nginxByDescriptors(facts.Limit(limit), own)
+	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners), own)
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, got,
-		fmt.Sprintf("%d: two a poll and %d, above worker_connections", need, nginxBaseFDs), source(v, n.Path), func() reports.Remedy {
+		fmt.Sprintf("%d: two a poll and %d, above worker_connections", need, own), source(v, n.Path), func() reports.Remedy {
 			hard := c.attainable("nginx.service", facts.Unlimited)
 			if ws := c.nginxWorkers(); len(ws) > 0 && ws[0].Limits.Known() {
 				hard = c.attainable("nginx.service", ws[0].Limits.V.NoFile.Hard)
 			} else if c.MayRaise.Known() && !c.MayRaise.V && c.Ceiling.Known() {
 				hard = c.Ceiling.V.NoFile.Hard
 			}
-			if hard.Below(int64(nginxFDsPerPoll*c.Demand.Workers + nginxBaseFDs)) {
+			if hard.Below(nginxNeeds(c.Demand.Workers, own)) {
 				return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v: raise it where this container or machine is started, or spread the workers over several proxies", hard)}
 			}
 			if hard.Below(need) {
@@ -314,9 +289,6 @@ func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
 }
 
 func evalRlimitSlots(c Case, n *facts.Nginx) Outcome {
-	if n.Fragment {
-		return notApplicable(httpAlone)
-	}
 	limit, slots := n.Main.WorkerRlimitNofile, n.Events.WorkerConnections
 	if !limit.Known() {
 		return unset("worker_rlimit_nofile", limit)
@@ -328,17 +300,16 @@ func evalRlimitSlots(c Case, n *facts.Nginx) Outcome {
 		return notApplicable("worker_rlimit_nofile is not set")
 	}
 	got := fmt.Sprintf("%d descriptors for %d connections", limit.V, slots.V)
-	if limit.V >= slots.V+nginxBaseFDs {
+	processes, _ := c.nginxProcesses(n)
+	own := nginxOwn(n, processes)
+	if limit.V >= slots.V+own {
 		return pass(got, limit.Source)
 	}
-	return fail(got, fmt.Sprintf("%d at least; a poll takes two, so that %d connections are %d workers", slots.V+nginxBaseFDs, slots.V, slots.V/2), limit.Source,
-		write(limit, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", rlimitFor(slots.V)), "a descriptor for every slot, and some for files"))
+	return fail(got, fmt.Sprintf("%d at least; a poll takes two, so that %d connections are %d workers", slots.V+own, slots.V, slots.V/2), limit.Source,
+		write(limit, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", rlimitFor(slots.V, own)), "a descriptor for every slot, and some for files"))
 }
 
 func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
-	if n.Fragment {
-		return notApplicable(httpAlone)
-	}
 	if p := n.Main.WorkerProcesses; p.Known() && p.V == 1 {
 		return notApplicable("there is one process")
 	}
@@ -395,12 +366,6 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 }
 
 func evalShutdownTimeout(c Case, n *facts.Nginx) Outcome {
-	if o, none := noSites(n); none {
-		return o
-	}
-	if n.Fragment {
-		return notApplicable(httpAlone)
-	}
 	v := n.Main.WorkerShutdownTimeout
 	if !v.Known() {
 		return unset("worker_shutdown_timeout", v)

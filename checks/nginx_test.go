@@ -2,7 +2,9 @@ package checks
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
 )
@@ -40,7 +42,7 @@ http {
         location /workers { allow 10.0.0.0/8; deny all; proxy_pass http://fl; }
         location / {
             limit_conn conn 4000;
-            limit_req zone=req burst=5000 nodelay;
+            limit_req zone=req burst=20000 nodelay;
             proxy_pass http://fl;
         }
     }
@@ -108,7 +110,7 @@ func init() {
 			fail: edit("worker_connections 16384", "worker_connections 1024"), unknown: edit("worker_connections 16384", "worker_connections $x"), na: noNginx, workers: 478,
 		},
 		"nginx/worker-rlimit-nofile": {
-			fail: edit("worker_rlimit_nofile 65536", "worker_rlimit_nofile 2000"), unknown: inVariable("worker_rlimit_nofile", "65536"), na: edit("worker_rlimit_nofile 65536;", ""), workers: 995,
+			fail: edit("worker_rlimit_nofile 65536", "worker_rlimit_nofile 2000"), unknown: inVariable("worker_rlimit_nofile", "65536"), na: edit("worker_rlimit_nofile 65536;", ""), workers: 994,
 		},
 		"nginx/rlimit-pending": {
 			fail: func(f *facts.Facts) { nofile(f, facts.KindNginx, 1024, 524288) }, unknown: unseen, na: edit("worker_rlimit_nofile 65536;", ""), workers: -1,
@@ -192,7 +194,7 @@ func init() {
 			fail: edit("limit_conn conn 4000", "limit_conn conn 20"), unknown: edit("limit_conn conn 4000", "limit_conn other 20"), na: edit("limit_conn conn 4000;", ""), workers: 20,
 		},
 		"nginx/limit-req": {
-			fail: edit("burst=5000", "burst=20"), unknown: edit("limit_req zone=req", "limit_req zone=other"), na: edit("limit_req zone=req burst=5000 nodelay;", ""), workers: 21,
+			fail: edit("burst=20000", "burst=20"), unknown: edit("limit_req zone=req", "limit_req zone=other"), na: edit("limit_req zone=req burst=20000 nodelay;", ""), workers: 21,
 		},
 		"nginx/unlimited": {
 			fail: edit("limit_conn conn 4000;", ""), unknown: noConfig, na: noNginx, workers: -1,
@@ -240,4 +242,40 @@ func init() {
 	c := cases["host/port-range"]
 	c.na = edit("server 127.0.0.1:5000 max_conns=20000", "server unix:/run/fl.sock")
 	cases["host/port-range"] = c
+}
+
+// By the rate a limit_req lets more through, and never more at once than its burst.
+func TestByRequests(t *testing.T) {
+	for _, c := range []struct {
+		burst int64
+		rate  float64
+		want  int64
+	}{
+		{0, 1, 0}, {60, 1. / 60, 7}, {7999, 1, 1000}, {999, 7000, 1000}, {999, 1e9, 1000}, {math.MaxInt64, math.MaxFloat64, (2*maxWorkers + 1) / 8},
+	} {
+		if got := byRequests(c.burst, c.rate); got != c.want {
+			t.Errorf("burst %d, rate %g: %d workers, want %d", c.burst, c.rate, got, c.want)
+		}
+	}
+}
+
+// The chain shows every hop, and marks one that waits for no time at all.
+func TestChain(t *testing.T) {
+	for _, c := range []struct {
+		change change
+		want   string
+	}{
+		{func(*facts.Facts) {}, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
+		{edit("proxy_read_timeout 2h", "proxy_read_timeout 0"), "worker no timeout → nginx 0s (weakest) → gunicorn heartbeat only → hold 1h"},
+		{func(f *facts.Facts) { settings(f).WorkerClass.V, f.Asked.Balancer = "sync", "aws-nlb" }, "worker no timeout → lb 5m50s → nginx 2h → gunicorn 30s (weakest) → hold 1h"},
+		{func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 0 }, "worker no timeout → nginx 2h (weakest) → gunicorn no timeout → hold 1h"},
+		{func(f *facts.Facts) { settings(f).WorkerClass.V = "gthread" }, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
+	} {
+		f := tuned()
+		c.change(&f)
+		check, _ := ByID("nginx/timeout-chain")
+		if o := check.Eval(Case{Facts: f, Deployment: OneHost(f), Demand: demand}); o.Got != c.want {
+			t.Errorf("%s %s, want %s", o.Got, o.Reason, c.want)
+		}
+	}
 }

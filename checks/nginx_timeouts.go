@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -72,7 +73,7 @@ Cloudflare about 120 s. Some answer 504, some drop the connection and tell nobod
 		After: []string{"nginx/proxy-read-timeout", "lb/idle-timeout", "app/timeout"},
 		Reads: []string{"--lb", "proxy_read_timeout", "gunicorn's worker class and timeout", "--hold"},
 		Why: `A poll lives for as long as the most impatient hop lets it. gunicorn's timeout is in the chain only with
-sync and gthread workers; with gevent it is a heartbeat. dc_federated's workers have no timeout of their own.`,
+sync workers; with gevent and threads it is a heartbeat. dc_federated's workers have no timeout of their own.`,
 		Symptom: "polls end at the time of the weakest hop",
 		Mend:    "Raise the hop that is marked, or end holds earlier.",
 		Eval:    onRoutes(evalChain, facts.RoutePoll),
@@ -101,9 +102,10 @@ uploads of big models over slow links; a day long they keep the slot of a worker
 		ID: "nginx/client-timeouts", Title: "slow clients get time, idle ones do not", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
 		Reads: []string{"client_header_timeout and client_body_timeout"},
 		Why: `They count while a request comes in: the whole head, and between two reads of a body. Too short they cut
-uploads over slow links, too long they let anybody hold slots by sending nothing.`,
-		Symptom: "408 during uploads; or slots taken by clients that send nothing",
-		Logs:    []string{`client timed out \(110: (Connection timed out|Operation timed out)\) while (reading client request|waiting for request)`},
+uploads over slow links: nginx writes a 408 into its access log and closes the connection without an answer. Too long
+they let anybody hold slots by sending nothing.`,
+		Symptom: "uploads are cut without an answer, which ends dc_federated's workers; 408 stands in nginx's access log alone. Or slots taken by clients that send nothing",
+		Logs:    []string{`client timed out \(110: (Connection timed out|Operation timed out)\) while (reading client request|waiting for request)`, `" 408 0 `},
 		Mend:    "Leave them at 60s, or set between 10s and 10m.",
 		Eval:    onRoutes(evalClientTimeouts, facts.RouteUpdate, facts.RoutePoll),
 	},
@@ -170,8 +172,8 @@ func evalBalancer(c Case) Outcome {
 // evalChain shows the hops of a poll in a row, the weakest marked.
 func evalChain(c Case, p place) Outcome {
 	type hop struct {
-		name, note string
-		limit      time.Duration // 0: none
+		name, note string // note: why it has no limit; "" where it has one
+		limit      time.Duration
 	}
 	hops := []hop{{name: "worker", note: "no timeout"}}
 	if c.Asked.Balancer != "" {
@@ -196,30 +198,29 @@ func evalChain(c Case, p place) Outcome {
 			return cantTell("gunicorn's worker class", g.WorkerClass)
 		}
 		h := hop{name: "gunicorn", note: "heartbeat only"}
-		if g.WorkerClass.V == "sync" || g.WorkerClass.V == "gthread" {
+		only, known := heartbeat(g.WorkerClass.V)
+		if !known {
+			return unknownFor("gunicorn's worker class %s: whether its timeout cuts held polls is not known", g.WorkerClass.V)
+		}
+		if !only {
 			if !g.Timeout.Known() {
 				return cantTell("gunicorn's timeout", g.Timeout)
 			}
 			if h.note = "no timeout"; g.Timeout.V > 0 {
-				h.limit = time.Duration(g.Timeout.V * float64(time.Second))
+				h.note, h.limit = "", time.Duration(g.Timeout.V*float64(time.Second))
 			}
 		}
 		hops = append(hops, h)
 	}
 	weakest := -1
 	for i, h := range hops {
-		if h.limit > 0 && (weakest < 0 || h.limit < hops[weakest].limit) {
+		if h.note == "" && (weakest < 0 || h.limit < hops[weakest].limit) {
 			weakest = i
 		}
 	}
 	var parts []string
 	for i, h := range hops {
-		text := h.name + " "
-		if h.limit > 0 {
-			text += short(h.limit)
-		} else {
-			text += h.note
-		}
+		text := h.name + " " + cmp.Or(h.note, short(h.limit))
 		if i == weakest {
 			text += " (weakest)"
 		}

@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -12,7 +13,7 @@ import (
 var probeAnswerChecks = []Check{
 	{
 		ID: "probe/upstream-alive", Title: "the server answers behind the URL", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/reachable", "probe/tls"},
+		After: []string{"probe/reachable", "probe/tls", "nginx/route", "app/found"},
 		Reads: []string{"GET /challenge_phrase/fltool-probe, which every server answers with Invalid Worker"},
 		Why: `A proxy answers for a server that is gone, and its status says how it is gone. 502: the server takes no
 connection, or drops it. 503: the proxy itself refuses, for want of a healthy server or by a limit. 504: the server took
@@ -24,7 +25,7 @@ once, without a pause.`,
 	},
 	{
 		ID: "probe/keep-alive", Title: "a connection serves more than one request", Severity: reports.SeverityWarn, On: OnURL,
-		After: []string{"probe/upstream-alive"},
+		After: []string{"probe/upstream-alive", "nginx/keepalive-timeout"},
 		Reads: []string{"two requests over one connection"},
 		Why: `A worker sends five requests a round. Without keep-alive each is a new connection, with TLS a new
 handshake, and one more port in TIME_WAIT.`,
@@ -46,7 +47,7 @@ outside, since no route of the server answers in parts.`,
 	},
 	{
 		ID: "probe/admin-exposed", Title: "the list of workers is not open to the world", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/upstream-alive"},
+		After: []string{"probe/upstream-alive", "nginx/admin-exposed"},
 		Reads: []string{"GET /workers without a password"},
 		Why: `/workers lists all workers' keys and lets them be added and removed. It is behind a password at best,
 which is sent in clear over plain http.`,
@@ -56,7 +57,7 @@ which is sent in clear over plain http.`,
 	},
 	{
 		ID: "probe/upstream-exposed", Title: "the server's own port is closed to the world", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/reachable"},
+		After: []string{"probe/reachable", "nginx/upstream-exposed"},
 		Reads: []string{"a connection to the URL's host at --upstream-port"},
 		Why: `Who reaches the server past the proxy meets none of its limits, no TLS and no closed /workers, and takes
 connections that the proxy knows nothing of.`,
@@ -66,7 +67,7 @@ connections that the proxy knows nothing of.`,
 	},
 	{
 		ID: "probe/body-limit", Title: "an update as large as the model comes through", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/upstream-alive"},
+		After: []string{"probe/upstream-alive", "nginx/client-max-body-size"},
 		Reads: []string{"updates of growing size that every server must refuse: bytes that are no zlib stream, signed by nobody"},
 		Why: `Each hop has a limit of its own: nginx 1 MB by default (client_max_body_size), Cloudflare 100 MB on most
 plans, the server its own. Only what comes through all of them counts. An update of random bytes does not shrink by
@@ -189,7 +190,11 @@ var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { 
 		if strings.HasPrefix(b.Server, "nginx") {
 			r = reports.Remedy{Text: fmt.Sprintf("write client_max_body_size %dm; in nginx", (need+need/4)>>20+1), Then: "reload"}
 		}
-		return fail(got, want, v.Source, r)
+		o := fail(got, want, v.Source, r)
+		if !c.Deployment.refuses(*b) {
+			o.RuledOut = []string{"nginx/client-max-body-size"}
+		}
+		return o
 	case b.Accepted >= need:
 		got := fmt.Sprintf("%s comes through", sizeText(b.Accepted))
 		if b.Refused > 0 {
@@ -203,6 +208,17 @@ var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { 
 	}
 	return unknownFor("no larger one than %s was tried; wanted is %s: raise --probe-body-max", sizeText(b.Accepted), want)
 })
+
+// refuses says whether nginx's client_max_body_size is where the bodies were refused.
+func (d Deployment) refuses(b facts.BodyLimit) bool {
+	if b.Status != http.StatusRequestEntityTooLarge || !strings.HasPrefix(b.Server, "nginx") {
+		return false
+	}
+	return slices.ContainsFunc(d.nginxAt(facts.RouteUpdate), func(at *facts.Location) bool {
+		v := at.ClientMaxBodySize
+		return v.Known() && v.V > 0 && b.Accepted <= v.V && v.V < b.Refused
+	})
+}
 
 // sizeText is a number of bytes for people.
 func sizeText(n int64) string {

@@ -3,6 +3,8 @@ package checks
 import (
 	"fmt"
 	"math"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 var probeHoldChecks = []Check{
 	{
 		ID: "probe/longest-hold", Title: "a poll is held as long as it must be", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/upstream-alive"},
+		After: []string{"probe/upstream-alive", "nginx/proxy-read-timeout", "lb/idle-timeout", "app/timeout"},
 		Reads: []string{"one poll by a worker of its own, held until it was cut or --probe-hold was over"},
 		Why: `Every hop between a worker and the server has an idle timeout, and a held poll is idle. The shortest
 counts, and most of them are in no file that fltool could read. The time at which a poll was cut tells which hop it may
@@ -26,7 +28,8 @@ balancer), or let the server end holds before it does (fltool serve --max-hold),
 	},
 	{
 		ID: "probe/held", Title: "the workers of a run through the URL are all held", Severity: reports.SeverityError, On: OnURL,
-		After:   []string{"probe/upstream-alive", "app/nofile", "app/worker-connections", "nginx/nofile"},
+		After: []string{"probe/upstream-alive", "app/nofile", "app/worker-class", "app/worker-connections", "nginx/worker-connections", "nginx/nofile",
+			"nginx/limit-conn", "nginx/limit-req", "nginx/max-conns", "host/port-range", "host/memory"},
 		Reads:   []string{"a run of --then-simulate workers through the URL"},
 		Formula: "held-run",
 		Why: `The ledger predicts; a run measures. Where fewer polls are held than workers came, that is the number
@@ -90,8 +93,45 @@ var evalLongestHold = probed(func(p *facts.Probe) facts.Value[*facts.Hold] { ret
 			text = fmt.Sprintf("write proxy_read_timeout %ds; in nginx", int64(math.Ceil(want*1.1))+60)
 		}
 	}
-	return fail(got, "polls held for "+clock(want), v.Source, reports.Remedy{Text: text})
+	o := fail(got, "polls held for "+clock(want), v.Source, reports.Remedy{Text: text})
+	o.RuledOut = c.Deployment.patientWith(*h)
+	return o
 })
+
+// patientWith names the checks of hops whose timeouts, as the hosts' facts have
+// them, are not the time at which a poll ended: they may be too short as well, and
+// something else cut this one.
+func (d Deployment) patientWith(h facts.Hold) (out []string) {
+	ended := func(limit time.Duration) bool {
+		at := time.Duration(h.Seconds * float64(time.Second))
+		if h.End == facts.EndSilence { // some time before
+			return limit > 0 && limit <= at
+		}
+		const early, late = time.Second, 3 * time.Second // gunicorn looks once a second
+		return limit > 0 && at >= limit-early && at <= limit+late
+	}
+	nginxGaveUp := h.Status == http.StatusGatewayTimeout && slices.ContainsFunc(d.nginxAt(facts.RoutePoll), func(at *facts.Location) bool {
+		return at.ProxyReadTimeout.Known() && ended(at.ProxyReadTimeout.V)
+	})
+	if !nginxGaveUp {
+		out = append(out, "nginx/proxy-read-timeout")
+	}
+	balancer, err := time.Duration(0), error(nil)
+	if d.Proxy != nil && d.Proxy.Asked.Balancer != "" {
+		balancer, err = ParseBalancer(d.Proxy.Asked.Balancer)
+	}
+	if err != nil || !ended(balancer) {
+		out = append(out, "lb/idle-timeout")
+	}
+	var g *facts.Gunicorn
+	if d.App != nil {
+		g, _ = Case{Facts: *d.App}.gunicorn()
+	}
+	if g == nil || !g.Timeout.Known() || !ended(time.Duration(g.Timeout.V*float64(time.Second))) {
+		out = append(out, "app/timeout")
+	}
+	return out
+}
 
 // holdText says how a poll ended.
 func holdText(h facts.Hold) string {

@@ -22,7 +22,7 @@ is published and answers nothing costs every request that wait, and a worker on 
 	},
 	{
 		ID: "probe/tls", Title: "workers can trust the URL's TLS", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/reachable"},
+		After: []string{"probe/reachable", "tls/valid", "tls/chain", "tls/names", "tls/protocols"},
 		Reads: []string{"a TLS handshake with the URL's host"},
 		Why: `A worker refuses a certificate that has expired, names another host, or leads to no authority that it
 trusts. The commonest fault is a chain without its intermediate, which browsers forgive and Python does not.`,
@@ -34,7 +34,7 @@ expired, and allow TLSv1.2 and TLSv1.3. With an authority of your own give --ca,
 	},
 	{
 		ID: "probe/tls-expiry", Title: "the certificates are good for another month", Severity: reports.SeverityWarn, On: OnURL,
-		After:   []string{"probe/tls"},
+		After:   []string{"probe/tls", "tls/valid", "tls/expiry"},
 		Reads:   []string{"a TLS handshake with the URL's host"},
 		Why:     "On the day that a certificate expires all workers stop at once. Renewal by an ACME client happens 30 days before; a later date means that it has stopped.",
 		Symptom: "SSLCertVerificationError: certificate has expired, on a day that can be named now",
@@ -43,7 +43,7 @@ expired, and allow TLSv1.2 and TLSv1.3. With an authority of your own give --ca,
 	},
 	{
 		ID: "probe/plain-http", Title: "port 80 leads to https", Severity: reports.SeverityWarn, On: OnURL,
-		After: []string{"probe/reachable"},
+		After: []string{"probe/reachable", "nginx/plain-http"},
 		Reads: []string{"GET /challenge_phrase/fltool-probe at port 80 beside an https URL", "else the URL"},
 		Why: `Over plain http anybody on the way reads the model and can hand out another: workers sign what they
 send, and nothing signs what they get. The admin's password goes in clear, too.`,

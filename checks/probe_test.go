@@ -279,3 +279,49 @@ func TestMeasuredBesidePredicted(t *testing.T) {
 		}
 	}
 }
+
+// What the probe met is the consequence of what a host's config says, if that is
+// what was met; a limit that lies elsewhere stands by itself.
+func TestProbeAndConfigAreOneFault(t *testing.T) {
+	hold := func(seconds float64, status int) change {
+		return func(f *facts.Facts) {
+			f.Probe.V.Hold.V = &facts.Hold{Asked: 3600, Seconds: seconds, End: facts.EndStatus, Status: status, Server: "nginx"}
+		}
+	}
+	body := func(accepted, refused int64) change {
+		return func(f *facts.Facts) {
+			f.Probe.V.Body.V = &facts.BodyLimit{Accepted: accepted, Refused: refused, Status: 413, Server: "nginx/1.22.1"}
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		config  change
+		seen    change
+		check   string
+		because string
+	}{
+		{"nginx's timeout", edit("proxy_read_timeout 2h", "proxy_read_timeout 90s"), hold(90.2, 504), "probe/longest-hold", "nginx/proxy-read-timeout"},
+		{"another hop cuts sooner", edit("proxy_read_timeout 2h", "proxy_read_timeout 90s"), hold(30.2, 504), "probe/longest-hold", ""},
+		{"the same time, and not nginx", edit("proxy_read_timeout 2h", "proxy_read_timeout 90s"), hold(90.2, 502), "probe/longest-hold", ""},
+		{"the load balancer's", func(f *facts.Facts) { f.Asked.Balancer = "aws-alb" }, hold(60.1, 504), "probe/longest-hold", "lb/idle-timeout"},
+		{"not the load balancer's", func(f *facts.Facts) { f.Asked.Balancer = "aws-alb" }, hold(30, 504), "probe/longest-hold", ""},
+		{"silence", func(f *facts.Facts) { f.Asked.Balancer = "azure-lb" },
+			func(f *facts.Facts) { f.Probe.V.Hold.V = &facts.Hold{Asked: 600, Seconds: 600, End: facts.EndSilence} }, "probe/longest-hold", "lb/idle-timeout"},
+		{"gunicorn's", func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 30 }, hold(31, 502), "probe/longest-hold", "app/timeout"},
+		{"nginx's body limit", edit("client_max_body_size 32m", "client_max_body_size 10m"), body(10_000_000, 11_000_000), "probe/body-limit", "nginx/client-max-body-size"},
+		{"a smaller one of another nginx", edit("client_max_body_size 32m", "client_max_body_size 10m"), body(1_000_000, 1_100_000), "probe/body-limit", ""},
+		{"the open admin route", edit("deny all", "allow all"),
+			func(f *facts.Facts) { f.Probe.V.Admin.V = facts.Answer{Status: 200} }, "probe/admin-exposed", "nginx/admin-exposed"},
+		{"the certificate's end", certificate(func(c *facts.Certificate) { c.NotAfter = "2027-01-01T00:00:00Z" }),
+			func(f *facts.Facts) { f.Probe.V.TLS.V.Trusted, f.Probe.V.TLS.V.Why = false, "expired" }, "probe/tls", "tls/valid"},
+	} {
+		f := tuned()
+		c.config(&f)
+		c.seen(&f)
+		findings, _ := Run(OneHost(f), demand, nil, time.Time{})
+		i := slices.IndexFunc(findings, func(f reports.Finding) bool { return f.Check == c.check })
+		if g := findings[i]; !bad(g) || g.Because != c.because {
+			t.Errorf("%s: %s is %s because of %q, want %q", c.name, c.check, g.Status, g.Because, c.because)
+		}
+	}
+}

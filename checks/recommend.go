@@ -11,6 +11,7 @@ import (
 
 // Proxy is what a recommended nginx config is to be, the demand apart.
 type Proxy struct {
+	User        string // that worker processes run as; "": the build's own
 	ServerNames []string
 	Listen      []string      // "127.0.0.1:8080"; none: the scheme's port, IPv4 and IPv6
 	Upstream    []string      // "127.0.0.1:5000", "unix:/run/fl.sock"
@@ -44,13 +45,14 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 			"Prove it by: nginx -t, fltool preflight, fltool simulate --hold.", d.Workers, short(hold), decimal(update)),
 		Main: []nginx.Setting{
 			{Name: "worker_processes", Args: []string{"auto"}, Why: "One a CPU."},
-			{Name: "worker_rlimit_nofile", Args: number(rlimitFor(slots)), Why: "A descriptor for each connection of a process, and 64 for logs, listeners and bodies on disk."},
+			{Name: "worker_rlimit_nofile", Args: number(rlimitFor(slots, nginxFewFDs)), Why: fmt.Sprintf("A descriptor for each connection of a process, and %d for logs, listeners, channels to the other processes and bodies on disk.", nginxSpareFDs)},
 		},
 		Events: []nginx.Setting{{Name: "worker_connections", Args: number(slots),
 			Why: fmt.Sprintf("A process: %d workers × 2 connections, %d for listeners, and 1/16 left free, since nginx cuts idle clients below that. Each process gets as many, for connections may all go to one.", d.Workers, sockets+1)}},
 		HTTP: []nginx.Setting{
 			{Name: "limit_conn_zone", Args: []string{"$binary_remote_addr", "zone=fl_conn:10m"}, Why: "Connections and requests are counted by address."},
-			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", max(d.Workers, 1))}},
+			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", requestsPerRound*d.Workers)},
+				Why: fmt.Sprintf("A round of all %d workers each second.", d.Workers)},
 		},
 		Peers:       p.Upstream,
 		ServerNames: p.ServerNames,
@@ -62,10 +64,16 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		},
 		Location: []nginx.Setting{
 			{Name: "proxy_read_timeout", Args: []string{nginxTime(readTimeoutFor(hold))}, Why: fmt.Sprintf("The longest hold, %s, and a minute. Other timeouts keep their defaults: none of them counts while a poll is held.", short(hold))},
-			{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))}, Why: fmt.Sprintf("All %d workers may come from one address: a poll each, and one more.", d.Workers)},
-			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("When a round ends each asks for %d things at once.", requestsPerRound)},
+			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("Each asks for %d things a round: room for four rounds at once, since workers spin when they are refused.", requestsPerRound)},
 		},
 		ACMERoot: p.ACMERoot, AdminAllow: p.AdminAllow,
+	}
+	if d.Workers <= maxLimitConn {
+		s.Location = append(s.Location, nginx.Setting{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))},
+			Why: fmt.Sprintf("All %d workers may come from one address: a poll each, and one more.", d.Workers)})
+	}
+	if p.User != "" {
+		s.Main = append([]nginx.Setting{{Name: "user", Args: []string{p.User}, Why: "It reads no secrets, and writes to the socket of the application where that is one."}}, s.Main...)
 	}
 	if old, known := p.Build.Since("1.11.11"); old || !known {
 		s.Main = append(s.Main, nginx.Setting{Name: "worker_shutdown_timeout", Args: []string{nginxTime(max(hold, minuteAtLeast))},

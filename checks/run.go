@@ -44,10 +44,23 @@ func Lint(n *facts.Nginx, asked facts.Asked, demand reports.Demand, waivers []Wa
 	return findings, answer(ledger)
 }
 
-var lints = slices.DeleteFunc(slices.Clone(all), func(c Check) bool { return !c.Lint })
+// lints are the checks of a config by itself. There one that passes no polls on
+// fails: nothing of it was judged.
+var lints = func() (list []Check) {
+	for _, c := range all {
+		if c.ID == "nginx/route" {
+			c.Severity = reports.SeverityError
+		}
+		if c.Lint {
+			list = append(list, c)
+		}
+	}
+	return list
+}()
 
 func ask(list []Check, cases func(Check) []Case, waivers []Waiver, now time.Time) ([]reports.Finding, []reports.Row) {
 	findings := make([]reports.Finding, 0, 2*len(list))
+	causes := make([][]string, 0, 2*len(list)) // of each finding
 	ledger := []reports.Row{}
 	for _, check := range list {
 		for _, c := range cases(check) {
@@ -58,12 +71,13 @@ func ask(list []Check, cases func(Check) []Case, waivers []Waiver, now time.Time
 			f := check.finding(c, o)
 			waive(&f, waivers, now)
 			findings = append(findings, f)
+			causes = append(causes, o.causes(check))
 			if row, ok := check.row(c, o, f.Status == reports.StatusWaived); ok {
 				ledger = append(ledger, row)
 			}
 		}
 	}
-	because(findings)
+	because(findings, causes)
 	return findings, ledger
 }
 
@@ -166,15 +180,19 @@ func bad(f reports.Finding) bool {
 	return f.Status == reports.StatusFail || f.Status == reports.StatusWarn
 }
 
-// because marks consequences: a bad finding whose cause is bad on the same host.
-func because(findings []reports.Finding) {
+// causes are the check's that what was seen does not speak against.
+func (o Outcome) causes(check Check) []string {
+	return slices.DeleteFunc(slices.Clone(check.After), func(id string) bool { return slices.Contains(o.RuledOut, id) })
+}
+
+// because marks consequences: a bad finding one of whose causes is bad on the same host.
+func because(findings []reports.Finding, causes [][]string) {
 	for i := range findings {
 		f := &findings[i]
 		if !bad(*f) {
 			continue
 		}
-		check, _ := ByID(f.Check)
-		for _, cause := range check.After {
+		for _, cause := range causes[i] {
 			if slices.ContainsFunc(findings, func(g reports.Finding) bool {
 				return g.Check == cause && bad(g) && (g.Host == f.Host || g.Host == "" || f.Host == "")
 			}) {

@@ -42,6 +42,9 @@ type Config struct {
 	// Foreign lists the directives that neither nginx nor a module known here
 	// has, each with the first place: a module's, or a slip of the pen.
 	Foreign []Line `json:"foreign,omitempty"`
+	// Logs are the files that access_log and error_log of any block name, each
+	// once: every process keeps all of them open.
+	Logs []string `json:"logs,omitempty"`
 
 	Main      Main       `json:"main"`
 	Events    Events     `json:"events"`

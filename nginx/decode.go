@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -8,6 +9,7 @@ import (
 func (d *decoder) config(top *node) {
 	l := d.level(nil, top)
 	d.foreign(top, map[string]bool{})
+	d.logs(top, map[string]bool{})
 	d.cfg.Main = d.main(l)
 
 	events := &level{broken: l.broken, d: d}
@@ -102,6 +104,36 @@ func (d *decoder) foreign(top *node, seen map[string]bool) {
 		case "events", "http", "server", "location", "upstream", "if", "limit_except", "stream", "mail":
 			d.foreign(n, seen)
 		}
+	}
+}
+
+// logs lists the files that nginx logs to. A name with a variable is opened for
+// each request; syslog and memory are no files.
+func (d *decoder) logs(block *node, seen map[string]bool) {
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			d.cfg.Logs = append(d.cfg.Logs, name)
+		}
+	}
+	own := map[string]bool{}
+	for _, n := range block.block {
+		if n.name != "access_log" && n.name != "error_log" || len(n.args) == 0 {
+			d.logs(n, seen)
+			continue
+		}
+		own[n.name] = true
+		to := n.args[0]
+		if to == "stderr" || n.name == "access_log" && (to == "off" || HasVariables(to)) || strings.HasPrefix(to, "syslog:") || strings.HasPrefix(to, "memory:") {
+			continue
+		}
+		add(to)
+	}
+	switch { // nginx adds its own
+	case block.name == "" && !own["error_log"]:
+		add(cmp.Or(d.cfg.Build.ErrorLogPath, "default error_log"))
+	case block.name == "http" && !own["access_log"]:
+		add(cmp.Or(d.cfg.Build.AccessLogPath, "default access_log"))
 	}
 }
 

@@ -195,6 +195,8 @@ func (d *decoder) limitConn(n *node) LimitConn {
 	var bad error
 	if c.Limit, bad = parseInt(n.args[1]); bad != nil || c.Limit == 0 {
 		c.Err = d.refuse(n, "invalid number of connections %q", n.args[1])
+	} else if c.Limit >= 1<<16 {
+		c.Err = d.refuse(n, "connection limit must be less 65536")
 	}
 	return c
 }

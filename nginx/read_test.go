@@ -305,11 +305,16 @@ proxy_read_timeout 8s 9s;
 }
 
 func TestHostileFiles(t *testing.T) {
+	var all strings.Builder // each of which includes all the others: 14! ways
+	for i := range 14 {
+		fmt.Fprintf(&all, "-- all%d --\ninclude all*;\n", i)
+	}
 	for name, text := range map[string]string{
 		"loop":  "-- nginx.conf --\nevents {}\ninclude nginx.conf;\n",
 		"pair":  "-- nginx.conf --\nevents {}\ninclude a;\n-- a --\ninclude b;\n-- b --\ninclude a;\n",
 		"bomb":  "-- nginx.conf --\nevents {}\n" + strings.Repeat("include a;\n", 100) + "-- a --\n" + strings.Repeat("include b;\n", 100) + "-- b --\n" + strings.Repeat("include c;\n", 100) + "-- c --\n" + strings.Repeat("include d;\n", 100) + "-- d --\nx;\n",
 		"deep":  "-- nginx.conf --\n" + strings.Repeat("a{", 1_000_000) + "\n",
+		"all":   "-- nginx.conf --\nevents {}\ninclude all*;\n" + all.String(),
 		"if":    "-- nginx.conf --\nevents {} x { if () {} } if () {}\n",
 		"quote": "-- nginx.conf --\nevents {} '",
 	} {
@@ -319,6 +324,9 @@ func TestHostileFiles(t *testing.T) {
 		}
 		if len(c.Problems) == 0 {
 			t.Errorf("%s: no problem", name)
+		}
+		if bounded := strings.Contains(fmt.Sprint(c.Problems), "more than"); bounded != (name == "all" || name == "bomb") {
+			t.Errorf("%s: the reading was bounded: %v", name, bounded)
 		}
 	}
 }
@@ -747,6 +755,25 @@ func TestPartOfHTTP(t *testing.T) {
 		}
 		if c.Events.WorkerConnections.Known() || l.Pass.Err == "" || l.LimitConn.V[0].Err == "" {
 			t.Errorf("defaults %v: slots, the upstream block or the zone are taken for known", defaults)
+		}
+	}
+}
+
+// Log files are counted once each, whatever block names them.
+func TestLogs(t *testing.T) {
+	for _, c := range []struct{ config, want string }{
+		{"events {} http { server { } }", "default access_log, default error_log"},
+		{"error_log /e; events {} http { access_log off; }", "/e"},
+		{"error_log stderr; events {} http { access_log /a; error_log /e; server { access_log /a; access_log /b gzip; location / { access_log /c; error_log /e info; if ($x) { access_log /d; } } } }", "/a, /e, /b, /c, /d"},
+		{"error_log syslog:server=unix:/dev/log; error_log memory:32m debug; events {} http { access_log syslog:server=[::1]; access_log /v/$host.log; }", ""},
+		{"error_log off; events {} stream { access_log /s; server { error_log /t; } }", "off, /s, /t"},
+	} {
+		cfg, err := ReadDump(strings.NewReader("# configuration file /n:\n"+c.config), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(cfg.Logs, ", "); got != c.want {
+			t.Errorf("%s: logs %q, want %q", c.config, got, c.want)
 		}
 	}
 }

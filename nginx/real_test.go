@@ -530,6 +530,10 @@ func TestRealRefusals(t *testing.T) {
 		"server { server_name a; server_name b; }", "server { client_header_timeout 1s; large_client_header_buffers 4 0; }", "add_header a b c d;", "add_header a;", "add_header a b always;",
 		"access_log off; error_log /dev/null; error_page 404 /x; allow 127.0.0.1; deny all;", "proxy_set_header a;", "auth_basic;", "proxy_next_upstream error error;",
 		"server { location / { allow all; deny all; internal; try_files /a =404; } }",
+		"limit_conn_zone $uri zone=x:1m; limit_conn x 65535;", "limit_conn_zone $uri zone=x:1m; limit_conn x 65536;",
+		"upstream a { server :5000; }", "upstream a { server 127.0.0.1:0; }", "upstream a { server 127.0.0.1:99999; }", "upstream a { server 127.0.0.1:x; }", "upstream a { server [::1]:70000; }",
+		"upstream a { server [::1]:7000; }", "upstream a { server [::1]; }",
+		"server { location / { proxy_pass http://127.0.0.1:99999; } }", "server { location / { proxy_pass http://:80; } }", "server { location / { proxy_pass http://127.0.0.1:80x/; } }",
 	}
 	for _, s := range []string{"", "0", "1", "90", "1s", "1ms", "1m", "1h", "1d", "1w", "1M", "1y", "1h30", "1h30m", "30m1h", "1h 30m", "1 h", "90 ", " 90", "90 30", "1s5", "1s5s", "1s5 ", "1m5 ", "5 1 ",
 		"5ms1", "1sms", "1s1ms", "1m5ms", "1hm", "h1", "h", "ms", "-1", "1.5s", "1S", "99999999999999999999", "9223372036854775", "9223372036854776", "106751991167d", "1w1d1h1m1s1ms"} {

@@ -41,8 +41,9 @@ func (n *node) source() string { return n.file + ":" + strconv.Itoa(n.line) }
 func (n *node) text() string { return strings.Join(append([]string{n.name}, n.args...), " ") }
 
 const (
-	maxDepth      = 200     // nested blocks and includes
-	maxStatements = 2 << 20 // a loop of includes ends here
+	maxDepth      = 200 // nested blocks and includes
+	maxStatements = 2 << 20
+	maxIncludes   = 1 << 16 // of files; those that include each other end here
 )
 
 // reader turns files into one tree.
@@ -51,7 +52,8 @@ type reader struct {
 	dir      string // in which relative includes start, with a trailing slash
 	seen     map[string]*node
 	names    []string // of the files read, in order
-	count    int
+	count    int      // of statements
+	included int      // files
 	problems problems
 }
 
@@ -220,7 +222,7 @@ func (r *reader) expand(to, from *node, ctx place, within []string) {
 	}
 	for _, n := range from.block {
 		if r.count++; r.count > maxStatements {
-			to.broken = r.problems.add(false, n.source(), "more than %d statements: includes that include each other?", maxStatements)
+			to.broken = r.problems.add(false, n.source(), "more than %d statements", maxStatements)
 			return
 		}
 		if n.name == "include" && !n.isBlock && len(n.args) == 1 {
@@ -255,6 +257,10 @@ func (r *reader) include(to, n *node, ctx place, within []string) {
 		}
 	}
 	for _, name := range names {
+		if r.included++; r.included > maxIncludes {
+			to.broken = r.problems.add(false, n.source(), "more than %d files: includes that include each other?", maxIncludes)
+			return
+		}
 		if slices.Contains(within, name) || len(within) > maxDepth {
 			to.broken = r.problems.add(true, n.source(), "%q includes itself", name)
 			continue

@@ -70,6 +70,10 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 			return p
 		}
 	}
+	if why := badAddress(name); why != "" {
+		p.Err = d.refuse(n, "%s in upstream %q", why, rest)
+		return p
+	}
 	p.Upstream = withPort(name, port)
 	if d.cfg.Upstream(p.Upstream) == nil {
 		d.implicit(p)
@@ -126,6 +130,9 @@ func (d *decoder) upstream(n *node) {
 
 func (d *decoder) peer(n *node) Peer {
 	p := Peer{Address: withPort(n.args[0], "80"), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second, Source: n.source()}
+	if why := badAddress(n.args[0]); why != "" {
+		d.refuse(n, "%s in upstream %q", why, n.args[0])
+	}
 	for _, arg := range n.args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		var err error
@@ -148,6 +155,25 @@ func (d *decoder) peer(n *node) Peer {
 		}
 	}
 	return p
+}
+
+// badAddress says in nginx's words what is wrong with an upstream's address, names
+// that it would look up excepted; "" is nothing.
+func badAddress(s string) string {
+	if strings.HasPrefix(s, "unix:") {
+		return ""
+	}
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || i < strings.LastIndexByte(s, ']') {
+		return ""
+	}
+	if n, err := parseInt(s[i+1:]); err != nil || n < 1 || n > 65535 {
+		return "invalid port"
+	}
+	if i == 0 {
+		return "no host"
+	}
+	return ""
 }
 
 // isAddress tells a literal address, with or without a port, from a name.

@@ -28,7 +28,9 @@ type Nginx struct {
 	Incomplete string          `json:"incomplete,omitempty"` // why there may be more sites
 	Main       nginx.Main      `json:"main"`
 	Events     nginx.Events    `json:"events"`
-	Listeners  int             `json:"listeners"` // sockets that it opens: each takes a slot of every process
+	Listeners  int             `json:"listeners"`           // sockets that it opens: each takes a slot of every process
+	Reuseport  int             `json:"reuseport,omitempty"` // of them: those that are opened anew for each process
+	Logs       int             `json:"logs"`                // files that each process keeps open to log to
 	Sites      []Site          `json:"sites"`
 	Guessed    bool            `json:"guessed,omitempty"` // nothing passes to the application's address: the sites are all that pass anywhere
 	Elsewhere  []string        `json:"elsewhere,omitempty"`
@@ -136,13 +138,16 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	}
 	n := &Nginx{
 		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Incomplete: c.Incomplete,
-		Main: c.Main, Events: c.Events,
+		Main: c.Main, Events: c.Events, Logs: len(c.Logs),
 	}
 	n.Build.Modules = nil
 	args.override(n)
 	for _, s := range c.Sockets {
-		if s.Via == "" && !s.UDP {
+		if s.Via == "" {
 			n.Listeners++
+			if s.Reuseport.V {
+				n.Reuseport++
+			}
 		}
 	}
 	for _, p := range c.Proxies(true) {

@@ -123,7 +123,16 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // start serves a handler and counts connections and requests.
 func start(t *testing.T, f *fake, h http.Handler) *httptest.Server {
 	t.Helper()
-	s := httptest.NewUnstartedServer(h)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startAt(t, f, h, l)
+}
+
+func startAt(t *testing.T, f *fake, h http.Handler, l net.Listener) *httptest.Server {
+	t.Helper()
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}}
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			f.connections.Add(1)

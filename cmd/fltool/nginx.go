@@ -5,8 +5,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -188,6 +190,7 @@ changes nothing.`,
 	}
 	d.register(cmd)
 	f := cmd.Flags()
+	f.StringVar(&p.User, "user", "", "user that nginx's processes run as; Debian: www-data (default: the build's)")
 	f.StringArrayVar(&p.ServerNames, "server-name", nil, "name that workers call; repeat for several (default: any)")
 	f.StringArrayVar(&p.Listen, "listen", nil, "address to listen at, such as 127.0.0.1:8080 (default: all, port 80 or 443)")
 	f.StringArrayVar(&p.Upstream, "upstream", []string{"127.0.0.1:5000"}, "the application: HOST:PORT or unix:/PATH")
@@ -200,14 +203,40 @@ changes nothing.`,
 	return cmd
 }
 
+func isSocket(s string) bool {
+	path, ok := strings.CutPrefix(s, "unix:/")
+	return ok && path != "" && !strings.Contains(path, ":") && !strings.ContainsFunc(path, unicode.IsSpace)
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+func isHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && host != "" && !strings.ContainsFunc(host, unicode.IsSpace) && isPort(port)
+}
+
 // checkProxy finds what nginx would only find when it starts, or would look up.
 func checkProxy(p checks.Proxy) error {
 	if (p.TLSCert == "") != (p.TLSKey == "") {
 		return usageError("", "--tls-cert and --tls-key go together")
 	}
 	for _, u := range p.Upstream {
-		if _, _, err := net.SplitHostPort(u); err != nil && !strings.HasPrefix(u, "unix:/") {
-			return usageError("for example 127.0.0.1:5000 or unix:/run/fl.sock", "--upstream %s is no address", u)
+		if !isSocket(u) && !isHostPort(u) {
+			return usageError("for example 127.0.0.1:5000 or unix:/run/fl.sock", "--upstream %q is no address", u)
+		}
+	}
+	for _, l := range p.Listen {
+		_, err := netip.ParseAddrPort(strings.Replace(l, "*:", "0.0.0.0:", 1))
+		if err != nil && !isPort(l) && !isSocket(l) {
+			return usageError("for example 8080, 127.0.0.1:8080 or [::1]:8080", "--listen %q is no address", l)
+		}
+	}
+	for _, n := range p.ServerNames {
+		if n == "" || strings.ContainsFunc(n, unicode.IsSpace) {
+			return usageError("for example fl.example.org", "--server-name %q is no name", n)
 		}
 	}
 	for _, who := range p.AdminAllow {
@@ -215,6 +244,9 @@ func checkProxy(p checks.Proxy) error {
 		if _, netErr := netip.ParsePrefix(who); err != nil && netErr != nil && who != "unix:" {
 			return usageError("for example 10.0.0.0/8", "--admin-allow %s is no address or network", who)
 		}
+	}
+	if strings.ContainsFunc(p.User, unicode.IsSpace) {
+		return usageError("for example www-data", "--user %q is no name of a user", p.User)
 	}
 	return checkVersion(p.Build.Version)
 }

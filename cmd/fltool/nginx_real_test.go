@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,29 +69,48 @@ func background(t *testing.T, name string, args ...string) *lockedBuffer {
 	return out
 }
 
-// The four things that are promised of a rendered config: nginx takes it,
-// preflight passes it, it holds the demand, and twice the demand fails.
+// What is promised of a rendered config: nginx takes it, preflight passes it, it
+// holds the demand and lets whole rounds through, and twice the demand fails.
 func TestRenderedConfigHoldsTheDemand(t *testing.T) {
+	t.Run("http", func(t *testing.T) { rendered(t, "http") })
+	t.Run("https", func(t *testing.T) { rendered(t, "https") })
+}
+
+func rendered(t *testing.T, scheme string) {
 	binary := realNginx(t)
 	const workers, hold = "200", "2s"
 	dir := t.TempDir()
 
-	serve := background(t, "fltool", "serve", "--listen", "127.0.0.1:0", "--unsafe", "--round", "100000", "--model-size", "10kB")
+	serve := background(t, "fltool", "serve", "--listen", "127.0.0.1:0", "--unsafe", "--round", workers, "--model-size", "10kB")
 	upstream := serve.waitFor(t, `listening on https?://(127\.0\.0\.1:\d+)`)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address, plain := freeAddress(t), freeAddress(t)
 
 	demand := []string{"--workers", workers, "--hold", hold, "--model-size", "10kB"}
-	config, code := fltoolCommand(t, append([]string{"nginx", "render", "--listen", address, "--upstream", upstream, "--upstream-keepalive", "75s", "--nginx-version", "1.22.1"}, demand...)...)
+	args := append([]string{"nginx", "render", "--listen", address, "--upstream", upstream, "--upstream-keepalive", "75s", "--nginx-version", "1.22.1"}, demand...)
+	root, cert := filepath.Join(dir, "root"), filepath.Join(dir, "cert.pem")
+	if scheme == "https" {
+		key := filepath.Join(dir, "key.pem")
+		if err := factstest.WriteCertificate(cert, key); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{cert, key} { // of the host that preflight judges
+			if err := os.Link(file, filepath.Join(root, file)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		args = append(args, "--tls-cert", cert, "--tls-key", key)
+	}
+	config, code := fltoolCommand(t, args...)
 	if code != exitGood {
 		t.Fatalf("render: exit code %d", code)
 	}
+	// The port that is sent on to https is the host's.
+	config = strings.Replace(config, "listen 80;", "listen "+plain+";", 1)
+	config = strings.Replace(config, "listen [::]:80;", "", 1)
 	// What a package's nginx has elsewhere goes below dir; the rest is as rendered.
-	root := filepath.Join(dir, "root")
 	conf := filepath.Join(root, "etc/nginx/nginx.conf")
 	own := "pid " + dir + "/pid;\n" + config
 	temp := ""
@@ -132,7 +152,7 @@ func TestRenderedConfigHoldsTheDemand(t *testing.T) {
 		return fltoolCommand(t, "preflight", "--root", root, "--nginx-conf", "/etc/nginx/nginx.conf", "--upstream", upstream,
 			"--port", upstream[strings.LastIndexByte(upstream, ':')+1:], "--workers", n, "--hold", hold, "--model-size", "10kB")
 	}
-	if out, code := preflight(workers); code != exitGood {
+	if out, code := preflight(workers); code != exitGood || !strings.Contains(out, "nginx/route") {
 		t.Errorf("preflight: exit code %d\n%s", code, out)
 	}
 	if out, code := preflight("400"); code != exitFail || !strings.Contains(out, "FAIL   nginx/worker-connections") {
@@ -149,11 +169,27 @@ func TestRenderedConfigHoldsTheDemand(t *testing.T) {
 			t.Fatalf("nginx does not listen at %s\n%s", address, log)
 		}
 	}
-	out, code := fltoolCommand(t, append([]string{"simulate", "--target", "http://" + address, "--unsafe", "--ramp", "1s"}, demand[:4]...)...)
-	if code != exitGood {
-		t.Errorf("simulate through nginx: exit code %d\n%s\nnginx: %s", code, out, log)
+	load := []string{"simulate", "--target", scheme + "://" + address, "--unsafe", "--workers", workers}
+	if scheme == "https" {
+		load = append(load, "--ca", cert)
 	}
-	if s := log.String(); strings.Contains(s, "not enough") || strings.Contains(s, "[alert]") || strings.Contains(s, "[crit]") {
+	for _, more := range [][]string{{"--ramp", "1s", "--hold", hold}, {"--rounds", "2", "--update-size", "10kB", "--max-lag", "1m"}} {
+		if out, code := fltoolCommand(t, append(load, more...)...); code != exitGood {
+			t.Errorf("simulate %v through nginx: exit code %d\n%s\nnginx: %s", more, code, out, log)
+		}
+	}
+	if scheme == "https" {
+		client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		resp, err := client.Get("http://" + plain + "/workers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusMovedPermanently || to != "https://127.0.0.1/workers" {
+			t.Errorf("plain HTTP: %s to %q", resp.Status, to)
+		}
+	}
+	if s := log.String(); strings.Contains(s, "not enough") || strings.Contains(s, "[alert]") || strings.Contains(s, "[crit]") || strings.Contains(s, "limiting") {
 		t.Errorf("nginx complains: %s", s)
 	}
 }

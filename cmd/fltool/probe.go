@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -177,8 +178,9 @@ func (f *probeFlags) agree(cmd *cobra.Command, u *url.URL) (bool, error) {
 			what = fmt.Sprintf("%d workers", n)
 		}
 		fmt.Fprintf(stderr, "Without keys %s must be registered at %s,\nwhich works where the server has no key list, and stays until it is restarted.\nRegister? [y/N] ", what, u)
-		line, err := bufio.NewReader(in).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		line, err := readLine(cmd.Context(), in)
+		if err != nil {
+			fmt.Fprintln(stderr)
 			return false, cantError("", "read the answer: %w", err)
 		}
 		switch strings.ToLower(strings.TrimSpace(line)) {
@@ -191,6 +193,29 @@ func (f *probeFlags) agree(cmd *cobra.Command, u *url.URL) (bool, error) {
 	}
 	fmt.Fprintln(stderr, "probe: no poll will be held: give --probe-key FILE or, where the server has\nno key list, --yes; --probe-hold 0 asks for none")
 	return false, nil
+}
+
+// readLine reads one line, or what there is of it. The error is that of ctx, where
+// that ends first; the reading is then left to end with the process.
+func readLine(ctx context.Context, r io.Reader) (string, error) {
+	type read struct {
+		line string
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() {
+		line, err := bufio.NewReader(r).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		done <- read{line, err}
+	}()
+	select {
+	case got := <-done:
+		return got.line, got.err
+	case <-ctx.Done():
+		return "", errors.New("interrupted")
+	}
 }
 
 // announce says what will be sent, before it is.

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"checks/probe": {"server/wire", "checks/facts"},
 	"checks":       {"checks/facts", "nginx", "reports"},
 
-	"checks/facts/factstest": {}, // fake hosts, for tests alone
+	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
 	"checks/remedy":          {"checks", "nginx", "reports"},
 	"reports":                {},
 	"reports/render":         {"reports"},

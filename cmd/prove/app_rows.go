@@ -74,10 +74,10 @@ var appRows = []row{
 	{
 		id: "gunicorn-connections", check: "app/worker-connections", formula: "gunicorn-connections", limit: "gunicorn's worker_connections, hard bound", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
-			if _, err := r.gunicorn(nil, 0, "--worker-connections", "200"); err != nil {
+			if _, err := r.gunicorn(nil, 0, "--worker-connections", "200", "--timeout", "3"); err != nil {
 				return Measurement{}, err
 			}
-			return r.overload(hard, appURL, 260)
+			return r.overload(hard, appURL, 260, "--hold", "6s", "--round-timeout", "9s")
 		},
 		clients: []string{"timed out", "reset"}, // no log tells of it
 	},
@@ -89,10 +89,11 @@ var appRows = []row{
 	{
 		id: "gunicorn-threads", check: "app/worker-class", formula: "gunicorn-blocking", limit: "gunicorn's threads", set: "2 × 40", unit: "workers",
 		run: func(r *room) (Measurement, error) {
-			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40"); err != nil {
+			// Held for longer than its timeout, which kills sync workers alone.
+			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40", "--timeout", "3"); err != nil {
 				return Measurement{}, err
 			}
-			return r.overload(both, appURL, 130, "--ramp", "10s", "--round-timeout", "20s") // or polls that wait for a thread look held
+			return r.overload(both, appURL, 130, "--ramp", "10s", "--hold", "6s", "--round-timeout", "20s") // or polls that wait for a thread look held
 		},
 		clients: []string{"timed out", "reset"},
 	},
@@ -174,4 +175,9 @@ func (r *room) acceptQueue() (Measurement, error) {
 
 func inWorkers(n int64) reports.Demand { return reports.Demand{Workers: int(n), HoldSeconds: 60} }
 
-var rows = slices.Concat(appRows, nginxRows, kernelRows)
+// inHold is a demand for a hold of so many ms.
+func inHold(ms int64) reports.Demand {
+	return reports.Demand{Workers: 1, HoldSeconds: float64(ms) / 1000}
+}
+
+var rows = slices.Concat(appRows, nginxRows, timeoutRows, kernelRows)

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -34,14 +35,16 @@ type proxy struct {
 	listen      string // more parameters of listen
 	http        string // more directives of the http block
 	upstream    string // parameters of the upstream's server: "max_conns=50"
+	idle        int    // keepalive of the upstream, for a minute: connections
 	location    string // more directives of the location
 	readTimeout string // default 1d
+	noApp       bool   // what listens for the application is the row's own
 }
 
 // config writes nginx.conf; nothing of it leaves dir.
 func (p proxy) config(dir string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "daemon off;\nuser root;\npid %s/nginx.pid;\nerror_log %s/error.log warn;\nworker_processes %d;\n", dir, dir, max(p.processes, 1))
+	fmt.Fprintf(&b, "daemon off;\nuser root;\npid %s/nginx.pid;\nerror_log %s/error.log info;\nworker_processes %d;\n", dir, dir, max(p.processes, 1))
 	if p.nofile > 0 {
 		fmt.Fprintf(&b, "worker_rlimit_nofile %d;\n", p.nofile)
 	}
@@ -53,18 +56,26 @@ func (p proxy) config(dir string) string {
 	if timeout == "" {
 		timeout = "1d"
 	}
-	fmt.Fprintf(&b, "    log_format times '$status $upstream_response_time $uri';\n    access_log %s/access.log times;\n", dir)
+	fmt.Fprintf(&b, "    log_format times '\"$request\" $status $body_bytes_sent $request_time $upstream_response_time';\n    access_log %s/access.log times;\n", dir)
 	b.WriteString(p.http)
-	fmt.Fprintf(&b, "    upstream app {\n        server %s %s;\n    }\n", appAddr, p.upstream)
+	fmt.Fprintf(&b, "    upstream app {\n        server %s %s;\n", appAddr, p.upstream)
+	location := p.location
+	if p.idle > 0 {
+		fmt.Fprintf(&b, "        keepalive %d;\n        keepalive_timeout 60s;\n", p.idle)
+		location += "            proxy_http_version 1.1;\n            proxy_set_header Connection '';\n"
+	}
+	b.WriteString("    }\n")
 	fmt.Fprintf(&b, "    server {\n        listen %s%s;\n        location / {\n            proxy_pass http://app;\n            proxy_read_timeout %s;\n%s        }\n    }\n}\n",
-		nginxAddr, p.listen, timeout, p.location)
+		nginxAddr, p.listen, timeout, location)
 	return b.String()
 }
 
 // nginx starts the real one in front of a server of our own.
 func (r *room) nginx(p proxy) (*process, error) {
-	if _, err := r.serve(0); err != nil {
-		return nil, err
+	if !p.noApp {
+		if _, err := r.serve(0); err != nil {
+			return nil, err
+		}
 	}
 	conf := filepath.Join(r.dir, "nginx.conf")
 	if err := os.WriteFile(conf, []byte(p.config(r.dir)), 0o644); err != nil {
@@ -80,6 +91,7 @@ func (r *room) nginx(p proxy) (*process, error) {
 const (
 	nginxPort  = 8080
 	readSecond = 8 // proxy_read_timeout of its row
+	patience   = 5 // seconds: the timeouts of other rows
 	bodyLimit  = 200 << 10
 )
 
@@ -91,6 +103,16 @@ var nginxRows = []row{
 	{
 		id: "nginx-512-reuse", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections, safe bound", set: "512", unit: "workers", quick: true,
 		run: (*room).reuse,
+	},
+	{
+		id: "nginx-512-upstream-idle", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections, with upstream keepalive 64", set: "512", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(hard, proxy{connections: 512, idle: 64}, 350)
+		},
+	},
+	{
+		id: "nginx-512-tls", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections, over TLS", set: "512", unit: "workers",
+		run: (*room).overTLS,
 	},
 	{
 		id: "nginx-4x512-burst", check: "nginx/worker-connections", formula: "nginx-slots", limit: "worker_connections of 4 processes, hard bound", set: "4 × 512", unit: "workers",
@@ -114,6 +136,12 @@ var nginxRows = []row{
 		id: "nginx-descriptors", check: "nginx/nofile", formula: "nginx-descriptors", limit: "worker_rlimit_nofile", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
 			return r.proxied(both, proxy{connections: 4096, nofile: 200}, 150)
+		},
+	},
+	{
+		id: "nginx-descriptors-logs", check: "nginx/nofile", formula: "nginx-descriptors", limit: "worker_rlimit_nofile, with 60 log files and 20 more listeners", set: "200", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			return r.proxied(both, proxy{connections: 4096, nofile: 200, http: manyFiles(60, 20)}, 150)
 		},
 	},
 	{
@@ -141,7 +169,7 @@ var nginxRows = []row{
 		},
 	},
 	{
-		id: "nginx-limit-req", check: "nginx/limit-req", formula: "nginx-limit-req", limit: "burst of limit_req", set: "60", unit: "requests",
+		id: "nginx-limit-req", check: "nginx/limit-req", formula: "nginx-limit-req", limit: "burst of limit_req", set: "63", unit: "requests",
 		run: (*room).limitReq,
 	},
 	{
@@ -166,6 +194,20 @@ var nginxRows = []row{
 	},
 }
 
+// manyFiles makes nginx hold descriptors of its own.
+func manyFiles(logs, listeners int) string {
+	var b strings.Builder
+	b.WriteString("    server {\n")
+	for i := range listeners {
+		fmt.Fprintf(&b, "        listen 127.0.0.1:%d;\n", 7000+i)
+	}
+	for i := range logs {
+		fmt.Fprintf(&b, "        access_log log-%d.txt;\n", i)
+	}
+	b.WriteString("    }\n")
+	return b.String()
+}
+
 // slots is the row of worker_connections in one process.
 func slots(id string, connections, workers int, quick bool, args ...string) row {
 	return row{
@@ -182,6 +224,22 @@ func (r *room) proxied(b bound, p proxy, workers int, args ...string) (Measureme
 		return Measurement{}, err
 	}
 	return r.overload(b, nginxURL, workers, args...)
+}
+
+// overTLS fills the slots of nginx by workers that speak TLS and trust its
+// certificate.
+func (r *room) overTLS() (Measurement, error) {
+	cert, key := filepath.Join(r.dir, "cert.pem"), filepath.Join(r.dir, "key.pem")
+	if err := factstest.WriteCertificate(cert, key); err != nil {
+		return Measurement{}, fmt.Errorf("make a certificate: %w", err)
+	}
+	if _, err := r.nginx(proxy{
+		connections: 512, listen: " ssl",
+		http: fmt.Sprintf("    ssl_certificate %s;\n    ssl_certificate_key %s;\n", cert, key),
+	}); err != nil {
+		return Measurement{}, err
+	}
+	return r.overload(both, "https://"+nginxAddr, 350, "--ca", cert)
 }
 
 // reuse measures the polls held when nginx begins to cut idle clients to make
@@ -272,19 +330,20 @@ func established(match func([]string) bool) (int, error) {
 func (r *room) limitReq() (Measurement, error) {
 	if _, err := r.nginx(proxy{
 		connections: 1024, http: "    limit_req_zone $binary_remote_addr zone=address:1m rate=1r/m;\n",
-		location: "            limit_req zone=address burst=60 nodelay;\n",
+		location: "            limit_req zone=address burst=63 nodelay;\n",
 	}); err != nil {
 		return Measurement{}, err
 	}
-	if _, err := r.predict(safe, 1); err != nil {
+	const requestsPerWorker = 8
+	if _, err := r.predict(safe, requestsPerWorker); err != nil {
 		return Measurement{}, err
 	}
 	if _, err := r.simulate(nginxURL, 150); err != nil {
 		return Measurement{}, err
 	}
 	through := 0
-	if err := r.answers(func(status string, _ float64) {
-		if status != "503" {
+	if err := r.answers(func(a answer) {
+		if a.status != http.StatusServiceUnavailable {
 			through++
 		}
 	}); err != nil {
@@ -329,9 +388,7 @@ func (r *room) readTimeout() (Measurement, error) {
 	if _, err := r.nginx(proxy{connections: 512, readTimeout: strconv.Itoa(readSecond) + "s"}); err != nil {
 		return Measurement{}, err
 	}
-	if _, err := r.largest(24*3600*1000, func(n int64) reports.Demand {
-		return reports.Demand{Workers: 1, HoldSeconds: float64(n) / 1000}
-	}); err != nil {
+	if _, err := r.largest(24*3600*1000, inHold); err != nil {
 		return Measurement{}, err
 	}
 	rep, err := r.simulate(nginxURL, 20, "--ramp", "2s", "--hold", strconv.Itoa(readSecond+2)+"s", "--round-timeout", "30s")
@@ -341,35 +398,54 @@ func (r *room) readTimeout() (Measurement, error) {
 	if rep.Held.LostWhile != 20 {
 		return Measurement{}, fmt.Errorf("%d of 20 held polls were cut", rep.Held.LostWhile)
 	}
-	shortest := math.Inf(1)
-	if err := r.answers(func(status string, seconds float64) {
-		if status == "504" {
-			shortest = min(shortest, seconds)
+	return r.shortest(http.StatusGatewayTimeout, func(a answer) float64 { return a.waited })
+}
+
+// shortest is the least time in nginx's access log of answers of a status, in
+// ms: nginx's own clock, which a busy machine only ever makes late.
+func (r *room) shortest(status int, seconds func(answer) float64) (Measurement, error) {
+	least := math.Inf(1)
+	if err := r.answers(func(a answer) {
+		if a.status == status {
+			least = min(least, seconds(a))
 		}
 	}); err != nil {
 		return Measurement{}, err
 	}
+	if math.IsInf(least, 1) {
+		return Measurement{}, fmt.Errorf("nginx's access log has no answer %d", status)
+	}
 	line, err := r.logged(r.row.check)
-	return Measurement{shortest * 1000, line}, err
+	return Measurement{least * 1000, line}, err
 }
 
-// answers reads nginx's access log: each answer's status and the time in seconds
-// that nginx waited for the upstream, 0 where it did not ask it.
-func (r *room) answers(each func(status string, seconds float64)) error {
+// An answer is a line of nginx's access log; times are in seconds.
+type answer struct {
+	status int
+	took   float64 // in all
+	waited float64 // for the upstream; 0 where it was not asked
+}
+
+// answers reads nginx's access log.
+func (r *room) answers(each func(answer)) error {
 	b, err := os.ReadFile(filepath.Join(r.dir, "access.log"))
 	if err != nil {
 		return err
 	}
 	for line := range strings.Lines(string(b)) {
-		status, rest, _ := strings.Cut(line, " ")
-		waited, _, _ := strings.Cut(rest, " ")
-		seconds := 0.0
+		var a answer
+		var bytes int
+		var waited string
+		rest := line[strings.LastIndexByte(line, '"')+1:]
+		if _, err := fmt.Sscan(rest, &a.status, &bytes, &a.took, &waited); err != nil {
+			return fmt.Errorf("access.log: %q: %w", line, err)
+		}
 		if waited != "-" {
-			if seconds, err = strconv.ParseFloat(waited, 64); err != nil {
-				return fmt.Errorf("access.log: %w", err)
+			if a.waited, err = strconv.ParseFloat(waited, 64); err != nil {
+				return fmt.Errorf("access.log: %q: %w", line, err)
 			}
 		}
-		each(status, seconds)
+		each(a)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package factstest writes fake hosts for tests: the files of /proc that facts
-// are read from, below a directory.
+// Package factstest writes fake hosts for tests, the files of /proc that facts
+// are read from below a directory, and certificates.
 package factstest
 
 import (
