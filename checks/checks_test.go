@@ -104,7 +104,7 @@ var cases = map[string]struct {
 	"host/nr-open": {
 		fail:    func(f *facts.Facts) { f.Sysctls.NROpen.V = 1500 },
 		unknown: func(f *facts.Facts) { f.Sysctls.NROpen = no[int64]() },
-		never:   "every kernel has it", workers: 744,
+		never:   "every kernel has it", workers: 745,
 	},
 	"host/file-max": {
 		fail:    func(f *facts.Facts) { f.Sysctls.FileMax.V = 4800 },

@@ -135,9 +135,9 @@ func evalNROpen(c Case) Outcome {
 			return cantTell("nginx", c.HasNginx)
 		}
 		if c.HasNginx.V {
-			own, _ := c.nginxOwn() // next to nothing of so many
-			n = min(n, nginxByDescriptors(facts.Limit(v.V), own))
-			need = nginxNeeds(c.Demand.Workers, own)
+			// What more it holds itself is next to nothing of so many.
+			n = min(n, nginxByDescriptors(facts.Limit(v.V), nginxFewFDs))
+			need = nginxNeeds(c.Demand.Workers, nginxFewFDs)
 		}
 	}
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {

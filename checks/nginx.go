@@ -142,7 +142,10 @@ func (c Case) plannedNoFile() Outcome {
 		}
 		limit, from = u.NoFile.V, u.NoFile.Source
 	}
-	processes, _ := c.nginxProcesses(n)
+	processes, known := c.nginxProcesses(n)
+	if !known {
+		return unknownFor("how many processes nginx would start, each of which has a descriptor of every other")
+	}
 	own := nginxOwn(n, processes)
 	k, need := nginxByDescriptors(limit.Soft, own), nginxNeeds(c.Demand.Workers, own)
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "nginx does not run"}},

@@ -180,6 +180,11 @@ func (c Case) nginxProcesses(n *facts.Nginx) (count int, known bool) {
 			return len(ws), true
 		}
 	}
+	return c.configuredProcesses(n)
+}
+
+// configuredProcesses is how many worker processes the config asks for.
+func (c Case) configuredProcesses(n *facts.Nginx) (count int, known bool) {
 	v := n.Main.WorkerProcesses
 	switch {
 	case !v.Known():
@@ -235,7 +240,10 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 		}
 		limit, got = 1024, "not set, and 1024 is systemd's default"
 	}
-	processes, _ := c.nginxProcesses(n)
+	processes, known := c.configuredProcesses(n)
+	if !known && !c.Lint {
+		return unknownFor("how many processes nginx starts, each of which has a descriptor of every other")
+	}
 	own := nginxOwn(n, processes)
 	k := nginxByDescriptors(facts.Limit(limit), own)
 	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners), own)
