@@ -149,7 +149,7 @@ func rendered(t *testing.T, scheme string) {
 		t.Fatal(err)
 	}
 	preflight := func(n string) (string, int) {
-		return fltoolCommand(t, "preflight", "--root", root, "--nginx-conf", "/etc/nginx/nginx.conf", "--upstream", upstream,
+		return fltoolCommand(t, "preflight", "-v", "--root", root, "--nginx-conf", "/etc/nginx/nginx.conf", "--upstream", upstream,
 			"--port", upstream[strings.LastIndexByte(upstream, ':')+1:], "--workers", n, "--hold", hold, "--model-size", "10kB")
 	}
 	if out, code := preflight(workers); code != exitGood || !strings.Contains(out, "nginx/route") {
