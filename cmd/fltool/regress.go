@@ -20,7 +20,7 @@ import (
 // hold arrive over a while: after a burst the memory is that of its garbage.
 var defaultRuns = [][]string{
 	{"fltool", "simulate", "--workers", "200", "--rounds", "10"},
-	{"fltool", "simulate", "--workers", "1200", "--ramp", "4s", "--hold", "1s", "--max-lag", "100ms"},
+	{"fltool", "simulate", "--workers", "1200", "--ramp", "3s", "--hold", "3s", "--max-lag", "100ms"},
 }
 
 // mostRuns bounds --runs: beyond it a difference that only shows then is no one's.
@@ -40,7 +40,7 @@ whatever slows it hurts both alike. The generator is this fltool in both.
 The commands are those of fltool simulate, several behind -- each: one of rounds
 and one of a hold measure all that decides. Without any they are
   fltool simulate --workers 200 --rounds 10
-  fltool simulate --workers 1200 --ramp 4s --hold 1s --max-lag 100ms
+  fltool simulate --workers 1200 --ramp 3s --hold 3s --max-lag 100ms
 A command of another name is run as it is, with --out FILE behind it.
 
 The metrics that decide are those that a machine's other tenants hardly change:
