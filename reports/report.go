@@ -203,7 +203,7 @@ type Generator struct {
 	CPUShare       float64 `json:"cpuShare"`       // of all cores, 0 to 1, mean over the run
 	GCPauseSeconds float64 `json:"gcPauseSeconds"` // sum of stop-the-world pauses
 	GCCPUShare     float64 `json:"gcCpuShare"`     // of the process's CPU, 0 to 1
-	FDsLeft        int64   `json:"fdsLeft"`        // unused descriptors at the worst moment
+	FDsLeft        int64   `json:"fdsLeft"`        // unused descriptors at the worst moment; -1 unknown
 	PortsLeft      int64   `json:"portsLeft"`      // unused local ports at the worst moment; -1 unknown
 	Reconnects     int     `json:"reconnects"`     // idle connections found closed by the server and dialled again
 	Refused        string  `json:"refused,omitempty"`

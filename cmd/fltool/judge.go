@@ -17,6 +17,7 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
 )
 
 // judgeFlags say what is judged and against which demand: preflight's and fix's.
@@ -198,7 +199,7 @@ func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
 	var assumed, flags []string
 	for _, a := range []struct{ flag, text string }{
 		{"workers", fmt.Sprintf("%d workers", j.workers)},
-		{"hold", "holds of " + strings.TrimSuffix(strings.TrimSuffix(j.hold.String(), "0s"), "0m")},
+		{"hold", "holds of " + render.Duration(j.hold.Seconds())},
 		{"model-size", "models of " + j.modelSize.String()},
 		{"root", "this host"},
 	} {
