@@ -267,7 +267,7 @@ func (f *probeFlags) run(cmd *cobra.Command, plan loadgen.Plan, p facts.Probe) f
 	}
 	most := 0
 	for _, e := range r.Errors {
-		if e.Workers > most {
+		if e.Class != reports.ClassReconnect && e.Workers > most { // which took nothing from a worker
 			most, h.Cause = e.Workers, e.Class
 		}
 	}
