@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,6 +128,14 @@ func TestFigures(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// What is unknown is no number.
+func TestUnknownLeft(t *testing.T) {
+	g := generator(reports.Report{Generator: &reports.Generator{FDsLeft: -1, PortsLeft: 7}}).grid
+	if want := []string{"left at the worst", "unknown descriptors, 7 ports"}; !slices.ContainsFunc(g.rows, func(row []string) bool { return slices.Equal(row, want) }) {
+		t.Errorf("%q", g.rows)
 	}
 }
 
