@@ -107,7 +107,7 @@ func bindingLimit(r reports.Report) string {
 // answer says in a sentence whether the demand is carried.
 func (p *preflightWriter) answer(r reports.Report) {
 	d := r.Demand
-	demand := fmt.Sprintf("%d workers, polls held for %s", d.Workers, Duration(d.HoldSeconds))
+	demand := plural(d.Workers, "worker") + ", polls held for " + Duration(d.HoldSeconds)
 	failed := 0
 	for _, f := range r.Findings {
 		if f.Status == reports.StatusFail {
@@ -118,27 +118,25 @@ func (p *preflightWriter) answer(r reports.Report) {
 	if k := r.Capacity; k != nil {
 		switch {
 		case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
-			known = fmt.Sprintf("%s is unknown; the known limits allow %d workers at most.", k.Limit, *k.AtMost)
+			known = fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, plural(*k.AtMost, "worker"))
 		case k.AtMost != nil:
-			known = fmt.Sprintf("At most %d workers by the known limits; %s is unknown.", *k.AtMost, k.Limit)
+			known = fmt.Sprintf("At most %s by the known limits; %s is unknown.", plural(*k.AtMost, "worker"), k.Limit)
 		case k.Limit != "":
 			known = fmt.Sprintf("It holds %s; %s binds.", plural(k.Workers, "worker"), k.Limit)
 		}
 	}
-	var head string
+	word, status, rest := "YES", reports.StatusPass, ": "+demand+"."
 	switch {
 	case r.Verdict == reports.VerdictFail && r.Capacity != nil && r.Capacity.AtMost == nil && r.Capacity.Workers >= d.Workers:
-		head = p.paint(reports.StatusFail, "NO") + ": " + demand + ": " + plural(failed, "check") + " failed, though the limits allow them."
+		word, status, rest = "NO", reports.StatusFail, ": "+demand+": "+plural(failed, "check")+" failed, though the limits allow them."
 	case r.Verdict == reports.VerdictFail:
-		head = p.paint(reports.StatusFail, "NO") + ": " + demand + ": it can't."
+		word, status, rest = "NO", reports.StatusFail, ": "+demand+": it can't."
 	case r.Verdict == reports.VerdictRefused:
-		head = p.paint(reports.StatusUnknown, "CAN'T TELL") + ": " + demand + "."
+		word, status = "CAN'T TELL", reports.StatusUnknown
 	case r.Verdict == reports.VerdictWarn:
-		head = p.paint(reports.StatusPass, "YES") + ", with warnings: " + demand + "."
-	default:
-		head = p.paint(reports.StatusPass, "YES") + ": " + demand + "."
+		rest = ", with warnings" + rest
 	}
-	fmt.Fprintln(&p.b, head)
+	p.painted(status, word, hanging(word+rest, 0, ""))
 	if known != "" {
 		p.wrapped(known)
 	}
@@ -273,8 +271,7 @@ func (p *preflightWriter) line(f reports.Finding, text string) {
 		name += " on " + f.Host
 	}
 	word := label(f)
-	lines := hanging(fmt.Sprintf("%-6s %s  ", word, pad(name, 28)), 37, text)
-	p.b.WriteString(p.paint(f.Status, word) + strings.TrimPrefix(lines, word))
+	p.painted(f.Status, word, hanging(fmt.Sprintf("%-6s %s  ", word, pad(name, 28)), 37, text))
 }
 
 // notApplicable lists what was not asked, and why.
@@ -399,10 +396,10 @@ func pad(s string, n int) string {
 	return s + strings.Repeat(" ", max(0, n-displaywidth.String(s)))
 }
 
-// paint colours a status for a terminal.
-func (p *preflightWriter) paint(s reports.Status, text string) string {
+// painted writes lines whose first word is in the colour of a status.
+func (p *preflightWriter) painted(s reports.Status, word, lines string) {
 	if color, ok := statusColor[s]; ok {
-		return p.o.paint(text, color)
+		lines = p.o.paint(word, color) + strings.TrimPrefix(lines, word)
 	}
-	return text
+	p.b.WriteString(lines)
 }

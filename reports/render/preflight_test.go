@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,11 +50,13 @@ func TestNoHeadroom(t *testing.T) {
 	}
 }
 
-// No line is longer than a terminal's, whatever a host is called.
-func TestLongHost(t *testing.T) {
-	r := reports.Report{Findings: []reports.Finding{{
+// No line is longer than a terminal's, whatever a host is called and however much
+// is wrong.
+func TestLongLines(t *testing.T) {
+	failed := slices.Repeat([]reports.Finding{{Check: "x", Status: reports.StatusFail}}, 100)
+	r := reports.Report{Verdict: reports.VerdictFail, Capacity: &reports.Capacity{}, Findings: append(failed, reports.Finding{
 		Check: "nginx/worker-connections", Host: "fl-proxy-production.example.org", Status: reports.StatusFail, Got: strings.Repeat("word ", 20),
-	}}}
+	})}
 	for line := range strings.Lines(table(t, Options{}, r)) {
 		if n := displaywidth.String(strings.TrimRight(line, "\n")); n > width {
 			t.Errorf("%d columns: %q", n, line)
