@@ -62,7 +62,7 @@ runs, or another demand than the baseline's.`,
 	fl.StringVar(&f.binary, "baseline-binary", "", "fltool `file` whose server is run in turn with the new one")
 	fl.IntVar(&f.runs, "runs", 8, "runs of each command, and of each side")
 	fl.BoolVar(&f.store, "store", false, "make --baseline anew from these runs; nothing is compared")
-	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`")
+	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`, those made before an error, too")
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
