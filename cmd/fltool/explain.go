@@ -41,17 +41,17 @@ and names the checks whose symptoms stand in it.`,
 			case log != "":
 				return explainLog(w, cmd.InOrStdin(), log)
 			case len(args) == 0:
+				var list strings.Builder
 				for _, c := range checks.All() {
-					fmt.Fprintf(w, "%-24s %-6s %s\n", c.ID, c.Severity, c.Title)
+					fmt.Fprintf(&list, "%-24s %-6s %s\n", c.ID, c.Severity, c.Title)
 				}
-				return nil
+				return printTo(w, "the list", list.String())
 			}
 			c, ok := checks.ByID(args[0])
 			if !ok {
 				return usageError("fltool explain lists the checks", "there is no check %q", args[0])
 			}
-			_, err := io.WriteString(w, checks.Page(c))
-			return err
+			return printTo(w, "the page", checks.Page(c))
 		},
 	}
 	cmd.Flags().StringVar(&log, "log", "", "read this log instead, - for standard input")
@@ -73,15 +73,15 @@ func explainLog(w io.Writer, stdin io.Reader, name string) error {
 		return cantError("", "read the log: %w", err)
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(w, "no known symptom in %d lines\n", lines)
-		return nil
+		return printTo(w, "the symptoms", fmt.Sprintf("no known symptom in %d lines\n", lines))
 	}
+	var list strings.Builder
 	for _, s := range found {
-		fmt.Fprintf(w, "%7d× %s: %s\n", s.Lines, s.Check.ID, s.Check.Title)
-		fmt.Fprintf(w, "         line %d: %s\n", s.First, cut(s.Example, 60))
+		fmt.Fprintf(&list, "%7d× %s: %s\n", s.Lines, s.Check.ID, s.Check.Title)
+		fmt.Fprintf(&list, "         line %d: %s\n", s.First, cut(s.Example, 60))
 	}
-	fmt.Fprintf(w, "in %d lines; fltool explain ID tells how to mend it\n", lines)
-	return nil
+	fmt.Fprintf(&list, "in %d lines; fltool explain ID tells how to mend it\n", lines)
+	return printTo(w, "the symptoms", list.String())
 }
 
 // cut shortens a line for a terminal; what can't be printed becomes a dot.

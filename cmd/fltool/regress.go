@@ -62,7 +62,7 @@ runs, or another demand than the baseline's.`,
 	fl.StringVar(&f.binary, "baseline-binary", "", "fltool `file` whose server is run in turn with the new one")
 	fl.IntVar(&f.runs, "runs", 8, "runs of each command, and of each side")
 	fl.BoolVar(&f.store, "store", false, "make --baseline anew from these runs; nothing is compared")
-	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`")
+	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`, those made before an error, too")
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
@@ -111,16 +111,18 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 // judged makes the runs, keeps them where asked, and compares or stores them.
 func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports.Report, gate reports.Gate) error {
 	fresh, new, err := m.measure(cmd.Context(), base)
-	if err != nil {
-		return err
-	}
 	if f.binary != "" {
 		base = fresh
 	}
-	if f.out != "" {
-		if err := keepRuns(f.out, base, new); err != nil {
-			return err
+	if f.out != "" && len(fresh)+len(new) > 0 {
+		kept := keepRuns(f.out, base, new)
+		if err != nil && kept == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "the runs that were made until then are in %s\n", f.out)
 		}
+		err = errors.Join(err, kept)
+	}
+	if err != nil {
+		return err
 	}
 	if f.store {
 		return storeBaseline(cmd.OutOrStdout(), f.baseline, new)

@@ -27,8 +27,8 @@ func newVersion() *cobra.Command {
 		Short: "Print the version of fltool",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "fltool %s %s %s/%s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			return printTo(cmd.OutOrStdout(), "the version",
+				fmt.Sprintf("fltool %s %s %s/%s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 		},
 	}
 }
