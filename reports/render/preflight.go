@@ -25,7 +25,7 @@ func (o Options) preflightTable(w io.Writer, r reports.Report) error {
 	for i, f := range ordered {
 		alike := func(g reports.Finding) bool { return unknownAlike(f, g) }
 		switch {
-		case f.Status == reports.StatusPass && f.Check != timeoutChain && !o.Verbose:
+		case f.Status == reports.StatusPass && !answers(f) && !o.Verbose:
 			right++
 		case slices.ContainsFunc(ordered[:i], alike): // told with that one
 		default:
@@ -87,9 +87,11 @@ func cleanAll(lines []string) []string {
 	return out
 }
 
-// timeoutChain is the check that shows every hop's timeout: an answer of its own,
-// even where all of it is right.
-const timeoutChain = "nginx/timeout-chain"
+// answers says whether a check that passes tells what was asked for: every hop's
+// timeout, and what a probe met.
+func answers(f reports.Finding) bool {
+	return f.Check == "nginx/timeout-chain" || strings.HasPrefix(f.Check, "probe/")
+}
 
 type preflightWriter struct {
 	b     bytes.Buffer
@@ -104,48 +106,79 @@ func bindingLimit(r reports.Report) string {
 	return r.Capacity.Limit
 }
 
-// answer says in a sentence whether the demand is carried.
+// answer says in a sentence whether the demand is carried, in another how many
+// workers are, and of what that is said.
 func (p *preflightWriter) answer(r reports.Report) {
-	d := r.Demand
-	demand := plural(d.Workers, "worker") + ", polls held for " + Duration(d.HoldSeconds)
-	failed := 0
-	for _, f := range r.Findings {
-		if f.Status == reports.StatusFail {
-			failed++
-		}
+	k := r.Capacity
+	if k == nil {
+		k = &reports.Capacity{}
 	}
-	known := ""
-	if k := r.Capacity; k != nil {
-		switch {
-		case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
-			known = fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, plural(*k.AtMost, "worker"))
-		case k.AtMost != nil:
-			known = fmt.Sprintf("At most %s by the known limits; %s is unknown.", plural(*k.AtMost, "worker"), k.Limit)
-		case k.Limit != "":
-			known = fmt.Sprintf("It holds %s; %s binds.", plural(k.Workers, "worker"), k.Limit)
-		}
-	}
-	word, status, rest := "YES", reports.StatusPass, ": "+demand+"."
+	// By the limits that were read, or by load.
+	judged := k.Limit != "" || slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+		return f.Check == "probe/held" && f.Status == reports.StatusPass
+	})
+	p.head(r, *k, judged)
 	switch {
-	case r.Verdict == reports.VerdictFail && r.Capacity != nil && r.Capacity.AtMost == nil && r.Capacity.Workers >= d.Workers:
-		word, status, rest = "NO", reports.StatusFail, ": "+demand+": "+plural(failed, "check")+" failed, though the limits allow them."
-	case r.Verdict == reports.VerdictFail:
-		word, status, rest = "NO", reports.StatusFail, ": "+demand+": it can't."
-	case r.Verdict == reports.VerdictRefused:
+	case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
+		p.wrapped(fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, plural(*k.AtMost, "worker")))
+	case k.AtMost != nil:
+		p.wrapped(fmt.Sprintf("At most %s by the known limits; %s is unknown.", plural(*k.AtMost, "worker"), k.Limit))
+	case limitUnknown(*k):
+		p.wrapped(k.Limit + " is unknown, and so is how many workers it holds.")
+	case k.Limit != "":
+		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", plural(k.Workers, "worker"), k.Limit))
+	case !judged:
+		p.wrapped("How many workers it holds was not judged.")
+	}
+	var judges []string
+	for _, f := range r.Findings {
+		switch {
+		case f.Check == "app/found" && f.Status == reports.StatusWarn:
+			p.wrapped("No server runs yet; what it would be started with is judged, as far as that can be read.")
+		case f.Check == "app/found" && f.Status == reports.StatusPass:
+			judges = append(judges, f.Got)
+		case f.Check == "nginx/config" && f.Status == reports.StatusPass:
+			judges = append(judges, f.Source)
+		}
+	}
+	if len(judges) > 0 {
+		p.wrapped("Judged: " + strings.Join(judges, ", ") + ".")
+	}
+	fmt.Fprintln(&p.b)
+}
+
+// head is the first sentence.
+func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool) {
+	demand := "polls held for " + Duration(r.Demand.HoldSeconds)
+	word, status := "PASS", reports.StatusPass
+	if judged {
+		demand = plural(r.Demand.Workers, "worker") + ", " + demand
+		word = "YES"
+	}
+	rest := ": " + demand + "."
+	switch r.Verdict {
+	case reports.VerdictFail:
+		failed := 0
+		for _, f := range r.Findings {
+			if f.Status == reports.StatusFail {
+				failed++
+			}
+		}
+		word, status = "NO", reports.StatusFail
+		switch {
+		case !judged || limitUnknown(k):
+			rest = fmt.Sprintf(": %s: %s failed.", demand, plural(failed, "check"))
+		case k.AtMost == nil && k.Workers >= r.Demand.Workers:
+			rest = fmt.Sprintf(": %s: %s failed, though the limits allow them.", demand, plural(failed, "check"))
+		default:
+			rest = ": " + demand + ": it can't."
+		}
+	case reports.VerdictRefused:
 		word, status = "CAN'T TELL", reports.StatusUnknown
-	case r.Verdict == reports.VerdictWarn:
+	case reports.VerdictWarn:
 		rest = ", with warnings" + rest
 	}
 	p.painted(status, word, hanging(word+rest, 0, ""))
-	if known != "" {
-		p.wrapped(known)
-	}
-	if slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
-		return f.Check == "app/found" && f.Status == reports.StatusWarn
-	}) {
-		p.wrapped("No server runs yet; what it would be started with is judged, as far as that can be read.")
-	}
-	fmt.Fprintln(&p.b)
 }
 
 // ordered is all but n/a, worst first; a consequence comes right after its cause.
@@ -291,9 +324,20 @@ func (p *preflightWriter) rest(right int, all []reports.Finding) {
 			none++
 		}
 	}
-	if right+none > 0 {
-		fmt.Fprintln(&p.b)
-		p.wrapped(fmt.Sprintf("Not shown: %d passed, %d not applicable (--verbose lists them).", right, none))
+	var hidden []string
+	for _, n := range []struct {
+		checks int
+		what   string
+	}{{right, "passed"}, {none, "not applicable"}} {
+		if n.checks > 0 {
+			hidden = append(hidden, fmt.Sprintf("%d %s", n.checks, n.what))
+		}
+	}
+	if len(hidden) > 0 {
+		if !bytes.HasSuffix(p.b.Bytes(), []byte("\n\n")) {
+			fmt.Fprintln(&p.b)
+		}
+		p.wrapped("Not shown: " + strings.Join(hidden, ", ") + " (--verbose lists them).")
 	}
 }
 

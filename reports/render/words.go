@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,7 +88,9 @@ func preflightHeadline(r reports.Report) string {
 	case c == nil:
 		return "asked for " + asked + "; no limit could be read"
 	case c.Limit == "":
-		return fmt.Sprintf("asked for %s; supports %s", asked, atLeast(c))
+		return "asked for " + asked + "; how many it holds was not judged"
+	case limitUnknown(*c):
+		return fmt.Sprintf("can't tell whether it supports %s: %s is unknown", asked, c.Limit)
 	case c.AtMost != nil && *c.AtMost < r.Demand.Workers:
 		return fmt.Sprintf("supports at most %s of the %s asked for; %s is unknown", count(*c.AtMost), asked, c.Limit)
 	case c.AtMost != nil:
@@ -118,6 +121,14 @@ func capacityHeadline(r reports.Report) string {
 		s += "; " + r.Capacity.Limit + " binds"
 	}
 	return s
+}
+
+// limitUnknown says whether nothing is known of how many workers a capacity allows:
+// the limit that it names is unknown, and so are all others.
+func limitUnknown(c reports.Capacity) bool {
+	return c.AtMost == nil && slices.ContainsFunc(c.Ledger, func(r reports.Row) bool {
+		return r.Limit == c.Limit && r.Workers == nil && !r.Waived
+	})
 }
 
 func atLeast(c *reports.Capacity) string {
