@@ -110,6 +110,7 @@ func comparison(c reports.Comparison, all bool) document {
 		sections = append(sections, section{title: "How they decide", notes: []string{
 			"worse is beyond its limit, and significant; limits: " + strings.Join(limits, ", "),
 			notMeasured(c.Unmeasured),
+			"change: the median over all pairs of a base and a new run (Hodges-Lehmann), not that of the medians",
 			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", plural(c.GatedMetrics, "metric")),
 		}})
 	}
