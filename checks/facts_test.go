@@ -33,11 +33,15 @@ func tuned() facts.Facts {
 		PIDs:   facts.CgroupLimit{Max: 4096, InUse: 10, Source: "pids.max"},
 	}
 	process := func(pid, ppid int, kind, part, unit string) facts.Process {
-		return facts.Process{
+		p := facts.Process{
 			PID: pid, PPID: ppid, Kind: kind, Part: part, Name: kind,
 			User: is("fl"), Limits: is(limits), FDs: is(20), RSSBytes: is(int64(50 << 20)), Threads: is(2),
 			Listen: is([]facts.Listener{}), Unit: is(unit), Cgroup: is(free),
 		}
+		if part == "worker" {
+			p.Listen = facts.Value[[]facts.Listener]{Err: "told of the master"} // as Gather does
+		}
+		return p
 	}
 	gunicorn := process(10, 1, facts.KindGunicorn, "master", "fl.service")
 	gunicorn.Listen = is([]facts.Listener{listener("127.0.0.1:5000", 3)})
