@@ -54,7 +54,7 @@ func tuned() facts.Facts {
 	unit := func(name string) *facts.Unit {
 		return &facts.Unit{
 			Name: name, Files: []string{"/etc/systemd/system/" + name}, NoFile: is(limits.NoFile), NoFileSet: true,
-			User: is("fl"), TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), MainPID: 10,
+			TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), MainPID: 10,
 		}
 	}
 	return facts.Facts{

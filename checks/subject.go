@@ -60,9 +60,11 @@ func (c Case) gunicorn() (g *facts.Gunicorn, unknown *Outcome) {
 	switch u := c.Service; {
 	case !ok:
 		return cant(cantTell("processes", c.Processes))
+	case len(procs) > 0:
+		return nil, nil
 	case !u.Known():
 		return cant(cantTell("unit", u))
-	case len(procs) > 0 || u.V == nil:
+	case u.V == nil:
 		return nil, nil
 	case u.V.Gunicorn == nil && u.V.Scripted:
 		return cant(unknownFor("%s starts %s, and whether that runs gunicorn shows only while it runs: start it", u.V.Name, u.V.Executable))

@@ -72,3 +72,13 @@ func TestGoServersLimit(t *testing.T) {
 		t.Errorf("fltool that does not run: %s, %d workers", o.Status, workersOf(o))
 	}
 }
+
+// A running server is what it is, whatever its unit says.
+func TestRunningServerNeedsNoUnit(t *testing.T) {
+	f := tuned()
+	goServer(&f)
+	f.Service = no[*facts.Unit]()
+	if o := askOne(t, "app/worker-class", f); o.Status != reports.StatusNA {
+		t.Errorf("%s: %s", o.Status, o.Reason)
+	}
+}
