@@ -128,8 +128,8 @@ func (l *level) addHeader() Value[[]Header] {
 // access joins allow and deny, which share one list in the order of the file.
 func (l *level) access() Value[[]Rule] {
 	for at := l; at != nil; at = at.up {
-		if at.broken != "" && !at.defaults && at.own["allow"] == nil && at.own["deny"] == nil {
-			return Value[[]Rule]{Err: "whether allow or deny are set is unknown: " + at.broken}
+		if why := at.unread(); why != "" {
+			return Value[[]Rule]{Err: "what allow and deny are set is unknown: " + why}
 		}
 		if at.own["allow"] == nil && at.own["deny"] == nil {
 			continue
@@ -178,7 +178,7 @@ func (d *decoder) limitReq(n *node) LimitReq {
 	z, err := d.zone("limit_req", r.Zone)
 	r.Key, r.Rate = z.Key, z.Rate
 	if r.Err == "" {
-		r.Err = err
+		r.Err, r.Outside = err, d.outside(err)
 	}
 	return r
 }
@@ -191,14 +191,19 @@ func (d *decoder) limitConn(n *node) LimitConn {
 	}
 	c.Zone = n.args[0]
 	z, err := d.zone("limit_conn", c.Zone)
-	c.Key, c.Err = z.Key, err
+	c.Key, c.Err, c.Outside = z.Key, err, d.outside(err)
 	var bad error
 	if c.Limit, bad = parseInt(n.args[1]); bad != nil || c.Limit == 0 {
-		c.Err = d.refuse(n, "invalid number of connections %q", n.args[1])
+		c.Err, c.Outside = d.refuse(n, "invalid number of connections %q", n.args[1]), false
 	} else if c.Limit >= 1<<16 {
-		c.Err = d.refuse(n, "connection limit must be less 65536")
+		c.Err, c.Outside = d.refuse(n, "connection limit must be less 65536"), false
 	}
 	return c
+}
+
+// outside says whether err is for want of what stands outside of the file given.
+func (d *decoder) outside(err string) bool {
+	return err != "" && d.http != nil && d.http.broken == onlyHTTP
 }
 
 // zone finds shared memory by name; err says why nothing is known of it.

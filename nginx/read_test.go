@@ -258,6 +258,61 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// What may stand several times is unknown where its level was not read in full:
+// there may be another.
+func TestUnreadableLists(t *testing.T) {
+	const own = "limit_req zone=r burst=5; limit_conn c 9; allow 10.0.0.0/8; deny all; proxy_set_header Connection ''; proxy_next_upstream off; proxy_read_timeout 5s;"
+	known := func(e Effective) (n int) {
+		for _, known := range []bool{e.LimitReq.Known(), e.LimitConn.Known(), e.Access.Known(), e.ProxySetHeader.Known(), e.ProxyNextUpstream.Known()} {
+			if known {
+				n++
+			}
+		}
+		return n
+	}
+	for place, want := range map[string]struct {
+		server, location string
+		known            int
+	}{
+		"where they are":  {"", own + " include closed;", 0},
+		"above them":      {"include closed;", own, 5},
+		"where others do": {own + " include closed;", "", 0},
+		"nowhere":         {own, "", 5},
+	} {
+		f := memory{&dump{content: map[string][]byte{
+			"/n/nginx.conf": []byte("events {} http { limit_req_zone $x zone=r:1m rate=1r/s; limit_conn_zone $x zone=c:1m; server { " + want.server + " location / { " + want.location + " proxy_pass http://127.0.0.1:1; } } }"),
+			"/n/closed":     []byte("closed"),
+		}}}
+		c, err := read(f, "/n/nginx.conf", Options{Build: debianBuild}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := c.Servers[0].Locations[0]
+		if n := known(l.Effective); n != want.known || !l.ProxyReadTimeout.Known() {
+			t.Errorf("%s: %d lists are known, want %d; limit_req %+v, timeout %+v", place, n, want.known, l.LimitReq, l.ProxyReadTimeout)
+		}
+		if (l.Incomplete == "") != (place != "where they are") {
+			t.Errorf("%s: the location is incomplete: %q", place, l.Incomplete)
+		}
+	}
+}
+
+// Where a file of the http block alone is given, what could not be read of that
+// file is unknown nevertheless.
+func TestUnreadablePartOfHTTP(t *testing.T) {
+	f := memory{&dump{content: map[string][]byte{
+		"/n/site": []byte("include closed; server { listen 80; location / { limit_conn z 5; proxy_pass http://x; } }"), "/n/closed": []byte("closed"),
+	}}}
+	c, err := read(f, "/n/site", Options{Build: debianBuild, Context: "http", Defaults: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := c.Servers[0].Locations[0]
+	if l.ProxyReadTimeout.Known() || c.Outside || l.Pass.Outside || l.LimitConn.V[0].Outside {
+		t.Errorf("the file may set it itself: %+v %+v %+v", l.ProxyReadTimeout, l.Pass, l.LimitConn.V)
+	}
+}
+
 func TestContexts(t *testing.T) {
 	// A snippet that is right in one place and wrong in another.
 	root := tree(t, txtar.Parse([]byte(`
@@ -755,6 +810,9 @@ func TestPartOfHTTP(t *testing.T) {
 		}
 		if c.Events.WorkerConnections.Known() || l.Pass.Err == "" || l.LimitConn.V[0].Err == "" {
 			t.Errorf("defaults %v: slots, the upstream block or the zone are taken for known", defaults)
+		}
+		if !c.Outside || !l.Pass.Outside || !l.LimitConn.V[0].Outside {
+			t.Errorf("defaults %v: that they may stand outside of the file is not told", defaults)
 		}
 	}
 }

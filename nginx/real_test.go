@@ -303,6 +303,54 @@ func TestRealLocations(t *testing.T) {
 	}
 }
 
+// A return comes before anything is passed on, and so does what a rewrite leads
+// to, unless it ends in break.
+func TestRealRewrites(t *testing.T) {
+	ports := freePorts(t, 2)
+	address, target := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	c := startNginx(t, fmt.Sprintf(`server { listen %[2]s; location / { return 200 passed; } }
+server { listen %[1]s; server_name plain;
+  location /pass { proxy_pass http://%[2]s; }
+  location /return { return 503 x; proxy_pass http://%[2]s; }
+  location /break { rewrite ^/break /y break; proxy_pass http://%[2]s; }
+  location /other { rewrite ^/none /y last; proxy_pass http://%[2]s; }
+  location /last { rewrite ^/last /return last; proxy_pass http://%[2]s; }
+  location /bare { rewrite ^/bare /return; proxy_pass http://%[2]s; }
+  location /moved { rewrite ^/moved /y permanent; proxy_pass http://%[2]s; }
+  location /try { try_files /none @app; }
+  location @app { return 418; proxy_pass http://%[2]s; }
+}
+server { listen %[1]s; server_name rewrites; rewrite ^/break /return break;
+  location /return { return 503; }
+  location / { proxy_pass http://%[2]s; }
+}
+server { listen %[1]s; server_name returns; return 410; location / { proxy_pass http://%[2]s; } }
+`, address, target), address)
+	for _, tt := range []struct {
+		host, path, want string // "" where Route can't tell
+		status           int
+	}{
+		{"plain", "/pass", "passed", 200}, {"plain", "/return", "503", 503}, {"plain", "/break", "passed", 200},
+		{"plain", "/other", "passed", 200}, {"plain", "/last", "", 503}, {"plain", "/bare", "", 503},
+		{"plain", "/moved", "", 301}, {"plain", "/try", "418", 418},
+		{"rewrites", "/break", "", 503}, {"rewrites", "/pass", "passed", 200}, {"returns", "/pass", "410", 410},
+	} {
+		r := c.Route(Request{Address: address, Host: tt.host, Path: tt.path})
+		got := "passed"
+		switch {
+		case r.Err != "":
+			got = ""
+		case r.Return != nil:
+			got = fmt.Sprint(r.Return.Code)
+		case r.Final == nil || r.Final.Pass == nil:
+			got = "nowhere"
+		}
+		if res, _ := ask(t, address, tt.host, "GET", tt.path); got != tt.want || res.StatusCode != tt.status {
+			t.Errorf("%s%s: Route says %q (%s), want %q; nginx answers %d, want %d", tt.host, tt.path, got, r.Err, tt.want, res.StatusCode, tt.status)
+		}
+	}
+}
+
 func TestRealServers(t *testing.T) {
 	p := freePorts(t, 3)
 	lines := strings.NewReplacer("P0", fmt.Sprint(p[0]), "P1", fmt.Sprint(p[1]), "P2", fmt.Sprint(p[2])).Replace(

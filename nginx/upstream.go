@@ -62,6 +62,7 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 	}
 	if d.http != nil && d.http.broken != "" && !isAddress(name) {
 		p.Err = fmt.Sprintf("whether an upstream block is called %q is unknown: %s", name, d.http.broken)
+		p.Outside = d.outside(p.Err)
 		return p
 	}
 	if host, port, ok := strings.Cut(name, ":"); ok {

@@ -271,7 +271,7 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 		at := base + routePaths[name]
 		way := c.RouteIn(s, at)
 		to := Route{Path: at, Err: way.Err}
-		if way.Err == "" && way.Final != nil {
+		if way.Err == "" && way.Return == nil && way.Final != nil {
 			to.Location = way.Final.Source
 		}
 		out.Routes[name] = to
