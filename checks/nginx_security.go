@@ -88,6 +88,7 @@ func perWorker(key string) bool {
 // A share is what a limit_conn or a limit_req lets through for each key of its zone.
 type share struct {
 	key, source, err string
+	outside          bool // err is for want of what stands outside of the file given
 	workers          int64
 	got, want        string
 	line             string // that lets all workers through
@@ -105,7 +106,10 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 	var least *share
 	for _, l := range v.V {
 		s := of(l)
-		if s.err != "" {
+		switch {
+		case s.err != "" && s.outside:
+			return c.outside(name + ": " + s.err)
+		case s.err != "":
 			return unknownFor("%s: %s", name, s.err)
 		}
 		if !perWorker(s.key) && (least == nil || s.workers < least.workers) {
@@ -133,7 +137,7 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 func evalLimitConn(c Case, p place) Outcome {
 	return judgeShares(c, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, workers: l.Limit,
+			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: l.Limit,
 			got: fmt.Sprint(l.Limit), want: fmt.Sprint(c.Demand.Workers),
 			line: fmt.Sprintf("limit_conn %s %d;", l.Zone, limitConnFor(c.Demand.Workers)),
 		}
@@ -151,7 +155,7 @@ func limitConnFor(n int) int { return min(2*n, maxLimitConn) }
 func evalLimitReq(c Case, p place) Outcome {
 	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, workers: byRequests(l.Burst, l.Rate),
+			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: byRequests(l.Burst, l.Rate),
 			got: fmt.Sprintf("burst %d at %s", l.Burst, perSecond(l.Rate)), want: fmt.Sprintf("burst %d", limitReqFor(c.Demand.Workers)),
 			line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay;", l.Zone, limitReqFor(c.Demand.Workers)),
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
 )
 
 // tunedConfig carries the tables' demand.
@@ -277,5 +278,44 @@ func TestChain(t *testing.T) {
 		if o := check.Eval(Case{Facts: f, Deployment: OneHost(f), Demand: demand}); o.Got != c.want {
 			t.Errorf("%s %s, want %s", o.Got, o.Reason, c.want)
 		}
+	}
+}
+
+// What nginx answers itself reaches no application, and where a rewrite leads
+// nobody can say.
+func TestReturnsAndRewrites(t *testing.T) {
+	for line, want := range map[string][2]reports.Status{ // of nginx/route and nginx/proxy-read-timeout
+		"return 503;":              {reports.StatusFail, reports.StatusNA},
+		"rewrite ^/n /x last;":     {reports.StatusUnknown, reports.StatusUnknown},
+		"rewrite ^/n /x;":          {reports.StatusUnknown, reports.StatusUnknown},
+		"rewrite ^/n /x break;":    {reports.StatusPass, reports.StatusPass},
+		"rewrite ^/none$ /x last;": {reports.StatusPass, reports.StatusPass},
+	} {
+		f := tuned()
+		edit("limit_conn conn 4000;", line)(&f)
+		for i, id := range []string{"nginx/route", "nginx/proxy-read-timeout"} {
+			if o := askOne(t, id, f); o.Status != want[i] {
+				t.Errorf("%s in the location: %s is %s (%s%s), want %s", line, id, o.Status, o.Got, o.Reason, want[i])
+			}
+		}
+	}
+	f := tuned()
+	edit("client_max_body_size 32m;", "rewrite ^/n /x break;")(&f)
+	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusUnknown {
+		t.Errorf("a rewrite in the server: %s", o.Status)
+	}
+	edit("limit_conn conn 4000;", "include /nonexistent;")(&f)
+	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusUnknown || !strings.Contains(o.Reason, "answers polls itself") {
+		t.Errorf("a location that was not read in full: %s %s", o.Status, o.Reason)
+	}
+	// Named by its URL, the server is judged, whatever it does.
+	n, err := facts.ReadNginx(facts.NewRoot("/"), nil, facts.Asked{Port: port, URL: "http://fl.example.org/"},
+		facts.NginxOptions{Dump: strings.NewReader(tunedConfig), Version: "1.22.1", Local: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Nginx = is(n)
+	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusFail || !strings.Contains(o.Got, "answers polls itself") {
+		t.Errorf("a server that returns: %s %s", o.Status, o.Got)
 	}
 }

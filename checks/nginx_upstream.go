@@ -84,7 +84,7 @@ poll is one of them. dc_federated's workers speak HTTP/1.1; a proxy or gateway b
 func evalUpstreamHTTP(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	headers := p.at.ProxySetHeader
 	if !headers.Known() {
@@ -119,7 +119,7 @@ func evalUpstreamHTTP(c Case, p place) Outcome {
 func evalUpstreamKeepalive(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	if h, _ := p.at.UpstreamHeader("Connection"); p.at.ProxySetHeader.Known() && h.Err == "" && h.Value == "close" {
 		return notApplicable("nginx asks the application to close each connection")
@@ -152,10 +152,10 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 		reports.Remedy{Text: fmt.Sprintf("start gunicorn with --keep-alive 75, or add to the upstream of %s: keepalive_timeout %s;", u.Source, nginxTime(max(theirs/2, time.Second))), Then: "restart"})
 }
 
-func evalUpstreamPeers(_ Case, p place) Outcome {
+func evalUpstreamPeers(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	active := 0
 	for _, peer := range u.Peers {
@@ -173,7 +173,7 @@ func evalUpstreamPeers(_ Case, p place) Outcome {
 func evalMaxConns(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	sum := int64(0)
 	for _, peer := range u.Peers {

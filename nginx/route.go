@@ -55,6 +55,7 @@ type Route struct {
 	Return   *Return // nginx answers by this itself, whatever Final passes on
 	Redirect string  // nginx answers with this location itself: "/fl/" for "/fl"
 	Err      string
+	Outside  bool // Err is for want of what stands outside of the file of http that was given
 }
 
 // Effective is what is in force where the request is handled.
@@ -72,7 +73,7 @@ func (r Route) Effective() *Effective {
 // name, the location by path.
 func (c *Config) Route(q Request) Route {
 	if c.Incomplete != "" {
-		return Route{Err: "there may be more servers than are known: " + c.Incomplete}
+		return Route{Err: "there may be more servers than are known: " + c.Incomplete, Outside: c.Outside}
 	}
 	for i := range c.Servers {
 		if s := &c.Servers[i]; s.Incomplete != "" {

@@ -57,6 +57,7 @@ type Route struct {
 	Path     string `json:"path"`
 	Location string `json:"location,omitempty"` // Source of one of Site.Locations; "": none matches, or nginx answers itself
 	Err      string `json:"err,omitempty"`
+	Outside  bool   `json:"outside,omitempty"` // Err is for want of what stands outside of a fragment
 }
 
 // At is the location that a route leads to; nil where none matches and where
@@ -140,6 +141,9 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Incomplete: c.Incomplete,
 		Main: c.Main, Events: c.Events, Logs: len(c.Logs),
 	}
+	if c.Outside {
+		n.Incomplete = "" // by Fragment it is told
+	}
 	n.Build.Modules = nil
 	args.override(n)
 	for _, s := range c.Sockets {
@@ -206,7 +210,7 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 			if route.Err != "" {
 				s := Site{Source: c.Path, Names: []string{q.Host}, Base: base, Routes: map[string]Route{}}
 				for name, p := range routePaths {
-					s.Routes[name] = Route{Path: base + p, Err: route.Err}
+					s.Routes[name] = Route{Path: base + p, Err: route.Err, Outside: route.Outside}
 				}
 				return []Site{s}, false, nil
 			}
