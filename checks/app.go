@@ -499,13 +499,13 @@ func evalPIDs(c Case) Outcome {
 		return *unknown
 	}
 	var least *tasks
-	consider := func(max facts.Limit, use int64, what, source string) {
+	consider := func(max facts.Limit, use int64, counted, what, source string) {
 		if max == facts.Unlimited {
 			return
 		}
 		got := fmt.Sprintf("%s %v", what, max)
 		if use > 0 {
-			got += fmt.Sprintf(", %d in use", use)
+			got += fmt.Sprintf(", %d %s", use, counted)
 		}
 		if r := (tasks{int64(max) - use, use, got, source}); least == nil || r.free < least.free {
 			least = &r
@@ -514,11 +514,25 @@ func evalPIDs(c Case) Outcome {
 	group := func(v facts.Value[facts.Cgroup]) {
 		l := v.V.PIDs
 		if v.Known() {
-			consider(l.Max, l.InUse, "pids.max", l.Source)
+			consider(l.Max, l.InUse, "in use", "pids.max", l.Source)
 		}
 		if l.Hits.Known() && l.Hits.V > 0 && least != nil && least.source == l.Source {
 			least.got += "; " + count(int(min(l.Hits.V, maxWorkers)), "fork was", "forks were") + " refused at it"
 		}
+	}
+	// NPROC counts all that a user runs, and the kernel's limits all that runs: as
+	// much as is known of it.
+	const atLeast = "in use at least"
+	all, ofUser := int64(0), make(map[string]int64)
+	for _, p := range c.Processes.V {
+		if !p.User.Known() {
+			return cantTell("user", p.User)
+		}
+		if !p.Threads.Known() {
+			return cantTell("threads", p.Threads)
+		}
+		all += int64(p.Threads.V)
+		ofUser[p.User.V] += int64(p.Threads.V)
 	}
 	for _, p := range procs {
 		if !p.Cgroup.Known() {
@@ -528,14 +542,8 @@ func evalPIDs(c Case) Outcome {
 		if !p.Limits.Known() {
 			return cantTell("NPROC", p.Limits)
 		}
-		if !p.User.Known() {
-			return cantTell("user", p.User)
-		}
-		if !p.Threads.Known() {
-			return cantTell("threads", p.Threads)
-		}
 		if p.User.V != "root" { // root is exempt
-			consider(p.Limits.V.NProc.Soft, int64(p.Threads.V), "NPROC", p.Limits.Source)
+			consider(p.Limits.V.NProc.Soft, ofUser[p.User.V], atLeast, "NPROC", p.Limits.Source)
 		}
 	}
 	switch u := c.Service.V; {
@@ -544,7 +552,7 @@ func evalPIDs(c Case) Outcome {
 		// Where the unit sets nothing the manager's share of the host counts, and
 		// kernel.pid_max below stands for it.
 		if u.TasksMax.Known() {
-			consider(u.TasksMax.V, 0, "TasksMax", u.TasksMax.Source)
+			consider(u.TasksMax.V, 0, "", "TasksMax", u.TasksMax.Source)
 		}
 	case !c.Shell.Known():
 		return cantTell("this shell", c.Shell)
@@ -562,7 +570,7 @@ func evalPIDs(c Case) Outcome {
 		if !s.v.Known() {
 			return cantTell(s.name, s.v)
 		}
-		consider(facts.Limit(s.v.V), 0, s.name, s.v.Source)
+		consider(facts.Limit(s.v.V), all, atLeast, s.name, s.v.Source)
 	}
 	if least == nil {
 		return pass("unlimited", c.Sysctls.PIDMax.Source)
