@@ -163,7 +163,7 @@ func evalNoFile(c Case) Outcome {
 	if !s.nofile.Known() {
 		return cantTell("NOFILE of "+s.who, s.nofile)
 	}
-	need := int64(c.Demand.Workers) + s.baseFDs()
+	need := descriptorsFor(c.Demand.Workers, s.baseFDs())
 	n := byDescriptors(s.limit(), s.baseFDs())
 	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
 		fmt.Sprintf("%v for %s%s", s.limit(), s.who, c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
@@ -593,7 +593,7 @@ func evalPIDs(c Case) Outcome {
 func (c Case) threads(least tasks) Outcome {
 	held := c.held(false)
 	n := byTasks(least.free, held)
-	need := int64(c.Demand.Workers) + max(least.use-held, 0)
+	need := tasksFor(c.Demand.Workers, least.use, held)
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: least.use, Source: least.source}, Unit: "tasks"},
 		least.got, fmt.Sprintf("%d: a thread a poll", need), least.source, func() reports.Remedy { return c.tasksRemedy(need) })
 }

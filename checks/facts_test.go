@@ -63,7 +63,7 @@ func tuned() facts.Facts {
 		Memory:    is(facts.Memory{TotalBytes: 8 << 30, AvailableBytes: 6 << 30}),
 		Ports:     is(facts.PortRange{Lo: 32768, Hi: 60999}),
 		Files:     is(facts.OpenFiles{Allocated: 2000}),
-		Sockets:   is(facts.Sockstat{InUse: 10}),
+		Sockets:   is(facts.Sockstat{InUse: 10, PageBytes: 4096}),
 		Listen:    is(facts.ListenCounters{}),
 		Conntrack: is(&facts.Conntrack{Max: 262144, Count: 100}),
 		MayRaise:  is(true),

@@ -129,7 +129,7 @@ func evalNROpen(c Case) Outcome {
 		return cantTell("fs.nr_open", v)
 	}
 	n := byDescriptors(facts.Limit(v.V), appBaseFDs)
-	need := int64(c.Demand.Workers) + appBaseFDs
+	need := descriptorsFor(c.Demand.Workers, appBaseFDs)
 	if c.Role != "app" {
 		if !c.HasNginx.Known() {
 			return cantTell("nginx", c.HasNginx)
@@ -183,7 +183,7 @@ func evalFileMax(c Case) Outcome {
 	}
 	others := used.V.Allocated - own
 	n := byHostFiles(most.V, others, per)
-	need := max(others, 0) + int64(c.Demand.Workers)*per
+	need := hostFilesFor(c.Demand.Workers, others, per)
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: used.V.Allocated, Source: used.Source}, Unit: "fds"},
 		bounded(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
 			return c.sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
@@ -271,8 +271,7 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	if !c.Ports.Known() {
 		return cantTell("port range", c.Ports)
 	}
-	// A round's requests fall into one minute at worst, beside the polls held.
-	need := c.Demand.Workers * (1 + requestsPerRound)
+	need := portsAfterRound(c.Demand.Workers)
 	if c.Ports.V.Usable() >= need {
 		return pass(fmt.Sprintf("%d ports", c.Ports.V.Usable()), c.Ports.Source)
 	}
@@ -304,51 +303,20 @@ func evalConntrack(c Case) Outcome {
 	if v.V == nil {
 		return notApplicable("the kernel tracks no connections")
 	}
-	least, most, ok := c.flowsPerPoll()
-	if !ok {
+	if c.Role != "app" && !c.HasNginx.Known() {
 		return cantTell("nginx", c.HasNginx)
 	}
+	behind := c.Role == "app" || c.HasNginx.V && c.overTCP()
+	least, most := flowsPerPoll(c.Role != "app", behind, c.Role == "")
 	others := v.V.Count - c.held(false) - c.held(true)
-	need := most*int64(c.Demand.Workers) + max(others, 0)
+	need := conntrackFor(c.Demand.Workers, others, most)
 	return c.limits(Capacity{Safe: byConntrack(v.V.Max, others, most), Hard: byConntrack(v.V.Max, others, least), InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
 		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: %d a poll, others' %d", need, most, max(others, 0)), v.Source, func() reports.Remedy {
 			return c.sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
 		})
 }
 
-// flowsPerPoll is how many tracked connections a poll makes on this host: that of
-// its client, and that between nginx and the application, which on one host is
-// tracked only where loopback is. Without upstream keep-alive nginx opens one a
-// request, and for two minutes after a round those are tracked, too. Not ok where
-// nginx's presence is unknown.
-func (c Case) flowsPerPoll() (least, most int64, ok bool) {
-	const upstream = 1 + requestsPerRound
-	if c.Role == "app" {
-		return 1, upstream, true
-	}
-	switch {
-	case !c.HasNginx.Known():
-		return 0, 0, false
-	case !c.HasNginx.V || !c.overTCP():
-		return 1, 1, true
-	case c.Role == "proxy":
-		return 2, 1 + upstream, true
-	}
-	return 1, 1 + upstream, true
-}
-
 const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
-
-// pollBytes is what a held poll takes of memory: at most, and at least.
-func pollBytes(app, nginx bool) (most, least int64) {
-	if app {
-		most, least = appBytesPerPoll, appLeastBytes
-	}
-	if nginx || !app {
-		most, least = most+nginxBytes2/2, least+nginxBytes2/2
-	}
-	return most, least
-}
 
 func evalMemory(c Case) Outcome {
 	v := c.Memory
@@ -362,7 +330,7 @@ func evalMemory(c Case) Outcome {
 	held := max(c.held(false), c.held(true))
 	return c.limits(Capacity{Safe: byMemory(v.V.AvailableBytes, held, per), Hard: byMemory(v.V.AvailableBytes, held, least), InUse: facts.Value[int64]{V: v.V.TotalBytes - v.V.AvailableBytes, Source: v.Source}, Unit: "bytes"},
 		fmt.Sprintf("%s free of %s", size(v.V.AvailableBytes), size(v.V.TotalBytes)),
-		fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), v.Source,
+		fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), v.Source,
 		func() reports.Remedy {
 			return reports.Remedy{Text: "give the host more memory, or spread the workers over several hosts"}
 		})
@@ -440,7 +408,7 @@ func evalCgroupMemory(c Case) Outcome {
 	if l.Hits.Known() && l.Hits.V > 0 {
 		got += "; " + count(int(min(l.Hits.V, maxWorkers)), "process was", "processes were") + " killed at it"
 	}
-	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), l.Source,
+	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), l.Source,
 		func() reports.Remedy {
 			return reports.Remedy{Text: "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)", Then: "restart"}
 		})
@@ -465,8 +433,11 @@ func evalTCPMem(c Case) Outcome {
 	if !ok {
 		return cantTell("nginx", c.HasNginx)
 	}
-	const page = 4096
-	need := c.Sockets.V.MemBytes/page + int64(c.Demand.Workers)*per*tcpPagesPerSock
+	page := c.Sockets.V.PageBytes
+	if page == 0 {
+		return unknownFor("the size of the kernel's pages")
+	}
+	need := tcpPagesFor(c.Demand.Workers, c.Sockets.V.MemBytes/page, per)
 	pressure := v.V[1]
 	if need <= pressure {
 		return pass(fmt.Sprintf("%s before pressure", size(pressure*page)), v.Source)

@@ -30,8 +30,8 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone"},
 		Formula: "nginx-limit-req",
 		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
-rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused. Behind one address all
-workers share one budget. Once some are refused all spin, since they ask again at once.`,
+rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused; without nodelay what exceeds
+delay, 0 unless it is set, waits its turn at the rate. Behind one address all workers share one budget. Once some are refused all spin, since they ask again at once.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
 		Logs:    []string{`limiting requests, excess`},
 		Mend:    "Set burst to twenty times the workers behind one address, with nodelay.",
@@ -144,22 +144,26 @@ func evalLimitConn(c Case, p place) Outcome {
 	})
 }
 
-// maxLimitConn is the largest limit_conn that nginx takes; one address has no more
-// ports towards another.
-const maxLimitConn = 1<<16 - 1
-
-// limitConnFor is a limit_conn that n workers behind one address live with: a
-// poll each, and one more connection where there are that many.
-func limitConnFor(n int) int { return min(2*n, maxLimitConn) }
-
 func evalLimitReq(c Case, p place) Outcome {
 	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: byRequests(l.Burst, l.Rate),
-			got: fmt.Sprintf("burst %d at %s", l.Burst, perSecond(l.Rate)), want: fmt.Sprintf("burst %d", limitReqFor(c.Demand.Workers)),
+			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: byRequests(l),
+			got: burst(l) + " at " + perSecond(l.Rate), want: fmt.Sprintf("burst %d, nodelay", limitReqFor(c.Demand.Workers)),
 			line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay;", l.Zone, limitReqFor(c.Demand.Workers)),
 		}
 	})
+}
+
+// burst writes what limit_req lets through above its rate, and whether it waits.
+func burst(l nginx.LimitReq) string {
+	switch text := fmt.Sprintf("burst %d", l.Burst); {
+	case l.Burst == 0:
+		return text
+	case l.Nodelay:
+		return text + ", nodelay"
+	default:
+		return fmt.Sprintf("%s, of which %d need not wait", text, min(l.Burst, l.Delay))
+	}
 }
 
 // perSecond writes a rate as nginx does.
@@ -169,10 +173,6 @@ func perSecond(rate float64) string {
 	}
 	return fmt.Sprintf("%.0fr/s", rate)
 }
-
-// limitReqFor is a burst that n workers behind one address live with: four rounds
-// that follow each other at once, or a restart and three.
-func limitReqFor(n int) int { return 4 * requestsPerRound * n }
 
 func evalUnlimited(c Case, p place) Outcome {
 	conn, req := p.at.LimitConn, p.at.LimitReq

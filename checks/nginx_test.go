@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -254,7 +255,7 @@ func TestByRequests(t *testing.T) {
 	}{
 		{0, 1, 0}, {60, 1. / 60, 7}, {7999, 1, 1000}, {999, 7000, 1000}, {999, 1e9, 1000}, {math.MaxInt64, math.MaxFloat64, (2*maxWorkers + 1) / 8},
 	} {
-		if got := byRequests(c.burst, c.rate); got != c.want {
+		if got := byRequests(nginx.LimitReq{Burst: c.burst, Rate: c.rate, Nodelay: true}); got != c.want {
 			t.Errorf("burst %d, rate %g: %d workers, want %d", c.burst, c.rate, got, c.want)
 		}
 	}
@@ -317,5 +318,22 @@ func TestReturnsAndRewrites(t *testing.T) {
 	f.Nginx = is(n)
 	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusFail || !strings.Contains(o.Got, "answers polls itself") {
 		t.Errorf("a server that returns: %s %s", o.Status, o.Got)
+	}
+}
+
+// Without nodelay what is above delay waits, and so may what is asked at once.
+func TestLimitReqThatWaits(t *testing.T) {
+	for parameters, want := range map[string]int{
+		"burst=7999 nodelay":        1125, // (8000 + 1000) / 8
+		"burst=7999":                1,
+		"burst=7999 delay=79":       80,
+		"burst=79 delay=7999":       80,
+		"burst=100000 delay=100000": 12625, // as nodelay
+	} {
+		f := tuned()
+		edit("burst=20000 nodelay", parameters)(&f)
+		if o := askOne(t, "nginx/limit-req", f); workersOf(o) != want {
+			t.Errorf("%s: %d workers, want %d (%s)", parameters, workersOf(o), want, o.Got)
+		}
 	}
 }
