@@ -451,7 +451,9 @@ func evalAcceptQueue(c Case) Outcome {
 	if unknown != nil {
 		return *unknown
 	}
-	if procs, _ := c.appProcesses(); g == nil && slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind == facts.KindOther }) {
+	// Go's servers ask for as much as the kernel gives. What others ask for, nobody
+	// can say, but that more than the kernel's is cut.
+	if g == nil && !c.goes() && queue >= int64(c.Demand.Workers) {
 		return unknownFor("what backlog the server asks for is not known")
 	}
 	if g != nil {
@@ -479,6 +481,16 @@ func evalAcceptQueue(c Case) Outcome {
 		r = k
 	}
 	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
+}
+
+// goes says whether the application is known to be a Go program, running or as its
+// unit would start it.
+func (c Case) goes() bool {
+	procs, _ := c.appProcesses()
+	if len(procs) == 0 {
+		return c.Service.V != nil && c.Service.V.Executable == "fltool"
+	}
+	return !slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind != facts.KindGo && p.Kind != facts.KindFltool })
 }
 
 // tasks is what a limit of processes and threads leaves.

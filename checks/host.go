@@ -3,8 +3,10 @@ package checks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -265,7 +267,8 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	if !reuse.Known() {
 		return cantTell("tcp_tw_reuse", reuse)
 	}
-	if reuse.V == 1 || reuse.V == 2 && c.loopback() {
+	local := c.loopback()
+	if reuse.V == 1 || reuse.V == 2 && local.Known() && local.V {
 		return pass(fmt.Sprintf("tcp_tw_reuse %d", reuse.V), reuse.Source)
 	}
 	if !c.Ports.Known() {
@@ -275,24 +278,56 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	if c.Ports.V.Usable() >= need {
 		return pass(fmt.Sprintf("%d ports", c.Ports.V.Usable()), c.Ports.Source)
 	}
+	if reuse.V == 2 && !local.Known() {
+		return cantTell("whether nginx reaches the application over loopback", local)
+	}
 	return fail(fmt.Sprintf("%d ports, tcp_tw_reuse %d", c.Ports.V.Usable(), reuse.V),
 		fmt.Sprintf("%d in the %d s around a round", need, timeWaitSeconds), reuse.Source,
 		c.sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
 })
 
-// loopback says whether nginx and the application are on one host and meet there.
-func (c Case) loopback() bool {
-	if !c.Deployment.Single() {
-		return false
+// loopback says whether nginx and the application are on one host and meet there:
+// as nginx's config has it, else as far as the application's listeners tell.
+func (c Case) loopback() facts.Value[bool] {
+	answer := func(v bool, source string) facts.Value[bool] { return facts.Value[bool]{V: v, Source: source} }
+	switch {
+	case !c.Deployment.Single():
+		return answer(false, "two hosts")
+	case !c.Nginx.Known():
+		return facts.Value[bool]{Err: c.Nginx.Why()}
+	case c.Nginx.V == nil || len(c.Nginx.V.Sites) == 0:
+		return c.listensLocally()
 	}
+	for i := range c.Nginx.V.Sites {
+		s := &c.Nginx.V.Sites[i]
+		at := s.At(facts.RoutePoll)
+		if at == nil || at.Upstream == nil {
+			return facts.Value[bool]{Err: "where the server of " + s.Source + " passes polls to is not known"}
+		}
+		if slices.ContainsFunc(at.Upstream.Peers, func(p nginx.Peer) bool { return !onLoopback(p.Address) }) {
+			return answer(false, at.Upstream.Source)
+		}
+	}
+	return answer(true, c.Nginx.Source)
+}
+
+// listensLocally says whether nothing keeps nginx from reaching the application
+// over loopback: it listens at no one address of another network.
+func (c Case) listensLocally() facts.Value[bool] {
 	for _, p := range c.Processes.V {
+		if !p.Serves() || p.Part == "worker" {
+			continue
+		}
+		if !p.Listen.Known() {
+			return facts.Value[bool]{Err: p.Listen.Why()}
+		}
 		for _, l := range p.Listen.V {
-			if p.Serves() && l.Addr.Addr().Unmap() != (netip.Addr{}) && !l.Addr.Addr().IsLoopback() && !l.Addr.Addr().IsUnspecified() {
-				return false
+			if a := l.Addr.Addr().Unmap(); a != (netip.Addr{}) && !a.IsLoopback() && !a.IsUnspecified() {
+				return facts.Value[bool]{V: false, Source: p.Listen.Source}
 			}
 		}
 	}
-	return true
+	return facts.Value[bool]{V: true, Source: c.Processes.Source}
 }
 
 func evalConntrack(c Case) Outcome {
@@ -307,7 +342,8 @@ func evalConntrack(c Case) Outcome {
 		return cantTell("nginx", c.HasNginx)
 	}
 	behind := c.Role == "app" || c.HasNginx.V && c.overTCP()
-	least, most := flowsPerPoll(c.Role != "app", behind, c.Role == "")
+	local := c.loopback()
+	least, most := flowsPerPoll(c.Role != "app", behind, c.Role == "" && local.Known() && local.V)
 	others := v.V.Count - c.held(false) - c.held(true)
 	need := conntrackFor(c.Demand.Workers, others, most)
 	return c.limits(Capacity{Safe: byConntrack(v.V.Max, others, most), Hard: byConntrack(v.V.Max, others, least), InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
@@ -358,7 +394,11 @@ func evalCgroupMemory(c Case) Outcome {
 		}
 		g.app, g.nginx = g.app || app, g.nginx || !app
 	}
-	serves := false
+	// planned is the limit of a unit that does not run.
+	planned := func(u *facts.Unit, app bool) {
+		add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.MemoryMax.V, Source: u.MemoryMax.Source}}}, app)
+	}
+	serves, proxies := false, false
 	for _, p := range c.Processes.V {
 		if !p.HoldsPolls() {
 			continue
@@ -367,7 +407,7 @@ func evalCgroupMemory(c Case) Outcome {
 			return cantTell("control group", p.Cgroup)
 		}
 		add(p.Cgroup, p.Serves())
-		serves = serves || p.Serves()
+		serves, proxies = serves || p.Serves(), proxies || !p.Serves()
 	}
 	if u := c.Service; !serves && c.carriesApp() {
 		if !u.Known() {
@@ -378,7 +418,7 @@ func evalCgroupMemory(c Case) Outcome {
 			if !u.V.MemoryMax.Known() {
 				return cantTell("MemoryMax", u.V.MemoryMax)
 			}
-			add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.V.MemoryMax.V, Source: u.V.MemoryMax.Source}}}, true)
+			planned(u.V, true)
 		case !c.Shell.Known():
 			return cantTell("this shell", c.Shell)
 		case c.Shell.V != nil:
@@ -386,6 +426,20 @@ func evalCgroupMemory(c Case) Outcome {
 				return cantTell("control group of this shell", c.Shell.V.Cgroup)
 			}
 			add(c.Shell.V.Cgroup, true)
+		}
+	}
+	if u := c.NginxUnit; !proxies && c.Role != "app" {
+		switch {
+		case !c.HasNginx.Known():
+			return cantTell("nginx", c.HasNginx)
+		case !c.HasNginx.V:
+		case !u.Known():
+			return cantTell("nginx.service", u)
+		case u.V == nil:
+		case !u.V.MemoryMax.Known():
+			return cantTell("MemoryMax of nginx.service", u.V.MemoryMax)
+		default:
+			planned(u.V, false)
 		}
 	}
 	var tightest *group

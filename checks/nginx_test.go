@@ -337,3 +337,33 @@ func TestLimitReqThatWaits(t *testing.T) {
 		}
 	}
 }
+
+// Before nginx knows which server is meant its socket's default server rules.
+func TestDefaultServers(t *testing.T) {
+	other := func(settings string) change {
+		return edit("listen 80 default_server;", "listen 80 default_server; listen 443 ssl default_server; "+settings)
+	}
+	for _, tt := range []struct {
+		settings, check string
+		want            reports.Status
+	}{
+		{"client_header_timeout 1s;", "nginx/client-timeouts", reports.StatusFail},
+		{"client_header_timeout 30s;", "nginx/client-timeouts", reports.StatusPass},
+		{"ssl_protocols TLSv1 TLSv1.2;", "tls/protocols", reports.StatusFail},
+		{"ssl_protocols $x;", "tls/protocols", reports.StatusUnknown},
+		{"ssl_protocols TLSv1.3;", "tls/protocols", reports.StatusPass},
+	} {
+		f := tuned()
+		other(tt.settings)(&f)
+		if o := askOne(t, tt.check, f); o.Status != tt.want {
+			t.Errorf("%s of the default server: %s is %s (%s%s), want %s", tt.settings, tt.check, o.Status, o.Got, o.Reason, tt.want)
+		}
+	}
+	f := tuned()
+	edit("listen 80 default_server;", "listen 80 default_server; client_header_timeout 1s; ssl_protocols TLSv1;")(&f)
+	for _, id := range []string{"nginx/client-timeouts", "tls/protocols"} {
+		if o := askOne(t, id, f); o.Status != reports.StatusPass {
+			t.Errorf("the default server of another socket: %s is %s", id, o.Status)
+		}
+	}
+}

@@ -82,3 +82,52 @@ func TestRunningServerNeedsNoUnit(t *testing.T) {
 		t.Errorf("%s: %s", o.Status, o.Reason)
 	}
 }
+
+// Ports of closed connections are reused at once over loopback alone.
+func TestTimeWaitOfAnotherHost(t *testing.T) {
+	for peer, want := range map[string]reports.Status{
+		"127.0.0.1:5000": reports.StatusPass, "[::1]:5000": reports.StatusPass, "10.0.0.9:5000": reports.StatusFail,
+	} {
+		f := tuned()
+		edit("server 127.0.0.1:5000 max_conns=20000", "server "+peer)(&f)
+		f.Ports.V.Lo = 60000
+		if o := askOne(t, "host/time-wait", f); o.Status != want {
+			t.Errorf("%s: %s (%s), want %s", peer, o.Status, o.Got, want)
+		}
+		f.Nginx = no[*facts.Nginx]()
+		if o := askOne(t, "host/time-wait", f); o.Status != reports.StatusUnknown {
+			t.Errorf("without nginx's config: %s (%s)", o.Status, o.Got)
+		}
+	}
+}
+
+// What backlog a server asks for is known of gunicorn and of Go's; of others only
+// that the kernel cuts it.
+func TestAcceptQueueOfOthers(t *testing.T) {
+	for executable, want := range map[string]reports.Status{"fltool": reports.StatusPass, "server": reports.StatusUnknown} {
+		f := tuned()
+		without(&f, facts.KindGunicorn)
+		f.Service.V.Executable = executable
+		if o := askOne(t, "app/accept-queue", f); o.Status != want {
+			t.Errorf("%s: %s (%s), want %s", executable, o.Status, o.Got, want)
+		}
+		f.Sysctls.SoMaxConn.V = 128
+		if o := askOne(t, "app/accept-queue", f); o.Status != reports.StatusFail {
+			t.Errorf("%s with somaxconn 128: %s", executable, o.Status)
+		}
+	}
+}
+
+// An nginx that does not run will have its unit's memory.
+func TestMemoryOfAnNginxThatDoesNotRun(t *testing.T) {
+	f := tuned()
+	without(&f, facts.KindNginx)
+	f.NginxUnit.V.MemoryMax = facts.Value[facts.Limit]{V: 1 << 20, Source: "nginx.service"}
+	if o := askOne(t, "host/cgroup-memory", f); o.Status != reports.StatusFail || workersOf(o) != 97 || o.Source != "nginx.service" {
+		t.Errorf("%s, %d workers by %s", o.Status, workersOf(o), o.Source)
+	}
+	f.NginxUnit.V.MemoryMax = no[facts.Limit]()
+	if o := askOne(t, "host/cgroup-memory", f); o.Status != reports.StatusUnknown {
+		t.Errorf("a limit that can't be read: %s", o.Status)
+	}
+}

@@ -50,6 +50,15 @@ type Site struct {
 	Routes       map[string]Route     `json:"routes"`    // by name: RoutePoll…
 	Certificates []Value[Certificate] `json:"certificates,omitempty"`
 	Redirected   bool                 `json:"redirected,omitempty"` // another server sends plain HTTP for these names to https
+	Defaults     []DefaultServer      `json:"defaults,omitempty"`   // other servers that the sockets' connections begin at
+}
+
+// DefaultServer is what may be in force, of a socket's default server, before nginx
+// knows which server is meant.
+type DefaultServer struct {
+	Source              string                     `json:"source"`
+	ClientHeaderTimeout nginx.Value[time.Duration] `json:"clientHeaderTimeout"`
+	SSLProtocols        *nginx.Value[[]string]     `json:"sslProtocols,omitempty"` // nil: none of the sockets speaks TLS
 }
 
 // Route is where nginx handles one of the protocol's routes.
@@ -267,6 +276,9 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 	out.Server.Effective = nginx.Effective{} // the locations' is what counts
 	for _, socket := range c.Sockets {
 		if socket.Kind == "http" && slices.ContainsFunc(socket.Servers, func(i int) bool { return &c.Servers[i] == s }) {
+			if first := &c.Servers[socket.DefaultServer]; first != s {
+				out.addDefault(first, socket.SSL || socket.QUIC)
+			}
 			socket.Servers, socket.DefaultServer = []int{}, 0
 			out.Sockets = append(out.Sockets, socket)
 		}
@@ -294,6 +306,18 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 		}
 	}
 	return out
+}
+
+// addDefault keeps a socket's default server, once.
+func (s *Site) addDefault(server *nginx.Server, tls bool) {
+	i := slices.IndexFunc(s.Defaults, func(d DefaultServer) bool { return d.Source == server.Source })
+	if i < 0 {
+		i = len(s.Defaults)
+		s.Defaults = append(s.Defaults, DefaultServer{Source: server.Source, ClientHeaderTimeout: server.ClientHeaderTimeout})
+	}
+	if tls {
+		s.Defaults[i].SSLProtocols = &server.SSLProtocols
+	}
 }
 
 // redirects says whether a server sends all that comes to https.
