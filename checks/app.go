@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
@@ -35,7 +34,7 @@ that runs already, nor does a daemon-reload.`,
 		Reads:   []string{"/proc/PID/limits of the running server", "else LimitNOFILE= of its unit", "else limits.conf and limits.d for its user's login", "else the shell that starts it"},
 		Formula: "app-descriptors",
 		Why: `A held poll is an open connection, and that is one descriptor. Python lives under the soft limit; a Go
-server raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
+server, if built with Go 1.19 or newer, raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
 		Symptom: "OSError: [Errno 24] Too many open files; new requests hang",
 		Logs:    []string{`\[Errno 24\] Too many open files`, `accept4?: too many open files`},
 		Mend: `For a service, LimitNOFILE= in a drop-in, then a restart. For a login, a line that names the user in
@@ -117,14 +116,15 @@ poll that is cut without a reply ends dc_federated's worker for good.`,
 		ID: "app/accept-queue", Title: "the accept queue takes a burst of reconnects", Severity: reports.SeverityWarn, On: OnApp,
 		Reads: []string{"gunicorn's backlog", "net.core.somaxconn"},
 		Why: `After a restart all workers connect at once. Connections wait in the accept queue, which holds the
-smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn.`,
+smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn. What other servers ask for can't be
+seen.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
 		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
 		Eval:    evalAcceptQueue,
 	},
 	{
 		ID: "app/pids", Title: "room for the application's processes and threads", Severity: reports.SeverityError, On: OnApp,
-		Reads:   []string{"pids.max and pids.current of the control group", "else TasksMax= of the unit", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max"},
+		Reads:   []string{"pids.max and pids.current of the control group", "else TasksMax= of the unit", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max", "the threads of the servers that run"},
 		Formula: "tasks",
 		Why: `With gevent held polls need no thread each, but a restart runs the new beside the old for a moment. A
 container with a handful of pids can't even do that. With gthread each held poll is a thread.`,
@@ -616,19 +616,6 @@ func (c Case) tasksRemedy(need int64) reports.Remedy {
 		return unitRemedy(s.unit, fmt.Sprintf("TasksMax=%d", max(4096, powerOfTwo(2*need))), "give the service more tasks")
 	}
 	return reports.Remedy{Text: "raise the limit of processes and threads: --pids-limit of the container, or TasksMax= of the unit"}
-}
-
-// seconds writes a time as a person would: "30s", "1h", "6h30m".
-func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	t := d.String()
-	if strings.HasSuffix(t, "m0s") {
-		t = strings.TrimSuffix(t, "0s")
-	}
-	if strings.HasSuffix(t, "h0m") {
-		t = strings.TrimSuffix(t, "0m")
-	}
-	return t
 }
 
 func lower(s string) string {

@@ -236,6 +236,6 @@ const likelySkew = 0.7
 // heads of the parts and the signature.
 const formBytes = 2 << 10
 
-// bodyBytes is the largest body of an update of n bytes that zlib can't
+// BodyBytes is the largest body, in bytes, of an update of n bytes that zlib can't
 // compress: 5 bytes for each stored block, a head and a checksum.
-func bodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }
+func BodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }

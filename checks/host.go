@@ -542,18 +542,3 @@ func evalTCPKeepalive(c Case) Outcome {
 	return fail(seconds(float64(v.V)), "minutes, as NATs forget", v.Source,
 		c.sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
 }
-
-// size writes bytes in binary units with three digits at most.
-func size(n int64) string {
-	f, unit := float64(n), "B"
-	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if f < 1024 {
-			break
-		}
-		f, unit = f/1024, u
-	}
-	if unit == "B" || f >= 100 {
-		return fmt.Sprintf("%.0f %s", f, unit)
-	}
-	return fmt.Sprintf("%.1f %s", f, unit)
-}

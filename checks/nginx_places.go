@@ -194,16 +194,13 @@ func write[T any](v nginx.Value[T], block, place, line, why string) reports.Reme
 func (p place) block() string { return "location " + p.at.Name() }
 
 // hold is the demand's as a time.
-func (c Case) hold() time.Duration { return time.Duration(c.Demand.HoldSeconds * float64(time.Second)) }
+func (c Case) hold() time.Duration { return duration(c.Demand.HoldSeconds) }
 
 // nginxTime writes a time as nginx reads it, rounded up.
 func nginxTime(d time.Duration) string { return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second) }
 
 // anUpdate is the largest update before compression; of none given the model's size.
 func (c Case) anUpdate() int64 { return max(c.Demand.UpdateBytes, c.Demand.ModelBytes) }
-
-// short writes a time for people: "2h", "1m30s".
-func short(d time.Duration) string { return seconds(d.Seconds()) }
 
 // upstreamAddresses is how many TCP addresses polls go to, by the site that has
 // the fewest; 0: all go to unix sockets.

@@ -15,7 +15,7 @@ var securityChecks = []Check{
 	{
 		ID: "nginx/limit-conn", Title: "limit_conn lets every worker hold a poll", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After:   []string{"nginx/config"},
-		Reads:   []string{"limit_conn in force where polls are passed on, and the key of its zone"},
+		Reads:   []string{"limit_conn in force where polls are passed on, and the key of its zone", "behind --lb set_real_ip_from and real_ip_header"},
 		Formula: "nginx-limit-conn",
 		Why: `A held poll counts against limit_conn for as long as it is held. Workers of one office or one cloud come
 from one address, and behind a load balancer all do, unless real_ip tells them apart.`,
@@ -27,7 +27,7 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 	{
 		ID: "nginx/limit-req", Title: "limit_req lets all workers in when a model is out", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After:   []string{"nginx/config"},
-		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone"},
+		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone", "behind --lb set_real_ip_from and real_ip_header"},
 		Formula: "nginx-limit-req",
 		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
 rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused; without nodelay what exceeds
@@ -80,6 +80,22 @@ func byAddress(key string) bool {
 	return strings.Contains(key, "remote_addr") || strings.Contains(key, "realip") || strings.Contains(key, "x_forwarded_for")
 }
 
+// tellsApart says whether a zone's key differs between workers of different
+// addresses: behind a load balancer that speaks HTTP, whose own address every
+// connection has, it does where the balancer's word for the client is taken.
+func (c Case) tellsApart(p place, key string) bool {
+	switch {
+	case !byAddress(key):
+		return false
+	case !endsTLS(c.Asked.Balancer), strings.Contains(key, "x_forwarded_for"):
+		return true
+	case strings.Contains(key, "realip"): // the peer's, whatever is said of the client
+		return false
+	}
+	from, header := p.at.RealIPFrom, p.at.RealIPHeader
+	return from.Known() && len(from.V) > 0 && header.Known() && slices.Contains([]string{"x-forwarded-for", "cf-connecting-ip", "true-client-ip"}, strings.ToLower(header.V))
+}
+
 // perWorker tells a key that each worker has of its own, whatever its address.
 func perWorker(key string) bool {
 	return strings.Contains(key, "remote_port") || strings.Contains(key, "$connection")
@@ -96,7 +112,7 @@ type share struct {
 
 // judgeShares takes the least of what is in force, as all workers may have the
 // same key.
-func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
+func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
 	if !v.Known() {
 		return unset(name, v)
 	}
@@ -121,7 +137,7 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 	}
 	safe := workers(least.workers)
 	hard := safe
-	if byAddress(least.key) {
+	if c.tellsApart(p, least.key) {
 		hard = maxWorkers
 	}
 	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
@@ -135,7 +151,7 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 }
 
 func evalLimitConn(c Case, p place) Outcome {
-	return judgeShares(c, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
+	return judgeShares(c, p, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
 		return share{
 			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: l.Limit,
 			got: fmt.Sprint(l.Limit), want: fmt.Sprint(c.Demand.Workers),
@@ -145,7 +161,7 @@ func evalLimitConn(c Case, p place) Outcome {
 }
 
 func evalLimitReq(c Case, p place) Outcome {
-	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
+	return judgeShares(c, p, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
 		return share{
 			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: byRequests(l),
 			got: burst(l) + " at " + perSecond(l.Rate), want: fmt.Sprintf("burst %d, nodelay", limitReqFor(c.Demand.Workers)),

@@ -262,10 +262,11 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 			if hard.Below(nginxNeeds(c.Demand.Workers, own)) {
 				return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v: raise it where this container or machine is started, or spread the workers over several proxies", hard)}
 			}
+			limit := need
 			if hard.Below(need) {
-				need = int64(hard)
+				limit = int64(hard)
 			}
-			return write(v, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", need), "give nginx's processes more descriptors")
+			return write(v, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", limit), "give nginx's processes more descriptors")
 		})
 }
 

@@ -367,3 +367,31 @@ func TestDefaultServers(t *testing.T) {
 		}
 	}
 }
+
+// Behind a balancer that speaks HTTP all workers have its address, unless nginx
+// takes its word for theirs.
+func TestLimitsBehindABalancer(t *testing.T) {
+	const zone, at = "limit_conn_zone $binary_remote_addr", "client_max_body_size 32m;"
+	for _, tt := range []struct {
+		balancer string
+		edits    []string
+		apart    bool
+	}{
+		{"", nil, true}, {"aws-nlb", nil, true}, {"90s", nil, true}, {"aws-alb", nil, false},
+		{"aws-alb", []string{at, at + " set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;"}, true},
+		{"aws-alb", []string{at, at + " set_real_ip_from 10.0.0.0/8;"}, false}, // it sends no X-Real-IP
+		{"aws-alb", []string{at, at + " real_ip_header X-Forwarded-For;"}, false},
+		{"aws-alb", []string{zone, "limit_conn_zone $http_x_forwarded_for"}, true},
+		{"aws-alb", []string{zone, "limit_conn_zone $realip_remote_addr", at, at + " set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;"}, false},
+		{"cloudflare", []string{at, at + " set_real_ip_from 10.0.0.0/8; real_ip_header cf-connecting-ip;"}, true},
+		{"", []string{zone, "limit_conn_zone $server_name"}, false},
+	} {
+		f := tuned()
+		edit(tt.edits...)(&f)
+		f.Asked.Balancer = tt.balancer
+		o := askOne(t, "nginx/limit-conn", f)
+		if o.Capacity == nil || o.Capacity.Safe != 4000 || (o.Capacity.Hard == maxWorkers) != tt.apart {
+			t.Errorf("%q %q: %+v", tt.balancer, tt.edits, o.Capacity)
+		}
+	}
+}

@@ -208,7 +208,7 @@ func evalChain(c Case, p place) Outcome {
 				return cantTell("gunicorn's timeout", g.Timeout)
 			}
 			if h.note = "no timeout"; g.Timeout.V > 0 {
-				h.note, h.limit = "", time.Duration(g.Timeout.V*float64(time.Second))
+				h.note, h.limit = "", duration(g.Timeout.V)
 			}
 		}
 		hops = append(hops, h)

@@ -143,7 +143,7 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 	if !g.Keepalive.Known() {
 		return cantTell("gunicorn's keepalive", g.Keepalive)
 	}
-	theirs := time.Duration(g.Keepalive.V * float64(time.Second))
+	theirs := duration(g.Keepalive.V)
 	got := fmt.Sprintf("nginx %s, gunicorn %s", short(u.KeepaliveTimeout.V), short(theirs))
 	if u.KeepaliveTimeout.V < theirs {
 		return pass(got, source(u.KeepaliveTimeout, u.Source))

@@ -147,6 +147,7 @@ func evalValid(c Case, _ *facts.Site, cert facts.Certificate, source string) Out
 	return pass("until "+to.Format(time.DateOnly), source)
 }
 
+// daysLeft is when an ACME client renews a certificate of 90 days.
 const daysLeft = 30
 
 func evalExpiry(c Case, _ *facts.Site, cert facts.Certificate, source string) Outcome {

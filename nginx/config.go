@@ -284,11 +284,10 @@ type Buffers struct {
 	Size   int64 `json:"size"` // bytes
 }
 
-// Header is a header field that nginx sets.
+// Header is a header field that nginx sends upstream.
 type Header struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"` // may hold variables; "" removes a request's field
-	Always bool   `json:"always,omitempty"`
 	Source string `json:"source"`
 	Err    string `json:"err,omitempty"` // why Value is unknown
 }
@@ -365,9 +364,6 @@ type Effective struct {
 	ProxySocketKeepalive     Value[bool]          `json:"proxySocketKeepalive"`
 	ProxyBind                Value[string]        `json:"proxyBind"` // "" and "off": the system's choice
 	ProxyLimitRate           Value[int64]         `json:"proxyLimitRate"`
-	ProxyCache               Value[string]        `json:"proxyCache"`        // "off" or a zone
-	ProxyCacheMethods        Value[[]string]      `json:"proxyCacheMethods"` // GET and HEAD always
-	ProxyInterceptErrors     Value[bool]          `json:"proxyInterceptErrors"`
 	ProxyPassRequestBody     Value[bool]          `json:"proxyPassRequestBody"`
 	ProxyPassRequestHeaders  Value[bool]          `json:"proxyPassRequestHeaders"`
 
@@ -386,9 +382,7 @@ type Effective struct {
 	RealIPFrom   Value[[]string] `json:"realIpFrom"` // whose word for a client's address is taken; empty: $remote_addr is the peer's, of a load balancer too
 	RealIPHeader Value[string]   `json:"realIpHeader"`
 
-	// What is added, and where it is told.
-	AddHeader Value[[]Header] `json:"addHeader"`
-	ErrorPage Value[[]string] `json:"errorPage"` // "502 503 /down.html"
+	// Where it is told.
 	AccessLog Value[[]string] `json:"accessLog"`
 	ErrorLog  Value[[]string] `json:"errorLog"`
 }

@@ -100,9 +100,9 @@ func orNone(s string) string {
 // where they hold variables; it refuses a variable in the others.
 var takesVariables = map[string]bool{
 	"limit_rate": true, "limit_rate_after": true, "proxy_limit_rate": true,
-	"proxy_bind": true, "proxy_cache": true, "auth_basic": true,
+	"proxy_bind": true, "auth_basic": true,
 	"ssl_certificate": true, "ssl_certificate_key": true,
-	"access_log": true, "error_page": true,
+	"access_log": true,
 }
 
 // scalar is a setting that may be given once a level.

@@ -247,7 +247,7 @@ func TestUnreadable(t *testing.T) {
 		t.Errorf("%+v %+v", c.Problems, c.Events)
 	}
 	l := c.Servers[0].Locations[0]
-	if !l.ProxyReadTimeout.Known() || l.ProxySendTimeout.Known() || l.Access.Known() || l.AddHeader.Known() {
+	if !l.ProxyReadTimeout.Known() || l.ProxySendTimeout.Known() || l.Access.Known() {
 		t.Errorf("%+v", l)
 	}
 	if c.Incomplete == "" || c.Route(Request{Address: ":80", Path: "/"}).Err == "" {
@@ -499,30 +499,6 @@ func TestPlaces(t *testing.T) {
 		if what := test.place.check(&test.n); (what != "") != test.wrong {
 			t.Errorf("%s in %q: %q", test.n.text(), test.place, what)
 		}
-	}
-}
-
-func TestAddHeaderInherit(t *testing.T) {
-	c := parse(t, `events {} http { add_header A http; server { add_header B server;
-location /on { add_header C here; }
-location /inherited { }
-location /off { add_header_inherit off; }
-location /offown { add_header_inherit off; add_header C here; }
-location /merge { add_header_inherit merge; add_header C here; location /merge/in { add_header D in; } location /merge/in2 { add_header_inherit on; add_header D in; } }
-} }`, Options{})
-	names := func(l Location) string {
-		var all []string
-		for _, h := range l.AddHeader.V {
-			all = append(all, h.Name)
-		}
-		return strings.Join(all, "")
-	}
-	l := c.Servers[0].Locations
-	got := []string{names(l[0]), names(l[1]), names(l[2]), names(l[3]), names(l[4]), names(l[4].Locations[0]), names(l[4].Locations[1])}
-	// Merged are this level's and the one's above, which itself stands for
-	// what is in force there by the same rule.
-	if want := []string{"C", "B", "", "C", "CB", "DCB", "D"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
