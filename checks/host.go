@@ -307,6 +307,9 @@ func (c Case) loopback() facts.Value[bool] {
 		if slices.ContainsFunc(at.Upstream.Peers, func(p nginx.Peer) bool { return !onLoopback(p.Address) }) {
 			return answer(false, at.Upstream.Source)
 		}
+		if at.Upstream.Incomplete != "" {
+			return facts.Value[bool]{Err: at.Upstream.Incomplete}
+		}
 	}
 	return answer(true, c.Nginx.Source)
 }

@@ -395,3 +395,15 @@ func TestLimitsBehindABalancer(t *testing.T) {
 		}
 	}
 }
+
+// An upstream that was not read in full may have more servers.
+func TestIncompleteUpstream(t *testing.T) {
+	for _, id := range []string{"nginx/upstream-peers", "nginx/max-conns", "host/time-wait"} {
+		f := tuned()
+		edit("max_conns=20000;", "max_conns=20000; include /nonexistent;")(&f)
+		f.Ports.V.Lo = 60000
+		if o := askOne(t, id, f); o.Status != reports.StatusUnknown {
+			t.Errorf("%s: %s (%s)", id, o.Status, o.Got)
+		}
+	}
+}

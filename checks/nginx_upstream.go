@@ -163,7 +163,10 @@ func evalUpstreamPeers(c Case, p place) Outcome {
 			active++
 		}
 	}
-	if active <= 1 {
+	switch {
+	case active <= 1 && u.Incomplete != "":
+		return unknownFor("whether the upstream of %s has more servers: %s", u.Source, u.Incomplete)
+	case active <= 1:
 		return pass(u.Name, u.Source)
 	}
 	return fail(fmt.Sprintf("%d servers, chosen by %s", active, u.Method), "one, unless they are addresses of one process", u.Source,
@@ -184,6 +187,9 @@ func evalMaxConns(c Case, p place) Outcome {
 		default:
 			sum = min(sum+peer.MaxConns, maxWorkers)
 		}
+	}
+	if u.Incomplete != "" {
+		return unknownFor("whether the upstream of %s has more servers: %s", u.Source, u.Incomplete)
 	}
 	if len(u.Peers) == 0 {
 		return notApplicable("the upstream has no servers")

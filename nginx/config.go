@@ -234,11 +234,12 @@ type Pass struct {
 // Upstream is an upstream block, or the implicit one of an address that a
 // pass names itself.
 type Upstream struct {
-	Name     string `json:"name"` // an implicit one's is "127.0.0.1:5000", as Peer.Address
-	Source   string `json:"source"`
-	Implicit bool   `json:"implicit,omitempty"`
-	Peers    []Peer `json:"peers"`
-	Method   string `json:"method"` // "round_robin", "least_conn", "ip_hash", "hash $key"…
+	Name       string `json:"name"` // an implicit one's is "127.0.0.1:5000", as Peer.Address
+	Source     string `json:"source"`
+	Implicit   bool   `json:"implicit,omitempty"`
+	Incomplete string `json:"incomplete,omitempty"` // why the block may hold more than is known
+	Peers      []Peer `json:"peers"`
+	Method     string `json:"method"` // "round_robin", "least_conn", "ip_hash", "hash $key"…
 
 	// Keepalive is how many idle connections each process keeps, all peers
 	// together; 0 is none. It needs HTTP/1.1 and no "Connection: close".

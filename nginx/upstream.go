@@ -106,7 +106,7 @@ func (d *decoder) upstream(n *node) {
 	}
 	l := d.level(nil, n)
 	u := Upstream{
-		Name: n.args[0], Source: n.source(), Method: "round_robin",
+		Name: n.args[0], Source: n.source(), Incomplete: l.broken, Method: "round_robin",
 		Keepalive:         l.number("keepalive", d.since("1.29.7", "32", "0")),
 		KeepaliveRequests: l.number("keepalive_requests", d.since("1.19.10", "1000", "100")),
 		KeepaliveTime:     l.duration("keepalive_time", d.since("1.19.10", "1h", "0")),
