@@ -379,8 +379,11 @@ var otherValues = []string{"-b", "--bind", "-n", "--name", "-u", "--user", "-g",
 
 // unexpanded tells a word of a unit that holds $NAME, ${NAME} or %i, which only
 // systemd expands.
-func unexpanded(word string) bool {
-	return strings.ContainsAny(strings.NewReplacer("$$", "", "%%", "").Replace(word), "$%")
+func unexpanded(word string) bool { return firstUnexpanded(word) >= 0 }
+
+// firstUnexpanded is where the first of these stands, "$$" and "%%" left out.
+func firstUnexpanded(word string) int {
+	return strings.IndexAny(strings.NewReplacer("$$", "", "%%", "").Replace(word), "$%")
 }
 
 // splits tells a $NAME, which systemd replaces by as many words as its value has.
@@ -391,8 +394,7 @@ func splits(word string) bool {
 // mayBeFlags tells a word of a unit that may come to be any flag.
 func mayBeFlags(word string) bool {
 	flag, _, _ := strings.Cut(word, "=")
-	start := strings.TrimLeft(word, "-")
-	return unexpanded(start[:min(2, len(start))]) || strings.HasPrefix(word, "--") && unexpanded(flag)
+	return firstUnexpanded(strings.TrimLeft(word, "-")) == 0 || strings.HasPrefix(word, "--") && unexpanded(flag)
 }
 
 // parseGunicornArgs reads flags as Python's argparse does, as far as our

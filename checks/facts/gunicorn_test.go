@@ -98,6 +98,7 @@ func TestUnitGunicorn(t *testing.T) {
 		"ExecStart=/usr/bin/gunicorn -w 2 $OPTS app:app":                                                            "? ? ? ?",
 		"ExecStart=/usr/bin/gunicorn -w 2 ${APP}":                                                                   "? ? ? ?",
 		"ExecStart=/usr/bin/gunicorn -w $N app:app":                                                                 "? ? ? ?",
+		"ExecStart=/usr/bin/gunicorn -w${N} -t5 app:app":                                                            "sync 1000 ? 5",
 		"ExecStart=/usr/bin/gunicorn -w${N} --${X} -k gevent app:app":                                               "gevent ? ? ?",
 		"ExecStart=/usr/bin/gunicorn --timeout=%i -k gevent app:app":                                                "gevent 1000 1 ?",
 		"ExecStart=/usr/bin/gunicorn --bind ${HOST}:${PORT} -b ${ADDR} -n %p --pid=/run/%p.pid app:app":             "sync 1000 1 30",
