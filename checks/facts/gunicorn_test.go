@@ -151,6 +151,7 @@ func FuzzGunicornArgs(f *testing.F) {
 		if src.args, err = splitWords(args); err != nil {
 			src.args = strings.Fields(args)
 		}
+		src.unit = len(args)%2 == 0
 		g := resolveGunicorn(NewRoot("/nonexistent"), src)
 		for _, v := range []Value[int]{g.WorkerConnections, g.Workers, g.Threads, g.Backlog} {
 			if v.Known() && v.V < 0 {
