@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
@@ -35,7 +34,7 @@ that runs already, nor does a daemon-reload.`,
 		Reads:   []string{"/proc/PID/limits of the running server", "else LimitNOFILE= of its unit", "else limits.conf and limits.d for its user's login", "else the shell that starts it"},
 		Formula: "app-descriptors",
 		Why: `A held poll is an open connection, and that is one descriptor. Python lives under the soft limit; a Go
-server raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
+server, if built with Go 1.19 or newer, raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
 		Symptom: "OSError: [Errno 24] Too many open files; new requests hang",
 		Logs:    []string{`\[Errno 24\] Too many open files`, `accept4?: too many open files`},
 		Mend: `For a service, LimitNOFILE= in a drop-in, then a restart. For a login, a line that names the user in
@@ -117,14 +116,15 @@ poll that is cut without a reply ends dc_federated's worker for good.`,
 		ID: "app/accept-queue", Title: "the accept queue takes a burst of reconnects", Severity: reports.SeverityWarn, On: OnApp,
 		Reads: []string{"gunicorn's backlog", "net.core.somaxconn"},
 		Why: `After a restart all workers connect at once. Connections wait in the accept queue, which holds the
-smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn.`,
+smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn. What other servers ask for can't be
+seen.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
 		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
 		Eval:    evalAcceptQueue,
 	},
 	{
 		ID: "app/pids", Title: "room for the application's processes and threads", Severity: reports.SeverityError, On: OnApp,
-		Reads:   []string{"pids.max and pids.current of the control group", "else TasksMax= of the unit", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max"},
+		Reads:   []string{"pids.max and pids.current of the control group", "else TasksMax= of the unit", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max", "the threads of the servers that run"},
 		Formula: "tasks",
 		Why: `With gevent held polls need no thread each, but a restart runs the new beside the old for a moment. A
 container with a handful of pids can't even do that. With gthread each held poll is a thread.`,
@@ -163,7 +163,7 @@ func evalNoFile(c Case) Outcome {
 	if !s.nofile.Known() {
 		return cantTell("NOFILE of "+s.who, s.nofile)
 	}
-	need := int64(c.Demand.Workers) + s.baseFDs()
+	need := descriptorsFor(c.Demand.Workers, s.baseFDs())
 	n := byDescriptors(s.limit(), s.baseFDs())
 	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
 		fmt.Sprintf("%v for %s%s", s.limit(), s.who, c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
@@ -451,7 +451,9 @@ func evalAcceptQueue(c Case) Outcome {
 	if unknown != nil {
 		return *unknown
 	}
-	if procs, _ := c.appProcesses(); g == nil && slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind == facts.KindOther }) {
+	// Go's servers ask for as much as the kernel gives. What others ask for, nobody
+	// can say, but that more than the kernel's is cut.
+	if g == nil && !c.goes() && queue >= int64(c.Demand.Workers) {
 		return unknownFor("what backlog the server asks for is not known")
 	}
 	if g != nil {
@@ -481,6 +483,16 @@ func evalAcceptQueue(c Case) Outcome {
 	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
 }
 
+// goes says whether the application is known to be a Go program, running or as its
+// unit would start it.
+func (c Case) goes() bool {
+	procs, _ := c.appProcesses()
+	if len(procs) == 0 {
+		return c.Service.V != nil && c.Service.V.Executable == "fltool"
+	}
+	return !slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind != facts.KindGo && p.Kind != facts.KindFltool })
+}
+
 // tasks is what a limit of processes and threads leaves.
 type tasks struct {
 	free, use int64
@@ -499,13 +511,13 @@ func evalPIDs(c Case) Outcome {
 		return *unknown
 	}
 	var least *tasks
-	consider := func(max facts.Limit, use int64, what, source string) {
+	consider := func(max facts.Limit, use int64, counted, what, source string) {
 		if max == facts.Unlimited {
 			return
 		}
 		got := fmt.Sprintf("%s %v", what, max)
 		if use > 0 {
-			got += fmt.Sprintf(", %d in use", use)
+			got += fmt.Sprintf(", %d %s", use, counted)
 		}
 		if r := (tasks{int64(max) - use, use, got, source}); least == nil || r.free < least.free {
 			least = &r
@@ -514,11 +526,25 @@ func evalPIDs(c Case) Outcome {
 	group := func(v facts.Value[facts.Cgroup]) {
 		l := v.V.PIDs
 		if v.Known() {
-			consider(l.Max, l.InUse, "pids.max", l.Source)
+			consider(l.Max, l.InUse, "in use", "pids.max", l.Source)
 		}
 		if l.Hits.Known() && l.Hits.V > 0 && least != nil && least.source == l.Source {
 			least.got += "; " + count(int(min(l.Hits.V, maxWorkers)), "fork was", "forks were") + " refused at it"
 		}
+	}
+	// NPROC counts all that a user runs, and the kernel's limits all that runs: as
+	// much as is known of it.
+	const atLeast = "in use at least"
+	all, ofUser := int64(0), make(map[string]int64)
+	for _, p := range c.Processes.V {
+		if !p.User.Known() {
+			return cantTell("user", p.User)
+		}
+		if !p.Threads.Known() {
+			return cantTell("threads", p.Threads)
+		}
+		all += int64(p.Threads.V)
+		ofUser[p.User.V] += int64(p.Threads.V)
 	}
 	for _, p := range procs {
 		if !p.Cgroup.Known() {
@@ -528,14 +554,8 @@ func evalPIDs(c Case) Outcome {
 		if !p.Limits.Known() {
 			return cantTell("NPROC", p.Limits)
 		}
-		if !p.User.Known() {
-			return cantTell("user", p.User)
-		}
-		if !p.Threads.Known() {
-			return cantTell("threads", p.Threads)
-		}
 		if p.User.V != "root" { // root is exempt
-			consider(p.Limits.V.NProc.Soft, int64(p.Threads.V), "NPROC", p.Limits.Source)
+			consider(p.Limits.V.NProc.Soft, ofUser[p.User.V], atLeast, "NPROC", p.Limits.Source)
 		}
 	}
 	switch u := c.Service.V; {
@@ -544,7 +564,7 @@ func evalPIDs(c Case) Outcome {
 		// Where the unit sets nothing the manager's share of the host counts, and
 		// kernel.pid_max below stands for it.
 		if u.TasksMax.Known() {
-			consider(u.TasksMax.V, 0, "TasksMax", u.TasksMax.Source)
+			consider(u.TasksMax.V, 0, "", "TasksMax", u.TasksMax.Source)
 		}
 	case !c.Shell.Known():
 		return cantTell("this shell", c.Shell)
@@ -562,7 +582,7 @@ func evalPIDs(c Case) Outcome {
 		if !s.v.Known() {
 			return cantTell(s.name, s.v)
 		}
-		consider(facts.Limit(s.v.V), 0, s.name, s.v.Source)
+		consider(facts.Limit(s.v.V), all, atLeast, s.name, s.v.Source)
 	}
 	if least == nil {
 		return pass("unlimited", c.Sysctls.PIDMax.Source)
@@ -585,7 +605,7 @@ func evalPIDs(c Case) Outcome {
 func (c Case) threads(least tasks) Outcome {
 	held := c.held(false)
 	n := byTasks(least.free, held)
-	need := int64(c.Demand.Workers) + max(least.use-held, 0)
+	need := tasksFor(c.Demand.Workers, least.use, held)
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: least.use, Source: least.source}, Unit: "tasks"},
 		least.got, fmt.Sprintf("%d: a thread a poll", need), least.source, func() reports.Remedy { return c.tasksRemedy(need) })
 }
@@ -596,19 +616,6 @@ func (c Case) tasksRemedy(need int64) reports.Remedy {
 		return unitRemedy(s.unit, fmt.Sprintf("TasksMax=%d", max(4096, powerOfTwo(2*need))), "give the service more tasks")
 	}
 	return reports.Remedy{Text: "raise the limit of processes and threads: --pids-limit of the container, or TasksMax= of the unit"}
-}
-
-// seconds writes a time as a person would: "30s", "1h", "6h30m".
-func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	t := d.String()
-	if strings.HasSuffix(t, "m0s") {
-		t = strings.TrimSuffix(t, "0s")
-	}
-	if strings.HasSuffix(t, "h0m") {
-		t = strings.TrimSuffix(t, "0m")
-	}
-	return t
 }
 
 func lower(s string) string {

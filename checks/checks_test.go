@@ -321,7 +321,13 @@ func TestThreadsNeedTasks(t *testing.T) {
 			for _, p := range processes(f, facts.KindGunicorn) {
 				p.Limits.V.NProc = facts.Bound{Soft: 300, Hard: 300}
 			}
-		}, 300 - 2 + 3, reports.StatusFail},
+		}, 300 - 10 + 3, reports.StatusFail}, // its five processes have two threads each
+		{"NPROC of a user of its own", func(f *facts.Facts) {
+			for _, p := range processes(f, facts.KindGunicorn) {
+				p.Limits.V.NProc, p.User.V = facts.Bound{Soft: 300, Hard: 300}, "app"
+			}
+		}, 300 - 4 + 3, reports.StatusFail},
+		{"the kernel's", func(f *facts.Facts) { f.Sysctls.PIDMax.V = 400 }, 400 - 10 + 3, reports.StatusFail},
 		{"unit", func(f *facts.Facts) {
 			f.Service.V.Gunicorn = settings(f)
 			f.Service.V.TasksMax.V = 800

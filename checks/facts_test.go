@@ -33,11 +33,15 @@ func tuned() facts.Facts {
 		PIDs:   facts.CgroupLimit{Max: 4096, InUse: 10, Source: "pids.max"},
 	}
 	process := func(pid, ppid int, kind, part, unit string) facts.Process {
-		return facts.Process{
+		p := facts.Process{
 			PID: pid, PPID: ppid, Kind: kind, Part: part, Name: kind,
 			User: is("fl"), Limits: is(limits), FDs: is(20), RSSBytes: is(int64(50 << 20)), Threads: is(2),
 			Listen: is([]facts.Listener{}), Unit: is(unit), Cgroup: is(free),
 		}
+		if part == "worker" {
+			p.Listen = facts.Value[[]facts.Listener]{Err: "told of the master"} // as Gather does
+		}
+		return p
 	}
 	gunicorn := process(10, 1, facts.KindGunicorn, "master", "fl.service")
 	gunicorn.Listen = is([]facts.Listener{listener("127.0.0.1:5000", 3)})
@@ -50,7 +54,7 @@ func tuned() facts.Facts {
 	unit := func(name string) *facts.Unit {
 		return &facts.Unit{
 			Name: name, Files: []string{"/etc/systemd/system/" + name}, NoFile: is(limits.NoFile), NoFileSet: true,
-			User: is("fl"), TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), MainPID: 10,
+			TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), MainPID: 10,
 		}
 	}
 	return facts.Facts{
@@ -59,7 +63,7 @@ func tuned() facts.Facts {
 		Memory:    is(facts.Memory{TotalBytes: 8 << 30, AvailableBytes: 6 << 30}),
 		Ports:     is(facts.PortRange{Lo: 32768, Hi: 60999}),
 		Files:     is(facts.OpenFiles{Allocated: 2000}),
-		Sockets:   is(facts.Sockstat{InUse: 10}),
+		Sockets:   is(facts.Sockstat{InUse: 10, PageBytes: 4096}),
 		Listen:    is(facts.ListenCounters{}),
 		Conntrack: is(&facts.Conntrack{Max: 262144, Count: 100}),
 		MayRaise:  is(true),

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 )
 
 // A Formula turns a limit into the number of workers it supports. All of them
@@ -34,7 +35,7 @@ var formulas = []Formula{
 	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
 	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
-	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
+	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address; without nodelay its delay, 0 where none is set, instead of burst, as nginx lets what is above wait: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
 	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, times the upstream's addresses, for one source address", measured + ": 28232 by default", "nginx-ports"},
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
@@ -75,6 +76,9 @@ func byDescriptors(limit facts.Limit, base int64) int {
 	}
 	return workers(int64(limit) - base)
 }
+
+// descriptorsFor is the inverse: the NOFILE for n workers.
+func descriptorsFor(n int, base int64) int64 { return int64(n) + base }
 
 // nginxOwn is how many descriptors a worker process of nginx holds itself: stdin,
 // stdout, stderr, epoll and its eventfd; logs; a channel to each process; listeners.
@@ -119,6 +123,23 @@ func byHostFiles(fileMax, others, perPoll int64) int {
 	return workers((fileMax - max(others, 0)) / perPoll)
 }
 
+// hostFilesFor is the inverse: the fs.file-max for n workers.
+func hostFilesFor(n int, others, perPoll int64) int64 { return max(others, 0) + int64(n)*perPoll }
+
+// pollBytes is what a held poll takes of memory: at most, and at least.
+func pollBytes(app, nginx bool) (most, least int64) {
+	if app {
+		most, least = appBytesPerPoll, appLeastBytes
+	}
+	if nginx || !app {
+		most, least = most+nginxBytes2/2, least+nginxBytes2/2
+	}
+	return most, least
+}
+
+// memoryFor is the inverse of memory: the bytes for n workers.
+func memoryFor(n int, perPoll int64) int64 { return int64(n) * perPoll }
+
 // byMemory is memory.
 func byMemory(available, held, perPoll int64) int {
 	return workers((available + held*perPoll) / perPoll)
@@ -129,14 +150,65 @@ func byConntrack(most, others, perPoll int64) int {
 	return workers((most - max(others, 0)) / perPoll)
 }
 
+// conntrackFor is the inverse: the nf_conntrack_max for n workers.
+func conntrackFor(n int, others, perPoll int64) int64 { return int64(n)*perPoll + max(others, 0) }
+
+// flowsPerPoll is how many tracked connections a poll makes on a host: that of its
+// client, where that comes there, and that between nginx and the application,
+// which over loopback is tracked only where loopback is. Without upstream
+// keep-alive nginx opens one a request, and for two minutes after a round those
+// are tracked, too.
+func flowsPerPoll(client, upstream, loopback bool) (least, most int64) {
+	if client {
+		least, most = 1, 1
+	}
+	if upstream {
+		most += 1 + requestsPerRound
+	}
+	if upstream && !loopback {
+		least++
+	}
+	return least, most
+}
+
+// portsAfterRound is how many local ports n workers take in the minute after a
+// round where closed connections keep theirs: their polls', and at worst all the
+// round's requests'.
+func portsAfterRound(n int) int { return n * (1 + requestsPerRound) }
+
+// tcpPagesFor is how many pages the kernel buffers when n workers have something
+// in flight on each of their sockets.
+func tcpPagesFor(n int, inUse, socketsPerPoll int64) int64 {
+	return inUse + int64(n)*socketsPerPoll*tcpPagesPerSock
+}
+
 // byTasks is tasks.
 func byTasks(free, held int64) int { return workers(free + held) }
 
-// byRequests is nginx-limit-req; rate is a second's.
-func byRequests(burst int64, rate float64) int64 {
+// tasksFor is the inverse: the limit for n workers beside what else is in use.
+func tasksFor(n int, inUse, held int64) int64 { return int64(n) + max(inUse-held, 0) }
+
+// maxLimitConn is the largest limit_conn that nginx takes; one address has no more
+// ports towards another.
+const maxLimitConn = 1<<16 - 1
+
+// limitConnFor is a limit_conn that n workers behind one address live with: a
+// poll each, and one more connection where there are that many.
+func limitConnFor(n int) int { return min(2*n, maxLimitConn) }
+
+// byRequests is nginx-limit-req.
+func byRequests(l nginx.LimitReq) int64 {
+	burst := l.Burst
+	if !l.Nodelay { // what is above delay waits its turn
+		burst = min(burst, l.Delay)
+	}
 	atOnce := min(burst, maxWorkers) + 1
-	return min(atOnce, (atOnce+int64(min(rate, maxWorkers)))/requestsAtOnce)
+	return min(atOnce, (atOnce+int64(min(l.Rate, maxWorkers)))/requestsAtOnce)
 }
+
+// limitReqFor is a burst that n workers behind one address live with: four rounds
+// that follow each other at once, or a restart and three.
+func limitReqFor(n int) int { return 4 * requestsPerRound * n }
 
 // bySlots is nginx-slots for one process.
 func bySlots(connections int64, listeners int) (safe, hard int) {
@@ -164,6 +236,6 @@ const likelySkew = 0.7
 // heads of the parts and the signature.
 const formBytes = 2 << 10
 
-// bodyBytes is the largest body of an update of n bytes that zlib can't
+// BodyBytes is the largest body, in bytes, of an update of n bytes that zlib can't
 // compress: 5 bytes for each stored block, a head and a checksum.
-func bodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }
+func BodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }

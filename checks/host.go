@@ -3,8 +3,10 @@ package checks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -129,7 +131,7 @@ func evalNROpen(c Case) Outcome {
 		return cantTell("fs.nr_open", v)
 	}
 	n := byDescriptors(facts.Limit(v.V), appBaseFDs)
-	need := int64(c.Demand.Workers) + appBaseFDs
+	need := descriptorsFor(c.Demand.Workers, appBaseFDs)
 	if c.Role != "app" {
 		if !c.HasNginx.Known() {
 			return cantTell("nginx", c.HasNginx)
@@ -183,7 +185,7 @@ func evalFileMax(c Case) Outcome {
 	}
 	others := used.V.Allocated - own
 	n := byHostFiles(most.V, others, per)
-	need := max(others, 0) + int64(c.Demand.Workers)*per
+	need := hostFilesFor(c.Demand.Workers, others, per)
 	return c.limits(Capacity{Safe: n, Hard: n, InUse: facts.Value[int64]{V: used.V.Allocated, Source: used.Source}, Unit: "fds"},
 		bounded(most.V), fmt.Sprintf("%d: %d a poll, others' %d", need, per, max(others, 0)), most.Source, func() reports.Remedy {
 			return c.sysctlRemedy("raise the host's open files", fmt.Sprintf("fs.file-max = %d", powerOfTwo(2*need)))
@@ -265,35 +267,70 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	if !reuse.Known() {
 		return cantTell("tcp_tw_reuse", reuse)
 	}
-	if reuse.V == 1 || reuse.V == 2 && c.loopback() {
+	local := c.loopback()
+	if reuse.V == 1 || reuse.V == 2 && local.Known() && local.V {
 		return pass(fmt.Sprintf("tcp_tw_reuse %d", reuse.V), reuse.Source)
 	}
 	if !c.Ports.Known() {
 		return cantTell("port range", c.Ports)
 	}
-	// A round's requests fall into one minute at worst, beside the polls held.
-	need := c.Demand.Workers * (1 + requestsPerRound)
+	need := portsAfterRound(c.Demand.Workers)
 	if c.Ports.V.Usable() >= need {
 		return pass(fmt.Sprintf("%d ports", c.Ports.V.Usable()), c.Ports.Source)
+	}
+	if reuse.V == 2 && !local.Known() {
+		return cantTell("whether nginx reaches the application over loopback", local)
 	}
 	return fail(fmt.Sprintf("%d ports, tcp_tw_reuse %d", c.Ports.V.Usable(), reuse.V),
 		fmt.Sprintf("%d in the %d s around a round", need, timeWaitSeconds), reuse.Source,
 		c.sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
 })
 
-// loopback says whether nginx and the application are on one host and meet there.
-func (c Case) loopback() bool {
-	if !c.Deployment.Single() {
-		return false
+// loopback says whether nginx and the application are on one host and meet there:
+// as nginx's config has it, else as far as the application's listeners tell.
+func (c Case) loopback() facts.Value[bool] {
+	answer := func(v bool, source string) facts.Value[bool] { return facts.Value[bool]{V: v, Source: source} }
+	switch {
+	case !c.Deployment.Single():
+		return answer(false, "two hosts")
+	case !c.Nginx.Known():
+		return facts.Value[bool]{Err: c.Nginx.Why()}
+	case c.Nginx.V == nil || len(c.Nginx.V.Sites) == 0:
+		return c.listensLocally()
 	}
+	for i := range c.Nginx.V.Sites {
+		s := &c.Nginx.V.Sites[i]
+		at := s.At(facts.RoutePoll)
+		if at == nil || at.Upstream == nil {
+			return facts.Value[bool]{Err: "where the server of " + s.Source + " passes polls to is not known"}
+		}
+		if slices.ContainsFunc(at.Upstream.Peers, func(p nginx.Peer) bool { return !onLoopback(p.Address) }) {
+			return answer(false, at.Upstream.Source)
+		}
+		if at.Upstream.Incomplete != "" {
+			return facts.Value[bool]{Err: at.Upstream.Incomplete}
+		}
+	}
+	return answer(true, c.Nginx.Source)
+}
+
+// listensLocally says whether nothing keeps nginx from reaching the application
+// over loopback: it listens at no one address of another network.
+func (c Case) listensLocally() facts.Value[bool] {
 	for _, p := range c.Processes.V {
+		if !p.Serves() || p.Part == "worker" {
+			continue
+		}
+		if !p.Listen.Known() {
+			return facts.Value[bool]{Err: p.Listen.Why()}
+		}
 		for _, l := range p.Listen.V {
-			if p.Serves() && l.Addr.Addr().Unmap() != (netip.Addr{}) && !l.Addr.Addr().IsLoopback() && !l.Addr.Addr().IsUnspecified() {
-				return false
+			if a := l.Addr.Addr().Unmap(); a != (netip.Addr{}) && !a.IsLoopback() && !a.IsUnspecified() {
+				return facts.Value[bool]{V: false, Source: p.Listen.Source}
 			}
 		}
 	}
-	return true
+	return facts.Value[bool]{V: true, Source: c.Processes.Source}
 }
 
 func evalConntrack(c Case) Outcome {
@@ -304,51 +341,21 @@ func evalConntrack(c Case) Outcome {
 	if v.V == nil {
 		return notApplicable("the kernel tracks no connections")
 	}
-	least, most, ok := c.flowsPerPoll()
-	if !ok {
+	if c.Role != "app" && !c.HasNginx.Known() {
 		return cantTell("nginx", c.HasNginx)
 	}
+	behind := c.Role == "app" || c.HasNginx.V && c.overTCP()
+	local := c.loopback()
+	least, most := flowsPerPoll(c.Role != "app", behind, c.Role == "" && local.Known() && local.V)
 	others := v.V.Count - c.held(false) - c.held(true)
-	need := most*int64(c.Demand.Workers) + max(others, 0)
+	need := conntrackFor(c.Demand.Workers, others, most)
 	return c.limits(Capacity{Safe: byConntrack(v.V.Max, others, most), Hard: byConntrack(v.V.Max, others, least), InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
 		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: %d a poll, others' %d", need, most, max(others, 0)), v.Source, func() reports.Remedy {
 			return c.sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
 		})
 }
 
-// flowsPerPoll is how many tracked connections a poll makes on this host: that of
-// its client, and that between nginx and the application, which on one host is
-// tracked only where loopback is. Without upstream keep-alive nginx opens one a
-// request, and for two minutes after a round those are tracked, too. Not ok where
-// nginx's presence is unknown.
-func (c Case) flowsPerPoll() (least, most int64, ok bool) {
-	const upstream = 1 + requestsPerRound
-	if c.Role == "app" {
-		return 1, upstream, true
-	}
-	switch {
-	case !c.HasNginx.Known():
-		return 0, 0, false
-	case !c.HasNginx.V || !c.overTCP():
-		return 1, 1, true
-	case c.Role == "proxy":
-		return 2, 1 + upstream, true
-	}
-	return 1, 1 + upstream, true
-}
-
 const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
-
-// pollBytes is what a held poll takes of memory: at most, and at least.
-func pollBytes(app, nginx bool) (most, least int64) {
-	if app {
-		most, least = appBytesPerPoll, appLeastBytes
-	}
-	if nginx || !app {
-		most, least = most+nginxBytes2/2, least+nginxBytes2/2
-	}
-	return most, least
-}
 
 func evalMemory(c Case) Outcome {
 	v := c.Memory
@@ -362,7 +369,7 @@ func evalMemory(c Case) Outcome {
 	held := max(c.held(false), c.held(true))
 	return c.limits(Capacity{Safe: byMemory(v.V.AvailableBytes, held, per), Hard: byMemory(v.V.AvailableBytes, held, least), InUse: facts.Value[int64]{V: v.V.TotalBytes - v.V.AvailableBytes, Source: v.Source}, Unit: "bytes"},
 		fmt.Sprintf("%s free of %s", size(v.V.AvailableBytes), size(v.V.TotalBytes)),
-		fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), v.Source,
+		fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), v.Source,
 		func() reports.Remedy {
 			return reports.Remedy{Text: "give the host more memory, or spread the workers over several hosts"}
 		})
@@ -390,7 +397,11 @@ func evalCgroupMemory(c Case) Outcome {
 		}
 		g.app, g.nginx = g.app || app, g.nginx || !app
 	}
-	serves := false
+	// planned is the limit of a unit that does not run.
+	planned := func(u *facts.Unit, app bool) {
+		add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.MemoryMax.V, Source: u.MemoryMax.Source}}}, app)
+	}
+	serves, proxies := false, false
 	for _, p := range c.Processes.V {
 		if !p.HoldsPolls() {
 			continue
@@ -399,7 +410,7 @@ func evalCgroupMemory(c Case) Outcome {
 			return cantTell("control group", p.Cgroup)
 		}
 		add(p.Cgroup, p.Serves())
-		serves = serves || p.Serves()
+		serves, proxies = serves || p.Serves(), proxies || !p.Serves()
 	}
 	if u := c.Service; !serves && c.carriesApp() {
 		if !u.Known() {
@@ -410,7 +421,7 @@ func evalCgroupMemory(c Case) Outcome {
 			if !u.V.MemoryMax.Known() {
 				return cantTell("MemoryMax", u.V.MemoryMax)
 			}
-			add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.V.MemoryMax.V, Source: u.V.MemoryMax.Source}}}, true)
+			planned(u.V, true)
 		case !c.Shell.Known():
 			return cantTell("this shell", c.Shell)
 		case c.Shell.V != nil:
@@ -418,6 +429,20 @@ func evalCgroupMemory(c Case) Outcome {
 				return cantTell("control group of this shell", c.Shell.V.Cgroup)
 			}
 			add(c.Shell.V.Cgroup, true)
+		}
+	}
+	if u := c.NginxUnit; !proxies && c.Role != "app" {
+		switch {
+		case !c.HasNginx.Known():
+			return cantTell("nginx", c.HasNginx)
+		case !c.HasNginx.V:
+		case !u.Known():
+			return cantTell("nginx.service", u)
+		case u.V == nil:
+		case !u.V.MemoryMax.Known():
+			return cantTell("MemoryMax of nginx.service", u.V.MemoryMax)
+		default:
+			planned(u.V, false)
 		}
 	}
 	var tightest *group
@@ -440,7 +465,7 @@ func evalCgroupMemory(c Case) Outcome {
 	if l.Hits.Known() && l.Hits.V > 0 {
 		got += "; " + count(int(min(l.Hits.V, maxWorkers)), "process was", "processes were") + " killed at it"
 	}
-	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(int64(c.Demand.Workers)*per), float64(per)/1024), l.Source,
+	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), l.Source,
 		func() reports.Remedy {
 			return reports.Remedy{Text: "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)", Then: "restart"}
 		})
@@ -465,8 +490,11 @@ func evalTCPMem(c Case) Outcome {
 	if !ok {
 		return cantTell("nginx", c.HasNginx)
 	}
-	const page = 4096
-	need := c.Sockets.V.MemBytes/page + int64(c.Demand.Workers)*per*tcpPagesPerSock
+	page := c.Sockets.V.PageBytes
+	if page == 0 {
+		return unknownFor("the size of the kernel's pages")
+	}
+	need := tcpPagesFor(c.Demand.Workers, c.Sockets.V.MemBytes/page, per)
 	pressure := v.V[1]
 	if need <= pressure {
 		return pass(fmt.Sprintf("%s before pressure", size(pressure*page)), v.Source)
@@ -516,19 +544,4 @@ func evalTCPKeepalive(c Case) Outcome {
 	}
 	return fail(seconds(float64(v.V)), "minutes, as NATs forget", v.Source,
 		c.sysctlRemedy("probe silent connections sooner", "net.ipv4.tcp_keepalive_time = 300"))
-}
-
-// size writes bytes in binary units with three digits at most.
-func size(n int64) string {
-	f, unit := float64(n), "B"
-	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if f < 1024 {
-			break
-		}
-		f, unit = f/1024, u
-	}
-	if unit == "B" || f >= 100 {
-		return fmt.Sprintf("%.0f %s", f, unit)
-	}
-	return fmt.Sprintf("%.1f %s", f, unit)
 }

@@ -177,6 +177,53 @@ func FuzzLint(f *testing.F) {
 	})
 }
 
+// Of a part of http only what hangs on the rest is n/a; what is unknown in it stays
+// unknown.
+func TestFragment(t *testing.T) {
+	const given = "upstream fl { server 127.0.0.1:5000; keepalive 4; }\n"
+	status := func(config, id string) reports.Finding {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "site.conf")
+		if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		asked := facts.Asked{Port: port}
+		n, err := facts.ReadNginx(facts.NewRoot("/"), nil, asked, facts.NginxOptions{Conf: file, Local: true})
+		if err != nil || !n.Fragment {
+			t.Fatalf("%+v, %v", n, err)
+		}
+		findings, _ := Lint(n, asked, demand, nil, time.Time{})
+		for _, f := range findings {
+			if f.Check == id {
+				return f
+			}
+		}
+		t.Fatalf("no finding %s", id)
+		return reports.Finding{}
+	}
+	for _, tt := range []struct {
+		config, check string
+		want          reports.Status
+	}{
+		{given + "server { listen 80; location / { proxy_pass http://fl; limit_conn elsewhere 5; } }", "nginx/limit-conn", reports.StatusNA},
+		{"server { listen 80; location / { proxy_pass http://elsewhere; } }", "nginx/max-conns", reports.StatusNA},
+		{given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/worker-connections", reports.StatusNA},
+		{given, "nginx/route", reports.StatusNA},
+		{given, "nginx/proxy-read-timeout", reports.StatusNA},
+		{given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/proxy-read-timeout", reports.StatusFail},
+		{given + "server { listen 80; location / { proxy_pass http://$x; } }", "nginx/max-conns", reports.StatusUnknown},
+		{given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/upstream-http", reports.StatusUnknown}, // the version
+		{given + "server { listen 443 ssl; location / { proxy_pass http://fl; } }", "tls/protocols", reports.StatusUnknown},
+		{given + "server { listen 80; location ~ (?<=x)y { return 1; } location / { proxy_pass http://fl; } }", "nginx/route", reports.StatusUnknown},
+		{"include /nonexistent;\n" + given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/config", reports.StatusFail},
+		{given + "server { listen 80; include /nonexistent; location / { proxy_pass http://fl; } }", "nginx/proxy-read-timeout", reports.StatusUnknown},
+	} {
+		if f := status(tt.config, tt.check); f.Status != tt.want {
+			t.Errorf("%s of %s: %s (%s%s), want %s", tt.check, tt.config, f.Status, f.Got, f.Reason, tt.want)
+		}
+	}
+}
+
 // What lint makes of configs as they are found in the field: Debian's and Ubuntu's
 // stock, dc_federated's notes verbatim, Docker's image, a generator's, gunicorn's
 // manual, and those that nginx refuses.

@@ -59,7 +59,7 @@ func evalMaxBody(c Case, p place) Outcome {
 	if v.V == 0 {
 		return pass("no limit", source(v, p.at.Source))
 	}
-	need := bodyBytes(c.anUpdate())
+	need := BodyBytes(c.anUpdate())
 	if v.V >= need {
 		return pass(size(v.V), source(v, p.at.Source))
 	}
@@ -78,7 +78,7 @@ func evalBodyDisk(c Case, p place) Outcome {
 	if !buffer.Known() {
 		return unset("client_body_buffer_size", buffer)
 	}
-	need := bodyBytes(c.anUpdate())
+	need := BodyBytes(c.anUpdate())
 	if !streams.V {
 		return notApplicable("updates are passed on as they come (proxy_request_buffering off)")
 	}

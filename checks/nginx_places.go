@@ -36,7 +36,7 @@ func onConfig(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
 // polls on.
 func onMain(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
 	return onConfig(func(c Case, n *facts.Nginx) Outcome {
-		if o, none := noSites(n); none {
+		if o, none := c.noSites(n); none {
 			return o
 		}
 		if n.Fragment {
@@ -46,22 +46,51 @@ func onMain(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
 	})
 }
 
+// outside answers where what would tell stands outside of the part of a config that
+// was given: lint judges that part alone.
+func (c Case) outside(why string) Outcome {
+	if c.Lint {
+		return notApplicable("%s", why)
+	}
+	return unknownFor("%s", why)
+}
+
 // noSites answers for a config that passes no polls on.
-func noSites(n *facts.Nginx) (o Outcome, none bool) {
+func (c Case) noSites(n *facts.Nginx) (o Outcome, none bool) {
 	switch {
 	case len(n.Sites) > 0:
 		return Outcome{}, false
 	case n.Incomplete != "":
 		return unknownFor("%s", n.Incomplete), true
+	case n.Fragment:
+		return c.outside("the file is a part of the http block, and passes no polls on"), true
 	}
 	return notApplicable("nginx passes no polls on"), true
+}
+
+// noWay answers for a route that nobody can follow.
+func (c Case) noWay(r facts.Route) Outcome {
+	why := fmt.Sprintf("where nginx handles %s: %s", r.Path, r.Err)
+	if r.Outside {
+		return c.outside(why)
+	}
+	return unknownFor("%s", why)
+}
+
+// noUpstream answers for a place of which nobody can say where it passes to.
+func (c Case) noUpstream(p place) Outcome {
+	why := fmt.Sprintf("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+	if p.at.Pass.Outside {
+		return c.outside(why)
+	}
+	return unknownFor("%s", why)
 }
 
 // onSites asks about every server that passes polls to the application, and
 // gives the worst answer.
 func onSites(eval func(Case, *facts.Nginx, *facts.Site) Outcome) func(Case) Outcome {
 	return onConfig(func(c Case, n *facts.Nginx) Outcome {
-		if o, none := noSites(n); none {
+		if o, none := c.noSites(n); none {
 			return o
 		}
 		var all []Outcome
@@ -81,7 +110,7 @@ func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outco
 		for _, route := range routes {
 			r := s.Routes[route]
 			if r.Err != "" {
-				all = append(all, unknownFor("where nginx handles %s: %s", r.Path, r.Err))
+				all = append(all, c.noWay(r))
 				continue
 			}
 			at := s.At(route)
@@ -165,16 +194,13 @@ func write[T any](v nginx.Value[T], block, place, line, why string) reports.Reme
 func (p place) block() string { return "location " + p.at.Name() }
 
 // hold is the demand's as a time.
-func (c Case) hold() time.Duration { return time.Duration(c.Demand.HoldSeconds * float64(time.Second)) }
+func (c Case) hold() time.Duration { return duration(c.Demand.HoldSeconds) }
 
 // nginxTime writes a time as nginx reads it, rounded up.
 func nginxTime(d time.Duration) string { return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second) }
 
 // anUpdate is the largest update before compression; of none given the model's size.
 func (c Case) anUpdate() int64 { return max(c.Demand.UpdateBytes, c.Demand.ModelBytes) }
-
-// short writes a time for people: "2h", "1m30s".
-func short(d time.Duration) string { return seconds(d.Seconds()) }
 
 // upstreamAddresses is how many TCP addresses polls go to, by the site that has
 // the fewest; 0: all go to unix sockets.

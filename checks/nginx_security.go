@@ -15,7 +15,7 @@ var securityChecks = []Check{
 	{
 		ID: "nginx/limit-conn", Title: "limit_conn lets every worker hold a poll", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After:   []string{"nginx/config"},
-		Reads:   []string{"limit_conn in force where polls are passed on, and the key of its zone"},
+		Reads:   []string{"limit_conn in force where polls are passed on, and the key of its zone", "behind --lb set_real_ip_from and real_ip_header"},
 		Formula: "nginx-limit-conn",
 		Why: `A held poll counts against limit_conn for as long as it is held. Workers of one office or one cloud come
 from one address, and behind a load balancer all do, unless real_ip tells them apart.`,
@@ -27,11 +27,11 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 	{
 		ID: "nginx/limit-req", Title: "limit_req lets all workers in when a model is out", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After:   []string{"nginx/config"},
-		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone"},
+		Reads:   []string{"limit_req in force on the way to challenges and polls, and the key of its zone", "behind --lb set_real_ip_from and real_ip_header"},
 		Formula: "nginx-limit-req",
 		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
-rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused. Behind one address all
-workers share one budget. Once some are refused all spin, since they ask again at once.`,
+rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused; without nodelay what exceeds
+delay, 0 unless it is set, waits its turn at the rate. Behind one address all workers share one budget. Once some are refused all spin, since they ask again at once.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
 		Logs:    []string{`limiting requests, excess`},
 		Mend:    "Set burst to twenty times the workers behind one address, with nodelay.",
@@ -80,6 +80,22 @@ func byAddress(key string) bool {
 	return strings.Contains(key, "remote_addr") || strings.Contains(key, "realip") || strings.Contains(key, "x_forwarded_for")
 }
 
+// tellsApart says whether a zone's key differs between workers of different
+// addresses: behind a load balancer that speaks HTTP, whose own address every
+// connection has, it does where the balancer's word for the client is taken.
+func (c Case) tellsApart(p place, key string) bool {
+	switch {
+	case !byAddress(key):
+		return false
+	case !endsTLS(c.Asked.Balancer), strings.Contains(key, "x_forwarded_for"):
+		return true
+	case strings.Contains(key, "realip"): // the peer's, whatever is said of the client
+		return false
+	}
+	from, header := p.at.RealIPFrom, p.at.RealIPHeader
+	return from.Known() && len(from.V) > 0 && header.Known() && slices.Contains([]string{"x-forwarded-for", "cf-connecting-ip", "true-client-ip"}, strings.ToLower(header.V))
+}
+
 // perWorker tells a key that each worker has of its own, whatever its address.
 func perWorker(key string) bool {
 	return strings.Contains(key, "remote_port") || strings.Contains(key, "$connection")
@@ -88,6 +104,7 @@ func perWorker(key string) bool {
 // A share is what a limit_conn or a limit_req lets through for each key of its zone.
 type share struct {
 	key, source, err string
+	outside          bool // err is for want of what stands outside of the file given
 	workers          int64
 	got, want        string
 	line             string // that lets all workers through
@@ -95,7 +112,7 @@ type share struct {
 
 // judgeShares takes the least of what is in force, as all workers may have the
 // same key.
-func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
+func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
 	if !v.Known() {
 		return unset(name, v)
 	}
@@ -105,7 +122,10 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 	var least *share
 	for _, l := range v.V {
 		s := of(l)
-		if s.err != "" {
+		switch {
+		case s.err != "" && s.outside:
+			return c.outside(name + ": " + s.err)
+		case s.err != "":
 			return unknownFor("%s: %s", name, s.err)
 		}
 		if !perWorker(s.key) && (least == nil || s.workers < least.workers) {
@@ -117,7 +137,7 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 	}
 	safe := workers(least.workers)
 	hard := safe
-	if byAddress(least.key) {
+	if c.tellsApart(p, least.key) {
 		hard = maxWorkers
 	}
 	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: facts.Value[int64]{Err: "not counted"}},
@@ -131,31 +151,35 @@ func judgeShares[T any](c Case, name string, v nginx.Value[[]T], dry nginx.Value
 }
 
 func evalLimitConn(c Case, p place) Outcome {
-	return judgeShares(c, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
+	return judgeShares(c, p, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, workers: l.Limit,
+			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: l.Limit,
 			got: fmt.Sprint(l.Limit), want: fmt.Sprint(c.Demand.Workers),
 			line: fmt.Sprintf("limit_conn %s %d;", l.Zone, limitConnFor(c.Demand.Workers)),
 		}
 	})
 }
 
-// maxLimitConn is the largest limit_conn that nginx takes; one address has no more
-// ports towards another.
-const maxLimitConn = 1<<16 - 1
-
-// limitConnFor is a limit_conn that n workers behind one address live with: a
-// poll each, and one more connection where there are that many.
-func limitConnFor(n int) int { return min(2*n, maxLimitConn) }
-
 func evalLimitReq(c Case, p place) Outcome {
-	return judgeShares(c, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
+	return judgeShares(c, p, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, workers: byRequests(l.Burst, l.Rate),
-			got: fmt.Sprintf("burst %d at %s", l.Burst, perSecond(l.Rate)), want: fmt.Sprintf("burst %d", limitReqFor(c.Demand.Workers)),
+			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: byRequests(l),
+			got: burst(l) + " at " + perSecond(l.Rate), want: fmt.Sprintf("burst %d, nodelay", limitReqFor(c.Demand.Workers)),
 			line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay;", l.Zone, limitReqFor(c.Demand.Workers)),
 		}
 	})
+}
+
+// burst writes what limit_req lets through above its rate, and whether it waits.
+func burst(l nginx.LimitReq) string {
+	switch text := fmt.Sprintf("burst %d", l.Burst); {
+	case l.Burst == 0:
+		return text
+	case l.Nodelay:
+		return text + ", nodelay"
+	default:
+		return fmt.Sprintf("%s, of which %d need not wait", text, min(l.Burst, l.Delay))
+	}
 }
 
 // perSecond writes a rate as nginx does.
@@ -165,10 +189,6 @@ func perSecond(rate float64) string {
 	}
 	return fmt.Sprintf("%.0fr/s", rate)
 }
-
-// limitReqFor is a burst that n workers behind one address live with: four rounds
-// that follow each other at once, or a restart and three.
-func limitReqFor(n int) int { return 4 * requestsPerRound * n }
 
 func evalUnlimited(c Case, p place) Outcome {
 	conn, req := p.at.LimitConn, p.at.LimitReq

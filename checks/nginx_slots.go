@@ -116,7 +116,7 @@ func evalNginxConfig(c Case, n *facts.Nginx) Outcome {
 			return fail(p.Text, "a config that nginx accepts", cmp.Or(p.Source, n.Path), reports.Remedy{Text: "mend it, run nginx -t, and reload; until then nginx runs on an older config, or not at all"})
 		}
 	}
-	if n.Incomplete != "" && !n.Fragment {
+	if n.Incomplete != "" {
 		return unknownFor("%s", n.Incomplete)
 	}
 	version := ""
@@ -132,8 +132,9 @@ func evalRoute(c Case, n *facts.Nginx) Outcome {
 		to = fmt.Sprintf("port %d", c.Asked.Port)
 	}
 	if len(n.Sites) == 0 {
-		if n.Incomplete != "" {
-			return unknownFor("%s", n.Incomplete)
+		if n.Incomplete != "" || n.Fragment {
+			o, _ := c.noSites(n)
+			return o
 		}
 		got := "no location passes polls to " + to
 		if len(n.Elsewhere) > 0 {
@@ -145,13 +146,16 @@ func evalRoute(c Case, n *facts.Nginx) Outcome {
 	s := &n.Sites[0]
 	for i := range n.Sites {
 		if r := n.Sites[i].Routes[facts.RoutePoll]; r.Err != "" {
-			return unknownFor("%s", r.Err)
+			return c.noWay(r)
 		}
 	}
 	at := s.At(facts.RoutePoll)
 	if at == nil || at.Pass == nil {
 		return fail("the server of "+s.Source+" answers polls itself", "a location that passes them on", s.Source,
 			reports.Remedy{Text: "add a location with proxy_pass to the application, or name another --fl-url", Then: "reload"})
+	}
+	if at.Incomplete != "" {
+		return unknownFor("whether location %s of %s answers polls itself: %s", at.Name(), at.Source, at.Incomplete)
 	}
 	got := fmt.Sprintf("location %s passes to %s", at.Name(), at.Pass.Raw)
 	if n.Guessed && !c.Lint {
@@ -258,10 +262,11 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 			if hard.Below(nginxNeeds(c.Demand.Workers, own)) {
 				return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v: raise it where this container or machine is started, or spread the workers over several proxies", hard)}
 			}
+			limit := need
 			if hard.Below(need) {
-				need = int64(hard)
+				limit = int64(hard)
 			}
-			return write(v, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", need), "give nginx's processes more descriptors")
+			return write(v, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", limit), "give nginx's processes more descriptors")
 		})
 }
 

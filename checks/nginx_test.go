@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
+	"github.com/fltool/fltool/reports"
 )
 
 // tunedConfig carries the tables' demand.
@@ -253,7 +255,7 @@ func TestByRequests(t *testing.T) {
 	}{
 		{0, 1, 0}, {60, 1. / 60, 7}, {7999, 1, 1000}, {999, 7000, 1000}, {999, 1e9, 1000}, {math.MaxInt64, math.MaxFloat64, (2*maxWorkers + 1) / 8},
 	} {
-		if got := byRequests(c.burst, c.rate); got != c.want {
+		if got := byRequests(nginx.LimitReq{Burst: c.burst, Rate: c.rate, Nodelay: true}); got != c.want {
 			t.Errorf("burst %d, rate %g: %d workers, want %d", c.burst, c.rate, got, c.want)
 		}
 	}
@@ -276,6 +278,132 @@ func TestChain(t *testing.T) {
 		check, _ := ByID("nginx/timeout-chain")
 		if o := check.Eval(Case{Facts: f, Deployment: OneHost(f), Demand: demand}); o.Got != c.want {
 			t.Errorf("%s %s, want %s", o.Got, o.Reason, c.want)
+		}
+	}
+}
+
+// What nginx answers itself reaches no application, and where a rewrite leads
+// nobody can say.
+func TestReturnsAndRewrites(t *testing.T) {
+	for line, want := range map[string][2]reports.Status{ // of nginx/route and nginx/proxy-read-timeout
+		"return 503;":              {reports.StatusFail, reports.StatusNA},
+		"rewrite ^/n /x last;":     {reports.StatusUnknown, reports.StatusUnknown},
+		"rewrite ^/n /x;":          {reports.StatusUnknown, reports.StatusUnknown},
+		"rewrite ^/n /x break;":    {reports.StatusPass, reports.StatusPass},
+		"rewrite ^/none$ /x last;": {reports.StatusPass, reports.StatusPass},
+	} {
+		f := tuned()
+		edit("limit_conn conn 4000;", line)(&f)
+		for i, id := range []string{"nginx/route", "nginx/proxy-read-timeout"} {
+			if o := askOne(t, id, f); o.Status != want[i] {
+				t.Errorf("%s in the location: %s is %s (%s%s), want %s", line, id, o.Status, o.Got, o.Reason, want[i])
+			}
+		}
+	}
+	f := tuned()
+	edit("client_max_body_size 32m;", "rewrite ^/n /x break;")(&f)
+	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusUnknown {
+		t.Errorf("a rewrite in the server: %s", o.Status)
+	}
+	edit("limit_conn conn 4000;", "include /nonexistent;")(&f)
+	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusUnknown || !strings.Contains(o.Reason, "answers polls itself") {
+		t.Errorf("a location that was not read in full: %s %s", o.Status, o.Reason)
+	}
+	// Named by its URL, the server is judged, whatever it does.
+	n, err := facts.ReadNginx(facts.NewRoot("/"), nil, facts.Asked{Port: port, URL: "http://fl.example.org/"},
+		facts.NginxOptions{Dump: strings.NewReader(tunedConfig), Version: "1.22.1", Local: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Nginx = is(n)
+	if o := askOne(t, "nginx/route", f); o.Status != reports.StatusFail || !strings.Contains(o.Got, "answers polls itself") {
+		t.Errorf("a server that returns: %s %s", o.Status, o.Got)
+	}
+}
+
+// Without nodelay what is above delay waits, and so may what is asked at once.
+func TestLimitReqThatWaits(t *testing.T) {
+	for parameters, want := range map[string]int{
+		"burst=7999 nodelay":        1125, // (8000 + 1000) / 8
+		"burst=7999":                1,
+		"burst=7999 delay=79":       80,
+		"burst=79 delay=7999":       80,
+		"burst=100000 delay=100000": 12625, // as nodelay
+	} {
+		f := tuned()
+		edit("burst=20000 nodelay", parameters)(&f)
+		if o := askOne(t, "nginx/limit-req", f); workersOf(o) != want {
+			t.Errorf("%s: %d workers, want %d (%s)", parameters, workersOf(o), want, o.Got)
+		}
+	}
+}
+
+// Before nginx knows which server is meant its socket's default server rules.
+func TestDefaultServers(t *testing.T) {
+	other := func(settings string) change {
+		return edit("listen 80 default_server;", "listen 80 default_server; listen 443 ssl default_server; "+settings)
+	}
+	for _, tt := range []struct {
+		settings, check string
+		want            reports.Status
+	}{
+		{"client_header_timeout 1s;", "nginx/client-timeouts", reports.StatusFail},
+		{"client_header_timeout 30s;", "nginx/client-timeouts", reports.StatusPass},
+		{"ssl_protocols TLSv1 TLSv1.2;", "tls/protocols", reports.StatusFail},
+		{"ssl_protocols $x;", "tls/protocols", reports.StatusUnknown},
+		{"ssl_protocols TLSv1.3;", "tls/protocols", reports.StatusPass},
+	} {
+		f := tuned()
+		other(tt.settings)(&f)
+		if o := askOne(t, tt.check, f); o.Status != tt.want {
+			t.Errorf("%s of the default server: %s is %s (%s%s), want %s", tt.settings, tt.check, o.Status, o.Got, o.Reason, tt.want)
+		}
+	}
+	f := tuned()
+	edit("listen 80 default_server;", "listen 80 default_server; client_header_timeout 1s; ssl_protocols TLSv1;")(&f)
+	for _, id := range []string{"nginx/client-timeouts", "tls/protocols"} {
+		if o := askOne(t, id, f); o.Status != reports.StatusPass {
+			t.Errorf("the default server of another socket: %s is %s", id, o.Status)
+		}
+	}
+}
+
+// Behind a balancer that speaks HTTP all workers have its address, unless nginx
+// takes its word for theirs.
+func TestLimitsBehindABalancer(t *testing.T) {
+	const zone, at = "limit_conn_zone $binary_remote_addr", "client_max_body_size 32m;"
+	for _, tt := range []struct {
+		balancer string
+		edits    []string
+		apart    bool
+	}{
+		{"", nil, true}, {"aws-nlb", nil, true}, {"90s", nil, true}, {"aws-alb", nil, false},
+		{"aws-alb", []string{at, at + " set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;"}, true},
+		{"aws-alb", []string{at, at + " set_real_ip_from 10.0.0.0/8;"}, false}, // it sends no X-Real-IP
+		{"aws-alb", []string{at, at + " real_ip_header X-Forwarded-For;"}, false},
+		{"aws-alb", []string{zone, "limit_conn_zone $http_x_forwarded_for"}, true},
+		{"aws-alb", []string{zone, "limit_conn_zone $realip_remote_addr", at, at + " set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;"}, false},
+		{"cloudflare", []string{at, at + " set_real_ip_from 10.0.0.0/8; real_ip_header cf-connecting-ip;"}, true},
+		{"", []string{zone, "limit_conn_zone $server_name"}, false},
+	} {
+		f := tuned()
+		edit(tt.edits...)(&f)
+		f.Asked.Balancer = tt.balancer
+		o := askOne(t, "nginx/limit-conn", f)
+		if o.Capacity == nil || o.Capacity.Safe != 4000 || (o.Capacity.Hard == maxWorkers) != tt.apart {
+			t.Errorf("%q %q: %+v", tt.balancer, tt.edits, o.Capacity)
+		}
+	}
+}
+
+// An upstream that was not read in full may have more servers.
+func TestIncompleteUpstream(t *testing.T) {
+	for _, id := range []string{"nginx/upstream-peers", "nginx/max-conns", "host/time-wait"} {
+		f := tuned()
+		edit("max_conns=20000;", "max_conns=20000; include /nonexistent;")(&f)
+		f.Ports.V.Lo = 60000
+		if o := askOne(t, id, f); o.Status != reports.StatusUnknown {
+			t.Errorf("%s: %s (%s)", id, o.Status, o.Got)
 		}
 	}
 }

@@ -100,8 +100,9 @@ uploads of big models over slow links; a day long they keep the slot of a worker
 	},
 	{
 		ID: "nginx/client-timeouts", Title: "slow clients get time, idle ones do not", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
-		Reads: []string{"client_header_timeout and client_body_timeout"},
-		Why: `They count while a request comes in: the whole head, and between two reads of a body. Too short they cut
+		Reads: []string{"client_header_timeout, also that of the default server, and client_body_timeout"},
+		Why: `They count while a request comes in: the whole head, by the rule of the listener's default server where the name is not
+known yet, and between two reads of a body. Too short they cut
 uploads over slow links: nginx writes a 408 into its access log and closes the connection without an answer. Too long
 they let anybody hold slots by sending nothing.`,
 		Symptom: "uploads are cut without an answer, which ends dc_federated's workers; 408 stands in nginx's access log alone. Or slots taken by clients that send nothing",
@@ -207,7 +208,7 @@ func evalChain(c Case, p place) Outcome {
 				return cantTell("gunicorn's timeout", g.Timeout)
 			}
 			if h.note = "no timeout"; g.Timeout.V > 0 {
-				h.note, h.limit = "", time.Duration(g.Timeout.V*float64(time.Second))
+				h.note, h.limit = "", duration(g.Timeout.V)
 			}
 		}
 		hops = append(hops, h)
@@ -271,8 +272,11 @@ func evalSendTimeout(_ Case, p place) Outcome {
 }
 
 func evalClientTimeouts(_ Case, p place) Outcome {
-	return within(p, 10*time.Second, 10*time.Minute, "60s",
-		"client_header_timeout", p.site.Server.ClientHeaderTimeout, "client_body_timeout", p.at.ClientBodyTimeout)
+	named := []any{"client_header_timeout", p.site.Server.ClientHeaderTimeout, "client_body_timeout", p.at.ClientBodyTimeout}
+	for _, d := range p.site.Defaults {
+		named = append(named, "client_header_timeout", d.ClientHeaderTimeout)
+	}
+	return within(p, 10*time.Second, 10*time.Minute, "60s", named...)
 }
 
 func evalClientKeepalive(_ Case, p place) Outcome {

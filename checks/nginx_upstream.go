@@ -84,7 +84,7 @@ poll is one of them. dc_federated's workers speak HTTP/1.1; a proxy or gateway b
 func evalUpstreamHTTP(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	headers := p.at.ProxySetHeader
 	if !headers.Known() {
@@ -119,7 +119,7 @@ func evalUpstreamHTTP(c Case, p place) Outcome {
 func evalUpstreamKeepalive(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	if h, _ := p.at.UpstreamHeader("Connection"); p.at.ProxySetHeader.Known() && h.Err == "" && h.Value == "close" {
 		return notApplicable("nginx asks the application to close each connection")
@@ -143,7 +143,7 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 	if !g.Keepalive.Known() {
 		return cantTell("gunicorn's keepalive", g.Keepalive)
 	}
-	theirs := time.Duration(g.Keepalive.V * float64(time.Second))
+	theirs := duration(g.Keepalive.V)
 	got := fmt.Sprintf("nginx %s, gunicorn %s", short(u.KeepaliveTimeout.V), short(theirs))
 	if u.KeepaliveTimeout.V < theirs {
 		return pass(got, source(u.KeepaliveTimeout, u.Source))
@@ -152,10 +152,10 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 		reports.Remedy{Text: fmt.Sprintf("start gunicorn with --keep-alive 75, or add to the upstream of %s: keepalive_timeout %s;", u.Source, nginxTime(max(theirs/2, time.Second))), Then: "restart"})
 }
 
-func evalUpstreamPeers(_ Case, p place) Outcome {
+func evalUpstreamPeers(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	active := 0
 	for _, peer := range u.Peers {
@@ -163,7 +163,10 @@ func evalUpstreamPeers(_ Case, p place) Outcome {
 			active++
 		}
 	}
-	if active <= 1 {
+	switch {
+	case active <= 1 && u.Incomplete != "":
+		return unknownFor("whether the upstream of %s has more servers: %s", u.Source, u.Incomplete)
+	case active <= 1:
 		return pass(u.Name, u.Source)
 	}
 	return fail(fmt.Sprintf("%d servers, chosen by %s", active, u.Method), "one, unless they are addresses of one process", u.Source,
@@ -173,7 +176,7 @@ func evalUpstreamPeers(_ Case, p place) Outcome {
 func evalMaxConns(c Case, p place) Outcome {
 	u := p.at.Upstream
 	if u == nil {
-		return unknownFor("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
+		return c.noUpstream(p)
 	}
 	sum := int64(0)
 	for _, peer := range u.Peers {
@@ -184,6 +187,9 @@ func evalMaxConns(c Case, p place) Outcome {
 		default:
 			sum = min(sum+peer.MaxConns, maxWorkers)
 		}
+	}
+	if u.Incomplete != "" {
+		return unknownFor("whether the upstream of %s has more servers: %s", u.Source, u.Incomplete)
 	}
 	if len(u.Peers) == 0 {
 		return notApplicable("the upstream has no servers")

@@ -124,7 +124,7 @@ var evalProbeKeepAlive = probed(func(p *facts.Probe) facts.Value[facts.KeepAlive
 var evalBuffering = probed(func(p *facts.Probe) facts.Value[bool] { return p.Buffering }, func(c Case, v facts.Value[bool]) Outcome {
 	if v.V {
 		return fail("something before the server collects whole requests",
-			fmt.Sprintf("%s of disk at the proxy for %s at once, or streaming", sizeText(int64(c.Demand.Workers)*BodyBytes(c.Demand.ModelBytes)), count(c.Demand.Workers, "update", "updates")),
+			fmt.Sprintf("%s of disk at the proxy for %s at once, or streaming", facts.Bytes(int64(c.Demand.Workers)*BodyBytes(c.Demand.ModelBytes)), count(c.Demand.Workers, "update", "updates")),
 			v.Source, reports.Remedy{Text: "see that the disk of client_body_temp_path has that room, or set proxy_request_buffering off"})
 	}
 	return pass("the server answers before a request is whole", v.Source)
@@ -166,25 +166,22 @@ var evalProbeUpstream = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswe
 		reports.Remedy{Text: "let the server listen on 127.0.0.1 or a unix socket, or close the port by a firewall", Then: "restart"})
 })
 
-// BodyBytes is how large the update of a model may become on the wire, in bytes.
-func BodyBytes(model int64) int64 { return bodyBytes(model) }
-
 var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { return p.Body }, func(c Case, v facts.Value[*facts.BodyLimit]) Outcome {
 	b := v.V
 	if b == nil {
 		return notApplicable("not asked (--probe-body-max 0)")
 	}
 	need := BodyBytes(c.Demand.ModelBytes)
-	want := fmt.Sprintf("%s: a model of %s, its zlib stream and form", sizeText(need), sizeText(c.Demand.ModelBytes))
+	want := fmt.Sprintf("%s: a model of %s, its zlib stream and form", facts.Bytes(need), facts.Bytes(c.Demand.ModelBytes))
 	switch {
 	case b.Refused > 0 && b.Refused <= need:
 		how := "the connection was cut"
 		if b.Status != 0 {
 			how = says(facts.Answer{Status: b.Status, Server: b.Server})
 		}
-		got := fmt.Sprintf("%s is refused (%s)", sizeText(b.Refused), how)
+		got := fmt.Sprintf("%s is refused (%s)", facts.Bytes(b.Refused), how)
 		if b.Accepted > 0 {
-			got += fmt.Sprintf("; %s comes through", sizeText(b.Accepted))
+			got += fmt.Sprintf("; %s comes through", facts.Bytes(b.Accepted))
 		}
 		r := reports.Remedy{Text: "raise the body limit of the hop that refuses; the server's own is --max-update-size of fltool serve"}
 		if strings.HasPrefix(b.Server, "nginx") {
@@ -196,9 +193,9 @@ var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { 
 		}
 		return o
 	case b.Accepted >= need:
-		got := fmt.Sprintf("%s comes through", sizeText(b.Accepted))
+		got := fmt.Sprintf("%s comes through", facts.Bytes(b.Accepted))
 		if b.Refused > 0 {
-			got += fmt.Sprintf(", %s does not", sizeText(b.Refused))
+			got += fmt.Sprintf(", %s does not", facts.Bytes(b.Refused))
 		}
 		o := pass(got, v.Source)
 		o.Want = want
@@ -206,7 +203,7 @@ var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { 
 	case b.Stopped != "":
 		return unknownFor("%s", b.Stopped)
 	}
-	return unknownFor("no larger one than %s was tried; wanted is %s: raise --probe-body-max", sizeText(b.Accepted), want)
+	return unknownFor("no larger one than %s was tried; wanted is %s: raise --probe-body-max", facts.Bytes(b.Accepted), want)
 })
 
 // refuses says whether nginx's client_max_body_size is where the bodies were refused.
@@ -218,17 +215,4 @@ func (d Deployment) refuses(b facts.BodyLimit) bool {
 		v := at.ClientMaxBodySize
 		return v.Known() && v.V > 0 && b.Accepted <= v.V && v.V < b.Refused
 	})
-}
-
-// sizeText is a number of bytes for people.
-func sizeText(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	case n >= 1e3:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%d B", n)
 }

@@ -61,7 +61,7 @@ func looksLike(h facts.Hold) string {
 	if strings.HasPrefix(h.Server, "nginx") && h.Status == 504 {
 		return fmt.Sprintf("nginx's proxy_read_timeout of %.0f s", math.Floor(h.Seconds))
 	}
-	t := time.Duration(h.Seconds * float64(time.Second))
+	t := duration(h.Seconds)
 	for _, hop := range hops {
 		if h.End != facts.EndSilence && t >= hop.least && t <= hop.most {
 			return hop.name
@@ -103,7 +103,7 @@ var evalLongestHold = probed(func(p *facts.Probe) facts.Value[*facts.Hold] { ret
 // something else cut this one.
 func (d Deployment) patientWith(h facts.Hold) (out []string) {
 	ended := func(limit time.Duration) bool {
-		at := time.Duration(h.Seconds * float64(time.Second))
+		at := duration(h.Seconds)
 		if h.End == facts.EndSilence { // some time before
 			return limit > 0 && limit <= at
 		}
@@ -127,7 +127,7 @@ func (d Deployment) patientWith(h facts.Hold) (out []string) {
 	if d.App != nil {
 		g, _ = Case{Facts: *d.App}.gunicorn()
 	}
-	if g == nil || !g.Timeout.Known() || !ended(time.Duration(g.Timeout.V*float64(time.Second))) {
+	if g == nil || !g.Timeout.Known() || !ended(duration(g.Timeout.V)) {
 		out = append(out, "app/timeout")
 	}
 	return out
@@ -151,22 +151,6 @@ func holdText(h facts.Hold) string {
 		return "dead without a word at some time in " + after
 	}
 	return "ended after " + after
-}
-
-// clock is a time for people and for a flag: "1h0m0s" is "1h".
-func clock(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond)
-	if d >= time.Minute {
-		d = d.Round(time.Second)
-	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 var evalHeld = probed(func(p *facts.Probe) facts.Value[*facts.HeldWorkers] { return p.Held }, func(_ Case, v facts.Value[*facts.HeldWorkers]) Outcome {

@@ -151,9 +151,6 @@ var evalTLS = probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS
 	return pass(got, v.Source)
 })
 
-// expiryDays is when an ACME client renews a certificate of 90 days.
-const expiryDays = 30
-
 func evalTLSExpiry(c Case) Outcome {
 	return probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS }, func(c Case, v facts.Value[*facts.TLS]) Outcome {
 		if v.V == nil {
@@ -182,8 +179,8 @@ func evalTLSExpiry(c Case) Outcome {
 		if soonest.Before(at) {
 			got = fmt.Sprintf("%s ended on %s", whose, soonest.Format(time.DateOnly))
 		}
-		if days < expiryDays {
-			return fail(got, fmt.Sprintf("%d days at least", expiryDays), v.Source,
+		if days < daysLeft {
+			return fail(got, fmt.Sprintf("%d days at least", daysLeft), v.Source,
 				reports.Remedy{Text: "renew it and reload nginx; see why the timer of the ACME client did not", Then: "reload"})
 		}
 		return pass(got, v.Source)

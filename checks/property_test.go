@@ -70,6 +70,16 @@ func TestLessIsNeverMore(t *testing.T) {
 		f.Service.V = nil
 		nofile(f, facts.KindGunicorn, 1024, 1024)
 	}
+	hosts["nginx/ does not run"] = func(f *facts.Facts) { without(f, facts.KindNginx) }
+	hosts["nginx/ with another default server"] = edit("listen 80 default_server;", "listen 80 default_server; listen 443 ssl default_server; client_header_timeout 1s; ssl_protocols TLSv1;")
+	hosts["nginx/ to another host"] = func(f *facts.Facts) {
+		edit("server 127.0.0.1:5000", "server 10.0.0.9:5000")(f)
+		f.Ports.V.Lo = 60000
+	}
+	hosts["nginx/ behind a balancer"] = func(f *facts.Facts) {
+		edit("client_max_body_size 32m;", "client_max_body_size 32m; set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;")(f)
+		f.Asked.Balancer = "aws-alb"
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // half the time went into it
 	var one, app, proxy atomic.Int64                   // facts removed
 	seen := make(map[string]bool)                      // some changes change nothing, or the same

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
@@ -29,7 +30,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 	if d.Workers < 1 || d.HoldSeconds < 0 {
 		return nginx.Settings{}, errors.New("no demand: want at least one worker")
 	}
-	hold := time.Duration(d.HoldSeconds * float64(time.Second))
+	hold := duration(d.HoldSeconds)
 	update := max(d.UpdateBytes, d.ModelBytes)
 	sockets := len(p.Listen)
 	if sockets == 0 {
@@ -42,7 +43,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 	number := func(n int64) []string { return []string{fmt.Sprint(n)} }
 	s := nginx.Settings{
 		Title: fmt.Sprintf("Made by fltool nginx render for %d workers that poll for up to %s, with a model of %s.\n"+
-			"Prove it by: nginx -t, fltool preflight, fltool simulate --hold.", d.Workers, short(hold), decimal(update)),
+			"Prove it by: nginx -t, fltool preflight, fltool simulate --hold.", d.Workers, short(hold), facts.Bytes(update)),
 		Main: []nginx.Setting{
 			{Name: "worker_processes", Args: []string{"auto"}, Why: "One a CPU."},
 			{Name: "worker_rlimit_nofile", Args: number(rlimitFor(slots, nginxFewFDs)), Why: fmt.Sprintf("A descriptor for each connection of a process, and %d for logs, listeners, channels to the other processes and bodies on disk.", nginxSpareFDs)},
@@ -57,7 +58,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		Peers:       p.Upstream,
 		ServerNames: p.ServerNames,
 		Server: []nginx.Setting{
-			{Name: "client_max_body_size", Args: []string{megabytes(bodyBytes(update))}, Why: fmt.Sprintf("An update of %s that does not compress, the form around it, and a little room.", decimal(update))},
+			{Name: "client_max_body_size", Args: []string{megabytes(BodyBytes(update))}, Why: fmt.Sprintf("An update of %s that does not compress, the form around it, and a little room.", facts.Bytes(update))},
 			{Name: "proxy_request_buffering", Args: []string{"off"}, Why: "Updates go to the application as they come, not to the disk first."},
 			{Name: "proxy_max_temp_file_size", Args: []string{"0"}, Why: "Nor do models that a slow worker downloads."},
 			{Name: "gzip", Args: []string{"off"}, Why: "Models are compressed already."},
@@ -127,12 +128,4 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		{Name: "ssl_session_cache", Args: []string{"shared:fl_tls:10m"}, Why: "A worker that comes again needs no full handshake."},
 	}}
 	return s, nil
-}
-
-// decimal writes a size as models are: in millions of bytes.
-func decimal(n int64) string {
-	if n%1e6 != 0 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	return fmt.Sprintf("%d MB", n/1e6)
 }

@@ -35,8 +35,8 @@ func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) (
 	return findings, answer(ledger)
 }
 
-// Lint asks the checks that judge nginx's config by itself. What other files
-// must say of a part of a config is n/a.
+// Lint asks the checks that judge nginx's config by itself. Of a part of a config
+// what hangs on files that were not given is n/a.
 func Lint(n *facts.Nginx, asked facts.Asked, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
 	f := facts.Facts{Asked: asked, Nginx: facts.Value[*facts.Nginx]{V: n, Source: n.Path}}
 	alone := Case{Facts: f, Deployment: OneHost(f), Demand: demand, Lint: true}
@@ -65,9 +65,6 @@ func ask(list []Check, cases func(Check) []Case, waivers []Waiver, now time.Time
 	for _, check := range list {
 		for _, c := range cases(check) {
 			o := check.Eval(c)
-			if c.Lint && c.Nginx.V.Fragment && o.Status == reports.StatusUnknown {
-				o = notApplicable("%s", o.Reason)
-			}
 			f := check.finding(c, o)
 			waive(&f, waivers, now)
 			findings = append(findings, f)

@@ -14,7 +14,7 @@ type subject struct {
 	nofile facts.Value[facts.Bound]
 	inUse  facts.Value[int64] // descriptors
 	base   int64              // descriptors that it holds itself; 0: appBaseFDs
-	goes   bool               // a Go program: it raises its soft limit to the hard one itself
+	goes   bool               // a Go program that raises its soft limit to the hard one itself
 	unit   string             // systemd's, "" where it is none
 	user   string             // whose login it comes from; "" where of none
 	err    string             // there is no subject, and why
@@ -60,9 +60,11 @@ func (c Case) gunicorn() (g *facts.Gunicorn, unknown *Outcome) {
 	switch u := c.Service; {
 	case !ok:
 		return cant(cantTell("processes", c.Processes))
+	case len(procs) > 0:
+		return nil, nil
 	case !u.Known():
 		return cant(cantTell("unit", u))
-	case len(procs) > 0 || u.V == nil:
+	case u.V == nil:
 		return nil, nil
 	case u.V.Gunicorn == nil && u.V.Scripted:
 		return cant(unknownFor("%s starts %s, and whether that runs gunicorn shows only while it runs: start it", u.V.Name, u.V.Executable))
@@ -126,7 +128,7 @@ func (c Case) app() subject {
 func (c Case) tightest(procs []facts.Process) subject {
 	var out subject
 	for i, p := range procs {
-		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID), goes: p.Kind == facts.KindGo || p.Kind == facts.KindFltool}
+		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID)}
 		if p.Kind == facts.KindFltool {
 			s.base = fltoolBaseFDs
 		}
@@ -134,6 +136,8 @@ func (c Case) tightest(procs []facts.Process) subject {
 			s.who = fmt.Sprintf("%s %d", p.Name, p.PID)
 		}
 		s.nofile = facts.Value[facts.Bound]{V: p.Limits.V.NoFile, Source: p.Limits.Source, Err: p.Limits.Err}
+		// Not every Go program does it: those built before 1.19 live under the soft one.
+		s.goes = (p.Kind == facts.KindGo || p.Kind == facts.KindFltool) && s.nofile.V.Soft == s.nofile.V.Hard
 		s.inUse = facts.Value[int64]{V: int64(p.FDs.V), Source: p.FDs.Source, Err: p.FDs.Err}
 		s.unit = p.Unit.V
 		if s.unit == "" && p.User.Known() && c.Systemd.V {
@@ -153,11 +157,13 @@ func (c Case) tightest(procs []facts.Process) subject {
 // that is unknown, which counts their memory as others'.
 func (c Case) held(nginx bool) int64 {
 	var n int64
+	// The listeners of one port, of IPv4 and IPv6 and of processes that share a
+	// socket, count the same connections.
+	seen := make(map[uint16]bool)
 	for _, p := range c.Processes.V {
 		if p.Serves() == nginx {
 			continue
 		}
-		seen := make(map[uint16]bool) // IPv4 and IPv6 listeners of one port count the same connections
 		for _, l := range p.Listen.V {
 			if p.Listen.Known() && !seen[l.Addr.Port()] {
 				seen[l.Addr.Port()] = true
@@ -169,10 +175,11 @@ func (c Case) held(nginx bool) int64 {
 }
 
 // connections are those that the application (or nginx) has now, as the ledger
-// shows them: unknown where one of its processes hides its sockets.
+// shows them: unknown where one of its processes hides its sockets. What workers
+// listen at is told of their master.
 func (c Case) connections(nginx bool) facts.Value[int64] {
 	for _, p := range c.Processes.V {
-		if p.Serves() != nginx && !p.Listen.Known() {
+		if p.Serves() != nginx && p.Part != "worker" && !p.Listen.Known() {
 			return facts.Value[int64]{Err: p.Listen.Err}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 var tlsChecks = []Check{
 	{
 		ID: "tls/protocols", Title: "no broken version of TLS is offered", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
-		Reads:   []string{"ssl_protocols in force, and nginx's version"},
+		Reads:   []string{"ssl_protocols in force, those of the default server, and nginx's version"},
 		Why:     `TLS 1.0 and 1.1 have been withdrawn (RFC 8996). Debian's and Ubuntu's nginx.conf list them to this day.`,
 		Symptom: "an audit's finding; no worker is hurt",
 		Mend:    "Set ssl_protocols TLSv1.2 TLSv1.3.",
@@ -93,18 +93,29 @@ func onCertificates(eval func(Case, *facts.Site, facts.Certificate, string) Outc
 	})
 }
 
+// evalProtocols judges the server's versions, and those of the default servers of
+// its sockets: TLS settles the version before it hears of a name.
 func evalProtocols(_ Case, s *facts.Site) Outcome {
-	v := s.Server.SSLProtocols
+	all := []Outcome{protocols(s.Server.SSLProtocols, s.Source)}
+	for _, d := range s.Defaults {
+		if d.SSLProtocols != nil {
+			all = append(all, protocols(*d.SSLProtocols, d.Source))
+		}
+	}
+	return worst(all)
+}
+
+func protocols(v nginx.Value[[]string], place string) Outcome {
 	if !v.Known() {
 		return unset("ssl_protocols", v)
 	}
 	for _, old := range []string{"SSLv2", "SSLv3", "TLSv1", "TLSv1.1"} {
 		if slices.Contains(v.V, old) {
-			return fail(strings.Join(v.V, " "), "TLSv1.2 TLSv1.3", source(v, s.Source),
-				write(v, "the server", s.Source, "ssl_protocols TLSv1.2 TLSv1.3;", "offer no broken versions"))
+			return fail(strings.Join(v.V, " "), "TLSv1.2 TLSv1.3", source(v, place),
+				write(v, "the server", place, "ssl_protocols TLSv1.2 TLSv1.3;", "offer no broken versions"))
 		}
 	}
-	return pass(strings.Join(v.V, " "), source(v, s.Source))
+	return pass(strings.Join(v.V, " "), source(v, place))
 }
 
 // times are those of a certificate and of the reading of the facts.
@@ -136,6 +147,7 @@ func evalValid(c Case, _ *facts.Site, cert facts.Certificate, source string) Out
 	return pass("until "+to.Format(time.DateOnly), source)
 }
 
+// daysLeft is when an ACME client renews a certificate of 90 days.
 const daysLeft = 30
 
 func evalExpiry(c Case, _ *facts.Site, cert facts.Certificate, source string) Outcome {

@@ -39,6 +39,7 @@ type Config struct {
 	// here: a file that could not be read. A Value is then unknown where such
 	// a file could have set it.
 	Incomplete string `json:"incomplete,omitempty"`
+	Outside    bool   `json:"outside,omitempty"` // …which is that only a file of the http block was given
 	// Foreign lists the directives that neither nginx nor a module known here
 	// has, each with the first place: a module's, or a slip of the pen.
 	Foreign []Line `json:"foreign,omitempty"`
@@ -149,7 +150,7 @@ type Server struct {
 	SSLRejectHandshake        Value[bool]          `json:"sslRejectHandshake"`
 
 	Return    *Return    `json:"return,omitempty"` // answers every request, before any location
-	Rewrites  []Line     `json:"rewrites,omitempty"`
+	Rewrites  []Rewrite  `json:"rewrites,omitempty"`
 	Blocks    []Block    `json:"blocks,omitempty"` // if
 	Locations []Location `json:"locations,omitempty"`
 	Effective Effective  `json:"effective"` // in force where no location matches
@@ -170,13 +171,14 @@ const (
 
 // Location is a location block with everything that is in force in it.
 type Location struct {
-	Source  string       `json:"source"`
-	Kind    LocationKind `json:"kind"`
-	Pattern string       `json:"pattern"` // "/api", `\.php$`, "@app"
+	Source     string       `json:"source"`
+	Kind       LocationKind `json:"kind"`
+	Pattern    string       `json:"pattern"`              // "/api", `\.php$`, "@app"
+	Incomplete string       `json:"incomplete,omitempty"` // why the block may hold more than is known
 
 	Pass      *Pass      `json:"pass,omitempty"`
-	Return    *Return    `json:"return,omitempty"`
-	Rewrites  []Line     `json:"rewrites,omitempty"`
+	Return    *Return    `json:"return,omitempty"` // answers every request, before it is passed on
+	Rewrites  []Rewrite  `json:"rewrites,omitempty"`
 	TryFiles  []string   `json:"tryFiles,omitempty"` // not inherited
 	Internal  bool       `json:"internal,omitempty"`
 	Blocks    []Block    `json:"blocks,omitempty"` // if and limit_except
@@ -203,6 +205,13 @@ type Block struct {
 	Pass   *Pass  `json:"pass,omitempty"`
 }
 
+// Rewrite changes the path of the requests whose path Pattern matches.
+type Rewrite struct {
+	Line
+	Pattern string `json:"pattern"`
+	Flag    string `json:"flag,omitempty"` // "last", "break", "redirect", "permanent"
+}
+
 // Return is an answer that nginx gives itself.
 type Return struct {
 	Code   int    `json:"code"` // 302 for a lone URL
@@ -218,17 +227,19 @@ type Pass struct {
 	Upstream string `json:"upstream,omitempty"` // name of one of Config.Upstreams, written or implicit
 	URI      string `json:"uri,omitempty"`      // replaces the matched prefix; "" passes the path on as it came
 	Source   string `json:"source"`
-	Err      string `json:"err,omitempty"` // why the upstream is unknown
+	Err      string `json:"err,omitempty"`     // why the upstream is unknown
+	Outside  bool   `json:"outside,omitempty"` // …which is that only a file of the http block was given
 }
 
 // Upstream is an upstream block, or the implicit one of an address that a
 // pass names itself.
 type Upstream struct {
-	Name     string `json:"name"` // an implicit one's is "127.0.0.1:5000", as Peer.Address
-	Source   string `json:"source"`
-	Implicit bool   `json:"implicit,omitempty"`
-	Peers    []Peer `json:"peers"`
-	Method   string `json:"method"` // "round_robin", "least_conn", "ip_hash", "hash $key"…
+	Name       string `json:"name"` // an implicit one's is "127.0.0.1:5000", as Peer.Address
+	Source     string `json:"source"`
+	Implicit   bool   `json:"implicit,omitempty"`
+	Incomplete string `json:"incomplete,omitempty"` // why the block may hold more than is known
+	Peers      []Peer `json:"peers"`
+	Method     string `json:"method"` // "round_robin", "least_conn", "ip_hash", "hash $key"…
 
 	// Keepalive is how many idle connections each process keeps, all peers
 	// together; 0 is none. It needs HTTP/1.1 and no "Connection: close".
@@ -274,11 +285,10 @@ type Buffers struct {
 	Size   int64 `json:"size"` // bytes
 }
 
-// Header is a header field that nginx sets.
+// Header is a header field that nginx sends upstream.
 type Header struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"` // may hold variables; "" removes a request's field
-	Always bool   `json:"always,omitempty"`
 	Source string `json:"source"`
 	Err    string `json:"err,omitempty"` // why Value is unknown
 }
@@ -299,16 +309,18 @@ type LimitReq struct {
 	Nodelay bool    `json:"nodelay"` // …and need not wait
 	Delay   int64   `json:"delay,omitempty"`
 	Source  string  `json:"source"`
-	Err     string  `json:"err,omitempty"` // why rate or burst are unknown
+	Err     string  `json:"err,omitempty"`     // why rate or burst are unknown
+	Outside bool    `json:"outside,omitempty"` // …which is that only a file of the http block was given
 }
 
 // LimitConn is a limit_conn.
 type LimitConn struct {
-	Zone   string `json:"zone"`
-	Key    string `json:"key"`
-	Limit  int64  `json:"limit"` // requests at once per key, held polls included
-	Source string `json:"source"`
-	Err    string `json:"err,omitempty"`
+	Zone    string `json:"zone"`
+	Key     string `json:"key"`
+	Limit   int64  `json:"limit"` // requests at once per key, held polls included
+	Source  string `json:"source"`
+	Err     string `json:"err,omitempty"`     // why key or limit are unknown
+	Outside bool   `json:"outside,omitempty"` // …which is that only a file of the http block was given
 }
 
 // Effective is every setting that bears on a held poll, a model or an update,
@@ -353,9 +365,6 @@ type Effective struct {
 	ProxySocketKeepalive     Value[bool]          `json:"proxySocketKeepalive"`
 	ProxyBind                Value[string]        `json:"proxyBind"` // "" and "off": the system's choice
 	ProxyLimitRate           Value[int64]         `json:"proxyLimitRate"`
-	ProxyCache               Value[string]        `json:"proxyCache"`        // "off" or a zone
-	ProxyCacheMethods        Value[[]string]      `json:"proxyCacheMethods"` // GET and HEAD always
-	ProxyInterceptErrors     Value[bool]          `json:"proxyInterceptErrors"`
 	ProxyPassRequestBody     Value[bool]          `json:"proxyPassRequestBody"`
 	ProxyPassRequestHeaders  Value[bool]          `json:"proxyPassRequestHeaders"`
 
@@ -374,9 +383,7 @@ type Effective struct {
 	RealIPFrom   Value[[]string] `json:"realIpFrom"` // whose word for a client's address is taken; empty: $remote_addr is the peer's, of a load balancer too
 	RealIPHeader Value[string]   `json:"realIpHeader"`
 
-	// What is added, and where it is told.
-	AddHeader Value[[]Header] `json:"addHeader"`
-	ErrorPage Value[[]string] `json:"errorPage"` // "502 503 /down.html"
+	// Where it is told.
 	AccessLog Value[[]string] `json:"accessLog"`
 	ErrorLog  Value[[]string] `json:"errorLog"`
 }

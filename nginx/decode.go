@@ -36,6 +36,7 @@ func (d *decoder) config(top *node) {
 	if d.http != nil && d.http.broken != "" {
 		d.cfg.Incomplete = d.http.broken
 	}
+	d.cfg.Outside = d.outside(d.cfg.Incomplete)
 	d.via()
 }
 
@@ -231,7 +232,7 @@ func (d *decoder) sslProtocols() dflt {
 
 // rewrites collects what answers or redirects by itself, and the blocks whose
 // content depends on the request.
-func (d *decoder) rewrites(l *level) (ret *Return, lines []Line, blocks []Block) {
+func (d *decoder) rewrites(l *level) (ret *Return, rewrites []Rewrite, blocks []Block) {
 	for _, n := range l.block {
 		switch n.name {
 		case "return":
@@ -239,7 +240,14 @@ func (d *decoder) rewrites(l *level) (ret *Return, lines []Line, blocks []Block)
 				ret = r
 			}
 		case "rewrite":
-			lines = append(lines, Line{Text: n.text(), Source: n.source()})
+			r := Rewrite{Line: Line{Text: n.text(), Source: n.source()}}
+			if len(n.args) > 0 {
+				r.Pattern = n.args[0]
+			}
+			if len(n.args) == 3 {
+				r.Flag = n.args[2]
+			}
+			rewrites = append(rewrites, r)
 		case "if", "limit_except":
 			if n.name == "if" && len(n.args) > 0 && !strings.HasPrefix(n.args[0], "(") {
 				d.refuse(n, "invalid condition %q", n.args[0])
@@ -254,7 +262,7 @@ func (d *decoder) rewrites(l *level) (ret *Return, lines []Line, blocks []Block)
 			blocks = append(blocks, b)
 		}
 	}
-	return ret, lines, blocks
+	return ret, rewrites, blocks
 }
 
 func (d *decoder) ret(n *node) *Return {
@@ -335,6 +343,7 @@ func (d *decoder) location(up *level, n *node) (Location, bool) {
 		return loc, false
 	}
 	l := d.level(up, n)
+	loc.Incomplete = l.broken
 	loc.Effective = l.effective()
 	loc.Internal = l.own["internal"] != nil
 	loc.Return, loc.Rewrites, loc.Blocks = d.rewrites(l)

@@ -49,9 +49,6 @@ func (l *level) effective() Effective {
 		ProxySocketKeepalive:     l.flag("proxy_socket_keepalive", is("off")),
 		ProxyBind:                l.word("proxy_bind", is("")),
 		ProxyLimitRate:           l.size("proxy_limit_rate", is("0")),
-		ProxyCache:               l.word("proxy_cache", is("off")),
-		ProxyCacheMethods:        l.words("proxy_cache_methods", is("GET HEAD")),
-		ProxyInterceptErrors:     l.flag("proxy_intercept_errors", is("off")),
 		ProxyPassRequestBody:     l.flag("proxy_pass_request_body", is("on")),
 		ProxyPassRequestHeaders:  l.flag("proxy_pass_request_headers", is("on")),
 
@@ -68,8 +65,6 @@ func (l *level) effective() Effective {
 		RealIPHeader:    l.word("real_ip_header", is("X-Real-IP")),
 		LimitConnStatus: l.number("limit_conn_status", is("503")),
 
-		AddHeader: l.addHeader(),
-		ErrorPage: l.lines("error_page", is("")),
 		AccessLog: l.lines("access_log", d.compiled(d.cfg.Build.AccessLogPath)),
 		ErrorLog:  l.lines("error_log", d.compiled(d.cfg.Build.ErrorLogPath)),
 	}
@@ -80,7 +75,6 @@ func header(n *node) Header {
 	if len(n.args) >= 2 {
 		h.Name, h.Value = n.args[0], n.args[1]
 	}
-	h.Always = len(n.args) == 3 && n.args[2] == "always"
 	return h
 }
 
@@ -103,33 +97,11 @@ func (l *level) proxySetHeader() Value[[]Header] {
 	return v
 }
 
-// addHeader follows add_header_inherit, which nginx knows from 1.29.3 on.
-func (l *level) addHeader() Value[[]Header] {
-	if l == nil {
-		return Value[[]Header]{Source: Default}
-	}
-	mode := l.enum("add_header_inherit", is("on"), "on", "off", "merge")
-	if mode.Err != "" {
-		return Value[[]Header]{Err: mode.Err}
-	}
-	alone := &level{own: l.own, broken: l.broken, d: l.d, defaults: l.defaults}
-	own := list(alone, "add_header", is(""), header)
-	if mode.V == "off" || own.Err != "" || mode.V == "on" && own.V != nil {
-		return own
-	}
-	above := l.up.addHeader()
-	if own.V == nil || above.Err != "" {
-		return above
-	}
-	own.V = append(own.V, above.V...)
-	return own
-}
-
 // access joins allow and deny, which share one list in the order of the file.
 func (l *level) access() Value[[]Rule] {
 	for at := l; at != nil; at = at.up {
-		if at.broken != "" && !at.defaults && at.own["allow"] == nil && at.own["deny"] == nil {
-			return Value[[]Rule]{Err: "whether allow or deny are set is unknown: " + at.broken}
+		if why := at.unread(); why != "" {
+			return Value[[]Rule]{Err: "what allow and deny are set is unknown: " + why}
 		}
 		if at.own["allow"] == nil && at.own["deny"] == nil {
 			continue
@@ -178,7 +150,7 @@ func (d *decoder) limitReq(n *node) LimitReq {
 	z, err := d.zone("limit_req", r.Zone)
 	r.Key, r.Rate = z.Key, z.Rate
 	if r.Err == "" {
-		r.Err = err
+		r.Err, r.Outside = err, d.outside(err)
 	}
 	return r
 }
@@ -191,14 +163,19 @@ func (d *decoder) limitConn(n *node) LimitConn {
 	}
 	c.Zone = n.args[0]
 	z, err := d.zone("limit_conn", c.Zone)
-	c.Key, c.Err = z.Key, err
+	c.Key, c.Err, c.Outside = z.Key, err, d.outside(err)
 	var bad error
 	if c.Limit, bad = parseInt(n.args[1]); bad != nil || c.Limit == 0 {
-		c.Err = d.refuse(n, "invalid number of connections %q", n.args[1])
+		c.Err, c.Outside = d.refuse(n, "invalid number of connections %q", n.args[1]), false
 	} else if c.Limit >= 1<<16 {
-		c.Err = d.refuse(n, "connection limit must be less 65536")
+		c.Err, c.Outside = d.refuse(n, "connection limit must be less 65536"), false
 	}
 	return c
+}
+
+// outside says whether err is for want of what stands outside of the file given.
+func (d *decoder) outside(err string) bool {
+	return err != "" && d.http != nil && d.http.broken == onlyHTTP
 }
 
 // zone finds shared memory by name; err says why nothing is known of it.

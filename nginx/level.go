@@ -15,7 +15,7 @@ type level struct {
 	broken string
 	d      *decoder
 
-	defaults bool // what is not set here has its default, broken or not
+	defaults bool // of a part of http: what is not set in it has its default
 }
 
 func (d *decoder) level(up *level, n *node) *level {
@@ -26,18 +26,42 @@ func (d *decoder) level(up *level, n *node) *level {
 	return l
 }
 
+// onlyHTTP is why nothing is known of what stands outside of a file of the http
+// block.
+const onlyHTTP = "only a file of the http block was given"
+
+// unread says why the level may hold more than is known; "" where it does not, and
+// where what was not given is to be taken for the default.
+func (l *level) unread() string {
+	if l.defaults && l.broken == onlyHTTP {
+		return ""
+	}
+	return l.broken
+}
+
 // find returns the statements of the innermost level that has any. Where a
 // level on the way could not be read in full, that is the answer.
 func (l *level) find(name string) (found []*node, unknown string) {
+	found, _, unknown = l.findAll(name)
+	return found, unknown
+}
+
+// findAll is find for what may stand several times: more says why the level may
+// have further statements.
+func (l *level) findAll(name string) (found []*node, more, unknown string) {
 	for ; l != nil; l = l.up {
+		why := l.unread()
 		if found = l.own[name]; found != nil {
-			return found, ""
+			if why != "" {
+				more = fmt.Sprintf("whether there is another %s is unknown: %s", name, why)
+			}
+			return found, more, ""
 		}
-		if l.broken != "" && !l.defaults {
-			return nil, fmt.Sprintf("whether %s is set is unknown: %s", name, l.broken)
+		if why != "" {
+			return nil, "", fmt.Sprintf("whether %s is set is unknown: %s", name, why)
 		}
 	}
-	return nil, ""
+	return nil, "", ""
 }
 
 // dflt is a built-in default in the config's own words, or why it is unknown.
@@ -76,9 +100,9 @@ func orNone(s string) string {
 // where they hold variables; it refuses a variable in the others.
 var takesVariables = map[string]bool{
 	"limit_rate": true, "limit_rate_after": true, "proxy_limit_rate": true,
-	"proxy_bind": true, "proxy_cache": true, "auth_basic": true,
+	"proxy_bind": true, "auth_basic": true,
 	"ssl_certificate": true, "ssl_certificate_key": true,
-	"access_log": true, "error_page": true,
+	"access_log": true,
 }
 
 // scalar is a setting that may be given once a level.
@@ -196,7 +220,7 @@ func (l *level) buffers(name string, def dflt) Value[Buffers] {
 // list is a setting that replaces as a whole what was inherited: each of its
 // statements, put through parse, is one element.
 func list[T any](l *level, name string, def dflt, parse func(*node) T) Value[[]T] {
-	found, unknown := l.find(name)
+	found, more, unknown := l.findAll(name)
 	if unknown != "" {
 		return Value[[]T]{Err: unknown}
 	}
@@ -207,7 +231,7 @@ func list[T any](l *level, name string, def dflt, parse func(*node) T) Value[[]T
 		}
 		return v
 	}
-	v := Value[[]T]{Source: found[0].source()}
+	v := Value[[]T]{Source: found[0].source(), Err: more}
 	raws := make([]string, len(found))
 	for i, n := range found {
 		if n.wrong != "" {
@@ -229,14 +253,14 @@ func (l *level) lines(name string, def dflt) Value[[]string] {
 // words is a setting whose arguments are a set, however many statements
 // they are spread over.
 func (l *level) words(name string, def dflt) Value[[]string] {
-	found, unknown := l.find(name)
+	found, more, unknown := l.findAll(name)
 	if unknown != "" {
 		return Value[[]string]{Err: unknown}
 	}
 	if found == nil {
 		return Value[[]string]{V: strings.Fields(def.text), Raw: def.text, Source: Default, Err: def.err}
 	}
-	v := Value[[]string]{Source: found[0].source()}
+	v := Value[[]string]{Source: found[0].source(), Err: more}
 	for _, n := range found {
 		v.V = append(v.V, n.args...)
 		if n.wrong != "" {

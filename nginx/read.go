@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path"
@@ -81,8 +82,8 @@ func read(f files, name string, o Options, told []Problem) (*Config, error) {
 	if o.Context == "http" {
 		http := &node{name: "http", file: name, isBlock: true}
 		r.expand(http, file, "http", []string{name})
-		http.broken = "only a file of the http block was given"
-		top.block, top.broken = []*node{http}, http.broken
+		http.broken = cmp.Or(http.broken, onlyHTTP)
+		top.block, top.broken = []*node{http}, onlyHTTP
 	} else {
 		r.expand(top, file, "main", []string{name})
 	}

@@ -247,7 +247,7 @@ func TestUnreadable(t *testing.T) {
 		t.Errorf("%+v %+v", c.Problems, c.Events)
 	}
 	l := c.Servers[0].Locations[0]
-	if !l.ProxyReadTimeout.Known() || l.ProxySendTimeout.Known() || l.Access.Known() || l.AddHeader.Known() {
+	if !l.ProxyReadTimeout.Known() || l.ProxySendTimeout.Known() || l.Access.Known() {
 		t.Errorf("%+v", l)
 	}
 	if c.Incomplete == "" || c.Route(Request{Address: ":80", Path: "/"}).Err == "" {
@@ -255,6 +255,61 @@ func TestUnreadable(t *testing.T) {
 	}
 	if l.Pass.Err == "" {
 		t.Error("x may be an upstream block of the file that can't be read")
+	}
+}
+
+// What may stand several times is unknown where its level was not read in full:
+// there may be another.
+func TestUnreadableLists(t *testing.T) {
+	const own = "limit_req zone=r burst=5; limit_conn c 9; allow 10.0.0.0/8; deny all; proxy_set_header Connection ''; proxy_next_upstream off; proxy_read_timeout 5s;"
+	known := func(e Effective) (n int) {
+		for _, known := range []bool{e.LimitReq.Known(), e.LimitConn.Known(), e.Access.Known(), e.ProxySetHeader.Known(), e.ProxyNextUpstream.Known()} {
+			if known {
+				n++
+			}
+		}
+		return n
+	}
+	for place, want := range map[string]struct {
+		server, location string
+		known            int
+	}{
+		"where they are":  {"", own + " include closed;", 0},
+		"above them":      {"include closed;", own, 5},
+		"where others do": {own + " include closed;", "", 0},
+		"nowhere":         {own, "", 5},
+	} {
+		f := memory{&dump{content: map[string][]byte{
+			"/n/nginx.conf": []byte("events {} http { limit_req_zone $x zone=r:1m rate=1r/s; limit_conn_zone $x zone=c:1m; server { " + want.server + " location / { " + want.location + " proxy_pass http://127.0.0.1:1; } } }"),
+			"/n/closed":     []byte("closed"),
+		}}}
+		c, err := read(f, "/n/nginx.conf", Options{Build: debianBuild}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := c.Servers[0].Locations[0]
+		if n := known(l.Effective); n != want.known || !l.ProxyReadTimeout.Known() {
+			t.Errorf("%s: %d lists are known, want %d; limit_req %+v, timeout %+v", place, n, want.known, l.LimitReq, l.ProxyReadTimeout)
+		}
+		if (l.Incomplete == "") != (place != "where they are") {
+			t.Errorf("%s: the location is incomplete: %q", place, l.Incomplete)
+		}
+	}
+}
+
+// Where a file of the http block alone is given, what could not be read of that
+// file is unknown nevertheless.
+func TestUnreadablePartOfHTTP(t *testing.T) {
+	f := memory{&dump{content: map[string][]byte{
+		"/n/site": []byte("include closed; server { listen 80; location / { limit_conn z 5; proxy_pass http://x; } }"), "/n/closed": []byte("closed"),
+	}}}
+	c, err := read(f, "/n/site", Options{Build: debianBuild, Context: "http", Defaults: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := c.Servers[0].Locations[0]
+	if l.ProxyReadTimeout.Known() || c.Outside || l.Pass.Outside || l.LimitConn.V[0].Outside {
+		t.Errorf("the file may set it itself: %+v %+v %+v", l.ProxyReadTimeout, l.Pass, l.LimitConn.V)
 	}
 }
 
@@ -444,30 +499,6 @@ func TestPlaces(t *testing.T) {
 		if what := test.place.check(&test.n); (what != "") != test.wrong {
 			t.Errorf("%s in %q: %q", test.n.text(), test.place, what)
 		}
-	}
-}
-
-func TestAddHeaderInherit(t *testing.T) {
-	c := parse(t, `events {} http { add_header A http; server { add_header B server;
-location /on { add_header C here; }
-location /inherited { }
-location /off { add_header_inherit off; }
-location /offown { add_header_inherit off; add_header C here; }
-location /merge { add_header_inherit merge; add_header C here; location /merge/in { add_header D in; } location /merge/in2 { add_header_inherit on; add_header D in; } }
-} }`, Options{})
-	names := func(l Location) string {
-		var all []string
-		for _, h := range l.AddHeader.V {
-			all = append(all, h.Name)
-		}
-		return strings.Join(all, "")
-	}
-	l := c.Servers[0].Locations
-	got := []string{names(l[0]), names(l[1]), names(l[2]), names(l[3]), names(l[4]), names(l[4].Locations[0]), names(l[4].Locations[1])}
-	// Merged are this level's and the one's above, which itself stands for
-	// what is in force there by the same rule.
-	if want := []string{"C", "B", "", "C", "CB", "DCB", "D"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -755,6 +786,9 @@ func TestPartOfHTTP(t *testing.T) {
 		}
 		if c.Events.WorkerConnections.Known() || l.Pass.Err == "" || l.LimitConn.V[0].Err == "" {
 			t.Errorf("defaults %v: slots, the upstream block or the zone are taken for known", defaults)
+		}
+		if !c.Outside || !l.Pass.Outside || !l.LimitConn.V[0].Outside {
+			t.Errorf("defaults %v: that they may stand outside of the file is not told", defaults)
 		}
 	}
 }

@@ -52,8 +52,10 @@ type Route struct {
 	// Final is where the request is handled: Location, or the named location
 	// that its try_files ends in (where no such file exists).
 	Final    *Location
-	Redirect string // nginx answers with this location itself: "/fl/" for "/fl"
+	Return   *Return // nginx answers by this itself, whatever Final passes on
+	Redirect string  // nginx answers with this location itself: "/fl/" for "/fl"
 	Err      string
+	Outside  bool // Err is for want of what stands outside of the file of http that was given
 }
 
 // Effective is what is in force where the request is handled.
@@ -71,7 +73,7 @@ func (r Route) Effective() *Effective {
 // name, the location by path.
 func (c *Config) Route(q Request) Route {
 	if c.Incomplete != "" {
-		return Route{Err: "there may be more servers than are known: " + c.Incomplete}
+		return Route{Err: "there may be more servers than are known: " + c.Incomplete, Outside: c.Outside}
 	}
 	for i := range c.Servers {
 		if s := &c.Servers[i]; s.Incomplete != "" {
@@ -174,30 +176,57 @@ func (c *Config) RouteIn(s *Server, path string) Route {
 }
 
 func (c *Config) within(r Route, s *Server, merge Value[bool], path string) Route {
-	r.Server = s
-	if r.Server.Return != nil {
-		return r // before any location is looked at
-	}
+	r.Server, r.Return = s, s.Return
 	path, err := normalize(path, !merge.Known() || merge.V)
 	if err != nil {
 		r.Err = err.Error()
 		return r
+	}
+	if r.Err = rewritten(s.Rewrites, path, false); r.Err != "" || r.Return != nil {
+		return r // before any location is looked at
 	}
 	r.Location, r.Redirect, _, err = find(r.Server.Locations, path)
 	if err != nil {
 		r.Location, r.Redirect, r.Err = nil, "", err.Error()
 		return r
 	}
-	r.Final = r.Location
+	if r.handledAt(r.Location, path); r.Err != "" || r.Return != nil {
+		return r
+	}
 	if l := r.Location; l != nil && l.Pass == nil && len(l.TryFiles) > 0 {
 		last := l.TryFiles[len(l.TryFiles)-1]
 		for i := range r.Server.Locations {
 			if n := &r.Server.Locations[i]; n.Kind == Named && n.Pattern == last {
-				r.Final = n
+				r.handledAt(n, path)
 			}
 		}
 	}
 	return r
+}
+
+// handledAt has a location handle the request, unless what rewrites there leads
+// on. A return comes before anything is passed on.
+func (r *Route) handledAt(l *Location, path string) {
+	if r.Final = l; l != nil {
+		r.Return, r.Err = l.Return, rewritten(l.Rewrites, path, true)
+	}
+}
+
+// rewritten says why the way of a path is unknown where a rewrite matches it; ""
+// where none does. Within a location a break keeps the request there.
+func rewritten(all []Rewrite, path string, inLocation bool) string {
+	for _, w := range all {
+		matched, err := matches("", w.Pattern, path)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("rewrite of %s: %s", w.Source, err)
+		case matched && inLocation && w.Flag == "break":
+			return ""
+		case matched:
+			return fmt.Sprintf("the rewrite of %s changes where %s leads", w.Source, path)
+		}
+	}
+	return ""
 }
 
 // chooseServer picks by name: exact, then the longest "*.example.org", then

@@ -159,12 +159,12 @@ func locations(b *strings.Builder, all []Location, indent string) {
 	}
 }
 
-func actions(b *strings.Builder, indent string, r *Return, rewrites []Line, blocks []Block) {
+func actions(b *strings.Builder, indent string, r *Return, rewrites []Rewrite, blocks []Block) {
 	if r != nil {
 		fmt.Fprintf(b, "%sreturn %+v\n", indent, *r)
 	}
 	for _, x := range rewrites {
-		fmt.Fprintf(b, "%srewrite %+v\n", indent, x)
+		fmt.Fprintf(b, "%srewrite %+v\n", indent, x.Line)
 	}
 	for _, x := range blocks {
 		fmt.Fprintf(b, "%sblock %+v\n", indent, x)

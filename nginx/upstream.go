@@ -62,6 +62,7 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 	}
 	if d.http != nil && d.http.broken != "" && !isAddress(name) {
 		p.Err = fmt.Sprintf("whether an upstream block is called %q is unknown: %s", name, d.http.broken)
+		p.Outside = d.outside(p.Err)
 		return p
 	}
 	if host, port, ok := strings.Cut(name, ":"); ok {
@@ -105,7 +106,7 @@ func (d *decoder) upstream(n *node) {
 	}
 	l := d.level(nil, n)
 	u := Upstream{
-		Name: n.args[0], Source: n.source(), Method: "round_robin",
+		Name: n.args[0], Source: n.source(), Incomplete: l.broken, Method: "round_robin",
 		Keepalive:         l.number("keepalive", d.since("1.29.7", "32", "0")),
 		KeepaliveRequests: l.number("keepalive_requests", d.since("1.19.10", "1000", "100")),
 		KeepaliveTime:     l.duration("keepalive_time", d.since("1.19.10", "1h", "0")),

@@ -40,7 +40,7 @@ type Facts struct {
 	HasNginx  Value[bool]              `json:"hasNginx"`  // installed, running or not
 	Nginx     Value[*Nginx]            `json:"nginx"`     // its config; nil: there is no nginx
 	Logins    Value[[]LimitLine]       `json:"logins"`    // lines of limits.conf and limits.d
-	Login     Value[*Login]            `json:"login"`     // of the user asked for or the application's; nil: of nobody
+	Login     Value[*Login]            `json:"login"`     // of the user asked for; nil: of nobody
 	Shell     Value[*Shell]            `json:"shell"`     // that started fltool; nil: another host's facts
 	Own       Value[map[string]string] `json:"own"`       // fltool's own drop-in files by path
 	Probe     Value[*Probe]            `json:"probe"`     // of the deployment from outside; nil: it was not asked

@@ -1,10 +1,13 @@
 package facts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,6 +59,7 @@ type layer map[string]Value[string]
 type gunicornSource struct {
 	args     []string // after the program's name
 	argsFrom string
+	unit     bool                     // args are as a unit writes them: $NAME and %i are not expanded
 	env      map[string]Value[string] // GUNICORN_CMD_ARGS, WEB_CONCURRENCY; absent where not set
 	envErr   error                    // the environment could not be read
 	cwd      string
@@ -103,9 +107,10 @@ func loadedClass(r Root, pid int) (string, error) {
 // unitGunicorn reads the settings that a unit would start gunicorn with; nil
 // where it starts something else.
 func unitGunicorn(r Root, all []setting) *Gunicorn {
-	var src gunicornSource
-	src.env = make(map[string]Value[string])
-	src.cwd = "/"
+	src := gunicornSource{unit: true, cwd: "/"}
+	// Variables of files override those of Environment=, wherever they stand.
+	var set, fromFiles map[string]Value[string]
+	var setErr, filesErr error
 	start := -1
 	for _, s := range all {
 		if s.section != "Service" {
@@ -113,27 +118,30 @@ func unitGunicorn(r Root, all []setting) *Gunicorn {
 		}
 		switch s.key {
 		case "WorkingDirectory":
-			src.cwd = strings.TrimPrefix(s.value, "-")
+			src.cwd, src.cwdErr = cmp.Or(strings.TrimPrefix(s.value, "-"), "/"), nil
+			if !path.IsAbs(src.cwd) || strings.Contains(src.cwd, "%") {
+				src.cwdErr = fmt.Errorf("%s: which directory %s is shows only while it runs", s.source, src.cwd)
+			}
 		case "Environment":
-			words, err := splitWords(s.value)
-			if err != nil {
-				src.envErr = fmt.Errorf("%s: %w", s.source, err)
-			}
-			for k, v := range pickEnv(words, s.source) {
-				src.env[k] = v
-			}
-		case "EnvironmentFile":
-			name := strings.TrimPrefix(s.value, "-")
-			b, err := r.ReadFile(name)
-			if err != nil {
-				if !absent(err) || !strings.HasPrefix(s.value, "-") {
-					src.envErr = err
-				}
+			if s.value == "" {
+				set, setErr = nil, nil
 				continue
 			}
-			for k, v := range pickEnv(parseEnvFile(string(b)), name) {
-				src.env[k] = v
+			picked, err := unitEnvironment(s)
+			if err != nil {
+				setErr = err
 			}
+			set = merged(set, picked)
+		case "EnvironmentFile":
+			if s.value == "" {
+				fromFiles, filesErr = nil, nil
+				continue
+			}
+			picked, err := environmentFile(r, s)
+			if err != nil {
+				filesErr = err
+			}
+			fromFiles = merged(fromFiles, picked)
 		case "ExecStart":
 			words, err := splitWords(strings.TrimLeft(s.value, "-@:+!"))
 			if err != nil || len(words) == 0 {
@@ -148,7 +156,48 @@ func unitGunicorn(r Root, all []setting) *Gunicorn {
 	if start < 0 {
 		return nil
 	}
+	src.env, src.envErr = merged(set, fromFiles), cmp.Or(setErr, filesErr)
 	return resolveGunicorn(r, src)
+}
+
+// merged is over's variables, and those of under that it has not.
+func merged(under, over map[string]Value[string]) map[string]Value[string] {
+	out := make(map[string]Value[string])
+	maps.Copy(out, under)
+	maps.Copy(out, over)
+	return out
+}
+
+// unitEnvironment reads Environment=, where systemd expands %i and the like.
+func unitEnvironment(s setting) (map[string]Value[string], error) {
+	words, err := splitWords(s.value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.source, err)
+	}
+	picked := pickEnv(words, s.source)
+	for name, v := range picked {
+		if strings.Contains(strings.ReplaceAll(v.V, "%%", ""), "%") {
+			picked[name] = Value[string]{Err: fmt.Sprintf("%s: %s holds what only systemd expands", s.source, name)}
+		}
+	}
+	return picked, nil
+}
+
+// environmentFile reads the file of EnvironmentFile=, which after a "-" may be
+// missing.
+func environmentFile(r Root, s setting) (map[string]Value[string], error) {
+	name, optional := strings.CutPrefix(s.value, "-")
+	if strings.ContainsAny(name, "%*?[") {
+		return nil, fmt.Errorf("%s: which files %s names is known to systemd alone", s.source, name)
+	}
+	b, err := r.ReadFile(name)
+	switch {
+	case optional && absent(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return pickEnv(parseEnvFile(string(b)), name), nil
 }
 
 // pickEnv keeps the two variables that gunicorn heeds. Nothing else of an
@@ -199,15 +248,18 @@ func resolveGunicorn(r Root, src gunicornSource) *Gunicorn {
 	if v, ok := src.env["WEB_CONCURRENCY"]; ok {
 		layers[0]["workers"] = v
 	}
-	args := parseGunicornArgs(src.args, src.argsFrom)
+	args := parseGunicornArgs(src.args, src.argsFrom, src.unit)
 	env := layer{}
 	envArgs, hasEnv := src.env["GUNICORN_CMD_ARGS"]
-	if hasEnv {
+	switch {
+	case hasEnv && !envArgs.Known():
+		env = everySetting(errors.New(envArgs.Why()))
+	case hasEnv:
 		words, err := splitWords(envArgs.V)
 		if err != nil {
 			return allUnknown(fmt.Errorf("%s: %w", envArgs.Source, err))
 		}
-		env = parseGunicornArgs(words, envArgs.Source)
+		env = parseGunicornArgs(words, envArgs.Source, false)
 	}
 	layers = append(layers, configLayer(r, src, args, env), env, args)
 
@@ -275,34 +327,30 @@ func workerClass(s string) (string, error) {
 // configLayer reads the config file that arguments, else the environment, else
 // gunicorn's default name.
 func configLayer(r Root, src gunicornSource, args, env layer) layer {
-	all := func(err error) layer {
-		l := make(layer)
-		for _, o := range gunicornOptions {
-			l[o.name] = unknown[string](err)
-		}
-		return l
-	}
 	name, given := args["config"]
 	if !given {
 		name, given = env["config"]
 	}
 	if given && !name.Known() {
-		return all(errors.New(name.Why()))
+		return everySetting(errors.New(name.Why()))
 	}
 	file := "gunicorn.conf.py"
 	if given {
 		file = strings.TrimPrefix(name.V, "file:")
 		if strings.HasPrefix(file, "python:") {
-			return all(fmt.Errorf("%s: settings are in the module %s, which is not run", name.Source, file))
+			return everySetting(fmt.Errorf("%s: settings are in the module %s, which is not run", name.Source, file))
 		}
 	}
 	if !path.IsAbs(file) {
 		dir := src.cwd
 		if src.cwdErr != nil {
-			return all(src.cwdErr)
+			return everySetting(src.cwdErr)
 		}
-		if chdir, ok := args["chdir"]; ok && src.argsFrom != "" && !strings.HasPrefix(src.argsFrom, "/proc/") {
-			dir = chdir.V // a running process is there already
+		if chdir, ok := args["chdir"]; ok && src.unit { // a running process is there already
+			if !chdir.Known() {
+				return everySetting(errors.New(chdir.Why()))
+			}
+			dir = chdir.V
 		}
 		file = path.Join(dir, file)
 	}
@@ -311,19 +359,75 @@ func configLayer(r Root, src gunicornSource, args, env layer) layer {
 		if absent(err) && !given {
 			return nil
 		}
-		return all(err)
+		return everySetting(err)
 	}
 	return parseGunicornConfig(string(b), file)
 }
 
+// everySetting is a layer that may set all and of which nothing is known.
+func everySetting(err error) layer {
+	l := make(layer)
+	for _, o := range gunicornOptions {
+		l[o.name] = unknown[string](err)
+	}
+	return l
+}
+
+// otherValues are flags of gunicorn that units often give a variable.
+var otherValues = []string{"-b", "--bind", "-n", "--name", "-u", "--user", "-g", "--group", "-p", "--pid", "--umask",
+	"--log-level", "--log-file", "--error-logfile", "--access-logfile"}
+
+// unexpanded tells a word of a unit that holds $NAME, ${NAME} or %i, which only
+// systemd expands.
+func unexpanded(word string) bool { return firstUnexpanded(word) >= 0 }
+
+// firstUnexpanded is where the first of these stands, "$$" and "%%" left out.
+func firstUnexpanded(word string) int {
+	return strings.IndexAny(strings.NewReplacer("$$", "", "%%", "").Replace(word), "$%")
+}
+
+// splits tells a $NAME, which systemd replaces by as many words as its value has.
+func splits(word string) bool {
+	return strings.HasPrefix(word, "$") && !strings.HasPrefix(word, "${") && !strings.HasPrefix(word, "$$")
+}
+
+// mayBeFlags tells a word of a unit that may come to be any flag.
+func mayBeFlags(word string) bool {
+	flag, _, _ := strings.Cut(word, "=")
+	return firstUnexpanded(strings.TrimLeft(word, "-")) == 0 || strings.HasPrefix(word, "--") && unexpanded(flag)
+}
+
 // parseGunicornArgs reads flags as Python's argparse does, as far as our
 // options go. An abbreviated flag that might mean one of ours makes it unknown.
-func parseGunicornArgs(args []string, from string) layer {
+// In a unit's, words that systemd is yet to expand make unknown what they may set.
+func parseGunicornArgs(args []string, from string, unit bool) layer {
 	out := make(layer)
 	options := append(append([]gunicornOption{}, gunicornOptions...), gunicornPaths...)
+	anything := func(word string) {
+		for _, o := range options {
+			out[o.name] = Value[string]{Err: fmt.Sprintf("%s: %s may set it, and only systemd expands that", from, word)}
+		}
+	}
+	given := func(value string) Value[string] {
+		if unit && splits(value) {
+			anything(value)
+		}
+		if unit && unexpanded(value) {
+			return Value[string]{Err: fmt.Sprintf("%s: %s, which only systemd expands", from, value)}
+		}
+		return known(value, from)
+	}
 	for i := 0; i < len(args); i++ {
 		if args[i] == "--" {
 			break
+		}
+		if unit && mayBeFlags(args[i]) {
+			anything(args[i])
+			continue
+		}
+		if unit && slices.Contains(otherValues, args[i]) && i+1 < len(args) && !splits(args[i+1]) {
+			i++
+			continue
 		}
 		flag, value, inline := strings.Cut(args[i], "=")
 		for _, o := range options {
@@ -338,9 +442,9 @@ func parseGunicornArgs(args []string, from string) layer {
 					i++
 					value = args[i]
 				}
-				out[o.name] = known(value, from)
+				out[o.name] = given(value)
 			case !long && o.short != "" && len(args[i]) > 2 && strings.HasPrefix(args[i], o.short):
-				out[o.name] = known(strings.TrimPrefix(args[i][2:], "="), from)
+				out[o.name] = given(strings.TrimPrefix(args[i][2:], "="))
 			case long && len(flag) > 2 && strings.HasPrefix(o.long, flag):
 				out[o.name] = Value[string]{Err: fmt.Sprintf("%s: %s is abbreviated", from, flag)}
 			default:

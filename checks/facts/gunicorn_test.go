@@ -93,6 +93,29 @@ func TestUnitGunicorn(t *testing.T) {
 		"ExecStart=/usr/bin/python3 server.py":                                                                          "none",
 		"ExecStart=":                                                                                                    "none",
 		"ExecStart=/usr/bin/gunicorn --chdir /srv/fl x":                                                                 "gevent 1000 1 30",
+		// What systemd is yet to expand may set anything that is not set after it.
+		"ExecStart=/usr/bin/gunicorn $OPTS -w 2 app:app":                                                            "? ? 2 ?",
+		"ExecStart=/usr/bin/gunicorn -w 2 $OPTS app:app":                                                            "? ? ? ?",
+		"ExecStart=/usr/bin/gunicorn -w 2 ${APP}":                                                                   "? ? ? ?",
+		"ExecStart=/usr/bin/gunicorn -w $N app:app":                                                                 "? ? ? ?",
+		"ExecStart=/usr/bin/gunicorn -w${N} -t5 app:app":                                                            "sync 1000 ? 5",
+		"ExecStart=/usr/bin/gunicorn -w${N} --${X} -k gevent app:app":                                               "gevent ? ? ?",
+		"ExecStart=/usr/bin/gunicorn --timeout=%i -k gevent app:app":                                                "gevent 1000 1 ?",
+		"ExecStart=/usr/bin/gunicorn --bind ${HOST}:${PORT} -b ${ADDR} -n %p --pid=/run/%p.pid app:app":             "sync 1000 1 30",
+		"ExecStart=/usr/bin/gunicorn --bind $ADDR app:app":                                                          "? ? ? ?",
+		"ExecStart=/usr/bin/gunicorn -c /srv/%i.py -w 2 app:app":                                                    "? ? 2 ?",
+		"ExecStart=/usr/bin/gunicorn --chdir %h app:app":                                                            "? ? ? ?",
+		"ExecStart=/usr/bin/gunicorn -n a%%b -u $$x app:app":                                                        "sync 1000 1 30",
+		"WorkingDirectory=~\nExecStart=/usr/bin/gunicorn -w 2 app:app":                                              "? ? 2 ?",
+		"WorkingDirectory=/srv/%i\nExecStart=/usr/bin/gunicorn -w 2 app:app":                                        "? ? 2 ?",
+		"WorkingDirectory=/srv/fl\nWorkingDirectory=\nExecStart=/usr/bin/gunicorn app:app":                          "sync 1000 1 30",
+		"Environment=\"GUNICORN_CMD_ARGS=-w %i\"\nExecStart=/usr/bin/gunicorn -t 5 app:app":                         "? ? ? 5",
+		"Environment=WEB_CONCURRENCY=%i\nExecStart=/usr/bin/gunicorn app:app":                                       "sync 1000 ? 30",
+		"EnvironmentFile=/etc/default/fl\nEnvironment=GUNICORN_CMD_ARGS=--timeout=5\nExecStart=/usr/bin/gunicorn a": "sync 2064 1 30",
+		"Environment=GUNICORN_CMD_ARGS=--timeout=5\nEnvironmentFile=/etc/default/fl\nExecStart=/usr/bin/gunicorn a": "sync 2064 1 30",
+		"Environment=WEB_CONCURRENCY=3\nEnvironment=\nExecStart=/usr/bin/gunicorn a":                                "sync 1000 1 30",
+		"EnvironmentFile=/etc/default/none\nEnvironmentFile=\nExecStart=/usr/bin/gunicorn a":                        "sync 1000 1 30",
+		"EnvironmentFile=/etc/default/*\nExecStart=/usr/bin/gunicorn -w 1 a":                                        "? ? 1 ?",
 	} {
 		if got := brief(unitGunicorn(r, parseUnit("[Service]\n"+text, "u"))); got != want {
 			t.Errorf("%s\ngot %s, want %s", text, got, want)
@@ -128,6 +151,7 @@ func FuzzGunicornArgs(f *testing.F) {
 		if src.args, err = splitWords(args); err != nil {
 			src.args = strings.Fields(args)
 		}
+		src.unit = len(args)%2 == 0
 		g := resolveGunicorn(NewRoot("/nonexistent"), src)
 		for _, v := range []Value[int]{g.WorkerConnections, g.Workers, g.Threads, g.Backlog} {
 			if v.Known() && v.V < 0 {

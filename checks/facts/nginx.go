@@ -50,6 +50,15 @@ type Site struct {
 	Routes       map[string]Route     `json:"routes"`    // by name: RoutePoll…
 	Certificates []Value[Certificate] `json:"certificates,omitempty"`
 	Redirected   bool                 `json:"redirected,omitempty"` // another server sends plain HTTP for these names to https
+	Defaults     []DefaultServer      `json:"defaults,omitempty"`   // other servers that the sockets' connections begin at
+}
+
+// DefaultServer is what may be in force, of a socket's default server, before nginx
+// knows which server is meant.
+type DefaultServer struct {
+	Source              string                     `json:"source"`
+	ClientHeaderTimeout nginx.Value[time.Duration] `json:"clientHeaderTimeout"`
+	SSLProtocols        *nginx.Value[[]string]     `json:"sslProtocols,omitempty"` // nil: none of the sockets speaks TLS
 }
 
 // Route is where nginx handles one of the protocol's routes.
@@ -57,6 +66,7 @@ type Route struct {
 	Path     string `json:"path"`
 	Location string `json:"location,omitempty"` // Source of one of Site.Locations; "": none matches, or nginx answers itself
 	Err      string `json:"err,omitempty"`
+	Outside  bool   `json:"outside,omitempty"` // Err is for want of what stands outside of a fragment
 }
 
 // At is the location that a route leads to; nil where none matches and where
@@ -140,6 +150,9 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Incomplete: c.Incomplete,
 		Main: c.Main, Events: c.Events, Logs: len(c.Logs),
 	}
+	if c.Outside {
+		n.Incomplete = "" // by Fragment it is told
+	}
 	n.Build.Modules = nil
 	args.override(n)
 	for _, s := range c.Sockets {
@@ -206,7 +219,7 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 			if route.Err != "" {
 				s := Site{Source: c.Path, Names: []string{q.Host}, Base: base, Routes: map[string]Route{}}
 				for name, p := range routePaths {
-					s.Routes[name] = Route{Path: base + p, Err: route.Err}
+					s.Routes[name] = Route{Path: base + p, Err: route.Err, Outside: route.Outside}
 				}
 				return []Site{s}, false, nil
 			}
@@ -263,6 +276,9 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 	out.Server.Effective = nginx.Effective{} // the locations' is what counts
 	for _, socket := range c.Sockets {
 		if socket.Kind == "http" && slices.ContainsFunc(socket.Servers, func(i int) bool { return &c.Servers[i] == s }) {
+			if first := &c.Servers[socket.DefaultServer]; first != s {
+				out.addDefault(first, socket.SSL || socket.QUIC)
+			}
 			socket.Servers, socket.DefaultServer = []int{}, 0
 			out.Sockets = append(out.Sockets, socket)
 		}
@@ -271,7 +287,7 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 		at := base + routePaths[name]
 		way := c.RouteIn(s, at)
 		to := Route{Path: at, Err: way.Err}
-		if way.Err == "" && way.Final != nil {
+		if way.Err == "" && way.Return == nil && way.Final != nil {
 			to.Location = way.Final.Source
 		}
 		out.Routes[name] = to
@@ -290,6 +306,18 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 		}
 	}
 	return out
+}
+
+// addDefault keeps a socket's default server, once.
+func (s *Site) addDefault(server *nginx.Server, tls bool) {
+	i := slices.IndexFunc(s.Defaults, func(d DefaultServer) bool { return d.Source == server.Source })
+	if i < 0 {
+		i = len(s.Defaults)
+		s.Defaults = append(s.Defaults, DefaultServer{Source: server.Source, ClientHeaderTimeout: server.ClientHeaderTimeout})
+	}
+	if tls {
+		s.Defaults[i].SSLProtocols = &server.SSLProtocols
+	}
 }
 
 // redirects says whether a server sends all that comes to https.

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -181,24 +182,15 @@ func resolveLogin(lines []LimitLine, a account, base Limits) Login {
 	return out
 }
 
-// readLogin resolves the limits of the user asked for, else of the one who runs
-// the application outside systemd. Asking for an unknown user is an error.
+// readLogin resolves the limits of the user asked for. Asking for an unknown user
+// is an error.
 func readLogin(r Root, f Facts, user string) (Value[*Login], error) {
-	asked := user != ""
-	if !asked {
-		for _, p := range f.Processes.V {
-			if p.Serves() && p.User.Known() && p.Unit.V == "" {
-				user = p.User.V
-				break
-			}
-		}
-	}
 	if user == "" {
 		return known[*Login](nil, "no user asked for"), nil
 	}
 	a, err := readAccount(r, user)
 	if err != nil {
-		if asked && !absent(err) {
+		if !absent(err) {
 			return Value[*Login]{}, err
 		}
 		return unknown[*Login](err), nil
@@ -206,17 +198,32 @@ func readLogin(r Root, f Facts, user string) (Value[*Login], error) {
 	if !f.Logins.Known() {
 		return unknown[*Login](fmt.Errorf("%s", f.Logins.Why())), nil
 	}
-	base := Limits{NoFile: managerDefault, NProc: Bound{Unlimited, Unlimited}}
-	source := "systemd's default"
-	if !f.Systemd.V {
-		if !f.Ceiling.Known() {
-			return unknown[*Login](fmt.Errorf("%s", f.Ceiling.Why())), nil
-		}
-		base, source = f.Ceiling.V, f.Ceiling.Source
+	base, err := loginBase(r, f)
+	if err != nil {
+		return unknown[*Login](err), nil
 	}
-	l := resolveLogin(f.Logins.V, a, base)
+	source := base.Source
+	l := resolveLogin(f.Logins.V, a, base.V)
 	if len(l.Lines) > 0 {
 		source = strings.Join(l.Lines, ", ")
 	}
 	return known(&l, source), nil
+}
+
+// loginBase is what logins have where no line of pam_limits counts: what systemd
+// gives to the services that they come by, else what PID 1 has.
+func loginBase(r Root, f Facts) (Value[Limits], error) {
+	base := f.Ceiling
+	switch {
+	case !f.Systemd.Known():
+		return base, errors.New(f.Systemd.Why())
+	case f.Systemd.V:
+		base = convert(readManagerDefault(r), func(b Bound) (Limits, error) {
+			return Limits{NoFile: b, NProc: Bound{Unlimited, Unlimited}}, nil
+		})
+	}
+	if !base.Known() {
+		return base, errors.New(base.Why())
+	}
+	return base, nil
 }

@@ -74,6 +74,22 @@ func TestLimitFilesInOrder(t *testing.T) {
 	if !f.Login.Known() || f.Login.V.Limits.NoFile.Soft != 2 || f.Login.Source != "/etc/security/limits.d/90-a.conf:1" {
 		t.Errorf("%+v from %s", f.Login.V, f.Login.Source)
 	}
+	manager := map[string]string{
+		"etc/passwd": "alice:x:1000:1000::/home/alice:/bin/sh\n", "etc/group": "alice:x:1000:\n", "proc/1/comm": "systemd\n",
+		"etc/systemd/system.conf": "[Manager]\nDefaultLimitNOFILE=2000:4000\n",
+	}
+	f, err = Gather(write(t, manager), Options{Asked: Asked{User: "alice"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Bound{2000, 4000}); !f.Login.Known() || f.Login.V.Limits.NoFile != want || f.Login.Source != "/etc/systemd/system.conf:2" {
+		t.Errorf("without a line: %+v, want %v, the manager's default", f.Login, want)
+	}
+	delete(manager, "etc/systemd/system.conf")
+	manager["etc/systemd/system.conf/x"] = "no regular file"
+	if f, err = Gather(write(t, manager), Options{Asked: Asked{User: "alice"}}); err != nil || f.Login.Known() {
+		t.Errorf("the manager's default can't be read: %+v, %v", f.Login, err)
+	}
 	if _, err := Gather(r, Options{Asked: Asked{User: "bob"}}); err == nil || !strings.Contains(err.Error(), "bob") {
 		t.Errorf("a user that is none: %v", err)
 	}

@@ -8,11 +8,12 @@ import (
 // Sockstat is the kernel's own count of TCP sockets, of this network namespace
 // but for Alloc and MemBytes, which are the whole host's.
 type Sockstat struct {
-	InUse    int   `json:"inUse"` // IPv4 and IPv6
-	Orphan   int   `json:"orphan"`
-	TimeWait int   `json:"timeWait"`
-	Alloc    int   `json:"alloc"`
-	MemBytes int64 `json:"memBytes"` // buffered data
+	InUse     int   `json:"inUse"` // IPv4 and IPv6
+	Orphan    int   `json:"orphan"`
+	TimeWait  int   `json:"timeWait"`
+	Alloc     int   `json:"alloc"`
+	MemBytes  int64 `json:"memBytes"`  // buffered data
+	PageBytes int64 `json:"pageBytes"` // of what the kernel counts that in; 0: not known
 }
 
 // ReadSockstat reads /proc/net/sockstat, and sockstat6 where there is one.
@@ -36,7 +37,8 @@ func ReadSockstat(r Root) (Sockstat, error) {
 		s.Orphan = or0(p.Orphan)
 		s.TimeWait = or0(p.TW)
 		s.Alloc = or0(p.Alloc)
-		s.MemBytes = int64(or0(p.Mem)) * int64(os.Getpagesize())
+		s.PageBytes = int64(os.Getpagesize())
+		s.MemBytes = int64(or0(p.Mem)) * s.PageBytes
 	}
 	if !found {
 		return Sockstat{}, fmt.Errorf("/proc/net/sockstat: no line TCP")

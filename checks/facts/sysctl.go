@@ -126,7 +126,7 @@ func mergeSysctlFiles(r Root) (map[string]Value[string], error) {
 	for _, name := range files {
 		b, err := r.ReadFile(name)
 		if err != nil {
-			if absent(err) { // a link to /dev/null or to nothing masks
+			if absent(err) { // a link to nothing
 				continue
 			}
 			return nil, err
@@ -138,8 +138,14 @@ func mergeSysctlFiles(r Root) (map[string]Value[string], error) {
 	return set, nil
 }
 
+// masked tells a link to /dev/null, by which an administrator takes a file out.
+func masked(r Root, file string) bool {
+	target, err := r.Readlink(file)
+	return err == nil && path.Clean(target) == "/dev/null"
+}
+
 // mergeDirs lists the files with a suffix in several directories by base name;
-// of files with one name the first directory's counts.
+// of files with one name the first directory's counts, and where that is masked none.
 func mergeDirs(r Root, dirs []string, suffix string) ([]string, error) {
 	byName := make(map[string]string)
 	for _, dir := range dirs {
@@ -155,7 +161,9 @@ func mergeDirs(r Root, dirs []string, suffix string) ([]string, error) {
 	}
 	var out []string
 	for _, p := range byName {
-		out = append(out, p)
+		if !masked(r, p) {
+			out = append(out, p)
+		}
 	}
 	slices.SortFunc(out, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
 	return out, nil

@@ -32,6 +32,10 @@ func TestSysctlFiles(t *testing.T) {
 	if s.FileMax.Known() || s.TCPMem.Known() || s.FileMax.Why() == "" {
 		t.Errorf("file-max %+v, tcp_mem %+v: known from nowhere", s.FileMax, s.TCPMem)
 	}
+	live := write(t, map[string]string{"etc/sysctl.d/10-x.conf": "fs.nr_open = 7\n", "etc/sysctl.d/99-null.conf": "-> /dev/null", "dev/null/x": "no regular file"})
+	if s, _ := readSysctls(live); s.NROpen.V != 7 {
+		t.Errorf("a masked file where /dev/null is there: %+v", s.NROpen)
+	}
 	linked := write(t, map[string]string{"etc/sysctl.conf": "fs.nr_open = 99\n", "etc/sysctl.d/99-sysctl.conf": "-> ../sysctl.conf"})
 	if s, _ := readSysctls(linked); s.NROpen.V != 99 {
 		t.Errorf("linked sysctl.conf: %+v", s.NROpen)

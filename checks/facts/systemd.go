@@ -19,18 +19,17 @@ var managerDefault = Bound{Soft: 1024, Hard: 524288}
 
 // Unit is a service as systemd merges it from its file and drop-ins.
 type Unit struct {
-	Name       string        `json:"name"` // "fl.service"
-	Files      []string      `json:"files"`
-	NoFile     Value[Bound]  `json:"nofile"`               // LimitNOFILE= or the manager's default
-	NoFileSet  bool          `json:"nofileSet"`            // the unit or a drop-in sets it
-	User       Value[string] `json:"user"`                 // "root" where none is set
-	TasksMax   Value[Limit]  `json:"tasksMax"`             // unknown where it is a share or the default
-	MemoryMax  Value[Limit]  `json:"memoryMax"`            // bytes
-	Ignored    []string      `json:"ignored,omitempty"`    // file:line of settings that systemd can't parse and skips
-	MainPID    int           `json:"mainPid,omitempty"`    // 0: not running, or not to be seen from here
-	Gunicorn   *Gunicorn     `json:"gunicorn,omitempty"`   // as ExecStart would start it
-	Executable string        `json:"executable,omitempty"` // base name of ExecStart's program
-	Scripted   bool          `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
+	Name       string       `json:"name"` // "fl.service"
+	Files      []string     `json:"files"`
+	NoFile     Value[Bound] `json:"nofile"`               // LimitNOFILE= or the manager's default
+	NoFileSet  bool         `json:"nofileSet"`            // the unit or a drop-in sets it
+	TasksMax   Value[Limit] `json:"tasksMax"`             // unknown where it is a share or the default
+	MemoryMax  Value[Limit] `json:"memoryMax"`            // bytes
+	Ignored    []string     `json:"ignored,omitempty"`    // file:line of settings that systemd can't parse and skips
+	MainPID    int          `json:"mainPid,omitempty"`    // 0: not running, or not to be seen from here
+	Gunicorn   *Gunicorn    `json:"gunicorn,omitempty"`   // as ExecStart would start it
+	Executable string       `json:"executable,omitempty"` // base name of ExecStart's program
+	Scripted   bool         `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
 
 	program string // ExecStart's, with its path
 }
@@ -100,7 +99,11 @@ func unitFiles(r Root, name string) (main string, dropins []string, err error) {
 	}
 	for _, n := range names {
 		for _, dir := range unitDirs {
-			if file := path.Join(dir, n); main == "" && r.Exists(file) {
+			file := path.Join(dir, n)
+			if main == "" && masked(r, file) {
+				return "", nil, errNoUnit(file + " is masked")
+			}
+			if main == "" && r.Exists(file) {
 				main = file
 			}
 		}
@@ -127,30 +130,32 @@ func unitFiles(r Root, name string) (main string, dropins []string, err error) {
 	return main, dropins, err
 }
 
-// errNoUnit says that a unit has no file.
-type errNoUnit struct{ name string }
+// errNoUnit says that a unit has no file, or none that counts, and why.
+type errNoUnit string
 
-func (e errNoUnit) Error() string { return "no unit file of " + e.name }
+func (e errNoUnit) Error() string { return string(e) }
+
+func noUnitFile(name string) error { return errNoUnit("no unit file of " + name) }
 
 // readUnit reads a service as systemd would merge it now. What runs may still
 // have older settings.
 func readUnit(r Root, name string) (*Unit, error) {
 	if !unitName.MatchString(name) {
-		return nil, errNoUnit{name}
+		return nil, noUnitFile(name)
 	}
 	main, dropins, err := unitFiles(r, name)
 	if err != nil {
 		return nil, err
 	}
 	if main == "" {
-		return nil, errNoUnit{name}
+		return nil, noUnitFile(name)
 	}
 	var all []setting
 	u := &Unit{Name: name}
 	for _, file := range append([]string{main}, dropins...) {
 		b, err := r.ReadFile(file)
 		if err != nil {
-			if file != main && !r.Exists(file) { // a drop-in masked by a link to /dev/null
+			if file != main && absent(err) { // a link to nothing
 				continue
 			}
 			return nil, err
@@ -169,7 +174,6 @@ func readUnit(r Root, name string) (*Unit, error) {
 
 // merge applies settings in order: the last one counts, an empty one resets.
 func (u *Unit) merge(all []setting) {
-	u.User = known("root", "systemd's default")
 	u.MemoryMax = known(Unlimited, "systemd's default")
 	u.TasksMax = Value[Limit]{Err: "TasksMax= is not set; the manager's default is a share of the host's"}
 	for _, s := range all {
@@ -188,10 +192,6 @@ func (u *Unit) merge(all []setting) {
 				continue
 			}
 			u.NoFile, u.NoFileSet = known(b, s.source), true
-		case "User":
-			if s.value != "" {
-				u.User = known(s.value, s.source)
-			}
 		case "TasksMax":
 			u.TasksMax = unitLimit(s)
 		case "MemoryMax", "MemoryLimit":

@@ -44,6 +44,13 @@ func TestReadUnit(t *testing.T) {
 			"etc/systemd/system/fl.service.d/50-a.conf": "-> /dev/null",
 			"lib/systemd/system/fl.service.d/50-a.conf": "[Service]\nLimitNOFILE=3\n"},
 			"1024 soft, 524288 hard from systemd's default", ""},
+		{"masked on a host that runs, where /dev/null is there", map[string]string{"lib/systemd/system/fl.service": exec + "LimitNOFILE=8\n",
+			"etc/systemd/system/fl.service.d/50-a.conf": "-> /dev/null", "dev/null/x": "no regular file"},
+			"8 from /lib/systemd/system/fl.service:3", ""},
+		{"manager's drop-in masked on a host that runs", map[string]string{"lib/systemd/system/fl.service": exec,
+			"etc/systemd/system.conf":             "[Manager]\nDefaultLimitNOFILE=2000\n",
+			"etc/systemd/system.conf.d/50-a.conf": "-> /dev/null", "dev/null/x": "no regular file"},
+			"2000 from /etc/systemd/system.conf:2", ""},
 		{"for all services", map[string]string{"etc/systemd/system/fl.service": exec,
 			"etc/systemd/system/service.d/a.conf": "[Service]\nLimitNOFILE=7\n"},
 			"7 from /etc/systemd/system/service.d/a.conf:2", ""},
@@ -67,6 +74,12 @@ func TestReadUnit(t *testing.T) {
 	}
 	if _, err := readUnit(write(t, map[string]string{"etc/x": ""}), "fl.service"); err == nil {
 		t.Error("a unit that is none was read")
+	}
+	for _, null := range []string{"dev/null/x", "dev/x"} { // /dev/null is there, or is not
+		_, err := readUnit(write(t, map[string]string{"etc/systemd/system/fl.service": "-> /dev/null", "lib/systemd/system/fl.service": exec, null: ""}), "fl.service")
+		if _, none := err.(errNoUnit); !none || !strings.Contains(err.Error(), "is masked") {
+			t.Errorf("a masked unit: %v", err)
+		}
 	}
 }
 

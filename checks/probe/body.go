@@ -105,13 +105,13 @@ func (p *prober) body(ctx context.Context, id string) facts.Value[*facts.BodyLim
 		if !more {
 			break
 		}
-		p.tell("sending an update of " + bytesText(size) + " that the server must refuse")
+		p.tell("sending an update of " + facts.Bytes(size) + " that the server must refuse")
 		f := p.update(ctx, path, size)
 		if errors.Is(f.err, errTaken) || ctx.Err() != nil {
 			return unknown[*facts.BodyLimit](f.err)
 		}
 		if f.err != nil {
-			out.Stopped = "an update of " + bytesText(size) + ": " + cause(f.err)
+			out.Stopped = "an update of " + facts.Bytes(size) + ": " + cause(f.err)
 			break
 		}
 		if !f.came {

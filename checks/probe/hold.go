@@ -294,14 +294,3 @@ func (l *limited) Write(b []byte) (int, error) {
 	l.left -= keep
 	return len(b), nil
 }
-
-// bytesText is a size for people.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	case n >= 1e3:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%d B", n)
-}

@@ -1,0 +1,133 @@
+package checks
+
+import (
+	"testing"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// askOne is the answer of one check about one host.
+func askOne(t *testing.T, id string, f facts.Facts) Outcome {
+	t.Helper()
+	check, ok := ByID(id)
+	if !ok {
+		t.Fatalf("no check %s", id)
+	}
+	return check.Eval(check.cases(OneHost(f), demand)[0])
+}
+
+// Processes that share a socket, as uWSGI's do, share its connections.
+func TestSharedSocketIsCountedOnce(t *testing.T) {
+	f := tuned()
+	for _, p := range processes(&f, facts.KindGunicorn) {
+		p.Kind, p.Part, p.Gunicorn = facts.KindOther, "", nil
+		p.Listen = is([]facts.Listener{listener("0.0.0.0:5000", 1000), listener("[::]:5000", 1000)})
+	}
+	if n := (Case{Facts: f}).held(false); n != 1000 {
+		t.Errorf("%d connections are held, want 1000", n)
+	}
+}
+
+// What gunicorn's and nginx's workers listen at is told of their masters.
+func TestConnectionsOfMasters(t *testing.T) {
+	c := Case{Facts: tuned()}
+	for _, nginx := range []bool{false, true} {
+		if v := c.connections(nginx); !v.Known() || v.V != 3 {
+			t.Errorf("nginx %v: %+v, want 3", nginx, v)
+		}
+	}
+	processes(&c.Facts, facts.KindGunicorn)[0].Listen = no[[]facts.Listener]()
+	if v := c.connections(false); v.Known() {
+		t.Errorf("the master hides its sockets: %+v", v)
+	}
+}
+
+// A running Go server has what /proc shows: only one that is not running yet is
+// judged by what it will raise its limit to.
+func TestGoServersLimit(t *testing.T) {
+	for _, tt := range []struct {
+		kind       string
+		soft, hard facts.Limit
+		want       reports.Status
+		workers    int
+	}{
+		{facts.KindGo, 1024, 524288, reports.StatusPass, 1011}, // built before Go 1.19
+		{facts.KindGo, 512, 524288, reports.StatusFail, 499},
+		{facts.KindFltool, 512, 524288, reports.StatusFail, 500},
+		{facts.KindGo, 524288, 524288, reports.StatusPass, 524275},
+	} {
+		f := tuned()
+		goServer(&f)
+		processes(&f, facts.KindFltool)[0].Kind = tt.kind
+		nofile(&f, tt.kind, tt.soft, tt.hard)
+		if o := askOne(t, "app/nofile", f); o.Status != tt.want || workersOf(o) != tt.workers {
+			t.Errorf("%s with %d soft, %d hard: %s, %d workers, want %s, %d", tt.kind, tt.soft, tt.hard, o.Status, workersOf(o), tt.want, tt.workers)
+		}
+	}
+	f := tuned()
+	without(&f, facts.KindGunicorn)
+	f.Service.V.Executable, f.Service.V.NoFile.V = "fltool", facts.Bound{Soft: 1024, Hard: 524288}
+	if o := askOne(t, "app/nofile", f); o.Status != reports.StatusPass || workersOf(o) != 524276 {
+		t.Errorf("fltool that does not run: %s, %d workers", o.Status, workersOf(o))
+	}
+}
+
+// A running server is what it is, whatever its unit says.
+func TestRunningServerNeedsNoUnit(t *testing.T) {
+	f := tuned()
+	goServer(&f)
+	f.Service = no[*facts.Unit]()
+	if o := askOne(t, "app/worker-class", f); o.Status != reports.StatusNA {
+		t.Errorf("%s: %s", o.Status, o.Reason)
+	}
+}
+
+// Ports of closed connections are reused at once over loopback alone.
+func TestTimeWaitOfAnotherHost(t *testing.T) {
+	for peer, want := range map[string]reports.Status{
+		"127.0.0.1:5000": reports.StatusPass, "[::1]:5000": reports.StatusPass, "10.0.0.9:5000": reports.StatusFail,
+	} {
+		f := tuned()
+		edit("server 127.0.0.1:5000 max_conns=20000", "server "+peer)(&f)
+		f.Ports.V.Lo = 60000
+		if o := askOne(t, "host/time-wait", f); o.Status != want {
+			t.Errorf("%s: %s (%s), want %s", peer, o.Status, o.Got, want)
+		}
+		f.Nginx = no[*facts.Nginx]()
+		if o := askOne(t, "host/time-wait", f); o.Status != reports.StatusUnknown {
+			t.Errorf("without nginx's config: %s (%s)", o.Status, o.Got)
+		}
+	}
+}
+
+// What backlog a server asks for is known of gunicorn and of Go's; of others only
+// that the kernel cuts it.
+func TestAcceptQueueOfOthers(t *testing.T) {
+	for executable, want := range map[string]reports.Status{"fltool": reports.StatusPass, "server": reports.StatusUnknown} {
+		f := tuned()
+		without(&f, facts.KindGunicorn)
+		f.Service.V.Executable = executable
+		if o := askOne(t, "app/accept-queue", f); o.Status != want {
+			t.Errorf("%s: %s (%s), want %s", executable, o.Status, o.Got, want)
+		}
+		f.Sysctls.SoMaxConn.V = 128
+		if o := askOne(t, "app/accept-queue", f); o.Status != reports.StatusFail {
+			t.Errorf("%s with somaxconn 128: %s", executable, o.Status)
+		}
+	}
+}
+
+// An nginx that does not run will have its unit's memory.
+func TestMemoryOfAnNginxThatDoesNotRun(t *testing.T) {
+	f := tuned()
+	without(&f, facts.KindNginx)
+	f.NginxUnit.V.MemoryMax = facts.Value[facts.Limit]{V: 1 << 20, Source: "nginx.service"}
+	if o := askOne(t, "host/cgroup-memory", f); o.Status != reports.StatusFail || workersOf(o) != 97 || o.Source != "nginx.service" {
+		t.Errorf("%s, %d workers by %s", o.Status, workersOf(o), o.Source)
+	}
+	f.NginxUnit.V.MemoryMax = no[facts.Limit]()
+	if o := askOne(t, "host/cgroup-memory", f); o.Status != reports.StatusUnknown {
+		t.Errorf("a limit that can't be read: %s", o.Status)
+	}
+}
