@@ -302,8 +302,10 @@ func (c Case) gunicornRemedy(g *facts.Gunicorn, flag, from string) reports.Remed
 	s := c.app()
 	// A variable of somebody else's may hold more flags than fltool keeps; its
 	// own drop-in's are merged.
-	ours := strings.Contains(c.Own.V["/etc/systemd/system/"+s.unit+".d/"+facts.OwnName], "GUNICORN_CMD_ARGS")
-	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !strings.Contains(from, "cmdline") && !strings.Contains(from, ".service") {
+	dropIn := "/etc/systemd/system/" + s.unit + ".d/" + facts.OwnName
+	ours := strings.Contains(c.Own.V[dropIn], "GUNICORN_CMD_ARGS")
+	wins := strings.Contains(from, "cmdline") || strings.Contains(from, ".service") && !strings.HasPrefix(from, dropIn+":")
+	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !wins {
 		return unitRemedy(s.unit, fmt.Sprintf(`Environment="GUNICORN_CMD_ARGS=%s"`, flag), "set it for the service by GUNICORN_CMD_ARGS")
 	}
 	text := fmt.Sprintf("start gunicorn with %s", flag)
