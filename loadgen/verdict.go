@@ -68,6 +68,11 @@ func complaints(p *Plan, r *reports.Report, end ending) []string {
 	if end.stalled > 0 {
 		why = append(why, fmt.Sprintf("%d workers waited for a round that did not end", end.stalled))
 	}
+	// Who was cut or refused tells of other causes.
+	if n := len(r.Rounds); n > 0 && len(r.Lost) > 0 && r.Rounds[n-1].Open && r.Rounds[n-1].Workers == p.Workers &&
+		!slices.ContainsFunc(r.Lost, func(l reports.Lost) bool { return l.Class != string(classTimeout) }) {
+		why = append(why, fmt.Sprintf("every update of round %d was accepted, and no new model came: the server may wait for workers that are not simulated", r.Rounds[n-1].Number))
+	}
 	if p.Hold > 0 {
 		if r.Held.NeverHeld > 0 && !end.interrupted {
 			why = append(why, fmt.Sprintf("%d of %d workers were never held: %s", r.Held.NeverHeld, p.Workers, causes(r.Held.NeverCauses)))

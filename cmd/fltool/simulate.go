@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -125,7 +126,13 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	} else if err := rep.Judge(thresholds); err != nil {
 		return cantError("", "%v", err)
 	}
-	return f.output.write(cmd, rep)
+	err = f.output.write(cmd, rep)
+	if hint, herr := f.hint(rep); herr != nil {
+		return errors.Join(err, herr)
+	} else if hint != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "hint: %s\n", hint)
+	}
+	return err
 }
 
 // check refuses flags that would have no effect; set says whether one was given.
