@@ -16,7 +16,8 @@ var appChecks = []Check{
 		Reads: []string{"/proc/PID/cmdline, stat, fd", "/proc/net/tcp"},
 		Why: `Limits belong to processes. Those of a running server are what it has; those of a shell or of a
 unit file are only what it would get. A server is known by its name (gunicorn, fltool serve) or by the port it listens on.`,
-		Symptom: "the other answers are about what would be started, not about what runs",
+		Symptom: "the other answers are about what would be started, not about what runs; nginx answers 502",
+		Logs:    []string{`connect\(\) (to unix:\S+ )?failed \((111: Connection refused|2: No such file or directory)\) while connecting to upstream`},
 		Mend:    "Start the server and run preflight again, or name it by --pid, --service or --user.",
 		Eval:    evalFound,
 	},
@@ -119,6 +120,7 @@ poll that is cut without a reply ends dc_federated's worker for good.`,
 		Why: `After a restart all workers connect at once. Connections wait in the accept queue, which holds the
 smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
+		Logs:    []string{`connect\(\) to unix:\S+ failed \(11: Resource temporarily unavailable\)`},
 		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
 		Eval:    evalAcceptQueue,
 	},

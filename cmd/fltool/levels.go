@@ -151,11 +151,11 @@ func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err 
 
 // listen keeps what a log says of a level.
 func (l *levels) listen(workers int, log io.Reader) error {
-	found, _, err := checks.ScanLog(log)
+	scan, err := checks.ScanLog(log)
 	if err != nil {
 		return cantError("", "read the server's log: %w", err)
 	}
-	l.said[workers] = append(l.said[workers], found...)
+	l.said[workers] = append(l.said[workers], scan.Symptoms...)
 	return nil
 }
 
