@@ -29,11 +29,7 @@ and names the checks whose symptoms stand in it.`,
   fltool explain --log /var/log/nginx/error.log`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			var ids []string
-			for _, c := range checks.All() {
-				ids = append(ids, c.ID)
-			}
-			return ids, cobra.ShellCompDirectiveNoFileComp
+			return checkIDs(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w := cmd.OutOrStdout()
@@ -43,14 +39,11 @@ and names the checks whose symptoms stand in it.`,
 			case log != "":
 				return explainLog(w, cmd.InOrStdin(), log)
 			case len(args) == 0:
-				for _, c := range checks.All() {
-					fmt.Fprintf(w, "%-24s %-6s %s\n", c.ID, c.Severity, c.Title)
-				}
-				return nil
+				return listChecks(w)
 			}
 			c, ok := checks.ByID(args[0])
 			if !ok {
-				return usageError("fltool explain lists the checks", "there is no check %q", args[0])
+				return usageError(didYouMean(near(args[0], checkIDs()), "fltool explain lists the checks"), "there is no check %q", args[0])
 			}
 			_, err := io.WriteString(w, checks.Page(c))
 			return err
@@ -58,6 +51,29 @@ and names the checks whose symptoms stand in it.`,
 	}
 	cmd.Flags().StringVar(&log, "log", "", "read this log instead, - for standard input")
 	return cmd
+}
+
+// listChecks writes a table of the checks.
+func listChecks(w io.Writer) error {
+	width := 0
+	for _, id := range checkIDs() {
+		width = max(width, len(id))
+	}
+	var b strings.Builder
+	for _, c := range checks.All() {
+		head := fmt.Sprintf("%-*s %-5s ", width, c.ID, c.Severity)
+		b.WriteString(wrap(head+c.Title, len(head)) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func checkIDs() []string {
+	var ids []string
+	for _, c := range checks.All() {
+		ids = append(ids, c.ID)
+	}
+	return ids
 }
 
 func explainLog(w io.Writer, stdin io.Reader, name string) error {
@@ -94,9 +110,6 @@ func explainLog(w io.Writer, stdin io.Reader, name string) error {
 	_, err = io.WriteString(w, b.String())
 	return err
 }
-
-// columns is the width of the terminals that output is written for.
-const columns = 80
 
 // stamp is what stands before the message in a line of nginx's or gunicorn's.
 var stamp = regexp.MustCompile(`^(\d{4}/\d\d/\d\d [\d:]{8} \[\w+\] \d+#\d+: (\*\d+ )?|\[[-+ :\d]+\] \[\d+\] \[\w+\] )`)

@@ -109,9 +109,9 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 			return cmd.Help()
 		},
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(cmd.CommandPath()+" --help lists the flags", "%s", err)
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
 	// Lists of flags fit a terminal of 80 columns; all commands inherit it.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.AddCommand(
@@ -128,5 +128,6 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		newSimulate(),
 		newVersion(),
 	)
+	plainUsage(root)
 	return root
 }

@@ -1,6 +1,12 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
+
+// columns is the width of the terminals that output is written for.
+const columns = 80
 
 // counted is a number and its noun: "1 line", "2 lines".
 func counted(n int, noun string) string {
@@ -8,4 +14,26 @@ func counted(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// wrap breaks text at spaces into lines of at most 80 columns, the later ones
+// indented; a longer word has a line of its own.
+func wrap(text string, indent int) string {
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Split(text, " ") {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+		case at+1+n > columns:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
 }
