@@ -111,7 +111,7 @@ func storeBaseline(stdout io.Writer, dir string, rs []reports.Report) error {
 	if err := replaceRuns(dir, rs); err != nil {
 		return cantError("", "store baseline: %w", err)
 	}
-	_, err := fmt.Fprintf(stdout, "stored %d runs in %s\n", len(rs), dir)
+	_, err := fmt.Fprintf(stdout, "stored %s in %s\n", counted(len(rs), "run"), dir)
 	return err
 }
 

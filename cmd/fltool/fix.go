@@ -43,7 +43,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 			}
 			own := maps.Clone(res.deployment.App.Own.V)
 			plan := remedy.Make(res.findings, own)
-			text := plan.Script(fmt.Sprintf("Written by fltool fix for %d workers.", res.demand.Workers))
+			text := plan.Script(fmt.Sprintf("Written by fltool fix for %s.", counted(res.demand.Workers, "worker")))
 			if diff {
 				text = plan.Diff()
 			}

@@ -46,7 +46,7 @@ func newKeysGenerate() *cobra.Command {
 			case err != nil:
 				return cantError("is the folder writable, and the disk not full?", "generate keys: %w", err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: keys of %d workers; private ones have mode 0600\n", dir, workers)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: keys of %s; private ones have mode 0600\n", dir, counted(workers, "worker"))
 			return err
 		},
 	}
@@ -62,7 +62,7 @@ func newKeysVerify() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := wire.VerifyKeys(args[0])
 			if err == nil {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good: keys of %d workers\n", args[0], n)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good: keys of %s\n", args[0], counted(n, "worker"))
 				return err
 			}
 			if errors.Is(err, fs.ErrNotExist) && n == 0 {

@@ -37,3 +37,11 @@ func wrap(text string, indent int) string {
 	}
 	return b.String()
 }
+
+// are is a number, its noun and verb: "1 run is", "2 runs are".
+func are(n int, noun string) string {
+	if n == 1 {
+		return counted(n, noun) + " is"
+	}
+	return counted(n, noun) + " are"
+}
