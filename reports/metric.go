@@ -96,6 +96,12 @@ var metricSeries = map[string]string{
 	"lag": "lag",
 }
 
+// metricList says in words what MetricNames lists.
+func metricList() string {
+	return fmt.Sprintf("%s, and .%s of %s", strings.Join(slices.Sorted(maps.Keys(metrics)), ", "),
+		strings.Join(slices.Sorted(maps.Keys(percentiles)), ", ."), list(slices.Sorted(maps.Keys(metricSeries)), len(metricSeries)))
+}
+
 // MetricNames are the names that Metric knows, sorted.
 func MetricNames() []string {
 	names := slices.Collect(maps.Keys(metrics))

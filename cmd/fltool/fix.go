@@ -33,7 +33,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 				return err
 			}
 			if note := j.assumptions(cmd); note != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), note)
+				fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), note))
 			}
 			if res.deployment.App == nil {
 				return usageError("give the facts of a host", "fix mends hosts, and a probe is of none")

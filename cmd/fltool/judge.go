@@ -216,6 +216,10 @@ func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
 // saveFacts writes them whole or not at all.
 func saveFacts(path string, f facts.Facts) (err error) {
 	tmp, err := os.CreateTemp(dirOf(path), ".fltool-*")
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		return fmt.Errorf("%s: %w", path, named.Err)
+	}
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,10 @@ func newKeysGenerate() *cobra.Command {
 	return cmd
 }
 
+// faultsShown is how many faults of a key folder are told before the rest is a
+// number: a line that is missing from the list shifts all those behind it.
+const faultsShown = 3
+
 func newKeysVerify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify DIR",
@@ -69,10 +73,17 @@ func newKeysVerify() *cobra.Command {
 				return cantError("make one with: fltool keys generate --workers 1000 "+args[0], "verify keys: %w", err)
 			}
 			faults := strings.Split(err.Error(), "\n")
-			for _, fault := range faults[1:] {
-				fmt.Fprintf(cmd.ErrOrStderr(), "also: %s\n", fault)
+			stderr := cmd.ErrOrStderr()
+			fmt.Fprintf(stderr, "fltool: %s\n", faults[0])
+			shown := min(len(faults), faultsShown)
+			for _, fault := range faults[1:shown] {
+				fmt.Fprintf(stderr, "also: %s\n", fault)
 			}
-			return &exitError{code: exitFail, err: errors.New(faults[0]), hint: "upstream's Python workers and servers need exactly this layout; see fltool keys --help"}
+			if more := len(faults) - shown; more > 0 {
+				fmt.Fprintf(stderr, "and %d more\n", more)
+			}
+			fmt.Fprintln(stderr, "hint: upstream's Python workers and servers need exactly this layout; see fltool keys --help")
+			return &exitError{code: exitFail}
 		},
 	}
 }

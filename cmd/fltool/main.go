@@ -85,9 +85,9 @@ func report(err error, stderr io.Writer) int {
 		e.err, e.hint = errors.New("interrupted"), ""
 	}
 	if e.err != nil {
-		fmt.Fprintf(stderr, "fltool: %s\n", strings.ReplaceAll(e.err.Error(), "\n", " "))
+		fmt.Fprintln(stderr, fitted(stderr, "fltool: "+strings.ReplaceAll(e.err.Error(), "\n", " ")))
 		if e.hint != "" {
-			fmt.Fprintf(stderr, "hint: %s\n", e.hint)
+			fmt.Fprintln(stderr, fitted(stderr, "hint: "+e.hint))
 		}
 	}
 	return e.code

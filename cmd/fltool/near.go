@@ -35,7 +35,7 @@ func didYouMean(words []string, help string) string {
 	if len(words) == 0 {
 		return help
 	}
-	return "did you mean " + listed(words, "or") + "? " + help
+	return strings.TrimSpace("did you mean " + listed(words, "or") + "? " + help)
 }
 
 // distance is how many letters must be added, dropped, changed or swapped with

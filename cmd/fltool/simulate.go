@@ -130,7 +130,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if hint, herr := f.hint(rep); herr != nil {
 		return errors.Join(err, herr)
 	} else if hint != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "hint: %s\n", hint)
+		fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), "hint: "+hint))
 	}
 	return err
 }

@@ -2,7 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"strings"
+
+	"golang.org/x/term"
 )
 
 // columns is the width of the terminals that output is written for.
@@ -44,4 +48,13 @@ func are(n int, noun string) string {
 		return counted(n, noun) + " is"
 	}
 	return counted(n, noun) + " are"
+}
+
+// fitted is text for a person: on a terminal no line of it is wider than that, and
+// elsewhere it is one line, for programs that read lines.
+func fitted(w io.Writer, text string) string {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return wrap(text, 2)
+	}
+	return text
 }
