@@ -7,16 +7,18 @@ import (
 )
 
 // near are the words that a mistyped one may have meant, the likeliest first: those
-// that it begins or ends, and those within two edits of it.
+// that it begins or ends, and those within two edits of it; case is no matter.
 func near(word string, words []string) []string {
 	type candidate struct {
 		word  string
 		edits int
 	}
 	var found []candidate
+	word = strings.ToLower(word)
 	for _, w := range words {
-		edits := distance(word, w)
-		part := len(word) > 2 && (strings.HasPrefix(w, word) || strings.HasSuffix(w, word))
+		small := strings.ToLower(w)
+		edits := distance(word, small)
+		part := len(word) > 2 && (strings.HasPrefix(small, word) || strings.HasSuffix(small, word))
 		if part || edits <= 2 && edits < len(word) {
 			found = append(found, candidate{w, edits})
 		}

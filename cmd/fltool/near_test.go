@@ -8,7 +8,7 @@ import (
 func TestNear(t *testing.T) {
 	ids := []string{"app/nofile", "app/timeout", "nginx/nofile", "host/nr-open"}
 	for word, want := range map[string][]string{
-		"app/nofle": {"app/nofile"}, "app/nofiel": {"app/nofile"}, "app-nofile": {"app/nofile"},
+		"app/nofle": {"app/nofile"}, "app/nofiel": {"app/nofile"}, "NOFILE": {"app/nofile", "nginx/nofile"}, "app-nofile": {"app/nofile"},
 		"nofile": {"app/nofile", "nginx/nofile"}, "xyz": nil, "": nil, "app": {"app/nofile", "app/timeout"},
 	} {
 		if got := near(word, ids); !slices.Equal(got, want) {
