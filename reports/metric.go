@@ -135,8 +135,14 @@ func (r Report) Metric(name string) (value float64, unit string, ok bool, err er
 	return 0, "s", false, nil
 }
 
+// ended are the rounds that have a length: one that nobody saw the end of has none.
+func ended(rounds []Round) []Round {
+	return slices.DeleteFunc(slices.Clone(rounds), func(x Round) bool { return x.Open })
+}
+
 func worst(rounds []Round, of func(Round) float64) (float64, bool) {
 	var w float64
+	rounds = ended(rounds)
 	for _, x := range rounds {
 		w = max(w, of(x))
 	}
@@ -145,6 +151,7 @@ func worst(rounds []Round, of func(Round) float64) (float64, bool) {
 
 func mean(rounds []Round, of func(Round) float64) (float64, bool) {
 	var sum float64
+	rounds = ended(rounds)
 	for _, x := range rounds {
 		sum += of(x)
 	}
