@@ -39,3 +39,16 @@ func TestAround(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Programs that read errors get a line each; a person's terminal is not overrun.
+func TestFitted(t *testing.T) {
+	long := "hint: " + strings.Repeat("word ", 40) + "end"
+	var b strings.Builder
+	if got := fitted(&b, long); got != long {
+		t.Errorf("where no terminal is: %q", got)
+	}
+	_, tty := terminal(t)
+	if got := fitted(tty, long); got != wrap(long, 2) || got == long {
+		t.Errorf("on a terminal: %q", got)
+	}
+}
