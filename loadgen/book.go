@@ -27,7 +27,8 @@ type book struct {
 // roundBook is one round, from the model of its version to the next.
 type roundBook struct {
 	accepted []acceptedOf
-	failed   int
+	failed   int // workers that were lost, or refused for good, before their update was accepted
+	gone     int // workers that were lost after that: the next round is without them
 	told     []toldOf
 }
 
@@ -92,7 +93,9 @@ func (b *book) fail(w *worker, f *failure) {
 	}
 	example := func() string { return fmt.Sprintf("%s, %s: %s", w.name(), w.step, f.detail) }
 	if w.out.forgone {
-		b.round(w.version).failed++
+		if !w.settled {
+			b.round(w.version).failed++
+		}
 		b.forgone++
 		setDefault(&b.forgoneAs, example())
 	}
@@ -118,7 +121,11 @@ func (b *book) reconnects() int {
 
 // lose books a worker that gave up.
 func (b *book) lose(w *worker, at step, now time.Duration) {
-	b.round(w.version).failed++
+	if r := b.round(w.version); w.settled || w.version == "" {
+		r.gone++
+	} else {
+		r.failed++
+	}
 	l := reports.Lost{Worker: w.name(), Step: at.String(), Seconds: now.Seconds()}
 	if w.last != nil {
 		l.Class, l.Detail = string(w.last.class), w.last.detail
@@ -151,6 +158,7 @@ func (b *book) add(o *book) {
 		mine := b.round(v)
 		mine.accepted = append(mine.accepted, r.accepted...)
 		mine.failed += r.failed
+		mine.gone += r.gone
 		mine.told = append(mine.told, r.told...)
 	}
 	b.lost = append(b.lost, o.lost...)
@@ -181,13 +189,14 @@ func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
 	var wakeup reports.Histogram
 	rounds := make([]reports.Round, 0, len(order))
 	start := b.registered
+	gone := b.round("").gone // before their first model
 	for i, e := range order {
 		next, from := e.published(began)
 		if from == "" {
 			next = e.last(math.MaxInt64)
 		}
 		round := reports.Round{
-			Number: i + 1, Version: string(e.v), Workers: len(e.accepted), Failed: e.failed,
+			Number: i + 1, Version: string(e.v), Workers: len(e.accepted), Failed: e.failed + gone,
 			Seconds: max(0, e.last(next)-start).Seconds(), Open: len(e.told) == 0,
 		}
 		for _, t := range e.told {
@@ -201,7 +210,7 @@ func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
 			round.FanoutFrom = from
 		}
 		rounds = append(rounds, round)
-		start = next
+		start, gone = next, e.gone
 	}
 	return rounds, wakeup
 }

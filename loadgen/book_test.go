@@ -3,6 +3,8 @@ package loadgen
 import (
 	"testing"
 	"time"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 // TestLateUpdates has a quorum end each round, and a worker send its update for the
@@ -31,6 +33,49 @@ func TestLateUpdates(t *testing.T) {
 	}{{.1, 3}, {.09, 2}} {
 		if r := rounds[i]; r.Seconds != want.seconds || r.Workers != want.workers || r.Told != 1 {
 			t.Errorf("round %+v, want %+v", r, want)
+		}
+	}
+}
+
+// TestFailedOfRounds: a worker counts once in a round, as accepted or as failed,
+// and whoever is lost between two is missing in the second.
+func TestFailedOfRounds(t *testing.T) {
+	b := newBook()
+	p := Plan{Rounds: 3, RoundTimeout: time.Minute}
+	lose := func(w *worker) { b.lose(w, w.step, time.Second) }
+	now := time.Duration(0)
+	update := func(version wire.Version, f *failure) *worker {
+		now += time.Millisecond
+		w := &worker{step: stepModel, goal: stepModel, out: outcome{version: version}}
+		w.advance(&p, 0)
+		w.out = outcome{fail: f, status: 200, done: now, forgone: f != nil}
+		b.enter(w)
+		w.advance(&p, 0)
+		return w
+	}
+	refused := failed(classNotAccepted, "no")
+	update("1", nil)
+	lose(update("1", nil))
+	lose(update("1", refused))
+	again := update("1", refused)
+	again.step, again.out = stepUpdate, outcome{fail: refused, status: 200, forgone: true}
+	b.enter(again)
+	update("2", nil)
+	lose(&worker{version: "2", step: stepUpdate})
+	lose(&worker{step: stepRegister})
+
+	sum := newBook()
+	sum.add(b)
+	rounds, _ := sum.close(time.Now())
+	if len(rounds) != 2 {
+		t.Fatalf("%+v", rounds)
+	}
+	for i, want := range []struct{ workers, failed int }{
+		{2, 3}, // two were refused, one never came so far
+		{1, 3}, // one was lost in it, two between the rounds
+	} {
+		if r := rounds[i]; r.Workers != want.workers || r.Failed != want.failed {
+			t.Errorf("round %d: %d accepted, %d failed; want %+v", r.Number, r.Workers, r.Failed, want)
 		}
 	}
 }

@@ -436,22 +436,25 @@ func TestRoundsThenHold(t *testing.T) {
 // TestRoundsThenHoldStalled loses a worker in the rounds: the hold never begins,
 // and the run ends by itself.
 func TestRoundsThenHoldStalled(t *testing.T) {
-	const workers = 3
-	f := newFake(workers)
-	f.fault = func(s step, n int, w http.ResponseWriter, r *http.Request) bool {
-		if s == stepUpdate && strings.HasSuffix(r.URL.Path, wire.WorkerID(testKeys(1)[0].Public().(ed25519.PublicKey))) {
-			answer(w, http.StatusBadGateway, nil)
-			return true
+	synctest.Test(t, func(t *testing.T) {
+		const workers = 3
+		f := newFake(workers)
+		f.fault = func(s step, n int, w http.ResponseWriter, r *http.Request) bool {
+			if s == stepUpdate && strings.HasSuffix(r.URL.Path, wire.WorkerID(testKeys(1)[0].Public().(ed25519.PublicKey))) {
+				answer(w, http.StatusBadGateway, nil)
+				return true
+			}
+			return false
 		}
-		return false
-	}
-	p := testPlan(serve(t, f), workers)
-	p.Rounds, p.Hold = 1, time.Hour
-	rep, err := Run(bounded(t), p, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if rep.Verdict != reports.VerdictFail || rep.Held.HoldSeconds != 0 || rep.Held.Steady != 0 {
-		t.Errorf("verdict %s %v, held %+v", rep.Verdict, rep.Reasons, *rep.Held)
-	}
+		target, dial := servePipes(t, f)
+		p := testPlan(target, workers)
+		p.Rounds, p.Hold = 1, time.Hour
+		rep, err := Run(bounded(t), p, Options{Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep.Verdict != reports.VerdictFail || rep.Held.HoldSeconds != 0 || rep.Held.Steady != 0 {
+			t.Errorf("verdict %s %v, held %+v", rep.Verdict, rep.Reasons, *rep.Held)
+		}
+	})
 }

@@ -23,6 +23,7 @@ type worker struct {
 	signed  string        // signed phrase of the next poll or model request
 	update  string        // signed phrase of its update, which never changes
 	version wire.Version  // of the model that it has; "" before the first
+	settled bool          // its update of that version was accepted, or refused for good
 	due     time.Duration // of its next request, since the start of the run
 	seq     uint64        // of its last request among those of the same step
 
@@ -163,7 +164,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 			return fateNext, 0
 		}
 		w.fresh = false
-		w.version, w.told = w.out.version, false
+		w.version, w.told, w.settled = w.out.version, false, false
 		w.gotOn(now)
 		if w.holds(p) {
 			w.challengeFor(stepPoll)
@@ -173,6 +174,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 
 	case stepUpdate:
 		w.rounds++
+		w.settled = true
 		w.gotOn(now)
 		w.challengeFor(stepPoll)
 		return fateNext, 0
@@ -220,6 +222,7 @@ func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Dur
 	w.last = f
 	if w.out.forgone {
 		w.rounds++
+		w.settled = true
 		w.gotOn(now)
 		w.challengeFor(stepPoll)
 		return fateNext, 0

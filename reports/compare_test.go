@@ -117,6 +117,7 @@ func TestCompareOutcomes(t *testing.T) {
 		"rounds alone":      {runs(8, 1, noHold), runs(8, 2, noHold), nil, OutcomeSame, ""},
 		"memory required":   {runs(8, 1, noHold), runs(8, 2, noHold), Gate{"errors": {Share: .001}, "server.rssPerWorker": {Share: .05, Required: true}}, OutcomeInconclusive, "server.rssPerWorker is not measured"},
 		"one failed":        {runs(8, 1, nil), append(runs(7, 2, nil), runs(1, 3, fail)...), nil, OutcomeWorse, "1 of 8 new runs failed, of the base none: a worker was lost"},
+		"failed, no base":   {refused(runs(4, 1, nil)), runs(8, 2, fail), nil, OutcomeInconclusive, "only one side has it"},
 		"all failed":        {runs(8, 1, fail), runs(8, 2, fail), nil, OutcomeSame, ""},
 		"noisily better":    {withCPU(6, 1, 1.1, 2.6, 3.7, 4.9, 6.1, 7), withCPU(6, 2, 1, 2, 3, 4, 5, 6), Gate{"server.cpuPerRound": {Share: .05}}, OutcomeSame, ""},
 		"worse beats noise": {runs(8, 1, nil), runs(8, 2, func(r *Report) { scale(2)(r); r.Resources[0].RSSPerWorkerBytes = nil }), nil, OutcomeWorse, "server.cpuPerRound is worse"},

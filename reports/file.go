@@ -211,18 +211,18 @@ func WriteFile(path string, r Report) error {
 	if err := Encode(&buf, r); err != nil {
 		return err
 	}
-	if err := replaceFile(path, buf.Bytes()); err != nil {
-		return fmt.Errorf("write report %s: %w", path, err)
+	if err := ReplaceFile(path, buf.Bytes()); err != nil {
+		return fmt.Errorf("write report %w", err)
 	}
 	return nil
 }
 
-// CheckFile says whether WriteFile could write there, before the work whose report
-// it would be. It leaves nothing behind.
+// CheckFile says whether ReplaceFile could write there, before the work whose
+// outcome it would be. It leaves nothing behind. The error names the file.
 func CheckFile(path string) error {
 	f, _, err := beside(path)
 	if err != nil {
-		return fmt.Errorf("write report %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
@@ -242,6 +242,15 @@ func beside(path string) (f *os.File, at string, err error) {
 		err = named.Err // without the name that nobody gave
 	}
 	return f, path, err
+}
+
+// ReplaceFile writes a file, mode 0644, as WriteFile does: as a whole or not at
+// all. The error names the file.
+func ReplaceFile(path string, data []byte) error {
+	if err := replaceFile(path, data); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 func replaceFile(path string, data []byte) (err error) {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// judgeFailures tells of runs that failed: lost workers are no noise.
+// judgeFailures tells of runs that failed: lost workers are no noise. They are a
+// regression only if base runs are left that did not fail.
 func (c *Comparison) judgeFailures(base, new []Report) {
 	failed := func(rs []Report) (n int, why string) {
 		for _, r := range rs {
@@ -22,11 +23,11 @@ func (c *Comparison) judgeFailures(base, new []Report) {
 	b, whyBase := failed(base)
 	n, why := failed(new)
 	switch {
-	case n > 0 && b == 0:
+	case n > 0 && b == 0 && len(base) > 0:
 		c.Outcome = OutcomeWorse
 		c.Reasons = slices.Insert(c.Reasons, 0, fmt.Sprintf("%d of %d new runs failed, of the base none: %s", n, len(new), why))
-	case b > 0:
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of %d base runs and %d of %d new ones failed, such as: %s", b, len(base), n, len(new), whyBase))
+	case n > 0 || b > 0:
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of %d base runs and %d of %d new ones failed, such as: %s", b, len(base), n, len(new), cmp.Or(whyBase, why)))
 	}
 }
 

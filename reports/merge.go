@@ -305,6 +305,7 @@ func addResources(a, b []Resource) []Resource {
 		}
 		sum[i].RSSPeakBytes = max(sum[i].RSSPeakBytes, x.RSSPeakBytes)
 		sum[i].CPUSeconds = max(sum[i].CPUSeconds, x.CPUSeconds)
+		sum[i].CPUPeak = max(sum[i].CPUPeak, x.CPUPeak)
 		sum[i].FDsPeak = max(sum[i].FDsPeak, x.FDsPeak)
 	}
 	return sum
@@ -322,8 +323,8 @@ func addGenerator(a, b Generator) Generator {
 		CPUShare:       max(a.CPUShare, b.CPUShare),
 		GCPauseSeconds: max(a.GCPauseSeconds, b.GCPauseSeconds),
 		GCCPUShare:     max(a.GCCPUShare, b.GCCPUShare),
-		FDsLeft:        min(a.FDsLeft, b.FDsLeft),
-		PortsLeft:      min(a.PortsLeft, b.PortsLeft), // -1, unknown, wins
+		FDsLeft:        min(a.FDsLeft, b.FDsLeft), // -1, unknown, wins
+		PortsLeft:      min(a.PortsLeft, b.PortsLeft),
 		Reconnects:     a.Reconnects + b.Reconnects,
 		Refused:        refused,
 	}

@@ -37,7 +37,7 @@ func randomShards(seed uint64) []Report {
 			Generator: &Generator{LagP99Seconds: r.Float64(), FDsLeft: int64(r.IntN(100)), PortsLeft: int64(r.IntN(100)) - 1, Reconnects: r.IntN(9)},
 			Resources: []Resource{
 				{Process: "generator", PID: i, RSSPeakBytes: int64(r.IntN(1e9))},
-				{Process: "server", PID: 1, RSSPeakBytes: int64(r.IntN(1e9)), CPUSeconds: r.Float64(), RSSPerWorkerBytes: new(float64)},
+				{Process: "server", PID: 1, RSSPeakBytes: int64(r.IntN(1e9)), CPUSeconds: r.Float64(), CPUPeak: r.Float64(), FDsPeak: r.IntN(100), RSSPerWorkerBytes: new(float64)},
 			},
 		}
 		for v := range versions {
@@ -157,6 +157,16 @@ func TestMergeKeepsTotals(t *testing.T) {
 		}
 		return x
 	}
+	busiest := func(rs ...Report) (cpu float64) { // of the server, which all shards saw
+		for _, r := range rs {
+			for _, x := range r.Resources {
+				if x.Process == "server" {
+					cpu = max(cpu, x.CPUPeak)
+				}
+			}
+		}
+		return cpu
+	}
 	for seed := range uint64(40) {
 		shards := randomShards(seed)
 		before := total(shards...)
@@ -166,6 +176,9 @@ func TestMergeKeepsTotals(t *testing.T) {
 		}
 		if d := cmp.Diff(before, total(sum)); d != "" {
 			t.Fatalf("seed %d: %s", seed, d)
+		}
+		if got, want := busiest(sum), busiest(shards...); got != want {
+			t.Fatalf("seed %d: the server's peak is %g cores, want %g", seed, got, want)
 		}
 		for i, s := range randomShards(seed) {
 			if encode(t, s) != encode(t, shards[i]) {

@@ -126,7 +126,7 @@ type Round struct {
 	Number        int     `json:"number"`  // from 1
 	Version       string  `json:"version"` // of the model that the round started from, as JSON text
 	Workers       int     `json:"workers"` // whose update was accepted
-	Failed        int     `json:"failed"`  // lost before they had an update accepted
+	Failed        int     `json:"failed"`  // lost, or refused for good, before they had an update accepted
 	Seconds       float64 `json:"seconds"` // publication of its model (first round: all registered) to its last accepted update
 	FanoutSeconds float64 `json:"fanoutSeconds"`
 	FanoutFrom    string  `json:"fanoutFrom,omitempty"` // "server" (its own word for the moment of publication) or "client" (earliest sign of it that a worker saw)
@@ -204,7 +204,7 @@ type Generator struct {
 	CPUShare       float64 `json:"cpuShare"`       // of all cores, 0 to 1, mean over the run
 	GCPauseSeconds float64 `json:"gcPauseSeconds"` // sum of stop-the-world pauses
 	GCCPUShare     float64 `json:"gcCpuShare"`     // of the process's CPU, 0 to 1
-	FDsLeft        int64   `json:"fdsLeft"`        // unused descriptors at the worst moment
+	FDsLeft        int64   `json:"fdsLeft"`        // unused descriptors at the worst moment; -1 unknown
 	PortsLeft      int64   `json:"portsLeft"`      // unused local ports at the worst moment; -1 unknown
 	Reconnects     int     `json:"reconnects"`     // idle connections found closed by the server and dialled again
 	Refused        string  `json:"refused,omitempty"`

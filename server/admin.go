@@ -70,8 +70,11 @@ func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
 	exists := s.workers.workers[id] != nil
 	var err error
 	if !exists {
-		if err = s.add(id, worker{registered: m.Registered}); err == nil {
+		// A key of the key list that comes back is waited for, once it is registered.
+		listed := s.listed.has(id)
+		if err = s.add(id, worker{registered: m.Registered, listed: listed, excused: listed && !m.Registered}); err == nil {
 			delete(s.removed, id)
+			s.await(id)
 			s.changed()
 		}
 	}
@@ -112,7 +115,7 @@ func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
 	known := s.workers.remove(id)
 	if known {
 		s.removed[id] = struct{}{}
-		s.round.leave(id)
+		s.await(id)
 		s.changed()
 	}
 	s.mu.Unlock()

@@ -192,6 +192,10 @@ func (p *polls) watch(c *poll) {
 	delete(p.waiting, c)
 	again := !gone && !c.closes
 	p.mu.Unlock()
+	if again {
+		// The deadline was the last answer's; an error shows when it is read.
+		_ = c.conn.SetWriteDeadline(time.Time{})
+	}
 	if !again || !p.gate.pass(&resumed{c.conn, c.next}) {
 		_ = c.conn.Close() // whatever was to be said has been
 	}

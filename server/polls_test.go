@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,4 +325,112 @@ func TestRoundTimeout(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDeadlinesEndWithTheirAnswer: what net/http says of itself on a connection
+// gets through, however long ago an answer had its deadline.
+func TestDeadlinesEndWithTheirAnswer(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
+		dial := cs[0].http.Transport.(*http.Transport).DialContext
+		connect := func() raw {
+			conn, err := dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			_ = conn.SetDeadline(time.Now().Add(time.Hour))
+			return raw{conn, bufio.NewReader(conn)}
+		}
+		leave := "POST " + wire.PathUpdate + "/" + cs[0].id + " HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n" +
+			"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+		for request, want := range map[string]int{leave: http.StatusContinue, "nonsense\r\n\r\n": http.StatusBadRequest} {
+			told := connect()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				told.poll(t, "HTTP/1.1", "", cs[0], string(wire.VersionInt(s.model.Load().number)))
+			}()
+			<-ended
+			synctest.Wait()
+			for _, c := range cs {
+				c.accepted("u")
+			}
+			if _, text := told.receive(t); text != wire.TextUpdated {
+				t.Fatal(text)
+			}
+			time.Sleep(2 * answerTime)
+			fmt.Fprint(told, request)
+			if res, _ := told.receive(t); res.StatusCode != want {
+				t.Errorf("after a poll, %q: %s", request, res.Status)
+			}
+			_ = told.Close()
+		}
+		refused := connect() // stays with net/http
+		fmt.Fprint(refused, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+		refused.receive(t)
+		time.Sleep(2 * grace)
+		fmt.Fprint(refused, leave)
+		if res, _ := refused.receive(t); res.StatusCode != http.StatusContinue {
+			t.Errorf("after a refusal: %s", res.Status)
+		}
+		_ = refused.Close()
+	})
+}
+
+// hijackable is a response whose connection can be taken over, and tells who
+// still sets deadlines on it then.
+type hijackable struct {
+	recorder
+	conn net.Conn
+	left bool
+	late int
+}
+
+func (h *hijackable) FlushError() error { return nil }
+
+func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h.left = true
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+func (h *hijackable) SetReadDeadline(time.Time) error {
+	if h.left {
+		h.late++
+	}
+	return nil
+}
+
+// TestDeadlineOfAnUpdate: the deadline of its body is taken off before the
+// connection may serve the next request, which has one of its own.
+func TestDeadlineOfAnUpdate(t *testing.T) {
+	s, _ := start(t, Config{Unsafe: true, Round: Number(9)})
+	id, _, err := s.register(wire.Register{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, _, err := wire.CompressUpdate(strings.NewReader("u"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	form, err := wire.NewUpdateForm(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	segments := form.Segments(wire.NoPrivateKey)
+	if _, err := segments.WriteTo(&body); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest("POST", wire.PathUpdate+"/"+id, &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", form.ContentType)
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	w := &hijackable{recorder: recorder{header: http.Header{}}, conn: theirs}
+	s.routes.ServeHTTP(w, r)
+	if w.status != 200 || !w.left || w.late > 0 {
+		t.Errorf("%d, taken over: %v, deadlines afterwards: %d", w.status, w.left, w.late)
+	}
 }

@@ -11,9 +11,13 @@ import (
 type worker struct {
 	key        ed25519.PublicKey // nil in unsafe mode
 	registered bool
-	listed     bool // from the key list, so a round waits for it
+	listed     bool // its key is of the key list
+	excused    bool // the admin unregistered it, and it has not come back since
 	order      int  // of being added
 }
+
+// awaited says whether a round of All waits for the worker.
+func (w *worker) awaited() bool { return w.listed && !w.excused }
 
 // registry is the workers that may take part. Its owner locks.
 type registry struct {
@@ -33,21 +37,21 @@ func (r *registry) add(id string, w worker) {
 	r.workers[id] = &w
 }
 
-// register sets whether a worker is registered and says whether it was.
-func (r *registry) register(id string, registered bool) (was, known bool) {
+// register sets whether a worker is registered and says whether there is one. Who
+// is unregistered is excused until it registers.
+func (r *registry) register(id string, registered bool) (known bool) {
 	w := r.workers[id]
 	if w == nil {
-		return false, false
+		return false
 	}
-	was = w.registered
-	w.registered = registered
 	switch {
-	case registered && !was:
+	case registered && !w.registered:
 		r.registered++
-	case was && !registered:
+	case w.registered && !registered:
 		r.registered--
 	}
-	return was, true
+	w.registered, w.excused = registered, !registered
+	return true
 }
 
 func (r *registry) remove(id string) (known bool) {

@@ -13,7 +13,7 @@ type Policy struct {
 }
 
 // All ends a round when every worker of the key list has sent its update, those
-// excepted that the admin removed or unregistered since.
+// excepted that the admin removed or unregistered, until they register again.
 var All = Policy{}
 
 // Number ends a round after n updates; n is at least 1.
@@ -63,7 +63,7 @@ func (s set) has(id string) bool { _, ok := s[id]; return ok }
 type round struct {
 	policy   Policy
 	number   int64 // of the open round, or of the closed one that is being aggregated
-	members  set   // whom All waits for; those that left are not in it
+	members  set   // whom All waits for
 	accepted set   // whose updates this round has
 	pending  int   // updates that were assigned to this round and are being stored
 	expired  bool  // its time is over: what was accepted is enough
@@ -166,8 +166,8 @@ func (r *round) over(registered int) bool {
 	return true
 }
 
-// close freezes the round for aggregation and gives the workers in it. reopen
-// undoes it.
+// close freezes the round for aggregation and gives the workers in it; publish
+// follows. It may be asked again, should aggregation have failed.
 func (r *round) close() []string {
 	r.closing = true
 	ids := make([]string, 0, len(r.accepted))

@@ -107,6 +107,9 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	if err := s.store.publish(next); err != nil {
 		return false, err
 	}
+	if err := s.store.forget(now.number); err != nil {
+		s.log.Warn("the file of the version before stays until the next start", "error", err)
+	}
 
 	next.published = time.Now()
 	s.mu.Lock()

@@ -142,19 +142,22 @@ func (s *Server) register(m wire.Register) (id, refusal string, err error) {
 func (s *Server) setRegistered(id string, registered bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was, known := s.workers.register(id, registered)
-	if !known {
+	if !s.workers.register(id, registered) {
 		return false
 	}
-	if w := s.workers.workers[id]; w.listed && was != registered {
-		if registered {
-			s.round.join(id)
-		} else {
-			s.round.leave(id)
-		}
-	}
+	s.await(id)
 	s.changed()
 	return true
+}
+
+// await makes the round wait for a worker or no longer, as the registry has it
+// now; the lock is held.
+func (s *Server) await(id string) {
+	if w := s.workers.workers[id]; w != nil && w.awaited() {
+		s.round.join(id)
+	} else {
+		s.round.leave(id)
+	}
 }
 
 func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {

@@ -73,6 +73,7 @@ type Server struct {
 	mu      sync.Mutex // guards what follows
 	workers *registry
 	removed set // keys that the admin removed
+	listed  set // the key list; never changes
 	round   *round
 	clock   *time.Timer // of the open round, nil if it does not run
 
@@ -108,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log,
 		challenges: newChallenges(time.Now()),
 		admin:      newAdmin(cfg.AdminUsername, cfg.AdminPassword),
-		workers:    newRegistry(), removed: set{},
+		workers:    newRegistry(), removed: set{}, listed: set{},
 		events: make(chan struct{}, 1),
 	}
 	if err := s.restore(); err != nil {
@@ -167,7 +168,7 @@ func (s *Server) restore() error {
 	}
 	var members []string
 	for id, w := range s.workers.workers {
-		if w.listed {
+		if w.awaited() {
 			members = append(members, id)
 		}
 	}
@@ -189,9 +190,8 @@ func (s *Server) restoreWorkers(old stored) error {
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, func(a, b string) int { return old.workers[a].Order - old.workers[b].Order })
-	listed := set{}
 	for _, id := range s.cfg.Keys {
-		listed[id] = struct{}{}
+		s.listed[id] = struct{}{}
 	}
 	var gone []string
 	for _, id := range ids {
@@ -199,14 +199,14 @@ func (s *Server) restoreWorkers(old stored) error {
 		switch {
 		case w.Removed:
 			s.removed[id] = struct{}{}
-			if listed.has(id) {
+			if s.listed.has(id) {
 				s.log.Warn("a key of the key list stays out: the admin removed it", "worker", wire.Short(id))
 			}
-		case w.Listed && !listed.has(id):
+		case w.Listed && !s.listed.has(id):
 			gone = append(gone, id)
 			s.log.Info("a worker left the key list", "worker", wire.Short(id))
 		default:
-			if err := s.add(id, worker{registered: w.Registered, listed: listed.has(id)}); err != nil {
+			if err := s.add(id, worker{registered: w.Registered, listed: s.listed.has(id), excused: w.Excused}); err != nil {
 				return err
 			}
 		}
@@ -243,7 +243,7 @@ func (s *Server) stored(id string) storedWorker {
 	if w == nil {
 		return storedWorker{Removed: true}
 	}
-	return storedWorker{Order: w.order, Registered: w.registered, Listed: w.listed}
+	return storedWorker{Order: w.order, Registered: w.registered, Listed: w.listed, Excused: w.excused}
 }
 
 // keep stores a worker after a change.
@@ -296,8 +296,11 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if r.Body != http.NoBody {
-		// For what no handler reads; those that do set their own. As in begin.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(grace))
+		// For what no handler reads; those that do set their own. As in begin. And
+		// leave to send the body must get through, however long ago the last answer was.
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(grace))
+		_ = control.SetWriteDeadline(time.Time{})
 	}
 	s.routes.ServeHTTP(w, r)
 }

@@ -588,6 +588,11 @@ func TestMalformedUpdates(t *testing.T) {
 	if _, text, err := c.do(t.Context(), "POST", wire.PathUpdate+"/"+c.id, "multipart/form-data; boundary=b", []byte(form)); err != nil || text != "'worker_model_update'" {
 		t.Error(text, err)
 	}
+	part := "--b\r\nContent-Disposition: form-data; name=\"worker_model_update\"; filename=\"x\"\r\n\r\n" + string(z) + "\r\n"
+	form = part + part + "--b--\r\n"
+	if res, text, err := c.do(t.Context(), "POST", wire.PathUpdate+"/"+c.id, "multipart/form-data; boundary=b", []byte(form)); err != nil || res.StatusCode != 200 || text != wire.ErrorText(wire.ErrTwice.Error()) {
+		t.Error(text, err)
+	}
 	c.accepted("good")
 }
 

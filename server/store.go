@@ -51,6 +51,7 @@ type storedWorker struct {
 	Order      int  `json:"order"`
 	Registered bool `json:"registered,omitempty"`
 	Listed     bool `json:"listed,omitempty"`
+	Excused    bool `json:"excused,omitempty"` // unregistered by the admin
 	// Removed by the admin: a key that the key list still holds must not come back
 	// with the next start.
 	Removed bool `json:"removed,omitempty"`
@@ -237,7 +238,8 @@ func (s *store) accept(round int64, id string) error {
 	})
 }
 
-// publish stores a version of the model and forgets the rounds before it.
+// publish stores a version of the model and forgets the rounds before it; forget
+// the model before it.
 func (s *store) publish(m *model) error {
 	if s == nil {
 		return nil
@@ -245,7 +247,7 @@ func (s *store) publish(m *model) error {
 	if err := writeFile(s.modelPath(m.number), m.bytes); err != nil {
 		return fmt.Errorf("store model: %w", err)
 	}
-	err := s.batch("version", func(tx *bbolt.Tx) error {
+	return s.batch("version", func(tx *bbolt.Tx) error {
 		accepted := tx.Bucket(bucketAccepted).Cursor()
 		for key, _ := accepted.First(); key != nil && int64(binary.BigEndian.Uint64(key)) < m.number; key, _ = accepted.First() {
 			if err := accepted.Delete(); err != nil {
@@ -254,13 +256,15 @@ func (s *store) publish(m *model) error {
 		}
 		return tx.Bucket(bucketMeta).Put(keyVersion, strconv.AppendInt(nil, m.number, 10))
 	})
-	if err != nil {
-		return err
+}
+
+// forget removes a version of the model that another took the place of. Where it
+// can't, the next start sweeps.
+func (s *store) forget(version int64) error {
+	if s == nil {
+		return nil
 	}
-	if err := os.Remove(s.modelPath(m.number - 1)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove the model before: %w", err)
-	}
-	return nil
+	return os.Remove(s.modelPath(version))
 }
 
 func (s *store) modelPath(version int64) string {

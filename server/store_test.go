@@ -514,3 +514,58 @@ func TestAdminAndRounds(t *testing.T) {
 	cs[1].accepted("u")
 	waitFor(t, "version 3", func() bool { return s.model.Load().number == 3 })
 }
+
+// TestOldModelStays: a version counts once it is stored, whatever becomes of the
+// file of the one before.
+func TestOldModelStays(t *testing.T) {
+	keys, ids := workerKeys(1)
+	cfg := Config{Keys: ids, State: t.TempDir()}
+	s, addr := restart(t, nil, cfg)
+	old := s.store.modelPath(1)
+	if err := errors.Join(os.Remove(old), os.MkdirAll(filepath.Join(old, "x"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	c := registered(t, addr, keys[0])[0]
+	c.accepted("u")
+	waitFor(t, "version 2", func() bool { return s.model.Load().number == 2 })
+	if trouble := s.trouble.Load(); trouble != nil {
+		t.Error(*trouble)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExcused: whom the admin excused is not waited for, registered before or not,
+// until it registers; a restart changes nothing.
+func TestExcused(t *testing.T) {
+	keys, ids := workerKeys(4)
+	cfg := Config{Keys: ids, State: t.TempDir(), AdminUsername: "a", AdminPassword: "p"}
+	s, addr := restart(t, nil, cfg)
+	cs := registered(t, addr, keys[:2]...)
+	admin := newClient(t, addr, nil)
+	admin.admin("PUT", "/"+ids[1], `{"registered": false}`)
+	admin.admin("PUT", "/"+ids[2], `{"registered": false}`) // it never was
+	// A key of the key list that was removed comes back, registered or not yet.
+	admin.admin("DELETE", "/"+ids[0], "")
+	admin.admin("POST", "", fmt.Sprintf(`{"public_key_str": "%s", "registered": true}`, ids[0]))
+	admin.admin("DELETE", "/"+ids[3], "")
+	admin.admin("POST", "", fmt.Sprintf(`{"public_key_str": "%s", "registered": false}`, ids[3]))
+	for restarts := range int64(2) {
+		if !s.round.members.has(ids[0]) || len(s.round.members) != 1 {
+			t.Fatalf("after %d restarts it waits for %v, want %s alone", restarts, s.round.members, ids[0])
+		}
+		cs[0].accepted("u")
+		waitFor(t, "nobody else is waited for", func() bool { return s.model.Load().number == restarts+2 })
+		s, addr = restart(t, s, cfg)
+		cs[0].addr = addr
+	}
+	registered(t, addr, keys...)
+	s, _ = restart(t, s, cfg)
+	if len(s.round.members) != 4 {
+		t.Errorf("all have registered, and it waits for %v", s.round.members)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

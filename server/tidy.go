@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Memory is tidied up at most once in tidyAfter, and for tidyEvery arrivals.
+// Memory is tidied up tidyAfter the first tidyEvery arrivals since the last time.
 const (
-	tidyAfter = 2 * time.Second
-	tidyEvery = 256
+	tidyAfter = time.Second
+	tidyEvery = 32
 )
 
 // ballastBytes is how much garbage there may be at least before it is collected.

@@ -26,7 +26,6 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	const route = "update"
 	id := mux.Vars(r)["worker"]
 	b := newBody(w, r, maxBody(s.cfg.MaxUpdate))
-	defer b.free()
 	o := s.update(id, b, r)
 	if o.err != nil {
 		s.log.Error("update failed", "worker", wire.Short(id), "error", o.err)
@@ -34,6 +33,7 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	if !s.drain(b, r) {
 		w.Header().Set("Connection", "close")
 	}
+	b.free() // before Rest: after it, the connection is no longer ours
 	if o.reason != "" {
 		s.refuse(w, route, o.reason, o.status, o.text)
 		return
@@ -131,7 +131,7 @@ func (s *Server) unreadable(err error) outcome {
 		return refused("bad signature", wire.TextInvalid)
 	case errors.Is(err, wire.ErrTooLarge), errors.Is(err, errBody):
 		return s.tooLarge()
-	case errors.Is(err, wire.ErrNoPhrase):
+	case errors.Is(err, wire.ErrNoPhrase), errors.Is(err, wire.ErrTwice):
 		return refused("malformed", wire.ErrorText(err.Error()))
 	case errors.Is(err, wire.ErrNoUpdate):
 		return refused("malformed", "'worker_model_update'") // what Python says of a key that is not there

@@ -111,8 +111,7 @@ func storeBaseline(stdout io.Writer, dir string, rs []reports.Report) error {
 	if err := replaceRuns(dir, rs); err != nil {
 		return cantError("", "store baseline: %w", err)
 	}
-	_, err := fmt.Fprintf(stdout, "stored %s in %s\n", counted(len(rs), "run"), dir)
-	return err
+	return printTo(stdout, "what was stored", fmt.Sprintf("stored %s in %s\n", counted(len(rs), "run"), dir))
 }
 
 // replaceable says whether a folder is absent or has nothing but reports.

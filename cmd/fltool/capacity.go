@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -109,7 +108,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	}
 	found, err := f.search.Find(ctx, l.run)
 	if err != nil && len(found.Tried) == 0 {
-		return asExit(err)
+		return err
 	}
 	if err != nil {
 		// What was found until then may have taken an hour.
@@ -134,23 +133,14 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if f.plan > 0 {
 		rep.Plan = reports.Extrapolate(f.plan, rep.Slopes)
 	}
-	if werr := f.output.write(cmd, rep); err == nil {
-		return werr
-	}
-	return asExit(err)
-}
-
-// asExit keeps the exit code and hint of an error from below.
-func asExit(err error) error {
-	var exit *exitError
-	if errors.As(err, &exit) {
-		return exit
-	}
-	return cantError("", "%w", err)
+	return errors.Join(asExit(err), f.output.write(cmd, rep))
 }
 
 func (f *capacityFlags) check(cmd *cobra.Command) error {
 	if err := f.output.check(); err != nil {
+		return err
+	}
+	if err := f.loadFlags.check(cmd.Flags().Changed); err != nil {
 		return err
 	}
 	s := f.search
@@ -163,8 +153,6 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 		return usageError("--within is for halving", "--step and --within exclude each other")
 	case f.holdLevel < 0 || f.perLevel < 0 || f.plan < 0 || f.settle < 0:
 		return usageError("", "--hold-level, --rounds-per-level, --plan and --settle can't be negative")
-	case f.serverPID != 0 && f.target == "":
-		return usageError("fltool measures the server that it starts", "--server-pid needs --target")
 	}
 	if s.To > 0 {
 		f.search.From = min(s.From, s.To)
@@ -174,9 +162,6 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 	}
 	if f.holdLevel == 0 && f.perLevel == 0 {
 		return usageError("", "--hold-level 0 without rounds: there is nothing to do")
-	}
-	if f.seed == 0 {
-		f.seed = rand.Uint64()
 	}
 	return nil
 }

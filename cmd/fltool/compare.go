@@ -132,8 +132,8 @@ func (f *compareFlags) write(cmd *cobra.Command, c reports.Comparison) error {
 	if err := show(&b, c); err != nil {
 		return cantError("", "print the comparison: %w", err)
 	}
-	if _, err := stdout.Write(b.Bytes()); err != nil {
-		return cantError("", "print the comparison: %w", err)
+	if err := printTo(stdout, "the comparison", b.String()); err != nil {
+		return err
 	}
 	switch {
 	case c.Outcome == reports.OutcomeWorse:

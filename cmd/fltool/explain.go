@@ -45,8 +45,7 @@ and names the checks whose symptoms stand in it.`,
 			if !ok {
 				return usageError(didYouMean(near(args[0], checkIDs()), "fltool explain lists the checks"), "there is no check %q", args[0])
 			}
-			_, err := io.WriteString(w, checks.Page(c))
-			return err
+			return printTo(w, "the page", checks.Page(c))
 		},
 	}
 	cmd.Flags().StringVar(&log, "log", "", "read this log instead, - for standard input")
@@ -64,8 +63,7 @@ func listChecks(w io.Writer) error {
 		head := fmt.Sprintf("%-*s %-5s ", width, c.ID, c.Severity)
 		b.WriteString(wrap(head+c.Title, len(head)) + "\n")
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return printTo(w, "the list", b.String())
 }
 
 func checkIDs() []string {
@@ -107,8 +105,7 @@ func explainLog(w io.Writer, stdin io.Reader, name string) error {
 	} else {
 		fmt.Fprintf(&b, "in %s; fltool explain ID tells how to mend it\n", lines)
 	}
-	_, err = io.WriteString(w, b.String())
-	return err
+	return printTo(w, "the symptoms", b.String())
 }
 
 // stamp is what stands before the message in a line of nginx's or gunicorn's.

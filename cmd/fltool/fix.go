@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"time"
 
@@ -41,35 +41,39 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 			if !res.deployment.Single() {
 				return usageError("save and judge each host's facts by itself", "fix writes one script for one host: give --facts FILE alone")
 			}
-			own := maps.Clone(res.deployment.App.Own.V)
-			plan := remedy.Make(res.findings, own)
-			text := plan.Script(fmt.Sprintf("Written by fltool fix for %s.", counted(res.demand.Workers, "worker")))
-			if diff {
-				text = plan.Diff()
-			}
-			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
-				return cantError("", "write the script: %w", err)
-			}
-			code := exitGood
-			for _, f := range res.findings {
-				if f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
-					fmt.Fprintf(cmd.ErrOrStderr(), "can't tell: %s: %s\n", f.Check, f.Reason)
-					code = exitCant
-				}
-			}
-			for _, f := range plan.Manual {
-				if f.Status == reports.StatusFail {
-					fmt.Fprintf(cmd.ErrOrStderr(), "by hand: %s: %s\n", f.Check, f.Remedy.Text)
-					code = exitFail
-				}
-			}
-			if code != exitGood {
-				return &exitError{code: code}
-			}
-			return nil
+			return errors.Join(res.saved, res.fix(cmd, diff))
 		},
 	}
 	j.register(cmd)
 	cmd.Flags().BoolVar(&diff, "diff", false, "print the file changes as a unified diff instead")
 	return cmd
+}
+
+// fix prints the script, or what it changes, and names what it leaves to do.
+func (res judged) fix(cmd *cobra.Command, diff bool) error {
+	plan := remedy.Make(res.findings, maps.Clone(res.deployment.App.Own.V))
+	text := plan.Script(fmt.Sprintf("Written by fltool fix for %s.", counted(res.demand.Workers, "worker")))
+	if diff {
+		text = plan.Diff()
+	}
+	if err := printTo(cmd.OutOrStdout(), "the script", text); err != nil {
+		return err
+	}
+	code := exitGood
+	for _, f := range res.findings {
+		if f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
+			fmt.Fprintf(cmd.ErrOrStderr(), "can't tell: %s: %s\n", f.Check, f.Reason)
+			code = exitCant
+		}
+	}
+	for _, f := range plan.Manual {
+		if f.Status == reports.StatusFail {
+			fmt.Fprintf(cmd.ErrOrStderr(), "by hand: %s: %s\n", f.Check, f.Remedy.Text)
+			code = exitFail
+		}
+	}
+	if code != exitGood {
+		return &exitError{code: code}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,13 +18,12 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
 )
 
 // judgeFlags say what is judged and against which demand: preflight's and fix's.
 type judgeFlags struct {
-	workers    int
-	hold       time.Duration
-	modelSize  sizeFlag
+	demandFlags
 	root       string
 	pid        int
 	service    string
@@ -41,12 +41,8 @@ type judgeFlags struct {
 }
 
 func (j *judgeFlags) register(cmd *cobra.Command) {
-	d := checks.Defaults
-	j.modelSize = sizeFlag(d.ModelBytes)
+	j.demandFlags.register(cmd)
 	f := cmd.Flags()
-	f.IntVar(&j.workers, "workers", d.Workers, "workers that hold a poll at once")
-	f.DurationVar(&j.hold, "hold", time.Duration(d.HoldSeconds)*time.Second, "longest time that a poll is held")
-	f.Var(&j.modelSize, "model-size", "size of the model, before compression")
 	f.StringVar(&j.root, "root", "/", "directory where the host's files are")
 	f.IntVar(&j.pid, "pid", 0, "judge the limits of this process")
 	f.StringVar(&j.service, "service", "", "judge the limits of this systemd service")
@@ -70,6 +66,7 @@ type judged struct {
 	waivers    []checks.Waiver
 	findings   []reports.Finding
 	capacity   reports.Capacity
+	saved      error // of --save-facts; told once what was judged is
 }
 
 // run reads the facts and asks the checks.
@@ -84,12 +81,12 @@ func (j *judgeFlags) run(cmd *cobra.Command, now time.Time) (judged, error) {
 
 func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	var out judged
+	var err error
+	if out.demand, err = j.demand(cmd); err != nil {
+		return out, err
+	}
 	help := cmd.CommandPath() + " --help lists the flags"
 	switch {
-	case j.workers < 1 || j.workers > 10_000_000:
-		return out, usageError(help, "--workers %d: want 1 to 10000000", j.workers)
-	case j.hold < 0 || j.hold > 30*24*time.Hour:
-		return out, usageError(help, "--hold %v: want 0 to 720h", j.hold)
 	case j.port < 1 || j.port > 65535:
 		return out, usageError(help, "--port %d: want 1 to 65535", j.port)
 	case j.pid < 0:
@@ -98,8 +95,11 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	if err := j.checkWay(); err != nil {
 		return out, err
 	}
-	out.demand = reports.Demand{Workers: j.workers, HoldSeconds: j.hold.Seconds(), ModelBytes: int64(j.modelSize)}
-	var err error
+	if j.saveFacts != "" {
+		if err := reports.CheckFile(j.saveFacts); err != nil {
+			return out, cantError(writableHint, "save facts: %w", err)
+		}
+	}
 	if out.waivers, err = j.waivers(); err != nil {
 		return out, err
 	}
@@ -124,7 +124,7 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 			f = d.Outside
 		}
 		if err := saveFacts(j.saveFacts, *f); err != nil {
-			return out, cantError("", "save facts: %w", err)
+			out.saved = cantError("", "save facts: %w", err)
 		}
 	}
 	return out, nil
@@ -148,7 +148,7 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 	if j.outside != nil && j.outside.only {
 		return d, nil
 	}
-	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: withoutUser(j.flURL), Upstream: j.upstream, Balancer: j.lb}, Now: now}
+	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancer: j.lb}, Now: now}
 	if o.Nginx.Conf = j.nginxConf; j.nginxConf == "-" {
 		o.Nginx.Conf, o.Nginx.Dump = "", cmd.InOrStdin()
 	}
@@ -166,8 +166,12 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 // checkWay finds wrong flags about the way through nginx.
 func (j *judgeFlags) checkWay() error {
 	if j.flURL != "" {
-		if _, err := nginx.RequestFor(j.flURL); err != nil {
-			return usageError("for example https://fl.example.org", "--fl-url: %w", err)
+		u, err := url.Parse(j.flURL)
+		if err == nil {
+			_, err = nginx.RequestFor(j.flURL)
+		}
+		if err != nil || u.User != nil { // it may hold a password: not shown
+			return usageError("for example https://fl.example.org", "--fl-url: want an http or https URL without user and password")
 		}
 	}
 	if j.upstream != "" && !strings.HasPrefix(j.upstream, "unix:/") {
@@ -183,22 +187,12 @@ func (j *judgeFlags) checkWay() error {
 	return nil
 }
 
-// withoutUser drops what must not be saved of a URL.
-func withoutUser(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	u.User = nil
-	return u.String()
-}
-
 // assumptions are what the user did not say, for a note on stderr.
 func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
 	var assumed, flags []string
 	for _, a := range []struct{ flag, text string }{
 		{"workers", fmt.Sprintf("%d workers", j.workers)},
-		{"hold", "holds of " + strings.TrimSuffix(strings.TrimSuffix(j.hold.String(), "0s"), "0m")},
+		{"hold", "holds of " + render.Duration(j.hold.Seconds())},
 		{"model-size", "models of " + j.modelSize.String()},
 		{"root", "this host"},
 	} {
@@ -213,39 +207,12 @@ func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
 	return fmt.Sprintf("assuming %s (%s)", strings.Join(assumed, ", "), strings.Join(flags, ", "))
 }
 
-// saveFacts writes them whole or not at all.
-func saveFacts(path string, f facts.Facts) (err error) {
-	tmp, err := os.CreateTemp(dirOf(path), ".fltool-*")
-	var named *fs.PathError
-	if errors.As(err, &named) {
-		return fmt.Errorf("%s: %w", path, named.Err)
-	}
-	if err != nil {
+func saveFacts(path string, f facts.Facts) error {
+	var b bytes.Buffer
+	if err := f.Write(&b); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	if err = f.Write(tmp); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	if err = os.Chmod(tmp.Name(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
-}
-
-func dirOf(path string) string {
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		return path[:i+1]
-	}
-	return "."
+	return reports.ReplaceFile(path, b.Bytes())
 }
 
 // readFacts loads one file for a host that carries all, or two with roles; and

@@ -64,7 +64,7 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 		return nil
 	}
 	o := facts.Options{
-		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: withoutUser(l.f.target)}, Parent: os.Getppid(), Now: time.Now(),
+		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: l.f.target}, Parent: os.Getppid(), Now: time.Now(),
 	}
 	g, err := facts.Gather(facts.NewRoot("/"), o)
 	if err == nil && behindNginx(g, target.Port()) {

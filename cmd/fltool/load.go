@@ -43,7 +43,7 @@ const (
 	rampUnset    = time.Duration(-1)
 )
 
-// mostWorkers bounds what is typed, far above what one machine can simulate.
+// mostWorkers bounds what is typed, far above what one machine can simulate or hold.
 const mostWorkers = 10_000_000
 
 // add registers all but how much load there is and for how long.
@@ -79,6 +79,23 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("update", "update-size")
 	cmd.MarkFlagsMutuallyExclusive("update", "compressible")
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
+}
+
+// check refuses flags that would have no effect, and picks the seed where none was
+// given; set says whether a flag was.
+func (f *loadFlags) check(set func(name string) bool) error {
+	if f.target != "" && set("model-size") {
+		return usageError("it is for the server that fltool starts itself", "--model-size goes without --target")
+	}
+	for _, name := range []string{"ca", "insecure", "server-pid"} {
+		if f.target == "" && set(name) {
+			return usageError("the server that fltool starts itself needs none of it", "--%s needs --target", name)
+		}
+	}
+	if !set("seed") {
+		f.seed = rand.Uint64()
+	}
+	return nil
 }
 
 // thresholds are those of --slo.

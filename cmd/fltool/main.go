@@ -71,7 +71,18 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return report(root.ExecuteContext(ctx), stderr)
 }
 
-// report prints an error as a user should see it and picks the exit code.
+// asExit gives a command's error the exit code of what fltool can't do, unless it
+// has one of its own.
+func asExit(err error) error {
+	var e *exitError
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return cantError("", "%w", err)
+}
+
+// report prints an error as a user should see it, a line for each that was joined,
+// and picks the exit code: the first one's.
 func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitGood
@@ -80,17 +91,38 @@ func report(err error, stderr io.Writer) int {
 	if !errors.As(err, &e) {
 		// cobra's own: an unknown command, a missing argument.
 		e = &exitError{code: exitUsage, err: err, hint: "fltool --help lists the commands"}
+		err = e
 	}
-	if errors.Is(err, context.Canceled) {
-		e.err, e.hint = errors.New("interrupted"), ""
-	}
-	if e.err != nil {
-		fmt.Fprintln(stderr, fitted(stderr, "fltool: "+strings.ReplaceAll(e.err.Error(), "\n", " ")))
-		if e.hint != "" {
-			fmt.Fprintln(stderr, fitted(stderr, "hint: "+e.hint))
+	interrupted := false
+	for _, part := range parts(err) {
+		said := part.Error()
+		var exit *exitError
+		switch errors.As(part, &exit); {
+		case exit != nil && exit.err == nil:
+			continue // the output said it
+		case errors.Is(part, context.Canceled) && interrupted:
+			continue
+		case errors.Is(part, context.Canceled):
+			interrupted, said, exit = true, "interrupted", nil
+		}
+		fmt.Fprintln(stderr, fitted(stderr, "fltool: "+strings.ReplaceAll(said, "\n", " ")))
+		if exit != nil && exit.hint != "" {
+			fmt.Fprintln(stderr, fitted(stderr, "hint: "+exit.hint))
 		}
 	}
 	return e.code
+}
+
+// parts is the errors that were joined to one, or it alone.
+func parts(err error) (all []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, part := range joined.Unwrap() {
+		all = append(all, parts(part)...)
+	}
+	return all
 }
 
 func newRoot() *cobra.Command {
@@ -128,6 +160,18 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		newSimulate(),
 		newVersion(),
 	)
+	root.InitDefaultCompletionCmd()
+	exitByCommand(root)
 	plainUsage(root)
 	return root
+}
+
+// exitByCommand tells errors of the commands from cobra's, which are about usage.
+func exitByCommand(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error { return asExit(run(cmd, args)) }
+	}
+	for _, sub := range cmd.Commands() {
+		exitByCommand(sub)
+	}
 }

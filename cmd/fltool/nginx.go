@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -48,8 +47,8 @@ func (d *demandFlags) register(cmd *cobra.Command) {
 func (d *demandFlags) demand(cmd *cobra.Command) (reports.Demand, error) {
 	help := cmd.CommandPath() + " --help lists the flags"
 	switch {
-	case d.workers < 1 || d.workers > 10_000_000:
-		return reports.Demand{}, usageError(help, "--workers %d: want 1 to 10000000", d.workers)
+	case d.workers < 1 || d.workers > mostWorkers:
+		return reports.Demand{}, usageError(help, "--workers %d: want 1 to %d", d.workers, mostWorkers)
 	case d.hold < 0 || d.hold > 30*24*time.Hour:
 		return reports.Demand{}, usageError(help, "--hold %v: want 0 to 720h", d.hold)
 	case d.modelSize > 1<<40:
@@ -59,8 +58,7 @@ func (d *demandFlags) demand(cmd *cobra.Command) (reports.Demand, error) {
 }
 
 func newNginxLint() *cobra.Command {
-	var j judgeFlags
-	var d demandFlags
+	var j judgeFlags // the demand, the way and the waivers of them
 	var out outputFlags
 	var version, failOn string
 	cmd := &cobra.Command{
@@ -86,7 +84,7 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 			if failOn != "error" && failOn != "warn" {
 				return usageError("", "--fail-on %q: want error or warn", failOn)
 			}
-			demand, err := d.demand(cmd)
+			demand, err := j.demand(cmd)
 			if err != nil {
 				return err
 			}
@@ -101,7 +99,7 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 				return err
 			}
 			start := time.Now()
-			asked := facts.Asked{Port: j.port, URL: withoutUser(j.flURL), Upstream: j.upstream, Balancer: j.lb}
+			asked := facts.Asked{Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancer: j.lb}
 			o := facts.NginxOptions{Conf: args[0], Version: version, Local: true}
 			if args[0] == "-" {
 				o.Conf, o.Dump = "", cmd.InOrStdin()
@@ -120,7 +118,7 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 			return out.write(cmd, res.report(start, reports.Severity(failOn)))
 		},
 	}
-	d.register(cmd)
+	j.demandFlags.register(cmd)
 	f := cmd.Flags()
 	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
 	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks server and location")
@@ -182,10 +180,7 @@ changes nothing.`,
 			if err != nil {
 				return usageError("a flag's value has no place in a config", "%w", err)
 			}
-			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
-				return cantError("", "write the config: %w", err)
-			}
-			return nil
+			return printTo(cmd.OutOrStdout(), "the config", text)
 		},
 	}
 	d.register(cmd)

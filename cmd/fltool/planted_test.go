@@ -148,7 +148,7 @@ func plantedTable(tallies map[string]*tally, done int) string {
 // atOnce is how many runs of each of the default commands share the machine:
 // rounds show CPU and have it to themselves; holds, which mostly wait, show memory
 // and descriptors.
-var atOnce = []int{1, 3}
+var atOnce = []int{1, 4}
 
 type plantedRun struct {
 	server, fault, file string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ be told (waive it by --ignore).`,
 			}
 			r := res.report(start, reports.Severity(failOn))
 			r.Env.Command = append([]string{"fltool"}, commandLine(cmd)...)
-			return out.write(cmd, r)
+			return errors.Join(res.saved, out.write(cmd, r))
 		},
 	}
 	j.register(cmd)

@@ -265,13 +265,20 @@ func (f *probeFlags) run(cmd *cobra.Command, plan loadgen.Plan, p facts.Probe) f
 	if r.Generator != nil {
 		h.Refused = r.Generator.Refused
 	}
+	h.Cause = mostHit(r.Errors)
+	return facts.Value[*facts.HeldWorkers]{V: &h, Source: fmt.Sprintf("a run of %d workers", plan.Workers)}
+}
+
+// mostHit is the class of errors that most workers saw. That an idle connection
+// ended and was dialled again took nothing from a worker.
+func mostHit(errors []reports.ErrorClass) (class string) {
 	most := 0
-	for _, e := range r.Errors {
-		if e.Workers > most {
-			most, h.Cause = e.Workers, e.Class
+	for _, e := range errors {
+		if e.Class != reports.ClassReconnect && e.Workers > most {
+			most, class = e.Workers, e.Class
 		}
 	}
-	return facts.Value[*facts.HeldWorkers]{V: &h, Source: fmt.Sprintf("a run of %d workers", plan.Workers)}
+	return class
 }
 
 // noHost is what is read for a probe alone: who asked.

@@ -20,7 +20,7 @@ import (
 // hold arrive over a while: after a burst the memory is that of its garbage.
 var defaultRuns = [][]string{
 	{"fltool", "simulate", "--workers", "200", "--rounds", "10"},
-	{"fltool", "simulate", "--workers", "1200", "--ramp", "4s", "--hold", "1s", "--max-lag", "100ms"},
+	{"fltool", "simulate", "--workers", "1200", "--ramp", "3s", "--hold", "3s", "--max-lag", "100ms"},
 }
 
 // mostRuns bounds --runs: beyond it a difference that only shows then is no one's.
@@ -40,7 +40,7 @@ whatever slows it hurts both alike. The generator is this fltool in both.
 The commands are those of fltool simulate, several behind -- each: one of rounds
 and one of a hold measure all that decides. Without any they are
   fltool simulate --workers 200 --rounds 10
-  fltool simulate --workers 1200 --ramp 4s --hold 1s --max-lag 100ms
+  fltool simulate --workers 1200 --ramp 3s --hold 3s --max-lag 100ms
 A command of another name is run as it is, with --out FILE behind it.
 
 The metrics that decide are those that a machine's other tenants hardly change:
@@ -63,7 +63,7 @@ runs, or another demand than the baseline's.`,
 	fl.StringVar(&f.binary, "baseline-binary", "", "fltool `file` whose server is run in turn with the new one")
 	fl.IntVar(&f.runs, "runs", 8, "runs of each command, and of each side")
 	fl.BoolVar(&f.store, "store", false, "make --baseline anew from these runs; nothing is compared")
-	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`")
+	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`, those made before an error, too")
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
@@ -128,16 +128,18 @@ func (f *regressFlags) warnOfFew(cmd *cobra.Command, base []reports.Report, gate
 // judged makes the runs, keeps them where asked, and compares or stores them.
 func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports.Report, gate reports.Gate) error {
 	fresh, new, err := m.measure(cmd.Context(), base)
-	if err != nil {
-		return err
-	}
 	if f.binary != "" {
 		base = fresh
 	}
-	if f.out != "" {
-		if err := keepRuns(f.out, base, new); err != nil {
-			return err
+	if f.out != "" && len(fresh)+len(new) > 0 {
+		kept := keepRuns(f.out, base, new)
+		if err != nil && kept == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "the runs that were made until then are in %s\n", f.out)
 		}
+		err = errors.Join(err, kept)
+	}
+	if err != nil {
+		return err
 	}
 	if f.store {
 		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, new); err != nil {

@@ -113,6 +113,8 @@ func (o *outputFlags) addVerbose(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "list the checks that are right or not applicable, too")
 }
 
+const writableHint = "the directory must be there, and one may write in it"
+
 // check finds a wrong flag before the work is done.
 func (o *outputFlags) check() error {
 	if _, err := render.For(o.format, render.Options{}); err != nil {
@@ -120,7 +122,7 @@ func (o *outputFlags) check() error {
 	}
 	if o.out != "" {
 		if err := reports.CheckFile(o.out); err != nil {
-			return cantError("the directory must be there, and one may write in it", "%w", err)
+			return cantError(writableHint, "write report %w", err)
 		}
 	}
 	return nil
@@ -152,12 +154,17 @@ func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 	if err := show(&b, r); err != nil {
 		return cantError("", "print the report: %w", err)
 	}
-	_, err = stdout.Write(b.Bytes())
+	return printTo(stdout, "the report", b.String())
+}
+
+// printTo prints what a command was asked for.
+func printTo(stdout io.Writer, what, text string) error {
+	_, err := io.WriteString(stdout, text)
 	switch {
 	case errors.Is(err, syscall.EPIPE): // who reads no more needs no message
 		return &exitError{code: exitCant}
 	case err != nil:
-		return cantError("", "print the report: %w", err)
+		return cantError("", "print %s: %w", what, err)
 	}
 	return nil
 }

@@ -27,8 +27,9 @@ type measurement struct {
 }
 
 // measure makes the runs of the base, if a binary is to make them, and the new
-// ones, in turn. Base are the stored runs, if any: a demand that is not theirs
-// is told after the first run, not after the last.
+// ones, in turn. Stored are the runs of a stored base, if any: a demand that is
+// not theirs is told after the first run, not after the last. What was made until
+// an error stands beside it.
 func (m *measurement) measure(ctx context.Context, stored []reports.Report) (base, new []reports.Report, err error) {
 	kinds := map[string]int{} // of demand, by the command
 	for n := range m.runs {
@@ -37,23 +38,23 @@ func (m *measurement) measure(ctx context.Context, stored []reports.Report) (bas
 			if m.binary != "" {
 				r, err := m.one(ctx, append(slices.Clone(command), "--server-binary", m.binary))
 				if err != nil {
-					return nil, nil, err
+					return base, new, err
 				}
 				base = append(base, r)
 				took = append(took, fmt.Sprintf("base %s in %.1f s", r.Verdict, r.Env.Seconds))
 			}
 			r, err := m.one(ctx, command)
 			if err != nil {
-				return nil, nil, err
+				return base, new, err
 			}
 			kind := reports.KindOfRun(r.Demand)
 			if other, seen := kinds[kind]; seen && other != i {
-				return nil, nil, usageError("a command of rounds and one of a hold", "two commands make runs of one kind, %s: they could not be told apart", kind)
+				return base, new, usageError("a command of rounds and one of a hold", "two commands make runs of one kind, %s: they could not be told apart", kind)
 			}
 			kinds[kind] = i
 			new = append(new, r)
 			if d := reports.DemandDifferences(ofKind(stored, kind), []reports.Report{r}); len(stored) > 0 && len(d) > 0 {
-				return nil, nil, cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
+				return base, new, cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
 			}
 			took = append(took, fmt.Sprintf("new %s in %.1f s", r.Verdict, r.Env.Seconds))
 			fmt.Fprintf(m.stderr, "run %d of %d, %s: %s\n", n+1, m.runs, kind, strings.Join(took, ", "))

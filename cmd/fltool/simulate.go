@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -57,8 +56,8 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if !set("rounds") && !set("hold") {
 		f.rounds = 3
 	}
-	if !set("seed") {
-		f.seed = rand.Uint64()
+	if f.rounds == 0 && f.hold == 0 {
+		return usageError("", "no rounds and no hold is nothing to do")
 	}
 	if err := f.check(set); err != nil {
 		return err
@@ -133,22 +132,6 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), "hint: "+hint))
 	}
 	return err
-}
-
-// check refuses flags that would have no effect; set says whether one was given.
-func (f *simulateFlags) check(set func(name string) bool) error {
-	if f.rounds == 0 && f.hold == 0 {
-		return usageError("", "no rounds and no hold is nothing to do")
-	}
-	if f.target != "" && set("model-size") {
-		return usageError("it is for the server that simulate starts itself", "--model-size goes without --target")
-	}
-	for _, name := range []string{"ca", "insecure", "server-pid"} {
-		if f.target == "" && set(name) {
-			return usageError("", "--%s needs --target", name)
-		}
-	}
-	return nil
 }
 
 // parseShard reads k/n; nil is no shard.

@@ -32,8 +32,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version of fltool",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
-			return err
+			return printTo(cmd.OutOrStdout(), "the version", versionLine()+"\n")
 		},
 	}
 }

@@ -114,9 +114,9 @@ func comparison(c reports.Comparison, all bool) document {
 		}})
 	}
 	sections = append(sections,
-		section{title: "The runs", notes: c.Runs},
-		section{title: "Differences of environment and demand", notes: c.Environment},
-		section{title: "Notes", notes: c.Warnings})
+		section{title: "The runs", notes: slices.Clone(c.Runs)},
+		section{title: "Differences of environment and demand", notes: slices.Clone(c.Environment)},
+		section{title: "Notes", notes: slices.Clone(c.Warnings)})
 	for _, of := range kinds {
 		sections = append(sections, section{title: "Other metrics, which decide nothing" + ofRuns(of), detail: true, grid: others[of]})
 	}

@@ -61,3 +61,14 @@ func TestCompareGolden(t *testing.T) {
 		}
 	}
 }
+
+// Who shows a comparison may write it to a file afterwards: it stays as it is.
+func TestCompareLeavesItsComparison(t *testing.T) {
+	c := reports.Comparison{Runs: []string{"", "a\x1b"}, Environment: []string{"", "b\x1b"}, Warnings: []string{"", "c\x1b"}}
+	comparison(c, true)
+	for _, lines := range [][]string{c.Runs, c.Environment, c.Warnings} {
+		if lines[0] != "" || lines[1][1] != '\x1b' {
+			t.Errorf("it became %q", lines)
+		}
+	}
+}

@@ -9,15 +9,31 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// findingOrder is how much a finding matters, the most first.
+// findingOrder is how much a finding matters, the most first: fail, unknown,
+// warn; then what is not known of less, and what is only noted.
 func findingOrder(f reports.Finding) int {
-	status := slices.Index([]reports.Status{
-		reports.StatusFail, reports.StatusUnknown, reports.StatusWarn, reports.StatusWaived, reports.StatusPass, reports.StatusNA,
-	}, f.Status)
-	if f.Severity == reports.SeverityError && (f.Status == reports.StatusFail || f.Status == reports.StatusUnknown) {
-		return status
+	switch {
+	case f.Status == reports.StatusFail:
+		return 0
+	case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError:
+		return 1
+	case f.Status == reports.StatusWarn && !isNote(f):
+		return 2
+	case f.Status == reports.StatusUnknown:
+		return 3
+	case f.Status == reports.StatusWarn:
+		return 4
+	case f.Status == reports.StatusWaived:
+		return 5
+	case f.Status == reports.StatusPass:
+		return 6
 	}
-	return 2 + status
+	return 7
+}
+
+// isNote says whether a finding asks for nothing: it is good to know.
+func isNote(f reports.Finding) bool {
+	return f.Status == reports.StatusWarn && f.Severity == reports.SeverityInfo
 }
 
 // findings are those to act on or to know of, worst first; what another

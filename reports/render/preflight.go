@@ -6,8 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
-	"unicode/utf8"
+
+	"github.com/clipperhouse/displaywidth"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -62,7 +62,7 @@ func harmless(r reports.Report) reports.Report {
 		f.Remedy.Files = slices.Clone(f.Remedy.Files)
 		for j := range f.Remedy.Files {
 			file := &f.Remedy.Files[j]
-			file.Path, file.Lines = clean(file.Path), cleanAll(file.Lines)
+			file.Path, file.Section, file.Lines = clean(file.Path), clean(file.Section), cleanAll(file.Lines)
 		}
 	}
 	if r.Capacity != nil {
@@ -87,8 +87,6 @@ func cleanAll(lines []string) []string {
 	return out
 }
 
-const preflightColumns = 80
-
 // timeoutChain is the check that shows every hop's timeout: an answer of its own,
 // even where all of it is right.
 const timeoutChain = "nginx/timeout-chain"
@@ -109,7 +107,7 @@ func bindingLimit(r reports.Report) string {
 // answer says in a sentence whether the demand is carried.
 func (p *preflightWriter) answer(r reports.Report) {
 	d := r.Demand
-	demand := fmt.Sprintf("%d workers, polls held for %s", d.Workers, preflightTime(d.HoldSeconds))
+	demand := plural(d.Workers, "worker") + ", polls held for " + Duration(d.HoldSeconds)
 	failed := 0
 	for _, f := range r.Findings {
 		if f.Status == reports.StatusFail {
@@ -120,55 +118,34 @@ func (p *preflightWriter) answer(r reports.Report) {
 	if k := r.Capacity; k != nil {
 		switch {
 		case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
-			known = fmt.Sprintf("%s is unknown; the known limits allow %d workers at most.", k.Limit, *k.AtMost)
+			known = fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, plural(*k.AtMost, "worker"))
 		case k.AtMost != nil:
-			known = fmt.Sprintf("At most %d workers by the known limits; %s is unknown.", *k.AtMost, k.Limit)
+			known = fmt.Sprintf("At most %s by the known limits; %s is unknown.", plural(*k.AtMost, "worker"), k.Limit)
 		case k.Limit != "":
-			known = fmt.Sprintf("It holds %s; %s binds.", preflightCount(k.Workers, "worker", "workers"), k.Limit)
+			known = fmt.Sprintf("It holds %s; %s binds.", plural(k.Workers, "worker"), k.Limit)
 		}
 	}
-	var head string
+	word, status, rest := "YES", reports.StatusPass, ": "+demand+"."
 	switch {
 	case r.Verdict == reports.VerdictFail && r.Capacity != nil && r.Capacity.AtMost == nil && r.Capacity.Workers >= d.Workers:
-		head = p.paint(reports.StatusFail, "NO") + ": " + demand + ": " + preflightCount(failed, "check fails", "checks fail") + ", though the limits allow them."
+		word, status, rest = "NO", reports.StatusFail, ": "+demand+": "+plural(failed, "check")+" failed, though the limits allow them."
 	case r.Verdict == reports.VerdictFail:
-		head = p.paint(reports.StatusFail, "NO") + ": " + demand + ": it can't."
+		word, status, rest = "NO", reports.StatusFail, ": "+demand+": it can't."
 	case r.Verdict == reports.VerdictRefused:
-		head = p.paint(reports.StatusUnknown, "CAN'T TELL") + ": " + demand + "."
+		word, status = "CAN'T TELL", reports.StatusUnknown
 	case r.Verdict == reports.VerdictWarn:
-		head = p.paint(reports.StatusPass, "YES") + ", with warnings: " + demand + "."
-	default:
-		head = p.paint(reports.StatusPass, "YES") + ": " + demand + "."
+		rest = ", with warnings" + rest
 	}
-	fmt.Fprintln(&p.b, head)
+	p.painted(status, word, hanging(word+rest, 0, ""))
 	if known != "" {
-		p.wrapped("", known)
+		p.wrapped(known)
 	}
 	if slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
 		return f.Check == "app/found" && f.Status == reports.StatusWarn
 	}) {
-		p.wrapped("", "No server runs yet; what it would be started with is judged, as far as that can be read.")
+		p.wrapped("No server runs yet; what it would be started with is judged, as far as that can be read.")
 	}
 	fmt.Fprintln(&p.b)
-}
-
-// rank orders findings: fail, unknown, warn, note, waived, pass.
-func preflightRank(f reports.Finding) int {
-	switch {
-	case f.Status == reports.StatusFail:
-		return 0
-	case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError:
-		return 1
-	case f.Status == reports.StatusWarn && f.Severity == reports.SeverityWarn:
-		return 2
-	case f.Status == reports.StatusUnknown:
-		return 3
-	case f.Status == reports.StatusWarn:
-		return 4
-	case f.Status == reports.StatusWaived:
-		return 5
-	}
-	return 6
 }
 
 // ordered is all but n/a, worst first; a consequence comes right after its cause.
@@ -177,13 +154,13 @@ func (p *preflightWriter) ordered(all []reports.Finding) []reports.Finding {
 		return f.Status == reports.StatusNA || f.Because != ""
 	})
 	worst := func(f reports.Finding) int { // a cause is as bad as the worst that it causes
-		rank := preflightRank(f)*2 + 1
+		rank := findingOrder(f)*2 + 1
 		if f.Check == p.limit {
 			rank--
 		}
 		for _, g := range all {
 			if g.Because == f.Check {
-				rank = min(rank, preflightRank(g)*2)
+				rank = min(rank, findingOrder(g)*2)
 			}
 		}
 		return rank
@@ -207,7 +184,6 @@ func (p *preflightWriter) ordered(all []reports.Finding) []reports.Finding {
 
 // finding writes one: a line where it is fine, a paragraph where it is not.
 func (p *preflightWriter) finding(f reports.Finding) {
-	label := map[int]string{0: "FAIL", 1: "?", 2: "WARN", 3: "?", 4: "note", 5: "waived", 6: "ok"}[preflightRank(f)]
 	text := f.Got
 	switch {
 	case f.Status == reports.StatusUnknown:
@@ -217,11 +193,11 @@ func (p *preflightWriter) finding(f reports.Finding) {
 	case f.Reason != "":
 		text += " (" + f.Reason + ")"
 	}
-	if f.Status == reports.StatusWarn && f.Severity == reports.SeverityInfo && f.Want != "" {
+	if isNote(f) && f.Want != "" {
 		text += "; better: " + f.Want
 	}
-	p.line(f, label, text)
-	if rank := preflightRank(f); rank > 2 || rank == 1 {
+	p.line(f, text)
+	if f.Status != reports.StatusFail && f.Status != reports.StatusWarn || isNote(f) {
 		return
 	}
 	if f.Because != "" { // mend the cause first
@@ -235,6 +211,9 @@ func (p *preflightWriter) finding(f reports.Finding) {
 		p.field("mend", r.Text)
 		for _, file := range r.Files {
 			p.verbatim(17, file.Path+":")
+			if file.Section != "" {
+				p.verbatim(19, "["+file.Section+"]")
+			}
 			for _, line := range file.Lines {
 				p.verbatim(19, line)
 			}
@@ -243,7 +222,11 @@ func (p *preflightWriter) finding(f reports.Finding) {
 			p.verbatim(17, "$ "+c)
 		}
 		if len(r.Commands) == 0 && r.Then != "" {
-			p.field("", "takes effect after a "+map[string]string{"login": "new login"}[r.Then]+map[bool]string{true: "", false: r.Then}[r.Then == "login"])
+			then := r.Then
+			if then == "login" {
+				then = "new login"
+			}
+			p.field("", "takes effect after a "+then)
 		}
 	}
 }
@@ -251,7 +234,7 @@ func (p *preflightWriter) finding(f reports.Finding) {
 // unknownAlike says whether two checks of one weight are unknown for one reason.
 func unknownAlike(f, g reports.Finding) bool {
 	return f.Status == reports.StatusUnknown && f.Status == g.Status && f.Reason == g.Reason && f.Host == g.Host &&
-		preflightRank(f) == preflightRank(g)
+		findingOrder(f) == findingOrder(g)
 }
 
 // soAre names the checks of which the same is to be said.
@@ -263,20 +246,39 @@ func (p *preflightWriter) soAre(fs []reports.Finding) {
 	p.field("so are", strings.Join(names, ", "))
 }
 
-// line writes a label, the check's name, and a text beside them.
-func (p *preflightWriter) line(f reports.Finding, label, text string) {
+// label is the word before a finding's name.
+func label(f reports.Finding) string {
+	switch f.Status {
+	case reports.StatusFail:
+		return "FAIL"
+	case reports.StatusUnknown:
+		return "?"
+	case reports.StatusWarn:
+		if isNote(f) {
+			return "note"
+		}
+		return "WARN"
+	case reports.StatusPass:
+		return "ok"
+	}
+	return string(f.Status)
+}
+
+// line writes a finding's label, the check's name, and a text beside them.
+func (p *preflightWriter) line(f reports.Finding, text string) {
 	name := f.Check
 	if f.Host != "" {
 		name += " on " + f.Host
 	}
-	p.hanging(fmt.Sprintf("%s %s  ", p.paint(f.Status, fmt.Sprintf("%-6s", label)), preflightPad(name, 28)), 37, text)
+	word := label(f)
+	p.painted(f.Status, word, hanging(fmt.Sprintf("%-6s %s  ", word, pad(name, 28)), 37, text))
 }
 
 // notApplicable lists what was not asked, and why.
 func (p *preflightWriter) notApplicable(all []reports.Finding) {
 	for _, f := range all {
 		if f.Status == reports.StatusNA {
-			p.line(f, "n/a", f.Reason)
+			p.line(f, f.Reason)
 		}
 	}
 }
@@ -291,7 +293,7 @@ func (p *preflightWriter) rest(right int, all []reports.Finding) {
 	}
 	if right+none > 0 {
 		fmt.Fprintln(&p.b)
-		p.wrapped("", fmt.Sprintf("Not shown: %s, %d not applicable (--verbose lists them).", preflightCount(right, "check that passes", "checks that pass"), none))
+		p.wrapped(fmt.Sprintf("Not shown: %d passed, %d not applicable (--verbose lists them).", right, none))
 	}
 }
 
@@ -332,7 +334,7 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 		if r.InUse != nil {
 			use = fmt.Sprintf("%d %s", *r.InUse, r.InUseUnit)
 			if r.InUseUnit == "bytes" {
-				use = preflightSize(*r.InUse)
+				use = size(float64(*r.InUse))
 			}
 		}
 		if measured {
@@ -345,110 +347,59 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 		workers, best, left := "unknown", "", ""
 		if r.Workers != nil {
 			workers = preflightWorkers(*r.Workers)
-			left = fmt.Sprintf("%+d", *r.Headroom)
-			if workers == "no limit" {
-				left = ""
+			if r.Headroom != nil && workers != noLimit {
+				left = fmt.Sprintf("%+d", *r.Headroom)
 			}
 		}
 		if r.WorkersHard != nil {
 			best = preflightWorkers(*r.WorkersHard)
 		}
-		line := fmt.Sprintf("%s %10s %10s %10s  %s", preflightPad(name, 28), workers, best, left, use)
+		line := fmt.Sprintf("%s %10s %10s %10s  %s", pad(name, 28), workers, best, left, use)
 		fmt.Fprintln(&p.b, strings.TrimRight(line, " "))
 	}
 	if unproven {
-		p.wrapped("", "Rows without a ✓ rest on formulas that no experiment of fltool has proved yet.")
+		p.wrapped("Rows without a ✓ rest on formulas that no experiment of fltool has proved yet.")
 	}
 }
+
+const noLimit = "no limit"
 
 // preflightWorkers writes a number of workers; the greatest stands for none.
 func preflightWorkers(n int) string {
 	if n >= 1<<31-1 {
-		return "no limit"
+		return noLimit
 	}
-	return fmt.Sprint(n)
+	return count(n)
 }
 
 // field writes a line of a finding's paragraph.
 func (p *preflightWriter) field(name, text string) {
 	if text != "" {
-		p.hanging(fmt.Sprintf("       %-10s", name), 17, text)
+		p.b.WriteString(hanging(fmt.Sprintf("       %-10s", name), 17, text))
 	}
 }
 
 // verbatim writes a line to be copied: never broken, rather less indented.
 func (p *preflightWriter) verbatim(indent int, line string) {
-	indent = max(1, min(indent, preflightColumns-utf8.RuneCountInString(line)))
+	indent = max(1, min(indent, width-displaywidth.String(line)))
 	fmt.Fprintf(&p.b, "%*s%s\n", indent, "", line)
 }
 
-// hanging writes text after a head of that many columns, wrapped and indented.
-func (p *preflightWriter) hanging(head string, columns int, text string) {
-	lines := preflightWrap(text, preflightColumns-columns)
-	for i, line := range lines {
-		if i > 0 {
-			head = strings.Repeat(" ", columns)
-		}
-		fmt.Fprintln(&p.b, strings.TrimRight(head+line, " "))
-	}
+func (p *preflightWriter) wrapped(text string) { p.b.WriteString(hanging("", 0, text)) }
+
+// hanging is a text beside a head, wrapped and indented.
+func hanging(head string, indent int, text string) string {
+	return wrap(head+text, indent, width) + "\n"
 }
 
-func (p *preflightWriter) wrapped(head, text string) {
-	p.hanging(head, utf8.RuneCountInString(head), text)
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(0, n-displaywidth.String(s)))
 }
 
-// preflightWrap breaks text at spaces; leading spaces are kept, and a word that
-// is longer than a line stands alone.
-func preflightWrap(text string, width int) []string {
-	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
-	var lines []string
-	line := indent
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case strings.TrimSpace(line) == "":
-			line += word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = indent + word
-		}
-	}
-	return append(lines, line)
-}
-
-func preflightPad(s string, n int) string {
-	return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s)))
-}
-
-// paint colours a status for a terminal.
-func (p *preflightWriter) paint(s reports.Status, text string) string {
+// painted writes lines whose first word is in the colour of a status.
+func (p *preflightWriter) painted(s reports.Status, word, lines string) {
 	if color, ok := statusColor[s]; ok {
-		return p.o.paint(text, color)
+		lines = p.o.paint(word, color) + strings.TrimPrefix(lines, word)
 	}
-	return text
-}
-
-func preflightCount(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-func preflightTime(s float64) string {
-	t := time.Duration(s * float64(time.Second)).String()
-	t = strings.Replace(t, "m0s", "m", 1)
-	return strings.Replace(t, "h0m", "h", 1)
-}
-
-func preflightSize(n int64) string {
-	f, unit := float64(n), "B"
-	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if f < 1024 {
-			break
-		}
-		f, unit = f/1024, u
-	}
-	return fmt.Sprintf("%.1f %s", f, unit)
+	p.b.WriteString(lines)
 }

@@ -2,43 +2,84 @@ package render
 
 import (
 	"bytes"
-	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clipperhouse/displaywidth"
 
 	"github.com/fltool/fltool/reports"
 )
 
-// What does not apply is named where it is little, and else counted, so that the
-// answer stays on one screen.
+// What does not apply is listed with its reason where all is asked for, and else
+// counted.
 func TestNotApplicable(t *testing.T) {
-	for n, want := range map[int]string{
-		0:  "",
-		2:  "n/a    nginx/0, nginx/1\n",
-		30: "n/a    30 checks: 30 of nginx; --format json names them and says why\n",
+	r := reports.Report{Findings: []reports.Finding{
+		{Check: "nginx/gzip", Status: reports.StatusNA, Reason: "no nginx runs"},
+		{Check: "nginx/route", Status: reports.StatusNA, Reason: "no nginx runs"},
+	}}
+	for verbose, want := range map[bool]string{
+		true:  "n/a    nginx/gzip                    no nginx runs\nn/a    nginx/route                   no nginx runs\n",
+		false: "\nNot shown: 0 passed, 2 not applicable (--verbose lists them).\n",
 	} {
-		var all []reports.Finding
-		for i := range n {
-			all = append(all, reports.Finding{Check: fmt.Sprintf("nginx/%d", i), Status: reports.StatusNA})
-		}
-		p := &preflightWriter{}
-		p.notApplicable(all)
-		if got := p.b.String(); got != want {
-			t.Errorf("%d: %q", n, got)
+		got := table(t, Options{Verbose: verbose}, r)
+		if !strings.HasSuffix(got, want) || strings.Contains(got, "no nginx runs") != verbose {
+			t.Errorf("verbose %v: %q", verbose, got)
 		}
 	}
+}
+
+// A line of a unit file means nothing without the section that it belongs to.
+func TestSection(t *testing.T) {
+	r := reports.Report{Findings: []reports.Finding{{
+		Check: "app/nofile", Status: reports.StatusFail, Severity: reports.SeverityError,
+		Remedy: reports.Remedy{Text: "raise it", Files: []reports.File{{Path: "/etc/x.conf", Section: "Ser\x1bvice", Lines: []string{"LimitNOFILE=4096"}}}},
+	}}}
+	want := "/etc/x.conf:\n                   [Ser\\x1bvice]\n                   LimitNOFILE=4096\n"
+	if got := table(t, Options{}, r); !strings.Contains(got, want) {
+		t.Errorf("want %q in %q", want, got)
+	}
+}
+
+// A row of a report from elsewhere may lack its headroom.
+func TestNoHeadroom(t *testing.T) {
+	n := 7
+	r := reports.Report{Capacity: &reports.Capacity{Ledger: []reports.Row{{Limit: "app/nofile", Workers: &n, Proof: "unproven"}}}}
+	if got := table(t, Options{}, r); !strings.Contains(got, "app/nofile                            7\n") {
+		t.Errorf("%q", got)
+	}
+}
+
+// No line is longer than a terminal's, whatever a host is called and however much
+// is wrong.
+func TestLongLines(t *testing.T) {
+	failed := slices.Repeat([]reports.Finding{{Check: "x", Status: reports.StatusFail}}, 100)
+	r := reports.Report{Verdict: reports.VerdictFail, Capacity: &reports.Capacity{}, Findings: append(failed, reports.Finding{
+		Check: "nginx/worker-connections", Host: "fl-proxy-production.example.org", Status: reports.StatusFail, Got: strings.Repeat("word ", 20),
+	})}
+	for line := range strings.Lines(table(t, Options{}, r)) {
+		if n := displaywidth.String(strings.TrimRight(line, "\n")); n > width {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+}
+
+func table(t *testing.T, o Options, r reports.Report) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := o.preflightTable(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // A host without a server is judged, and the answer says that this was all.
 func TestNoServer(t *testing.T) {
 	for status, want := range map[reports.Status]bool{reports.StatusWarn: true, reports.StatusPass: false} {
 		r := reports.Report{Verdict: reports.VerdictPass, Findings: []reports.Finding{{Check: "app/found", Status: status}}}
-		var b bytes.Buffer
-		if err := (Options{}).preflightTable(&b, r); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Contains(b.String(), "No server runs yet"); got != want {
-			t.Errorf("%s: %s", status, b.String())
+		text := table(t, Options{}, r)
+		if got := strings.Contains(text, "No server runs yet"); got != want {
+			t.Errorf("%s: %s", status, text)
 		}
 	}
 }

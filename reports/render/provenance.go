@@ -47,9 +47,11 @@ func generator(r reports.Report) section {
 	if g == nil {
 		return section{}
 	}
-	ports := "unknown"
-	if g.PortsLeft >= 0 {
-		ports = count(g.PortsLeft)
+	left := func(n int64, of string) string {
+		if n < 0 {
+			return "unknown " + of
+		}
+		return count(n) + " " + of
 	}
 	state := "it kept up"
 	if g.Refused != "" {
@@ -61,7 +63,7 @@ func generator(r reports.Report) section {
 			{"lag from due to sent", fmt.Sprintf("p50 %s, p99 %s, max %s", seconds(g.LagP50Seconds), seconds(g.LagP99Seconds), seconds(g.LagMaxSeconds))},
 			{"CPU", percent(g.CPUShare) + " of all cores"},
 			{"garbage collection", fmt.Sprintf("%s of its CPU, pauses %s in all", percent(g.GCCPUShare), seconds(g.GCPauseSeconds))},
-			{"left at the worst", fmt.Sprintf("%s descriptors, %s ports", count(g.FDsLeft), ports)},
+			{"left at the worst", left(g.FDsLeft, "descriptors") + ", " + left(g.PortsLeft, "ports")},
 			{"idle connections redialled", count(g.Reconnects)},
 		},
 		text: []int{0, 1},

@@ -119,7 +119,7 @@ func TestFigures(t *testing.T) {
 	}{
 		{seconds(0), "0 s"}, {seconds(1e-6), "1.00 µs"}, {seconds(.00085), "850 µs"}, {seconds(.0009999), "1.00 ms"},
 		{seconds(.0123), "12.3 ms"}, {seconds(.9999), "1.00 s"}, {seconds(59.96), "60.0 s"}, {seconds(99.99), "100 s"},
-		{seconds(599), "599 s"}, {seconds(3600), "1h0m0s"}, {seconds(1e12), "1e+12 s"},
+		{seconds(599), "599 s"}, {seconds(3600), "1h"}, {seconds(5400.4), "1h30m"}, {Duration(10), "10s"}, {Duration(600), "10m"}, {Duration(.5), "500ms"}, {seconds(1e12), "1e+12 s"},
 		{size(0), "0 B"}, {size(999), "999 B"}, {size(1000), "0.977 KiB"}, {size(1 << 30), "1.00 GiB"},
 		{percent(.001), "0.100 %"}, {percent(1), "100 %"},
 		{clean("a\r\nb\x1b[2J\u202ec\xff"), `a  b\x1b[2J\u202ec` + "\uFFFD"},
@@ -128,6 +128,14 @@ func TestFigures(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// What is unknown is no number.
+func TestUnknownLeft(t *testing.T) {
+	g := generator(reports.Report{Generator: &reports.Generator{FDsLeft: -1, PortsLeft: 7}}).grid
+	if want := []string{"left at the worst", "unknown descriptors, 7 ports"}; !slices.ContainsFunc(g.rows, func(row []string) bool { return slices.Equal(row, want) }) {
+		t.Errorf("%q", g.rows)
 	}
 }
 

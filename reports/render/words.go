@@ -155,9 +155,22 @@ func seconds(s float64) string {
 	case d < 600:
 		return digits(s) + " s"
 	case d < 1e9:
-		return time.Duration(math.Round(s) * 1e9).String()
+		return Duration(math.Round(s))
 	}
 	return fmt.Sprintf("%.3g s", s)
+}
+
+// Duration writes a time in seconds that somebody chose, as it would be typed:
+// "6h", "1m30s".
+func Duration(s float64) string {
+	t := time.Duration(s * float64(time.Second)).String()
+	if strings.HasSuffix(t, "m0s") {
+		t = strings.TrimSuffix(t, "0s")
+	}
+	if strings.HasSuffix(t, "h0m") {
+		t = strings.TrimSuffix(t, "0m")
+	}
+	return t
 }
 
 // size writes bytes with three digits and a binary unit.

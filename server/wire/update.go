@@ -99,8 +99,8 @@ type Update struct {
 // ReadUpdate reads the body of PathUpdate as it comes and writes the inflated
 // update to w. The signature stands behind the update, so whatever w got is worth
 // nothing until the caller has checked it. An update of more than limit bytes is
-// ErrTooLarge; a part that is not there is ErrNoUpdate or ErrNoPhrase; one that
-// does not inflate an InflateError. What reading body or writing w fails with is
+// ErrTooLarge; a part that is not there is ErrNoUpdate or ErrNoPhrase; a second
+// update ErrTwice; one that does not inflate an InflateError. What reading body or writing w fails with is
 // returned as it is.
 //
 // With w nil nothing is inflated: the update's zlib header alone is looked at,
@@ -132,7 +132,7 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 		case partUpdate:
 			if haveUpdate {
 				// Only one of them could be what was signed.
-				return Update{}, errTwice
+				return Update{}, ErrTwice
 			}
 			if w == nil {
 				err = checkHeader(part)
@@ -228,8 +228,7 @@ func (s *sink) Write(p []byte) (int, error) {
 var (
 	ErrNoUpdate error = formError("worker_model_update not found in worker update payload.")
 	ErrNoPhrase error = formError("signed_phrase not found in worker update payload.")
-
-	errTwice error = formError("worker_model_update is in the worker update payload twice.")
+	ErrTwice    error = formError("worker_model_update is in the worker update payload twice.")
 )
 
 // formError is a fault of a form in upstream's words, full stop included.

@@ -377,7 +377,7 @@ func TestReadUpdate(t *testing.T) {
 		{"no boundary", "multipart/form-data", form("worker_model_update", z, "signed_phrase", "s"), ErrNoPhrase, ""},
 		{"no phrase", typ, form("worker_model_update", z), ErrNoPhrase, ""},
 		{"no update", typ, form("signed_phrase", "s"), ErrNoUpdate, ""},
-		{"two updates", typ, form("worker_model_update", z, "worker_model_update", z, "signed_phrase", "s"), errTwice, ""},
+		{"two updates", typ, form("worker_model_update", z, "worker_model_update", z, "signed_phrase", "s"), ErrTwice, ""},
 		{"not zlib", typ, form("worker_model_update", "notzlib", "signed_phrase", "s"), &inflateErr, "Error -3 while decompressing data: incorrect header check"},
 		{"empty", typ, form("worker_model_update", "", "signed_phrase", "s"), &inflateErr, "Error -5 while decompressing data: incomplete or truncated stream"},
 		{"cut", typ, form("worker_model_update", z[:len(z)-5], "signed_phrase", "s"), &inflateErr, "Error -5 while decompressing data: incomplete or truncated stream"},
