@@ -15,7 +15,8 @@ var appChecks = []Check{
 		Reads: []string{"/proc/PID/cmdline, stat, fd", "/proc/net/tcp"},
 		Why: `Limits belong to processes. Those of a running server are what it has; those of a shell or of a
 unit file are only what it would get. A server is known by its name (gunicorn, fltool serve) or by the port it listens on.`,
-		Symptom: "the other answers are about what would be started, not about what runs",
+		Symptom: "the other answers are about what would be started, not about what runs; nginx answers 502",
+		Logs:    []string{`connect\(\) (to unix:\S+ )?failed \((111: Connection refused|2: No such file or directory)\) while connecting to upstream`},
 		Mend:    "Start the server and run preflight again, or name it by --pid, --service or --user.",
 		Eval:    evalFound,
 	},
@@ -119,6 +120,7 @@ poll that is cut without a reply ends dc_federated's worker for good.`,
 smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn. What other servers ask for can't be
 seen.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
+		Logs:    []string{`connect\(\) to unix:\S+ failed \(11: Resource temporarily unavailable\)`},
 		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
 		Eval:    evalAcceptQueue,
 	},
@@ -302,8 +304,10 @@ func (c Case) gunicornRemedy(g *facts.Gunicorn, flag, from string) reports.Remed
 	s := c.app()
 	// A variable of somebody else's may hold more flags than fltool keeps; its
 	// own drop-in's are merged.
-	ours := strings.Contains(c.Own.V["/etc/systemd/system/"+s.unit+".d/"+facts.OwnName], "GUNICORN_CMD_ARGS")
-	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !strings.Contains(from, "cmdline") && !strings.Contains(from, ".service") {
+	dropIn := "/etc/systemd/system/" + s.unit + ".d/" + facts.OwnName
+	ours := strings.Contains(c.Own.V[dropIn], "GUNICORN_CMD_ARGS")
+	wins := strings.Contains(from, "cmdline") || strings.Contains(from, ".service") && !strings.HasPrefix(from, dropIn+":")
+	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !wins {
 		return unitRemedy(s.unit, fmt.Sprintf(`Environment="GUNICORN_CMD_ARGS=%s"`, flag), "set it for the service by GUNICORN_CMD_ARGS")
 	}
 	text := fmt.Sprintf("start gunicorn with %s", flag)

@@ -48,14 +48,17 @@ func Bind(r reports.Report, said []Symptom) Binding {
 // bySaid takes the most frequent symptom that is no other's consequence.
 func bySaid(r reports.Report, said []Symptom) Binding {
 	for _, e := range r.Errors { // an error page or a text may quote it
-		found, _, err := ScanLog(strings.NewReader(e.Example))
+		log, err := ScanLog(strings.NewReader(e.Example))
 		if err != nil {
 			continue // a text in memory: only one too long for a line, which tells nothing
 		}
-		said = slices.Concat(said, found)
+		said = slices.Concat(said, log.Symptoms)
 	}
 	sum := map[string]Symptom{}
 	for _, s := range said {
+		if s.Check.ID == "app/found" {
+			continue // a server that is gone, whatever ended it
+		}
 		if was, ok := sum[s.Check.ID]; ok {
 			was.Lines += s.Lines
 			s = was

@@ -13,11 +13,11 @@ func TestBind(t *testing.T) {
 		return []reports.Resource{{Process: "generator", CPUPeak: .3}, x}
 	}
 	lines := func(log string) []Symptom {
-		found, _, err := ScanLog(strings.NewReader(log))
+		scan, err := ScanLog(strings.NewReader(log))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return found
+		return scan.Symptoms
 	}
 	two := reports.Env{CPUs: 2}
 	got, much := .7, float64(3<<20)
@@ -37,6 +37,8 @@ func TestBind(t *testing.T) {
 		{"nginx's slots", reports.Report{Errors: []reports.ErrorClass{reset}},
 			lines("[warn] 512 worker_connections are not enough, reusing connections\n[alert] 512 worker_connections are not enough\n"),
 			"nginx/worker-connections", "2 lines such as: [warn] 512"},
+		{"a server that is gone", reports.Report{},
+			lines("[error] connect() failed (111: Connection refused) while connecting to upstream\n"), "", ""},
 		{"an answer that quotes it", reports.Report{Errors: []reports.ErrorClass{{Class: "5xx", Count: 1, Example: "worker 1, poll: HTTP 500 [Errno 24] Too many open files"}}},
 			nil, "app/nofile", "1 × 5xx"},
 		{"descriptors all open", reports.Report{Resources: server(reports.Resource{FDsPeak: 198, FDLimit: 200}), Errors: []reports.ErrorClass{reset}}, nil, "app/nofile", "198 of 200"},

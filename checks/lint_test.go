@@ -104,6 +104,19 @@ func TestOneFaultEach(t *testing.T) {
 	}
 }
 
+// The line that is to be changed is the one that has the setting.
+func TestBacklogRemedy(t *testing.T) {
+	for was, want := range map[string]string{
+		"backlog=1024 ": "", "backlog=20 ": "at /etc/nginx/nginx.conf:10 write: backlog=1024", "": "add to the listen of /etc/nginx/nginx.conf:9: backlog=1024",
+	} {
+		for _, f := range lint(t, strings.Replace(wellMade, "backlog=1024 ", was, 1), demand) {
+			if f.Check == "nginx/listen-backlog" && f.Remedy.Text != want {
+				t.Errorf("%q: %q, want %q", was, f.Remedy.Text, want)
+			}
+		}
+	}
+}
+
 // Of a host with hundreds of servers only the one that matters is judged and saved.
 func TestManySites(t *testing.T) {
 	config := strings.TrimSuffix(wellMade, "}\n") + manySites(200) + "}\n"

@@ -368,6 +368,9 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 	}
 	want := powerOfTwo(int64(c.Demand.Workers))
 	r := reports.Remedy{Text: fmt.Sprintf("add to the listen of %s: backlog=%d", s.Source, want), Then: "restart"}
+	if least.Source != "" && !least.IsDefault() {
+		r.Text = fmt.Sprintf("at %s write: backlog=%d", least.Source, want)
+	}
 	if !c.Lint && c.Sysctls.SoMaxConn.V < want {
 		text := "let the kernel queue every worker"
 		if least.V < want {

@@ -197,7 +197,7 @@ func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
 		}
 		round := reports.Round{
 			Number: i + 1, Version: string(e.v), Workers: len(e.accepted), Failed: e.failed + gone,
-			Seconds: max(0, e.last(next)-start).Seconds(),
+			Seconds: max(0, e.last(next)-start).Seconds(), Open: len(e.told) == 0,
 		}
 		for _, t := range e.told {
 			if t.sent > next {

@@ -25,7 +25,7 @@ func (f Found) Report(asked int) reports.Report {
 	}
 	r.Slopes = f.slopes()
 	r.Capacity = &reports.Capacity{Workers: f.Workers, AtLeast: f.AtLeast, FailedAt: f.Failed, Ledger: []reports.Row{}}
-	r.Notes = append(r.Notes, fmt.Sprintf("the figures after the levels are of the level of %d workers", shown.Workers))
+	r.Notes = append(r.Notes, fmt.Sprintf("the figures after the levels are of the level of %s", workersOf(shown.Workers)))
 	r.Notes = append(r.Notes, f.Notes...)
 	r.Verdict, r.Reasons = f.verdict(asked)
 	return r
@@ -96,7 +96,7 @@ func (f Found) verdict(asked int) (reports.Verdict, []string) {
 	if f.Failed > 0 {
 		why = slices.Clone(failed.Report.Reasons)
 		for i := range why {
-			why[i] = fmt.Sprintf("at %d workers: %s", f.Failed, why[i])
+			why[i] = fmt.Sprintf("at %s: %s", workersOf(f.Failed), why[i])
 		}
 	}
 	switch {

@@ -73,7 +73,7 @@ func (s Search) Find(ctx context.Context, level func(ctx context.Context, worker
 		}
 		r, err := level(ctx, n)
 		if err != nil {
-			return s.found(tried), fmt.Errorf("level of %d workers: %w", n, err)
+			return s.found(tried), fmt.Errorf("level of %s: %w", workersOf(n), err)
 		}
 		tried = append(tried, Tried{n, OutcomeOf(r), r})
 		if ctx.Err() != nil {
@@ -157,9 +157,9 @@ func (s Search) found(tried []Tried) Found {
 		case t.Workers == bar && t.Outcome == LevelFailed:
 			f.AtLeast = false
 		case t.Outcome == LevelHeld && bar != 0 && t.Workers == bar:
-			f.Notes = append(f.Notes, fmt.Sprintf("%d workers held once and not another time: the deployment is near its limit there, or something else disturbs it", bar))
+			f.Notes = append(f.Notes, fmt.Sprintf("%s held once and not another time: the deployment is near its limit there, or something else disturbs it", workersOf(bar)))
 		case t.Outcome == LevelHeld && bar != 0 && t.Workers > bar:
-			f.Notes = append(f.Notes, fmt.Sprintf("%d workers held, and %d did not: the answer is below the lowest that did not", t.Workers, bar))
+			f.Notes = append(f.Notes, fmt.Sprintf("%s held, and %d did not: the answer is below the lowest that did not", workersOf(t.Workers), bar))
 		}
 	}
 	return f

@@ -66,20 +66,33 @@ func complaints(p *Plan, r *reports.Report, end ending) []string {
 		why = append(why, fmt.Sprintf("%d of %d workers lost, the first: %s at %s: %s: %s", n, p.Workers, l.Worker, l.Step, l.Class, l.Detail))
 	}
 	if end.stalled > 0 {
-		why = append(why, fmt.Sprintf("%d workers waited for a round that did not end", end.stalled))
+		why = append(why, fmt.Sprintf("%s waited for a round that did not end", workersOf(end.stalled)))
+	}
+	// Who was cut or refused tells of other causes.
+	if n := len(r.Rounds); n > 0 && len(r.Lost) > 0 && r.Rounds[n-1].Open && r.Rounds[n-1].Workers == p.Workers &&
+		!slices.ContainsFunc(r.Lost, func(l reports.Lost) bool { return l.Class != string(classTimeout) }) {
+		why = append(why, fmt.Sprintf("every update of round %d was accepted, and no new model came: the server may wait for workers that are not simulated", r.Rounds[n-1].Number))
 	}
 	if p.Hold > 0 {
 		if r.Held.NeverHeld > 0 && !end.interrupted {
 			why = append(why, fmt.Sprintf("%d of %d workers were never held: %s", r.Held.NeverHeld, p.Workers, causes(r.Held.NeverCauses)))
 		}
 		if r.Held.LostWhile > 0 {
-			why = append(why, fmt.Sprintf("%d workers lost a held poll: %s", r.Held.LostWhile, causes(r.Held.LostCauses)))
+			why = append(why, fmt.Sprintf("%s lost a held poll: %s", workersOf(r.Held.LostWhile), causes(r.Held.LostCauses)))
 		}
 	}
 	if end.forgone > 0 {
 		why = append(why, fmt.Sprintf("%d updates were not accepted, the first: %s", end.forgone, end.forgoneAs))
 	}
 	return why
+}
+
+// workersOf is a number of workers in words.
+func workersOf(n int) string {
+	if n == 1 {
+		return "1 worker"
+	}
+	return fmt.Sprintf("%d workers", n)
 }
 
 func causes(m map[string]int) string {

@@ -105,37 +105,60 @@ func Compare(base, new []Report, gate Gate) (Comparison, error) {
 	return c, nil
 }
 
+// CompareError says why runs can't be compared. Of counts, from 0, the reports that
+// are to blame, as they were given: those of the base, then the new.
+type CompareError struct {
+	Reason string
+	Of     []int
+	base   int // how many of the base there are
+}
+
+func (e *CompareError) Error() string {
+	var names []string
+	for _, i := range e.Of {
+		if i < e.base {
+			names = append(names, fmt.Sprintf("base run %d", i+1))
+		} else {
+			names = append(names, fmt.Sprintf("new run %d", i-e.base+1))
+		}
+	}
+	if len(names) == 0 {
+		return e.Reason
+	}
+	return strings.Join(names, " and ") + ": " + e.Reason
+}
+
 // canCompare says why runs can't be compared.
 func canCompare(base, new []Report) error {
 	type run struct {
 		started, host string
 		seed          uint64
 	}
-	seen := map[run]string{}
-	for _, set := range []struct {
-		side string
-		runs []Report
-	}{{"base", base}, {"new", new}} {
-		if len(set.runs) == 0 {
-			return fmt.Errorf("no %s runs to compare", set.side)
+	cannot := func(of []int, format string, a ...any) error {
+		return &CompareError{Reason: fmt.Sprintf(format, a...), Of: of, base: len(base)}
+	}
+	switch {
+	case len(base) == 0:
+		return cannot(nil, "no base runs to compare")
+	case len(new) == 0:
+		return cannot(nil, "no new runs to compare")
+	}
+	seen := map[run]int{}
+	for i, r := range slices.Concat(base, new) {
+		switch {
+		case r.Shard != nil:
+			return cannot([]int{i}, "it is shard %d of %d alone: merge the shards first", r.Shard.Index, r.Shard.Count)
+		case r.Kind != base[0].Kind:
+			return cannot([]int{0, i}, "one is a %s report, the other a %s report", base[0].Kind, r.Kind)
+		case r.Kind != KindSimulate:
+			return cannot([]int{i}, "a %s report has no runs to compare: simulate makes them", r.Kind)
 		}
-		for i, r := range set.runs {
-			name := fmt.Sprintf("%s run %d", set.side, i+1)
-			switch {
-			case r.Shard != nil:
-				return fmt.Errorf("%s is shard %d of %d alone: merge the shards first", name, r.Shard.Index, r.Shard.Count)
-			case r.Kind != base[0].Kind:
-				return fmt.Errorf("%s is a %s report, the first a %s report", name, r.Kind, base[0].Kind)
-			case r.Kind != KindSimulate:
-				return fmt.Errorf("a %s report has no runs to compare: simulate makes them", r.Kind)
-			}
-			// One run counted twice would make noise look like evidence.
-			key := run{r.Env.Started, r.Env.Hostname, r.Env.Seed}
-			if other := seen[key]; other != "" && key.started != "" {
-				return fmt.Errorf("%s is the same run as %s", name, other)
-			}
-			seen[key] = name
+		// One run counted twice would make noise look like evidence.
+		key := run{r.Env.Started, r.Env.Hostname, r.Env.Seed}
+		if other, twice := seen[key]; twice && key.started != "" {
+			return cannot([]int{other, i}, "both are the same run")
 		}
+		seen[key] = i
 	}
 	return nil
 }

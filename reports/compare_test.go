@@ -160,12 +160,12 @@ func TestCompareRefuses(t *testing.T) {
 	started := runs(1, 1, func(r *Report) { r.Env.Started = "2026-01-02T03:04:05.6Z" })
 	preflight := runs(1, 1, func(r *Report) { r.Kind = KindPreflight })
 	for want, c := range map[string][2][]Report{
-		"new run 1 is the same run as base run 1": {started, started},
-		"no base runs":                          {nil, ok},
-		"no new runs":                           {ok, nil},
-		"new run 1 is shard 1 of 2 alone":       {ok, shard},
-		"new run 1 is a preflight report":       {ok, preflight},
-		"a preflight report has no runs to com": {preflight, preflight},
+		"base run 1 and new run 1: both are the same run": {started, started},
+		"no base runs":                        {nil, ok},
+		"no new runs":                         {ok, nil},
+		"new run 1: it is shard 1 of 2 alone": {ok, shard},
+		"base run 1 and new run 1: one is a simulate report, the other a preflight report": {ok, preflight},
+		"base run 1: a preflight report has no runs to com":                                {preflight, preflight},
 	} {
 		if _, err := Compare(c[0], c[1], nil); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

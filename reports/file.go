@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,6 +237,10 @@ func beside(path string) (f *os.File, at string, err error) {
 		return nil, "", errors.New("it is not a regular file")
 	}
 	f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		err = named.Err // without the name that nobody gave
+	}
 	return f, path, err
 }
 

@@ -95,8 +95,7 @@ func (ch *Change) judge(corrections int) (needed int) {
 	case ch.BaseRuns == 0 || ch.NewRuns == 0:
 		ch.Outcome, ch.Why = OutcomeInconclusive, "only one side has it"
 	case tooFew(ch.BaseRuns, ch.NewRuns, corrections):
-		for needed = 1; tooFew(needed, needed, corrections); needed++ {
-		}
+		needed = runsNeeded(corrections)
 		ch.Outcome, ch.Why = OutcomeInconclusive, fmt.Sprintf("too few runs to tell: %d and %d, %d on each side are needed", ch.BaseRuns, ch.NewRuns, needed)
 	case p < alpha && better < -limit:
 		ch.Outcome = OutcomeWorse
@@ -113,6 +112,35 @@ func (ch *Change) judge(corrections int) (needed int) {
 // tooFew says whether not even runs that all lie apart would be significant.
 func tooFew(base, new, corrections int) bool {
 	return smallestP(base, new)*float64(corrections) >= alpha
+}
+
+// runsNeeded is how many runs on each side are enough for a change of one of so
+// many metrics to be significant.
+func runsNeeded(corrections int) int {
+	n := 1
+	for tooFew(n, n, corrections) {
+		n++
+	}
+	return n
+}
+
+// RunsNeeded is how many runs of each kind, on each side, it takes to tell of a
+// change by this gate (nil: DefaultGate), where the runs do what these do.
+func RunsNeeded(rs []Report, gate Gate) int {
+	if gate == nil {
+		gate = DefaultGate()
+	}
+	decide := 0
+	for _, kind := range kindsOf(rs) {
+		of := func(r Report) bool { return KindOfRun(r.Demand) == kind.name }
+		for name := range gate {
+			measured, _ := values(rs, name, of)
+			if len(measured) > 0 || needs[name] == nil || needs[name](kind.demand) {
+				decide++
+			}
+		}
+	}
+	return runsNeeded(max(decide, 1))
 }
 
 // because says which metrics had an outcome and why, those of one reason in one

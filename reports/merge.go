@@ -268,6 +268,7 @@ func addRound(a, b Round) Round {
 	a.Workers += b.Workers
 	a.Failed += b.Failed
 	a.Told += b.Told
+	a.Open = a.Open && b.Open
 	a.Seconds = max(a.Seconds, b.Seconds)
 	a.FanoutSeconds = max(a.FanoutSeconds, b.FanoutSeconds)
 	if a.FanoutFrom != b.FanoutFrom {

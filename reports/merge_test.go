@@ -42,7 +42,7 @@ func randomShards(seed uint64) []Report {
 		}
 		for v := range versions {
 			s.Rounds = append(s.Rounds, Round{
-				Number: v + 1, Version: fmt.Sprint(v), Workers: r.IntN(100), Failed: r.IntN(9), Told: r.IntN(100),
+				Number: v + 1, Version: fmt.Sprint(v), Workers: r.IntN(100), Failed: r.IntN(9), Told: r.IntN(100), Open: r.IntN(2) == 0,
 				Seconds: r.Float64(), FanoutSeconds: r.Float64(), FanoutFrom: []string{"server", "client"}[r.IntN(2)],
 			})
 		}

@@ -96,6 +96,12 @@ var metricSeries = map[string]string{
 	"lag": "lag",
 }
 
+// metricList says in words what MetricNames lists.
+func metricList() string {
+	return fmt.Sprintf("%s, and .%s of %s", strings.Join(slices.Sorted(maps.Keys(metrics)), ", "),
+		strings.Join(slices.Sorted(maps.Keys(percentiles)), ", ."), list(slices.Sorted(maps.Keys(metricSeries)), len(metricSeries)))
+}
+
 // MetricNames are the names that Metric knows, sorted.
 func MetricNames() []string {
 	names := slices.Collect(maps.Keys(metrics))
@@ -129,8 +135,14 @@ func (r Report) Metric(name string) (value float64, unit string, ok bool, err er
 	return 0, "s", false, nil
 }
 
+// ended are the rounds that have a length: one that nobody saw the end of has none.
+func ended(rounds []Round) []Round {
+	return slices.DeleteFunc(slices.Clone(rounds), func(x Round) bool { return x.Open })
+}
+
 func worst(rounds []Round, of func(Round) float64) (float64, bool) {
 	var w float64
+	rounds = ended(rounds)
 	for _, x := range rounds {
 		w = max(w, of(x))
 	}
@@ -139,6 +151,7 @@ func worst(rounds []Round, of func(Round) float64) (float64, bool) {
 
 func mean(rounds []Round, of func(Round) float64) (float64, bool) {
 	var sum float64
+	rounds = ended(rounds)
 	for _, x := range rounds {
 		sum += of(x)
 	}

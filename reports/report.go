@@ -131,6 +131,7 @@ type Round struct {
 	FanoutSeconds float64 `json:"fanoutSeconds"`
 	FanoutFrom    string  `json:"fanoutFrom,omitempty"` // "server" (its own word for the moment of publication) or "client" (earliest sign of it that a worker saw)
 	Told          int     `json:"told"`                 // workers told of the model that ended the round
+	Open          bool    `json:"open,omitempty"`       // no worker was told that it ended
 }
 
 // Series is the distribution of one measured quantity.

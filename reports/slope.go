@@ -14,7 +14,7 @@ const confidence = .95
 
 // Slope is what each further worker costs the server, by the line of least
 // squares through the levels that held. The intervals are of 95 % confidence, by
-// Student's t; they are absent where fewer than three levels tell.
+// Student's t; they are absent where fewer than three sizes tell.
 type Slope struct {
 	Of        string    `json:"of"`   // the metric: "server.rss", "server.fds", "server.cpu"
 	Unit      string    `json:"unit"` // of the metric: "B", "s", ""
@@ -28,11 +28,17 @@ type Slope struct {
 	Values    []float64 `json:"values"`
 }
 
+// Sizes is how many different numbers of workers the slope rests on: a level that
+// was run again is no further one.
+func (s Slope) Sizes() int {
+	return len(slices.Compact(slices.Sorted(slices.Values(s.Workers))))
+}
+
 // FitSlope draws the line through the values measured at so many workers each;
 // false where they don't tell a slope.
 func FitSlope(of, unit string, workers, values []float64) (Slope, bool) {
 	s := Slope{Of: of, Unit: unit, Workers: workers, Values: values}
-	if len(workers) != len(values) || len(slices.Compact(slices.Sorted(slices.Values(workers)))) < 2 {
+	if len(workers) != len(values) || s.Sizes() < 2 {
 		return Slope{}, false
 	}
 	s.Intercept, s.PerWorker = stat.LinearRegression(workers, values, nil, false)
@@ -59,8 +65,7 @@ func (s Slope) At(workers int) (value float64, low, high *float64) {
 // about it.
 func (s Slope) spread() (t, rest, mean, sxx float64, ok bool) {
 	n := float64(len(s.Workers))
-	distinct := len(slices.Compact(slices.Sorted(slices.Values(s.Workers))))
-	if distinct < 3 {
+	if s.Sizes() < 3 {
 		return 0, 0, 0, 0, false
 	}
 	mean = stat.Mean(s.Workers, nil)
@@ -111,7 +116,7 @@ func Extrapolate(workers int, slopes []Slope) *Plan {
 			continue // processor time adds up over a run, so it is no need of a moment
 		}
 		least, most := slices.Min(s.Workers), slices.Max(s.Workers)
-		line := fmt.Sprintf("the line through %d levels of %.0f to %.0f workers", len(s.Workers), least, most)
+		line := fmt.Sprintf("the line through %d sizes, %.0f to %.0f workers", s.Sizes(), least, most)
 		if s.PerWorker <= 0 {
 			p.Unknown = append(p.Unknown, fmt.Sprintf("%s: %s does not rise, so nothing can be planned by it", s.Of, line))
 			continue

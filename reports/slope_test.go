@@ -54,10 +54,10 @@ func TestExtrapolate(t *testing.T) {
 		t.Fatalf("%+v", p)
 	}
 	n := p.Needs[0]
-	if math.Abs(n.Value-50013) > 1e-6 || n.Rests != "the line through 3 levels of 100 to 400 workers, 125.0 times beyond the last" {
+	if math.Abs(n.Value-50013) > 1e-6 || n.Rests != "the line through 3 sizes, 100 to 400 workers, 125.0 times beyond the last" {
 		t.Errorf("%+v", n)
 	}
-	if n := Extrapolate(300, []Slope{fds}).Needs[0]; n.Rests != "the line through 3 levels of 100 to 400 workers" {
+	if n := Extrapolate(300, []Slope{fds}).Needs[0]; n.Rests != "the line through 3 sizes, 100 to 400 workers" {
 		t.Errorf("within: %q", n.Rests)
 	}
 	if !p.Beyond() || Extrapolate(300, []Slope{fds}).Beyond() {
@@ -66,7 +66,7 @@ func TestExtrapolate(t *testing.T) {
 	// Noise on few levels must not plan for less memory than none.
 	falling, _ := FitSlope("server.rss", "B", []float64{4, 8, 12}, []float64{3e7, 2.9e7, 2.8e7})
 	p = Extrapolate(50000, []Slope{falling, fds})
-	if len(p.Needs) != 1 || len(p.Unknown) != 1 || p.Unknown[0] != "server.rss: the line through 3 levels of 4 to 12 workers does not rise, so nothing can be planned by it" {
+	if len(p.Needs) != 1 || len(p.Unknown) != 1 || p.Unknown[0] != "server.rss: the line through 3 sizes, 4 to 12 workers does not rise, so nothing can be planned by it" {
 		t.Errorf("%+v", p)
 	}
 }

@@ -38,7 +38,7 @@ func ParseThreshold(expr string) (Threshold, error) {
 	}
 	_, unit, _, err := Report{}.Metric(m[1])
 	if err != nil {
-		return Threshold{}, fmt.Errorf("threshold %q: %w; the metrics are %s", expr, err, strings.Join(MetricNames(), ", "))
+		return Threshold{}, fmt.Errorf("threshold %q: %w; the metrics are %s", expr, err, metricList())
 	}
 	limit, err := strconv.ParseFloat(m[3], 64)
 	if err != nil || limit < 0 {

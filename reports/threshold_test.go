@@ -32,7 +32,7 @@ func TestParseThreshold(t *testing.T) {
 		"fanout.p99":          "want METRIC<LIMIT",
 		"fanout.p99<fast":     "want METRIC<LIMIT",
 		"fanout.p98<1s":       `unknown metric "fanout.p98"; the metrics are `,
-		"beauty>1":            "challenge.max",
+		"beauty>1":            "and .max, .p50, ",
 		"errors<1s":           `errors has no unit "s"; want %, none`,
 		"server.rss<1PB":      `server.rss has no unit "PB"; want B, KB, kB, KiB, MB, MiB, GB, GiB, TB, TiB, none`,
 		"round<NaN":           "want METRIC<LIMIT",

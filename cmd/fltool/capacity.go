@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -169,15 +168,10 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 
 // boundByKeys ends the search with the last worker that has a key.
 func (f *capacityFlags) boundByKeys() (notes []string, err error) {
-	n := 0
-	for ; ; n++ {
-		if _, err := os.Stat(wire.KeyFile(f.keys, n)); errors.Is(err, os.ErrNotExist) {
-			break
-		} else if err != nil {
-			return nil, usageError("", "--keys: %v", err)
-		}
-	}
+	n, err := countKeys(f.keys)
 	switch {
+	case err != nil:
+		return nil, err
 	case n == 0:
 		return nil, usageError("fltool keys generate makes a key folder", "--keys %s: it has no %s0", f.keys, wire.KeyFilePrefix)
 	case n < f.search.To:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,9 @@ machine's other tenants hardly change.
 
 A new run that failed is a regression if none of the base did.
 
+It takes 4 runs on each side to tell of one metric, 5 of up to six, 6 of more: of
+fewer, not even those that all lie apart would be significant.
+
 Exit codes: 0 nothing got worse; 1 a regression; 2 usage; 3 inconclusive, such
 as too few runs (--allow-inconclusive makes that 0).`,
 		Example: `  fltool compare base-*.json -- new-*.json
@@ -54,7 +58,7 @@ as too few runs (--allow-inconclusive makes that 0).`,
 			}
 			c, err := reports.Compare(runs[:dash], runs[dash:], gate)
 			if err != nil {
-				return cantError("", "compare: %w", err)
+				return compareError(err, files)
 			}
 			if strict && len(c.Environment) > 0 {
 				return cantError("without --strict they are compared, and the differences listed", "compare: the runs are not alike: %s", strings.Join(c.Environment, "; "))
@@ -65,6 +69,19 @@ as too few runs (--allow-inconclusive makes that 0).`,
 	judge.add(cmd)
 	cmd.Flags().BoolVar(&strict, "strict", false, "refuse runs that differ in CPU, kernel, versions or demand")
 	return cmd
+}
+
+// compareError names the files that are to blame.
+func compareError(err error, files []string) error {
+	var c *reports.CompareError
+	if !errors.As(err, &c) || len(c.Of) == 0 {
+		return cantError("", "compare: %w", err)
+	}
+	var names []string
+	for _, i := range c.Of {
+		names = append(names, files[i])
+	}
+	return cantError("", "compare %s: %s", strings.Join(names, " and "), c.Reason)
 }
 
 // compareFlags are how a command that ends in a comparison judges and shows it.

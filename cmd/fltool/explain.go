@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,11 +29,7 @@ and names the checks whose symptoms stand in it.`,
   fltool explain --log /var/log/nginx/error.log`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			var ids []string
-			for _, c := range checks.All() {
-				ids = append(ids, c.ID)
-			}
-			return ids, cobra.ShellCompDirectiveNoFileComp
+			return checkIDs(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w := cmd.OutOrStdout()
@@ -41,21 +39,39 @@ and names the checks whose symptoms stand in it.`,
 			case log != "":
 				return explainLog(w, cmd.InOrStdin(), log)
 			case len(args) == 0:
-				var list strings.Builder
-				for _, c := range checks.All() {
-					fmt.Fprintf(&list, "%-24s %-6s %s\n", c.ID, c.Severity, c.Title)
-				}
-				return printTo(w, "the list", list.String())
+				return listChecks(w)
 			}
 			c, ok := checks.ByID(args[0])
 			if !ok {
-				return usageError("fltool explain lists the checks", "there is no check %q", args[0])
+				return usageError(didYouMean(near(args[0], checkIDs()), "fltool explain lists the checks"), "there is no check %q", args[0])
 			}
 			return printTo(w, "the page", checks.Page(c))
 		},
 	}
 	cmd.Flags().StringVar(&log, "log", "", "read this log instead, - for standard input")
 	return cmd
+}
+
+// listChecks writes a table of the checks.
+func listChecks(w io.Writer) error {
+	width := 0
+	for _, id := range checkIDs() {
+		width = max(width, len(id))
+	}
+	var b strings.Builder
+	for _, c := range checks.All() {
+		head := fmt.Sprintf("%-*s %-5s ", width, c.ID, c.Severity)
+		b.WriteString(wrap(head+c.Title, len(head)) + "\n")
+	}
+	return printTo(w, "the list", b.String())
+}
+
+func checkIDs() []string {
+	var ids []string
+	for _, c := range checks.All() {
+		ids = append(ids, c.ID)
+	}
+	return ids
 }
 
 func explainLog(w io.Writer, stdin io.Reader, name string) error {
@@ -68,32 +84,64 @@ func explainLog(w io.Writer, stdin io.Reader, name string) error {
 		defer f.Close()
 		in = f
 	}
-	found, lines, err := checks.ScanLog(in)
+	log, err := checks.ScanLog(in)
 	if err != nil {
 		return cantError("", "read the log: %w", err)
 	}
-	if len(found) == 0 {
-		return printTo(w, "the symptoms", fmt.Sprintf("no known symptom in %d lines\n", lines))
+	var b strings.Builder
+	for _, s := range log.Symptoms {
+		fmt.Fprintf(&b, "%7d× %s: %s\n", s.Lines, s.Check.ID, s.Check.Title)
+		line := fmt.Sprintf("         line %d: ", s.First)
+		fmt.Fprintf(&b, "%s%s\n", line, around(s.Example, s.From, s.To, columns-len(line)))
 	}
-	var list strings.Builder
-	for _, s := range found {
-		fmt.Fprintf(&list, "%7d× %s: %s\n", s.Lines, s.Check.ID, s.Check.Title)
-		fmt.Fprintf(&list, "         line %d: %s\n", s.First, cut(s.Example, 60))
+	if log.Unknown > 0 {
+		fmt.Fprintf(&b, "%7d× of level error or worse, and no check knows it\n", log.Unknown)
+		line := fmt.Sprintf("         line %d: ", log.First)
+		fmt.Fprintf(&b, "%s%s\n", line, around(log.Example, len(stamp.FindString(log.Example)), len(log.Example), columns-len(line)))
 	}
-	fmt.Fprintf(&list, "in %d lines; fltool explain ID tells how to mend it\n", lines)
-	return printTo(w, "the symptoms", list.String())
+	lines := counted(log.Lines, "line")
+	if len(log.Symptoms) == 0 {
+		fmt.Fprintf(&b, "no known symptom in %s\n", lines)
+	} else {
+		fmt.Fprintf(&b, "in %s; fltool explain ID tells how to mend it\n", lines)
+	}
+	return printTo(w, "the symptoms", b.String())
 }
 
-// cut shortens a line for a terminal; what can't be printed becomes a dot.
-func cut(s string, n int) string {
-	r := []rune(strings.Map(func(r rune) rune {
+// stamp is what stands before the message in a line of nginx's or gunicorn's.
+var stamp = regexp.MustCompile(`^(\d{4}/\d\d/\d\d [\d:]{8} \[\w+\] \d+#\d+: (\*\d+ )?|\[[-+ :\d]+\] \[\d+\] \[\w+\] )`)
+
+// around shortens a line to n characters that show its bytes from from to to, with
+// more of what is before them where all of them fit; what can't be printed becomes
+// a dot.
+func around(s string, from, to, n int) string {
+	before, match, after := printable(s[:from]), printable(s[from:to]), printable(s[to:])
+	all := slices.Concat(before, match, after)
+	if len(all) <= n {
+		return string(all)
+	}
+	// Room for two ellipses; of what is left of it a third shows how the line comes to the match.
+	lead := max(0, n-2-len(match))
+	lead = max(min(len(before), lead/3), lead-len(after))
+	start := max(0, len(before)-lead)
+	for start > 0 && start < len(before) && before[start-1] != ' ' { // at a word
+		start++
+	}
+	text := all[start:]
+	if start > 0 {
+		text = append([]rune{'…'}, text...)
+	}
+	if len(text) > n {
+		text = append(slices.Clone(text[:n-1]), '…')
+	}
+	return string(text)
+}
+
+func printable(s string) []rune {
+	return []rune(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' {
 			return '.'
 		}
 		return r
 	}, s))
-	if len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return string(r)
 }

@@ -33,7 +33,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 				return err
 			}
 			if note := j.assumptions(cmd); note != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), note)
+				fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), note))
 			}
 			if res.deployment.App == nil {
 				return usageError("give the facts of a host", "fix mends hosts, and a probe is of none")
@@ -52,7 +52,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 // fix prints the script, or what it changes, and names what it leaves to do.
 func (res judged) fix(cmd *cobra.Command, diff bool) error {
 	plan := remedy.Make(res.findings, maps.Clone(res.deployment.App.Own.V))
-	text := plan.Script(fmt.Sprintf("Written by fltool fix for %d workers.", res.demand.Workers))
+	text := plan.Script(fmt.Sprintf("Written by fltool fix for %s.", counted(res.demand.Workers, "worker")))
 	if diff {
 		text = plan.Diff()
 	}

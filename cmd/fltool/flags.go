@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
@@ -22,16 +23,23 @@ func emptyFlag(flags *pflag.FlagSet) string {
 }
 
 // sizeFlag is a number of bytes on the command line: 13MB and 13M are millions,
-// 13MiB are powers of two, a bare number is bytes.
+// 13MiB are powers of two, a bare number is bytes, and one of few is refused: who
+// writes 13 of a model means no 13 bytes.
 type sizeFlag int64
 
 var errSize = errors.New("not a size: want for example 512kB, 13MB or 13MiB")
+
+// fewBytes is up to where a bare number is a slip.
+const fewBytes = 1 << 10
 
 // Set reads a size; pflag adds the flag and the text to the error.
 func (s *sizeFlag) Set(text string) error {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n > math.MaxInt64 {
 		return errSize
+	}
+	if _, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 && n < fewBytes {
+		return fmt.Errorf("without a unit that is bytes: write %dB, or for example %dMB", n, n)
 	}
 	*s = sizeFlag(n)
 	return nil

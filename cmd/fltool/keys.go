@@ -46,12 +46,16 @@ func newKeysGenerate() *cobra.Command {
 			case err != nil:
 				return cantError("is the folder writable, and the disk not full?", "generate keys: %w", err)
 			}
-			return printTo(cmd.OutOrStdout(), "what was made", fmt.Sprintf("%s: keys of %d workers; private ones have mode 0600\n", dir, workers))
+			return printTo(cmd.OutOrStdout(), "what was made", fmt.Sprintf("%s: keys of %s; private ones have mode 0600\n", dir, counted(workers, "worker")))
 		},
 	}
 	cmd.Flags().IntVarP(&workers, "workers", "n", 0, "number of `workers`")
 	return cmd
 }
+
+// faultsShown is how many faults of a key folder are told before the rest is a
+// number: a line that is missing from the list shifts all those behind it.
+const faultsShown = 3
 
 func newKeysVerify() *cobra.Command {
 	return &cobra.Command{
@@ -61,16 +65,23 @@ func newKeysVerify() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := wire.VerifyKeys(args[0])
 			if err == nil {
-				return printTo(cmd.OutOrStdout(), "the answer", fmt.Sprintf("%s: good: keys of %d workers\n", args[0], n))
+				return printTo(cmd.OutOrStdout(), "the answer", fmt.Sprintf("%s: good: keys of %s\n", args[0], counted(n, "worker")))
 			}
 			if errors.Is(err, fs.ErrNotExist) && n == 0 {
 				return cantError("make one with: fltool keys generate --workers 1000 "+args[0], "verify keys: %w", err)
 			}
 			faults := strings.Split(err.Error(), "\n")
-			for _, fault := range faults[1:] {
-				fmt.Fprintf(cmd.ErrOrStderr(), "also: %s\n", fault)
+			stderr := cmd.ErrOrStderr()
+			fmt.Fprintf(stderr, "fltool: %s\n", faults[0])
+			shown := min(len(faults), faultsShown)
+			for _, fault := range faults[1:shown] {
+				fmt.Fprintf(stderr, "also: %s\n", fault)
 			}
-			return &exitError{code: exitFail, err: errors.New(faults[0]), hint: "upstream's Python workers and servers need exactly this layout; see fltool keys --help"}
+			if more := len(faults) - shown; more > 0 {
+				fmt.Fprintf(stderr, "and %d more\n", more)
+			}
+			fmt.Fprintln(stderr, "hint: upstream's Python workers and servers need exactly this layout; see fltool keys --help")
+			return &exitError{code: exitFail}
 		},
 	}
 }

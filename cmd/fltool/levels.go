@@ -151,22 +151,32 @@ func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err 
 
 // listen keeps what a log says of a level.
 func (l *levels) listen(workers int, log io.Reader) error {
-	found, _, err := checks.ScanLog(log)
+	scan, err := checks.ScanLog(log)
 	if err != nil {
 		return cantError("", "read the server's log: %w", err)
 	}
-	l.said[workers] = append(l.said[workers], found...)
+	l.said[workers] = append(l.said[workers], scan.Symptoms...)
 	return nil
 }
 
 func (l *levels) tell(workers int, r reports.Report) {
-	line := fmt.Sprintf("%d workers: %s", workers, map[loadgen.Outcome]string{
+	fmt.Fprintf(l.stderr, "%s: %s\n", counted(workers, "worker"), levelLine(r))
+}
+
+// levelLine says what became of a level. One that only missed a service level was
+// held all the same.
+func levelLine(r reports.Report) string {
+	outcome := loadgen.OutcomeOf(r)
+	line := map[loadgen.Outcome]string{
 		loadgen.LevelHeld: "held", loadgen.LevelFailed: "not held", loadgen.LevelUnknown: "can't tell",
-	}[loadgen.OutcomeOf(r)])
-	if len(r.Reasons) > 0 {
-		line += ": " + r.Reasons[0]
+	}[outcome]
+	switch {
+	case len(r.Reasons) == 0:
+		return line
+	case outcome == loadgen.LevelFailed && strings.HasPrefix(r.Reasons[0], "missed "): // what it lost would stand first
+		return "held, but " + r.Reasons[0]
 	}
-	fmt.Fprintln(l.stderr, line)
+	return line + ": " + r.Reasons[0]
 }
 
 // openedLogs are logs that are read from where they ended when they were opened.

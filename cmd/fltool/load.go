@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,11 +104,24 @@ func (f *loadFlags) thresholds() ([]reports.Threshold, error) {
 	for _, expr := range f.slo {
 		t, err := reports.ParseThreshold(expr)
 		if err != nil {
-			return nil, usageError("", "--slo: %v", err)
+			return nil, usageError(sloHint(expr), "--slo: %v", err)
 		}
 		all = append(all, t)
 	}
 	return all, nil
+}
+
+// sloHint names the metrics that a threshold of none may have meant.
+func sloHint(expr string) string {
+	end := strings.IndexAny(expr, "<>= ")
+	if end < 0 {
+		return ""
+	}
+	metric := expr[:end]
+	if slices.Contains(reports.MetricNames(), metric) {
+		return ""
+	}
+	return didYouMean(near(metric, reports.MetricNames()), "")
 }
 
 // plan turns the flags into what is to be done.

@@ -105,9 +105,9 @@ func report(err error, stderr io.Writer) int {
 		case errors.Is(part, context.Canceled):
 			interrupted, said, exit = true, "interrupted", nil
 		}
-		fmt.Fprintf(stderr, "fltool: %s\n", strings.ReplaceAll(said, "\n", " "))
+		fmt.Fprintln(stderr, fitted(stderr, "fltool: "+strings.ReplaceAll(said, "\n", " ")))
 		if exit != nil && exit.hint != "" {
-			fmt.Fprintf(stderr, "hint: %s\n", exit.hint)
+			fmt.Fprintln(stderr, fitted(stderr, "hint: "+exit.hint))
 		}
 	}
 	return e.code
@@ -141,9 +141,9 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 			return cmd.Help()
 		},
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(cmd.CommandPath()+" --help lists the flags", "%s", err)
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
 	// Lists of flags fit a terminal of 80 columns; all commands inherit it.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.AddCommand(
@@ -162,6 +162,7 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 	)
 	root.InitDefaultCompletionCmd()
 	exitByCommand(root)
+	plainUsage(root)
 	return root
 }
 

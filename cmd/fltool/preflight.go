@@ -58,7 +58,7 @@ be told (waive it by --ignore).`,
 				return err
 			}
 			if note := j.assumptions(cmd); note != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), note)
+				fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), note))
 			}
 			if res.hidden() {
 				fmt.Fprintln(cmd.ErrOrStderr(), "some facts are hidden from this user: root sees them all")

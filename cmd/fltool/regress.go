@@ -46,7 +46,8 @@ A command of another name is run as it is, with --out FILE behind it.
 The metrics that decide are those that a machine's other tenants hardly change:
 errors, bytes per worker and round, server.cpuRatio (CPU of the server for each
 second of the generator's), memory and descriptors per held poll. --gate names
-others, --limit how much worse each may get; see fltool compare --help.
+others, --limit how much worse each may get; see fltool compare --help. Where
+both commands decide it takes 6 --runs to tell, for the baseline as well.
 
 Exit codes: 0 nothing got worse; 1 a regression, or a run failed that did not in
 the baseline; 2 usage; 3 fltool can't tell: a run could not be made, too few
@@ -92,6 +93,7 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+	f.warnOfFew(cmd, base, gate)
 	if f.store {
 		if err := replaceable(f.baseline); err != nil {
 			return cantError("", "store baseline: %w", err)
@@ -106,6 +108,21 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	err = f.judged(cmd, &m, base, gate)
 	return errors.Join(err, os.RemoveAll(m.dir))
+}
+
+// warnOfFew says that the runs of a baseline, or those to come, are too few for any
+// verdict.
+func (f *regressFlags) warnOfFew(cmd *cobra.Command, base []reports.Report, gate reports.Gate) {
+	if len(base) == 0 {
+		return
+	}
+	each := f.runs
+	for _, r := range base {
+		each = min(each, len(ofKind(base, reports.KindOfRun(r.Demand))))
+	}
+	if needed := reports.RunsNeeded(base, gate); each < needed {
+		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: %s too few to tell a change: it takes %d of each command, on each side (--runs %d)\n", are(each, "run"), needed, needed)
+	}
 }
 
 // judged makes the runs, keeps them where asked, and compares or stores them.
@@ -125,7 +142,11 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 		return err
 	}
 	if f.store {
-		return storeBaseline(cmd.OutOrStdout(), f.baseline, new)
+		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, new); err != nil {
+			return err
+		}
+		f.warnOfFew(cmd, new, gate)
+		return nil
 	}
 	if d := reports.DemandDifferences(base, new); len(d) > 0 {
 		return cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))

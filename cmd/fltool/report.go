@@ -71,7 +71,11 @@ func readReports(files []string, stdin io.Reader) (reports.Report, error) {
 			names = append(names, files[i])
 		}
 		if len(names) > 0 {
-			return r, cantError("", "merge %s: %w", strings.Join(names, " and "), err)
+			hint := ""
+			if i := merge.Of[0]; rs[i].Shard == nil && rs[i].Kind == reports.KindSimulate {
+				hint = "fltool compare BASE... -- NEW... compares whole runs"
+			}
+			return r, cantError(hint, "merge %s: %w", strings.Join(names, " and "), err)
 		}
 	}
 	if err != nil {

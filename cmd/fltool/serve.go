@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -153,6 +154,9 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		ended <- fmt.Errorf("say where it listens: %w", err)
 	}
 	log.Info("serving", "workers", len(cfg.Keys), "unsafe", f.unsafe, "round", cfg.Round.String(), "model_bytes", len(cfg.Model), "state", f.state)
+	if n, err := strconv.Atoi(cfg.Round.String()); err == nil && !f.unsafe && n > len(cfg.Keys) {
+		log.Warn("a round waits for more updates than the key list has workers", "round", n, "workers", len(cfg.Keys))
+	}
 
 	var failed error
 	select {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -124,7 +125,13 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	} else if err := rep.Judge(thresholds); err != nil {
 		return cantError("", "%v", err)
 	}
-	return f.output.write(cmd, rep)
+	err = f.output.write(cmd, rep)
+	if hint, herr := f.hint(rep); herr != nil {
+		return errors.Join(err, herr)
+	} else if hint != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), "hint: "+hint))
+	}
+	return err
 }
 
 // parseShard reads k/n; nil is no shard.

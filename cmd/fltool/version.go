@@ -21,14 +21,18 @@ func toolVersion() string {
 	return "(devel)"
 }
 
+// versionLine is what version and --version print.
+func versionLine() string {
+	return fmt.Sprintf("fltool %s %s %s/%s", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of fltool",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return printTo(cmd.OutOrStdout(), "the version",
-				fmt.Sprintf("fltool %s %s %s/%s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+			return printTo(cmd.OutOrStdout(), "the version", versionLine()+"\n")
 		},
 	}
 }

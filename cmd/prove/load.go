@@ -148,12 +148,12 @@ func (r *room) logged(check string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		found, _, err := checks.ScanLog(f)
+		log, err := checks.ScanLog(f)
 		f.Close()
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		for _, s := range found {
+		for _, s := range log.Symptoms {
 			if s.Check.ID == check {
 				return s.Example, nil
 			}

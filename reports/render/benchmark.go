@@ -13,7 +13,8 @@ import (
 // Benchmark writes the figures of a run in Go's benchmark format, one line a
 // run, so that benchstat compares runs: concatenate those of several. What
 // would keep it from comparing two versions on one machine is a comment. A
-// refused run gives no figures: they would not be the server's. See
+// refused run gives no figures: they would not be the server's. A preflight gives a
+// line a limit. See
 // https://go.dev/design/14313-benchmark-format.
 func Benchmark(w io.Writer, r reports.Report) error {
 	var b bytes.Buffer
@@ -37,14 +38,49 @@ func Benchmark(w io.Writer, r reports.Report) error {
 	if d.UpdateBytes > 0 {
 		name += fmt.Sprintf("/update=%dB", d.UpdateBytes)
 	}
+	cpus := ""
 	if r.Env.CPUs > 0 {
-		name += fmt.Sprintf("-%d", r.Env.CPUs)
+		cpus = fmt.Sprintf("-%d", r.Env.CPUs)
 	}
+	if r.Kind == reports.KindPreflight {
+		b.WriteString(ledgerLines(r.Capacity, name, cpus))
+	}
+	name += cpus
 	if line := benchmarkFigures(r); line != "" && r.Verdict != reports.VerdictRefused {
 		fmt.Fprintf(&b, "%s 1%s\n", name, line)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// ledgerLines are a line a limit that is known, of the workers it supports, and one
+// of the whole where no limit is unknown.
+func ledgerLines(c *reports.Capacity, name, cpus string) string {
+	if c == nil {
+		return ""
+	}
+	var b strings.Builder
+	known := c.Limit != ""
+	for _, x := range c.Ledger {
+		if x.Workers == nil {
+			fmt.Fprintf(&b, "# %s: unknown\n", clean(x.Limit))
+			known = known && x.Waived
+			continue
+		}
+		of := "/limit=" + strings.ReplaceAll(clean(x.Limit), "/", "-") // a slash would end the key
+		if x.Host != "" {
+			of += "/host=" + clean(x.Host)
+		}
+		fmt.Fprintf(&b, "%s%s%s 1 %d workers", name, of, cpus, *x.Workers)
+		if x.WorkersHard != nil {
+			fmt.Fprintf(&b, " %d hard-workers", *x.WorkersHard)
+		}
+		b.WriteByte('\n')
+	}
+	if known {
+		fmt.Fprintf(&b, "%s%s 1 %d workers\n", name, cpus, c.Workers)
+	}
+	return b.String()
 }
 
 // benchmarkFigures are pairs of value and unit. The unit carries the metric's

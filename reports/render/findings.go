@@ -101,7 +101,9 @@ func particulars(f reports.Finding) []particular {
 		line("write", file.Path+": "+text)
 	}
 	line("then", f.Remedy.Then)
-	line("more", f.Doc)
+	if f.Doc != "" { // a file of fltool's own, which the reader need not have
+		lines = append(lines, particular{label: "more", text: "fltool explain " + f.Check, command: true})
+	}
 	return lines
 }
 

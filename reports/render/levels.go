@@ -52,16 +52,16 @@ func levels(r reports.Report) section {
 
 // slopes are what each further worker costs.
 func slopes(r reports.Report) section {
-	g := &grid{head: []string{"metric", "per worker", "±", "without workers", "±", "levels"}, text: []int{0}}
+	g := &grid{head: []string{"metric", "per worker", "±", "without workers", "±", "sizes"}, text: []int{0}}
 	for _, s := range r.Slopes {
 		g.rows = append(g.rows, []string{
 			s.Of, figure(s.PerWorker, s.Unit), halfWidth(s.Low, s.High, s.Unit),
-			figure(s.Intercept, s.Unit), halfWidth(s.InterLow, s.InterHigh, s.Unit), count(len(s.Workers)),
+			figure(s.Intercept, s.Unit), halfWidth(s.InterLow, s.InterHigh, s.Unit), count(s.Sizes()),
 		})
 	}
 	sec := section{title: "What each worker costs, by the levels that held", grid: g}
 	if len(g.rows) > 0 {
-		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence, unknown of fewer than three levels"}
+		sec.notes = []string{"peaks of the server's process against workers, by least squares; ± is the interval of 95 % confidence, unknown of fewer than three sizes"}
 	}
 	return sec
 }

@@ -53,6 +53,7 @@ func causes(by map[string]int) string {
 func rounds(r reports.Report) section {
 	g := &grid{head: []string{"round", "accepted", "failed", "time", "fan-out", "told", "model"}, text: []int{6}}
 	byClient := false
+	var notes []string
 	for _, x := range r.Rounds {
 		fanout := ""
 		if x.Told > 0 {
@@ -63,12 +64,14 @@ func rounds(r reports.Report) section {
 			}
 		}
 		g.rows = append(g.rows, []string{count(x.Number), count(x.Workers), count(x.Failed), seconds(x.Seconds), fanout, count(x.Told), x.Version})
+		if x.Open {
+			notes = append(notes, fmt.Sprintf("no worker was told of an end of round %d", x.Number))
+		}
 	}
-	s := section{title: "Rounds", grid: g}
 	if byClient {
-		s.notes = []string{"* from the first sign that a worker saw: the server does not tell when it published"}
+		notes = append([]string{"* from the first sign that a worker saw: the server does not tell when it published"}, notes...)
 	}
-	return s
+	return section{title: "Rounds", grid: g, notes: notes}
 }
 
 func series(r reports.Report) section {

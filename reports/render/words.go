@@ -39,13 +39,17 @@ func simulateHeadline(r reports.Report) string {
 	case h == nil && len(r.Rounds) == 0 && len(r.Series) == 0:
 		return workers + ": nothing was measured"
 	case r.Demand.Rounds > 0:
-		parts = append(parts, fmt.Sprintf("%s, %d of %s", workers, len(r.Rounds), plural(r.Demand.Rounds, "round")))
-		failed := 0
+		ended, failed := 0, 0
 		for _, x := range r.Rounds {
-			if x.Failed > 0 {
+			switch {
+			case x.Open: // it is no round without all workers, but none at all
+				continue
+			case x.Failed > 0:
 				failed++
 			}
+			ended++
 		}
+		parts = append(parts, fmt.Sprintf("%s, %d of %s", workers, ended, plural(r.Demand.Rounds, "round")))
 		if failed > 0 {
 			parts[0] += fmt.Sprintf(" (%d without all workers)", failed)
 		}
@@ -76,7 +80,9 @@ func simulateHeadline(r reports.Report) string {
 func slowestRound(rounds []reports.Round) float64 {
 	var slowest float64
 	for _, x := range rounds {
-		slowest = max(slowest, x.Seconds)
+		if !x.Open {
+			slowest = max(slowest, x.Seconds)
+		}
 	}
 	return slowest
 }
