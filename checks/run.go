@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -230,29 +231,55 @@ func answer(ledger []reports.Row) reports.Capacity {
 	return c
 }
 
+// Unknown says which checks of a severity are unknown and why, those of one reason
+// in one sentence.
+func Unknown(findings []reports.Finding, severity reports.Severity) []string {
+	names := map[string][]string{} // by reason
+	var reasons []string
+	for _, f := range findings {
+		if f.Status != reports.StatusUnknown || f.Severity != severity {
+			continue
+		}
+		if names[f.Reason] == nil {
+			reasons = append(reasons, f.Reason)
+		}
+		names[f.Reason] = append(names[f.Reason], nameOf(f))
+	}
+	var said []string
+	for _, why := range reasons {
+		verb := "is"
+		if len(names[why]) > 1 {
+			verb = "are"
+		}
+		said = append(said, fmt.Sprintf("%s %s unknown: %s", strings.Join(names[why], ", "), verb, why))
+	}
+	return said
+}
+
+// nameOf is a finding's check, and its host where there are several.
+func nameOf(f reports.Finding) string {
+	if f.Host == "" {
+		return f.Check
+	}
+	return f.Check + " on " + f.Host
+}
+
 // Verdict sums findings up: fail, refused (a check that counts can't be told),
 // warn, pass; and the reasons, worst first. With least SeverityWarn warnings
 // count as errors do.
 func Verdict(findings []reports.Finding, least reports.Severity) (reports.Verdict, []string) {
-	var fails, unknowns, warns []string
-	warned := false
+	var fails, warns []string
 	for _, f := range findings {
-		name := f.Check
-		if f.Host != "" {
-			name += " on " + f.Host
-		}
 		switch {
 		case f.Status == reports.StatusFail:
-			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", name, f.Got, f.Want))
-		case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError:
-			unknowns = append(unknowns, fmt.Sprintf("%s is unknown: %s", name, f.Reason))
+			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", nameOf(f), f.Got, f.Want))
 		case f.Status == reports.StatusWarn && f.Severity == reports.SeverityWarn:
-			warned = true
-			warns = append(warns, fmt.Sprintf("%s: %s", name, f.Got))
-		case f.Status == reports.StatusUnknown && f.Severity == reports.SeverityWarn:
-			warns = append(warns, fmt.Sprintf("%s is unknown: %s", name, f.Reason))
+			warns = append(warns, fmt.Sprintf("%s: %s", nameOf(f), f.Got))
 		}
 	}
+	warned := len(warns) > 0
+	unknowns := Unknown(findings, reports.SeverityError)
+	warns = append(warns, Unknown(findings, reports.SeverityWarn)...)
 	reasons := slices.Concat(fails, unknowns, warns)
 	strict := least == reports.SeverityWarn
 	switch {

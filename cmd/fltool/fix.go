@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/remedy"
 	"github.com/fltool/fltool/reports"
 )
@@ -60,11 +61,9 @@ func (res judged) fix(cmd *cobra.Command, diff bool) error {
 		return err
 	}
 	code := exitGood
-	for _, f := range res.findings {
-		if f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
-			fmt.Fprintf(cmd.ErrOrStderr(), "can't tell: %s: %s\n", f.Check, f.Reason)
-			code = exitCant
-		}
+	for _, unknown := range checks.Unknown(res.findings, reports.SeverityError) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "can't tell: %s\n", unknown)
+		code = exitCant
 	}
 	for _, f := range plan.Manual {
 		if f.Status == reports.StatusFail {
