@@ -66,6 +66,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 setup: ## install what the tests need and is missing (RUNLEVEL=1: start no service)
 	@missing=; for p in $(PACKAGES); do \
+		if [ $$p = chromium ] && command -v google-chrome >/dev/null; then continue; fi; \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
 	if [ -n "$$missing" ]; then \
