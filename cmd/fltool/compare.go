@@ -19,7 +19,7 @@ func newCompare() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare BASE... -- NEW...",
 		Short: "Tell whether new runs are worse than base runs",
-		Long: `compare reads the reports of base runs and, behind --, of new ones, a file a run,
+		Long: `compare reads the reports of base runs and, behind --, of new ones, a file each,
 and tells which metrics changed: by the Mann-Whitney test over runs, after
 Holm's correction over the metrics that decide, and beyond a practical limit.
 
@@ -32,8 +32,8 @@ machine's other tenants hardly change.
 
 A new run that failed is a regression if none of the base did.
 
-It takes 4 runs on each side to tell of one metric, 5 of up to six, 6 of more: of
-fewer, not even those that all lie apart would be significant.
+It takes 4 runs on each side to tell of one metric, 5 of up to six, 6 of more:
+of fewer, not even those that all lie apart would be significant.
 
 Exit codes: 0 nothing got worse; 1 a regression; 2 usage; 3 inconclusive, such
 as too few runs (--allow-inconclusive makes that 0).`,

@@ -66,8 +66,8 @@ func newNginxLint() *cobra.Command {
 		Short: "Judge an nginx config by itself",
 		Long: `lint reads an nginx config, with all that it includes, and asks the checks that
 need nothing but the config: slots, timeouts, body sizes, limits, exposure. FILE
-may be a whole nginx.conf, a site that is included into http, or - for the output
-of nginx -T. Names in it are taken as they stand: relative ones start at FILE.
+may be a whole nginx.conf, a site that is included into http, or - for what
+nginx -T prints. Names in it are taken as they stand: relative ones start at FILE.
 
 Of a host, preflight tells more: what really runs, and what the kernel allows.
 --format sarif is for code reviews.
@@ -150,8 +150,8 @@ func newNginxRender() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render",
 		Short: "Write a complete nginx.conf that holds the demand",
-		Long: `render writes a complete nginx.conf: for https with --tls-cert and --tls-key, and
-then plain HTTP is sent on to it. The numbers come from the formulas by which
+		Long: `render writes a complete nginx.conf: for https with --tls-cert and --tls-key,
+and then plain HTTP is sent on to it. The numbers come from the formulas by which
 preflight judges; each comment says from what.
 
 /workers is closed but for --admin-allow. It writes to standard output and
