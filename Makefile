@@ -50,9 +50,9 @@ baseline: build ## make the committed baseline anew
 	bin/fltool regress --baseline .github/baseline --store --runs 6
 
 EXPERIMENTS ?= 20
-RUNS ?= 8
+RUNS ?= 6
 
-planted: ## find planted faults in EXPERIMENTS of RUNS runs each: two hours
+planted: ## find planted faults in EXPERIMENTS of RUNS runs each: an hour
 	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs $(RUNS)
 

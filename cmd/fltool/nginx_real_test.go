@@ -169,11 +169,11 @@ func rendered(t *testing.T, scheme string) {
 			t.Fatalf("nginx does not listen at %s\n%s", address, log)
 		}
 	}
-	load := []string{"simulate", "--target", scheme + "://" + address, "--unsafe", "--workers", workers}
+	load := []string{"simulate", "--target", scheme + "://" + address, "--unsafe", "--workers", workers, "--max-lag", "1m"}
 	if scheme == "https" {
 		load = append(load, "--ca", cert)
 	}
-	for _, more := range [][]string{{"--ramp", "1s", "--hold", hold}, {"--rounds", "2", "--update-size", "10kB", "--max-lag", "1m"}} {
+	for _, more := range [][]string{{"--ramp", "1s", "--hold", hold}, {"--rounds", "2", "--update-size", "10kB"}} {
 		if out, code := fltoolCommand(t, append(load, more...)...); code != exitGood {
 			t.Errorf("simulate %v through nginx: exit code %d\n%s\nnginx: %s", more, code, out, log)
 		}
