@@ -23,7 +23,7 @@ var limits = map[string]float64{
 	"bytesPerWorkerRound": .02,
 	"server.cpuPerRound":  .05,
 	"server.cpuRatio":     .05,
-	"server.rssPerWorker": .05,
+	"server.rssPerWorker": .10, // of one build it varies by several percent from run to run
 	"server.fdsPerWorker": .05,
 	"errors":              .001,
 }

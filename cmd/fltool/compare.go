@@ -25,7 +25,7 @@ Holm's correction over the metrics that decide, and beyond a practical limit.
 
 The metrics that decide, and their limits, which --limit changes: round and
 fanout 10% (the mean over a run's rounds), server.cpu 5% (CPU per round), bytes
-2% (per worker and round), server.rss and server.fds 5% (per worker; holds
+2% (per worker and round), server.rss 10% and server.fds 5% (per worker; holds
 measure them), errors 0.1% of all requests more. --gate names others, such as
 server.cpuRatio: the server's CPU for each second of the generator's, which a
 machine's other tenants hardly change.
