@@ -125,7 +125,7 @@ func TestCannot(t *testing.T) {
 // TestGroup has a row's control group gone with the row.
 func TestGroup(t *testing.T) {
 	res := prove(t.Context(), row{id: "test-group"}, "fltool", false, func(string) {})
-	if res.skipped() || res.err != nil && strings.Contains(res.err.Error(), "make a room") && os.Getenv("CI") == "" {
+	if (res.skipped() || res.err != nil && strings.Contains(res.err.Error(), "make a room")) && os.Getenv("CI") == "" {
 		t.Skip(res.why())
 	}
 	if res.err != nil {
