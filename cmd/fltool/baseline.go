@@ -111,7 +111,7 @@ func storeBaseline(stdout io.Writer, dir string, rs []reports.Report) error {
 	if err := replaceRuns(dir, rs); err != nil {
 		return cantError("", "store baseline: %w", err)
 	}
-	return printTo(stdout, "what was stored", fmt.Sprintf("stored %s in %s\n", counted(len(rs), "run"), dir))
+	return printTo(stdout, "what was stored", fmt.Sprintf("stored %s in %s\n", render.Plural(len(rs), "run"), dir))
 }
 
 // replaceable says whether a folder is absent or has nothing but reports.

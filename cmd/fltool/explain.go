@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/reports/render"
 )
 
 func newExplain() *cobra.Command {
@@ -61,7 +62,7 @@ func listChecks(w io.Writer) error {
 	var b strings.Builder
 	for _, c := range checks.All() {
 		head := fmt.Sprintf("%-*s %-5s ", width, c.ID, c.Severity)
-		b.WriteString(wrap(head+c.Title, len(head)) + "\n")
+		b.WriteString(render.Wrap(head+c.Title, len(head), columns) + "\n")
 	}
 	return printTo(w, "the list", b.String())
 }
@@ -99,7 +100,7 @@ func explainLog(w io.Writer, stdin io.Reader, name string) error {
 		line := fmt.Sprintf("         line %d: ", log.First)
 		fmt.Fprintf(&b, "%s%s\n", line, around(log.Example, len(stamp.FindString(log.Example)), len(log.Example), columns-len(line)))
 	}
-	lines := counted(log.Lines, "line")
+	lines := render.Plural(log.Lines, "line")
 	if len(log.Symptoms) == 0 {
 		fmt.Fprintf(&b, "no known symptom in %s\n", lines)
 	} else {

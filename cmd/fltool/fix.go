@@ -11,6 +11,7 @@ import (
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/remedy"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
 )
 
 func newFix() *cobra.Command {
@@ -53,7 +54,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 // fix prints the script, or what it changes, and names what it leaves to do.
 func (res judged) fix(cmd *cobra.Command, diff bool) error {
 	plan := remedy.Make(res.findings, maps.Clone(res.deployment.App.Own.V))
-	text := plan.Script(fmt.Sprintf("Written by fltool fix for %s.", counted(res.demand.Workers, "worker")))
+	text := plan.Script(fmt.Sprintf("Written by fltool fix for %s.", render.Plural(res.demand.Workers, "worker")))
 	if diff {
 		text = plan.Diff()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fltool/fltool/reports/render"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -46,7 +47,7 @@ func newKeysGenerate() *cobra.Command {
 			case err != nil:
 				return cantError("is the folder writable, and the disk not full?", "generate keys: %w", err)
 			}
-			return printTo(cmd.OutOrStdout(), "what was made", fmt.Sprintf("%s: keys of %s; private ones have mode 0600\n", dir, counted(workers, "worker")))
+			return printTo(cmd.OutOrStdout(), "what was made", fmt.Sprintf("%s: keys of %s; private ones have mode 0600\n", dir, render.Plural(workers, "worker")))
 		},
 	}
 	cmd.Flags().IntVarP(&workers, "workers", "n", 0, "number of `workers`")
@@ -65,7 +66,7 @@ func newKeysVerify() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := wire.VerifyKeys(args[0])
 			if err == nil {
-				return printTo(cmd.OutOrStdout(), "the answer", fmt.Sprintf("%s: good: keys of %s\n", args[0], counted(n, "worker")))
+				return printTo(cmd.OutOrStdout(), "the answer", fmt.Sprintf("%s: good: keys of %s\n", args[0], render.Plural(n, "worker")))
 			}
 			if errors.Is(err, fs.ErrNotExist) && n == 0 {
 				return cantError("make one with: fltool keys generate --workers 1000 "+args[0], "verify keys: %w", err)

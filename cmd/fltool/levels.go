@@ -15,6 +15,7 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
 )
 
 // levels runs one level after another.
@@ -160,7 +161,7 @@ func (l *levels) listen(workers int, log io.Reader) error {
 }
 
 func (l *levels) tell(workers int, r reports.Report) {
-	fmt.Fprintf(l.stderr, "%s: %s\n", counted(workers, "worker"), levelLine(r))
+	fmt.Fprintf(l.stderr, "%s: %s\n", render.Plural(workers, "worker"), levelLine(r))
 }
 
 // levelLine says what became of a level. One that only missed a service level was

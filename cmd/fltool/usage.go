@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/fltool/fltool/reports/render"
 )
 
 // plainUsage has every command say in fltool's words what is wrong with its command
@@ -42,7 +44,7 @@ func argsError(cmd *cobra.Command, given []string) error {
 	case want == "" || strings.HasPrefix(want, "(") || strings.HasPrefix(want, "["):
 		return usageError(help+" tells what it takes", "%s: %q is one argument too many", name, given[len(given)-1])
 	}
-	return usageError(help+" tells what it takes", "%s: want %s, got %s", name, want, counted(len(given), "argument"))
+	return usageError(help+" tells what it takes", "%s: want %s, got %s", name, want, render.Plural(len(given), "argument"))
 }
 
 // groupError is of flags that do not go together.

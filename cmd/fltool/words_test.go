@@ -3,23 +3,9 @@ package main
 import (
 	"strings"
 	"testing"
-)
 
-func TestWrap(t *testing.T) {
-	long := strings.Repeat("word ", 40) + strings.Repeat("x", 100) + " end"
-	got := wrap(long, 2)
-	if strings.Join(strings.Fields(got), " ") != long {
-		t.Errorf("words are lost: %q", got)
-	}
-	for line := range strings.SplitSeq(got, "\n") {
-		if len(line) > columns && !strings.Contains(line, "xxx") || strings.HasSuffix(line, " ") {
-			t.Errorf("%d columns: %q", len(line), line)
-		}
-	}
-	if got := wrap("short", 2); got != "short" {
-		t.Errorf("%q", got)
-	}
-}
+	"github.com/fltool/fltool/reports/render"
+)
 
 // What matched is to be seen, however long the line, and the line is no wider.
 func TestAround(t *testing.T) {
@@ -48,7 +34,7 @@ func TestFitted(t *testing.T) {
 		t.Errorf("where no terminal is: %q", got)
 	}
 	_, tty := terminal(t)
-	if got := fitted(tty, long); got != wrap(long, 2) || got == long {
+	if got := fitted(tty, long); got != render.Wrap(long, 2, columns) || got == long {
 		t.Errorf("on a terminal: %q", got)
 	}
 }

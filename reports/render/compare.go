@@ -58,7 +58,7 @@ func comparison(c reports.Comparison, all bool) document {
 			reports.OutcomeWorse: reports.VerdictFail, reports.OutcomeInconclusive: reports.VerdictWarn,
 		}[c.Outcome],
 	}
-	runs := fmt.Sprintf("%s against %d of the base", plural(c.NewRuns, "new run"), c.BaseRuns)
+	runs := fmt.Sprintf("%s against %d of the base", Plural(c.NewRuns, "new run"), c.BaseRuns)
 	d.headline = map[reports.Outcome]string{
 		reports.OutcomeSame:         "no metric that decides changed beyond its limit; ",
 		reports.OutcomeBetter:       "nothing got worse, and something better; ",
@@ -111,7 +111,7 @@ func comparison(c reports.Comparison, all bool) document {
 			"worse is beyond its limit, and significant; limits: " + strings.Join(limits, ", "),
 			notMeasured(c.Unmeasured),
 			"change: the median over all pairs of a base and a new run (Hodges-Lehmann), not that of the medians",
-			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", plural(c.GatedMetrics, "metric")),
+			fmt.Sprintf("p: Mann-Whitney over runs, after Holm's correction for %s", Plural(c.GatedMetrics, "metric")),
 		}})
 	}
 	sections = append(sections,
@@ -146,7 +146,7 @@ func quietly(metrics int) string {
 	if metrics == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s without a significant change: --format markdown has all", plural(metrics, "more metric"))
+	return fmt.Sprintf("%s without a significant change: --format markdown has all", Plural(metrics, "more metric"))
 }
 
 func notMeasured(names []string) string {

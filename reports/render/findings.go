@@ -78,7 +78,7 @@ func particulars(f reports.Finding) []particular {
 		}
 	}
 	if f.Workers != nil {
-		line("supports", plural(*f.Workers, "worker"))
+		line("supports", Plural(*f.Workers, "worker"))
 	}
 	got := f.Got
 	if f.Source != "" {

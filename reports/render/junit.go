@@ -40,7 +40,7 @@ func JUnit(w io.Writer, r reports.Report) error {
 		suite.AddTestcase(c)
 	}
 	for _, l := range r.Levels {
-		c := junit.Testcase{Name: plural(l.Workers, "worker"), Classname: "fltool.level"}
+		c := junit.Testcase{Name: Plural(l.Workers, "worker"), Classname: "fltool.level"}
 		status := reports.StatusPass
 		switch l.Verdict {
 		case reports.VerdictFail:

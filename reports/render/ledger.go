@@ -70,11 +70,11 @@ func measurement(c *reports.Capacity) []string {
 	case c.FailedAt == 0:
 		notes = append(notes, "no level failed, so no limit showed")
 	case c.Limit != "":
-		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+plural(c.FailedAt, "worker"))
+		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+Plural(c.FailedAt, "worker"))
 	case c.AtLeast:
-		notes = append(notes, "nothing could be told of the server at "+plural(c.FailedAt, "worker")+", so no limit of its showed")
+		notes = append(notes, "nothing could be told of the server at "+Plural(c.FailedAt, "worker")+", so no limit of its showed")
 	default:
-		notes = append(notes, "which limit binds can't be told from what was seen at "+plural(c.FailedAt, "worker"))
+		notes = append(notes, "which limit binds can't be told from what was seen at "+Plural(c.FailedAt, "worker"))
 	}
 	for _, e := range c.Evidence {
 		notes = append(notes, "seen: "+e)

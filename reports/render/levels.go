@@ -32,7 +32,7 @@ func levels(r reports.Report) section {
 	for _, l := range r.Levels {
 		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", "", ""}
 		if len(l.Reasons) > 0 {
-			s.notes = append(s.notes, plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))
+			s.notes = append(s.notes, Plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))
 		}
 		if s := slowestRound(l.Rounds); s > 0 {
 			row[4] = seconds(s)
@@ -87,9 +87,9 @@ func planned(r reports.Report) section {
 	if r.Plan.Beyond() {
 		how = "extrapolated, not measured"
 	}
-	s := section{title: fmt.Sprintf("What %s would need: %s", plural(r.Plan.Workers, "worker"), how), grid: g, notes: slices.Clone(r.Plan.Unknown)}
+	s := section{title: fmt.Sprintf("What %s would need: %s", Plural(r.Plan.Workers, "worker"), how), grid: g, notes: slices.Clone(r.Plan.Unknown)}
 	if len(g.rows) == 0 && len(s.notes) == 0 {
-		s.title = fmt.Sprintf("What %s would need", plural(r.Plan.Workers, "worker"))
+		s.title = fmt.Sprintf("What %s would need", Plural(r.Plan.Workers, "worker"))
 		s.notes = []string{"can't be told: the server was not measured at two levels that held (--server-pid)"}
 	}
 	return s

@@ -35,7 +35,7 @@ func held(r reports.Report) section {
 		s.notes = append(s.notes, "lost while held, by cause: "+causes(h.LostCauses))
 	}
 	if h.RepollsAsked > 0 {
-		s.notes = append(s.notes, plural(h.RepollsAsked, "hold")+" ended early by the server's own word")
+		s.notes = append(s.notes, Plural(h.RepollsAsked, "hold")+" ended early by the server's own word")
 	}
 	return s
 }

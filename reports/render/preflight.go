@@ -120,13 +120,13 @@ func (p *preflightWriter) answer(r reports.Report) {
 	p.head(r, *k, judged)
 	switch {
 	case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
-		p.wrapped(fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, plural(*k.AtMost, "worker")))
+		p.wrapped(fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, Plural(*k.AtMost, "worker")))
 	case k.AtMost != nil:
-		p.wrapped(fmt.Sprintf("At most %s by the known limits; %s is unknown.", plural(*k.AtMost, "worker"), k.Limit))
+		p.wrapped(fmt.Sprintf("At most %s by the known limits; %s is unknown.", Plural(*k.AtMost, "worker"), k.Limit))
 	case limitUnknown(*k):
 		p.wrapped(k.Limit + " is unknown, and so is how many workers it holds.")
 	case k.Limit != "":
-		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", plural(k.Workers, "worker"), k.Limit))
+		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", Plural(k.Workers, "worker"), k.Limit))
 	case !judged:
 		p.wrapped("How many workers it holds was not judged.")
 	}
@@ -152,7 +152,7 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 	demand := "polls held for " + Duration(r.Demand.HoldSeconds)
 	word, status := "PASS", reports.StatusPass
 	if judged {
-		demand = plural(r.Demand.Workers, "worker") + ", " + demand
+		demand = Plural(r.Demand.Workers, "worker") + ", " + demand
 		word = "YES"
 	}
 	rest := ": " + demand + "."
@@ -167,9 +167,9 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 		word, status = "NO", reports.StatusFail
 		switch {
 		case !judged || limitUnknown(k):
-			rest = fmt.Sprintf(": %s: %s failed.", demand, plural(failed, "check"))
+			rest = fmt.Sprintf(": %s: %s failed.", demand, Plural(failed, "check"))
 		case k.AtMost == nil && k.Workers >= r.Demand.Workers:
-			rest = fmt.Sprintf(": %s: %s failed, though the limits allow them.", demand, plural(failed, "check"))
+			rest = fmt.Sprintf(": %s: %s failed, though the limits allow them.", demand, Plural(failed, "check"))
 		default:
 			rest = ": " + demand + ": it can't."
 		}
@@ -433,7 +433,7 @@ func (p *preflightWriter) wrapped(text string) { p.b.WriteString(hanging("", 0, 
 
 // hanging is a text beside a head, wrapped and indented.
 func hanging(head string, indent int, text string) string {
-	return wrap(head+text, indent, width) + "\n"
+	return Wrap(head+text, indent, width) + "\n"
 }
 
 func pad(s string, n int) string {

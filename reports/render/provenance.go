@@ -88,7 +88,7 @@ func environment(r reports.Report) section {
 		}
 	}
 	if e.CPUs > 0 {
-		host = append(host, plural(e.CPUs, "CPU")+" usable")
+		host = append(host, Plural(e.CPUs, "CPU")+" usable")
 	}
 	s.notes = append(s.notes, strings.Join(slices.DeleteFunc([]string{e.Tool, e.Go, strings.Join(host, ", ")}, func(v string) bool { return v == "" }), "; "))
 	if e.Started != "" {

@@ -30,9 +30,9 @@ func (o Options) Table(w io.Writer, r reports.Report) error {
 func (o Options) table(w io.Writer, d document) error {
 	var b bytes.Buffer
 	word := d.word
-	fmt.Fprintln(&b, strings.Replace(wrap(word+"  "+d.headline, len(word)+2, width), word, o.paint(word, verdictColor[d.verdict]), 1))
+	fmt.Fprintln(&b, strings.Replace(Wrap(word+"  "+d.headline, len(word)+2, width), word, o.paint(word, verdictColor[d.verdict]), 1))
 	for _, reason := range d.reasons {
-		fmt.Fprintln(&b, wrap("- "+reason, 2, width))
+		fmt.Fprintln(&b, Wrap("- "+reason, 2, width))
 	}
 	for _, s := range d.sections {
 		fmt.Fprintf(&b, "\n%s\n", o.paint(s.title, bold))
@@ -42,19 +42,19 @@ func (o Options) table(w io.Writer, d document) error {
 			}
 		}
 		for _, n := range s.notes {
-			fmt.Fprintln(&b, wrap(" "+n, 3, width))
+			fmt.Fprintln(&b, Wrap(" "+n, 3, width))
 		}
 		for _, c := range s.commands {
 			fmt.Fprintln(&b, " "+c) // whole, so that it can be copied
 		}
 		for _, it := range s.items {
 			status := strings.ToUpper(string(it.status))
-			head := wrap(fmt.Sprintf(" %-7s  %s", status, it.title), 10, width)
+			head := Wrap(fmt.Sprintf(" %-7s  %s", status, it.title), 10, width)
 			fmt.Fprintln(&b, strings.Replace(head, status, o.paint(status, statusColor[it.status]), 1))
 			for _, l := range it.lines {
 				line := fmt.Sprintf("%10s%-9s  %s", "", l.label, l.text)
 				if !l.command {
-					line = wrap(line, 21, width)
+					line = Wrap(line, 21, width)
 				}
 				fmt.Fprintln(&b, line)
 			}
@@ -136,9 +136,9 @@ func wrapLast(g grid) [][]string {
 // minText is the least width of a text column, should others take too much.
 const minText = 12
 
-// wrap breaks a line between words, and indents what follows. A word longer
+// Wrap breaks a line between words, and indents what follows. A word longer
 // than a line stays whole: it may be a command or a path to copy.
-func wrap(s string, indent, width int) string {
+func Wrap(s string, indent, width int) string {
 	lead := len(s) - len(strings.TrimLeft(s, " "))
 	var b strings.Builder
 	b.WriteString(s[:lead])
@@ -177,7 +177,7 @@ func breakWords(s string, width int) string {
 		}
 		words = append(words, word)
 	}
-	return wrap(strings.Join(words, " "), 0, width)
+	return Wrap(strings.Join(words, " "), 0, width)
 }
 
 // The ANSI colours, legible on dark and light.

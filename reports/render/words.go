@@ -28,12 +28,12 @@ func headline(r reports.Report) string {
 
 func simulateHeadline(r reports.Report) string {
 	var parts []string
-	workers := plural(r.Demand.Workers, "worker")
+	workers := Plural(r.Demand.Workers, "worker")
 	switch {
 	case r.Shard != nil:
 		workers += fmt.Sprintf(" (shard %d of %d alone)", r.Shard.Index, r.Shard.Count)
 	case len(r.Shards) > 0:
-		workers += fmt.Sprintf(" from %s", plural(len(r.Shards), "shard"))
+		workers += fmt.Sprintf(" from %s", Plural(len(r.Shards), "shard"))
 	}
 	switch h := r.Held; {
 	case h == nil && len(r.Rounds) == 0 && len(r.Series) == 0:
@@ -49,7 +49,7 @@ func simulateHeadline(r reports.Report) string {
 			}
 			ended++
 		}
-		parts = append(parts, fmt.Sprintf("%s, %d of %s", workers, ended, plural(r.Demand.Rounds, "round")))
+		parts = append(parts, fmt.Sprintf("%s, %d of %s", workers, ended, Plural(r.Demand.Rounds, "round")))
 		if failed > 0 {
 			parts[0] += fmt.Sprintf(" (%d without all workers)", failed)
 		}
@@ -72,7 +72,7 @@ func simulateHeadline(r reports.Report) string {
 		}
 	}
 	if errors > 0 {
-		return strings.Join(append(parts, lost+", "+plural(errors, "error")), "; ")
+		return strings.Join(append(parts, lost+", "+Plural(errors, "error")), "; ")
 	}
 	return strings.Join(append(parts, lost+", no errors"), "; ")
 }
@@ -88,7 +88,7 @@ func slowestRound(rounds []reports.Round) float64 {
 }
 
 func preflightHeadline(r reports.Report) string {
-	asked := plural(r.Demand.Workers, "worker")
+	asked := Plural(r.Demand.Workers, "worker")
 	c := r.Capacity
 	switch {
 	case c == nil:
@@ -119,7 +119,7 @@ func capacityHeadline(r reports.Report) string {
 	if r.Capacity.AtLeast {
 		s += "at least "
 	}
-	s += plural(r.Capacity.Workers, "worker")
+	s += Plural(r.Capacity.Workers, "worker")
 	if r.Demand.Workers > 0 {
 		s += fmt.Sprintf(" (%s asked for)", count(r.Demand.Workers))
 	}
@@ -144,8 +144,8 @@ func atLeast(c *reports.Capacity) string {
 	return count(c.Workers)
 }
 
-// plural is a number and its noun: "1 worker", "2 workers".
-func plural(n int, noun string) string {
+// Plural is a number and its noun: "1 worker", "2 workers".
+func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
