@@ -186,6 +186,9 @@ func Read(rd io.Reader) (Facts, error) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return Facts{}, explainJSON(err, len(b))
 	}
+	if err := f.checkNames(); err != nil {
+		return f, err
+	}
 	return f, validate(reflect.ValueOf(f), "facts")
 }
 

@@ -444,7 +444,7 @@ func readOwner(r Root, pid int) (Value[string], Value[int]) {
 	}
 	user := uid
 	if b, err := r.ReadFile("/etc/passwd"); err == nil {
-		if a, ok := parsePasswd(string(b), uid); ok {
+		if a, ok := parsePasswd(string(b), uid); ok && userName.MatchString(a.name) {
 			user = a.name
 		}
 	}

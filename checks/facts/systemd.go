@@ -42,10 +42,6 @@ func serviceName(s string) string {
 	return s + ".service"
 }
 
-// unitName is what systemd takes for a service's name: it may stand in paths
-// and, within quotes, in scripts.
-var unitName = regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]+\.service$`)
-
 // setting is one line of a unit file.
 type setting struct {
 	section, key, value string

@@ -36,13 +36,17 @@ type line struct {
 
 // Make plans the remedies of findings that fail or warn; those of severity info
 // are left alone. own is the files that an earlier plan left, by path: what they
-// set stays unless a finding changes it.
+// set stays unless a finding changes it. What is not of the forms that a plan has
+// is left to do by hand.
 func Make(findings []reports.Finding, own map[string]string) Plan {
 	var p Plan
 	files := make(map[string]*content)
 	for _, f := range findings {
 		if f.Status != reports.StatusFail && f.Status != reports.StatusWarn || f.Severity == reports.SeverityInfo {
 			continue
+		}
+		if why := refused(f.Remedy, own); why != "" {
+			f.Remedy = reports.Remedy{Text: why}
 		}
 		if len(f.Remedy.Files) == 0 {
 			p.Manual = append(p.Manual, f)
@@ -99,8 +103,7 @@ type content struct {
 
 const header = "# Written by fltool fix."
 
-// parse reads a file that String wrote. Other comments are not kept: a person
-// who adds lines to it keeps those.
+// parse reads a file that String wrote. Other comments are not kept.
 func parse(text string) *content {
 	c := new(content)
 	var mends []string
@@ -109,7 +112,7 @@ func parse(text string) *content {
 		switch {
 		case l == "" || l == header:
 		case strings.HasPrefix(l, "# "):
-			mends = append(mends, strings.TrimPrefix(l, "# "))
+			mends = append(mends, reports.Clean(strings.TrimPrefix(l, "# ")))
 		case strings.HasPrefix(l, "[") && strings.HasSuffix(l, "]"):
 			c.section = l[1 : len(l)-1]
 		default:
@@ -207,11 +210,20 @@ func (p Plan) Diff() string {
 		if f.Old == "" {
 			old = "/dev/null"
 		}
-		d := diff.Diff(old, []byte(f.Old), "b"+f.Path, []byte(f.New))
+		d := diff.Diff(old, cleanLines(f.Old), "b"+f.Path, cleanLines(f.New))
 		_, d2, ok := strings.Cut(string(d), "\n") // without its "diff A B" line
 		if ok {
 			b.WriteString(d2)
 		}
 	}
 	return b.String()
+}
+
+// cleanLines is a text for a terminal.
+func cleanLines(text string) []byte {
+	var b []byte
+	for l := range strings.Lines(text) {
+		b = append(append(b, reports.Clean(l)...), '\n')
+	}
+	return b
 }

@@ -45,7 +45,7 @@ var hosts = map[string]struct {
 }
 
 // scratch is a root of files.
-func scratch(t *testing.T, files map[string]string) string {
+func scratch(t testing.TB, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
 	for file, text := range files {

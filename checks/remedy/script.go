@@ -2,7 +2,10 @@ package remedy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/fltool/fltool/reports"
 )
 
 const scriptHead = `#!/bin/sh
@@ -21,22 +24,43 @@ fi
 `
 
 const scriptPut = `
-# put FILE: makes FILE hold standard input, unless it does so already.
+# refuse NAME WHY: what is not as it should be is left to a person.
+refuse() {
+	if [ -n "$new" ]; then rm -f "$new"; fi
+	printf '%s: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+# put FILE: makes FILE hold standard input, unless it does so already. It goes
+# through no link: one might lead out of FLTOOL_ROOT.
 put() {
-	file=$root$1
-	mkdir -p "$(dirname "$file")"
-	cat >"$file.new"
-	if cmp -s "$file.new" "$file"; then
-		rm -f "$file.new"
-		echo "unchanged $file"
+	new=
+	dir=$root
+	rest=${1#/}
+	while [ "$rest" != "${rest#*/}" ]; do
+		dir=$dir/${rest%%/*}
+		rest=${rest#*/}
+		if [ -L "$dir" ]; then refuse "$dir" "is a link, and this script follows none"; fi
+		if [ ! -d "$dir" ]; then mkdir "$dir"; fi
+	done
+	file=$dir/$rest
+	if [ -L "$file" ]; then refuse "$file" "is a link, and this script follows none"; fi
+	if [ -e "$file" ] && [ ! -f "$file" ]; then refuse "$file" "is no regular file"; fi
+	new=$(mktemp "$dir/.fltool.XXXXXX")
+	cat >"$new"
+	if cmp -s "$new" "$file"; then
+		rm -f "$new"
+		printf 'unchanged %s\n' "$file"
 		return
 	fi
 	if [ -e "$file" ]; then
-		cp -p "$file" "$file.$(date +%Y%m%dT%H%M%S).bak"
+		old=$file.$(date +%Y%m%dT%H%M%S).bak
+		if [ -e "$old" ] || [ -L "$old" ]; then refuse "$old" "is there already"; fi
+		cp -p "$file" "$old"
 	fi
-	chmod 644 "$file.new"
-	mv "$file.new" "$file"
-	echo "wrote $file"
+	chmod 644 "$new"
+	mv "$new" "$file"
+	printf 'wrote %s\n' "$file"
 }
 `
 
@@ -51,7 +75,7 @@ func (p Plan) Script(title string) string {
 		b.WriteString(scriptPut)
 	}
 	for _, f := range p.Files {
-		fmt.Fprintf(&b, "\nput %s <<'EOF'\n%sEOF\n", quote(f.Path), f.New)
+		fmt.Fprintf(&b, "\nput %s %s", quote(f.Path), hereDoc(f.New))
 	}
 	if len(p.Commands) > 0 {
 		b.WriteString("\nfailed=\nif [ -z \"$root\" ]; then\n")
@@ -61,11 +85,11 @@ func (p Plan) Script(title string) string {
 		b.WriteString("fi\n")
 	}
 	if len(p.Later) > 0 {
-		b.WriteString("\n# Not done here, since it cuts polls that are held:\ncat <<'EOF'\nTo take effect, when polls may be cut:\n")
+		text := "To take effect, when polls may be cut:\n"
 		for _, l := range p.Later {
-			fmt.Fprintf(&b, "  %s\n", strings.TrimPrefix(l, "# "))
+			text += "  " + strings.TrimPrefix(l, "# ") + "\n"
 		}
-		b.WriteString("EOF\n")
+		b.WriteString("\n# Not done here, since it cuts polls that are held:\ncat " + hereDoc(text))
 	}
 	if len(p.Commands) > 0 {
 		b.WriteString(scriptEnd)
@@ -79,8 +103,18 @@ func (p Plan) Script(title string) string {
 	return b.String()
 }
 
+// hereDoc is a text of whole lines for a command's standard input. Its delimiter is
+// none of the lines, so that the text can't end itself.
+func hereDoc(text string) string {
+	end := "EOF"
+	for slices.Contains(strings.Split(text, "\n"), end) {
+		end += "F"
+	}
+	return fmt.Sprintf("<<'%s'\n%s%s\n", end, text, end)
+}
+
 // oneLine keeps a text within a comment.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+func oneLine(s string) string { return strings.Join(strings.Fields(reports.Clean(s)), " ") }
 
 // quote makes a word of a path for the shell.
 func quote(s string) string {

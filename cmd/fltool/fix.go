@@ -62,13 +62,14 @@ func (res judged) fix(cmd *cobra.Command, diff bool) error {
 		return err
 	}
 	code := exitGood
+	stderr := cmd.ErrOrStderr()
 	for _, unknown := range checks.Unknown(res.findings, reports.SeverityError) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "can't tell: %s\n", unknown)
+		fmt.Fprintln(stderr, fitted(stderr, "can't tell: "+unknown))
 		code = exitCant
 	}
 	for _, f := range plan.Manual {
 		if f.Status == reports.StatusFail {
-			fmt.Fprintf(cmd.ErrOrStderr(), "by hand: %s: %s\n", f.Check, f.Remedy.Text)
+			fmt.Fprintln(stderr, fitted(stderr, fmt.Sprintf("by hand: %s: %s", f.Check, f.Remedy.Text)))
 			code = exitFail
 		}
 	}

@@ -79,7 +79,7 @@ func (m *measurement) one(ctx context.Context, command []string) (r reports.Repo
 		if r, err = m.try(ctx, command); err != nil || r.Verdict != reports.VerdictRefused {
 			break
 		}
-		fmt.Fprintf(m.stderr, "a run is of no use: %s\n", strings.Join(r.Reasons, "; "))
+		fmt.Fprintln(m.stderr, fitted(m.stderr, "a run is of no use: "+strings.Join(r.Reasons, "; ")))
 	}
 	return r, err
 }

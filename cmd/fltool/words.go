@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/reports/render"
 )
 
@@ -21,8 +22,10 @@ func are(n int, noun string) string {
 }
 
 // fitted is text for a person: on a terminal no line of it is wider than that, and
-// elsewhere it is one line, for programs that read lines.
+// elsewhere it is one line, for programs that read lines. What others wrote in it
+// can't steer the terminal.
 func fitted(w io.Writer, text string) string {
+	text = reports.Clean(text)
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return render.Wrap(text, 2, columns)
 	}

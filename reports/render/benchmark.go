@@ -18,10 +18,10 @@ import (
 // https://go.dev/design/14313-benchmark-format.
 func Benchmark(w io.Writer, r reports.Report) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s, %s: %s\n", clean(r.Env.Tool), r.Verdict, clean(headline(r)))
+	fmt.Fprintf(&b, "# %s, %s: %s\n", reports.Clean(r.Env.Tool), r.Verdict, reports.Clean(headline(r)))
 	for _, kv := range [][2]string{{"cpu", r.Env.CPU}, {"kernel", r.Env.Kernel}} {
 		if kv[1] != "" {
-			fmt.Fprintf(&b, "%s: %s\n", kv[0], clean(kv[1]))
+			fmt.Fprintf(&b, "%s: %s\n", kv[0], reports.Clean(kv[1]))
 		}
 	}
 	d := r.Demand
@@ -63,13 +63,13 @@ func ledgerLines(c *reports.Capacity, name, cpus string) string {
 	known := c.Limit != ""
 	for _, x := range c.Ledger {
 		if x.Workers == nil {
-			fmt.Fprintf(&b, "# %s: unknown\n", clean(x.Limit))
+			fmt.Fprintf(&b, "# %s: unknown\n", reports.Clean(x.Limit))
 			known = known && x.Waived
 			continue
 		}
-		of := "/limit=" + strings.ReplaceAll(clean(x.Limit), "/", "-") // a slash would end the key
+		of := "/limit=" + strings.ReplaceAll(reports.Clean(x.Limit), "/", "-") // a slash would end the key
 		if x.Host != "" {
-			of += "/host=" + clean(x.Host)
+			of += "/host=" + reports.Clean(x.Host)
 		}
 		fmt.Fprintf(&b, "%s%s%s 1 %d workers", name, of, cpus, *x.Workers)
 		if x.WorkersHard != nil {

@@ -167,7 +167,7 @@ func errorsOverTime(r reports.Report) chart {
 		}
 	}
 	for _, class := range order[:min(len(order), len(strokes))] {
-		c.lines = append(c.lines, curve{name: clean(class), pts: thin(by[class], math.Max)})
+		c.lines = append(c.lines, curve{name: reports.Clean(class), pts: thin(by[class], math.Max)})
 	}
 	return c
 }

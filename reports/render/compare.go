@@ -66,7 +66,7 @@ func comparison(c reports.Comparison, all bool) document {
 		reports.OutcomeInconclusive: "these runs can't tell; ",
 	}[c.Outcome] + runs
 	for _, reason := range c.Reasons {
-		d.reasons = append(d.reasons, clean(reason))
+		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
 	// Runs of several kinds have a table each.
 	decide, others := map[string]*grid{}, map[string]*grid{}

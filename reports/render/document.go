@@ -48,9 +48,9 @@ type particular struct {
 
 // newDocument puts a report into words, what matters most first.
 func newDocument(r reports.Report) document {
-	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: clean(headline(r))}
+	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: reports.Clean(headline(r))}
 	for _, reason := range r.Reasons {
-		d.reasons = append(d.reasons, clean(reason))
+		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
 	for _, of := range []func(reports.Report) section{
 		capacity, findings, passed, thresholds, levels, slopes, planned, notes, held, rounds, series, errorClasses, lost,
@@ -71,21 +71,21 @@ func newDocument(r reports.Report) document {
 func (s section) clean() section {
 	for _, lines := range [][]string{s.notes, s.commands} {
 		for i := range lines {
-			lines[i] = clean(lines[i])
+			lines[i] = reports.Clean(lines[i])
 		}
 	}
 	if s.grid != nil {
 		for _, row := range s.grid.rows {
 			for i := range row {
-				row[i] = clean(row[i])
+				row[i] = reports.Clean(row[i])
 			}
 		}
 	}
 	for i := range s.items {
-		s.items[i].status = reports.Status(clean(string(s.items[i].status)))
-		s.items[i].title = clean(s.items[i].title)
+		s.items[i].status = reports.Status(reports.Clean(string(s.items[i].status)))
+		s.items[i].title = reports.Clean(s.items[i].title)
 		for j := range s.items[i].lines {
-			s.items[i].lines[j].text = clean(s.items[i].lines[j].text)
+			s.items[i].lines[j].text = reports.Clean(s.items[i].lines[j].text)
 		}
 	}
 	return s

@@ -55,7 +55,7 @@ func HTML(w io.Writer, r reports.Report) error {
 		}
 		figures = append(figures, f)
 	}
-	return writePage(w, newDocument(r), pageOf{kind: string(r.Kind), when: clean(r.Env.Started), figures: figures})
+	return writePage(w, newDocument(r), pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures})
 }
 
 // pageFigure is a plot on a page.

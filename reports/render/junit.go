@@ -16,7 +16,7 @@ import (
 // failure; what does not apply or was waived is skipped.
 func JUnit(w io.Writer, r reports.Report) error {
 	suite := junit.Testsuite{
-		Name: "fltool " + string(r.Kind), Hostname: clean(r.Env.Hostname), Timestamp: clean(r.Env.Started),
+		Name: "fltool " + string(r.Kind), Hostname: reports.Clean(r.Env.Hostname), Timestamp: reports.Clean(r.Env.Started),
 		Time: fmt.Sprintf("%.3f", r.Env.Seconds),
 	}
 	d := newDocument(r)
@@ -28,7 +28,7 @@ func JUnit(w io.Writer, r reports.Report) error {
 	suite.AddTestcase(verdict)
 
 	for _, t := range r.Thresholds {
-		c := junit.Testcase{Name: clean(t.Expr), Classname: "fltool.threshold"}
+		c := junit.Testcase{Name: reports.Clean(t.Expr), Classname: "fltool.threshold"}
 		status, got := reports.StatusFail, "no samples"
 		if t.Pass {
 			status = reports.StatusPass
@@ -36,7 +36,7 @@ func JUnit(w io.Writer, r reports.Report) error {
 		if t.Got != nil {
 			got = figure(*t.Got, t.Unit)
 		}
-		result(&c, status, clean(t.Expr+": got "+got), "")
+		result(&c, status, reports.Clean(t.Expr+": got "+got), "")
 		suite.AddTestcase(c)
 	}
 	for _, l := range r.Levels {
@@ -48,27 +48,27 @@ func JUnit(w io.Writer, r reports.Report) error {
 		case reports.VerdictRefused:
 			status = reports.StatusUnknown
 		}
-		result(&c, status, clean(strings.Join(l.Reasons, "; ")), "")
+		result(&c, status, reports.Clean(strings.Join(l.Reasons, "; ")), "")
 		suite.AddTestcase(c)
 	}
 	for _, f := range r.Findings {
-		c := junit.Testcase{Name: clean(f.Check), Classname: "fltool.check"}
+		c := junit.Testcase{Name: reports.Clean(f.Check), Classname: "fltool.check"}
 		status := f.Status
 		if status == reports.StatusUnknown && f.Severity != reports.SeverityError {
 			status = reports.StatusNA // it decides nothing; its reason is shown
 		}
 		var text []string
 		for _, l := range particulars(f) {
-			text = append(text, l.label+": "+clean(l.text))
+			text = append(text, l.label+": "+reports.Clean(l.text))
 		}
 		if f.Because != "" {
-			text = append(text, "because of: "+clean(f.Because))
+			text = append(text, "because of: "+reports.Clean(f.Because))
 		}
 		message := f.Title
 		if f.Reason != "" {
 			message = strings.TrimPrefix(message+": "+f.Reason, ": ")
 		}
-		result(&c, status, clean(message), strings.Join(text, "\n"))
+		result(&c, status, reports.Clean(message), strings.Join(text, "\n"))
 		suite.AddTestcase(c)
 	}
 

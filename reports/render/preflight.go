@@ -56,23 +56,23 @@ func harmless(r reports.Report) reports.Report {
 			&f.Check, &f.Host, &f.Title, (*string)(&f.Status), (*string)(&f.Was), &f.Got, &f.Want, &f.Source, &f.Symptom,
 			&f.Because, &f.Reason, &f.Doc, &f.Remedy.Text, &f.Remedy.Then,
 		} {
-			*s = clean(*s)
+			*s = reports.Clean(*s)
 		}
 		f.Remedy.Commands = cleanAll(f.Remedy.Commands)
 		f.Remedy.Files = slices.Clone(f.Remedy.Files)
 		for j := range f.Remedy.Files {
 			file := &f.Remedy.Files[j]
-			file.Path, file.Section, file.Lines = clean(file.Path), clean(file.Section), cleanAll(file.Lines)
+			file.Path, file.Section, file.Lines = reports.Clean(file.Path), reports.Clean(file.Section), cleanAll(file.Lines)
 		}
 	}
 	if r.Capacity != nil {
 		k := *r.Capacity
-		k.Limit = clean(k.Limit)
+		k.Limit = reports.Clean(k.Limit)
 		k.Ledger = slices.Clone(k.Ledger)
 		for i := range k.Ledger {
 			row := &k.Ledger[i]
 			row.Limit, row.Host, row.InUseUnit, row.Source, row.Proof =
-				clean(row.Limit), clean(row.Host), clean(row.InUseUnit), clean(row.Source), clean(row.Proof)
+				reports.Clean(row.Limit), reports.Clean(row.Host), reports.Clean(row.InUseUnit), reports.Clean(row.Source), reports.Clean(row.Proof)
 		}
 		r.Capacity = &k
 	}
@@ -82,7 +82,7 @@ func harmless(r reports.Report) reports.Report {
 func cleanAll(lines []string) []string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
-		out[i] = clean(l)
+		out[i] = reports.Clean(l)
 	}
 	return out
 }

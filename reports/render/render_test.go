@@ -122,7 +122,7 @@ func TestFigures(t *testing.T) {
 		{seconds(599), "599 s"}, {seconds(3600), "1h"}, {seconds(5400.4), "1h30m"}, {Duration(10), "10s"}, {Duration(600), "10m"}, {Duration(.5), "500ms"}, {seconds(1e12), "1e+12 s"},
 		{size(0), "0 B"}, {size(999), "999 B"}, {size(1000), "0.977 KiB"}, {size(1 << 30), "1.00 GiB"},
 		{percent(.001), "0.100 %"}, {percent(1), "100 %"},
-		{clean("a\r\nb\x1b[2J\u202ec\xff"), `a  b\x1b[2J\u202ec` + "\uFFFD"},
+		{reports.Clean("a\r\nb\x1b[2J\u202ec\xff"), `a  b\x1b[2J\u202ec` + "\uFFFD"},
 		{shell([]string{"fltool", "x y", "it's", "a=1,b"}), `fltool 'x y' 'it'\''s' a=1,b`},
 	} {
 		if c.got != c.want {

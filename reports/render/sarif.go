@@ -21,7 +21,7 @@ const home = "https://github.com/fltool/fltool"
 func SARIF(w io.Writer, r reports.Report) error {
 	run := sarif.NewRunWithInformationURI("fltool", home)
 	if tool := strings.TrimPrefix(r.Env.Tool, "fltool "); tool != "" {
-		run.Tool.Driver.WithVersion(clean(tool))
+		run.Tool.Driver.WithVersion(reports.Clean(tool))
 	}
 	run.Results = []*sarif.Result{}
 	for _, f := range r.Findings {
@@ -29,7 +29,7 @@ func SARIF(w io.Writer, r reports.Report) error {
 		if !shown {
 			continue
 		}
-		rule := run.AddRule(f.Check).WithDescription(clean(f.Title))
+		rule := run.AddRule(f.Check).WithDescription(reports.Clean(f.Title))
 		if f.Doc != "" {
 			rule.WithHelpURI(home + "/blob/main/" + f.Doc)
 		}
@@ -39,7 +39,7 @@ func SARIF(w io.Writer, r reports.Report) error {
 			result.WithLevel("none") // which any kind but fail must have
 		}
 		if f.Status == reports.StatusWaived {
-			result.AddSuppression(sarif.NewSuppression().WithKind("external").WithJustification(clean(f.Reason)))
+			result.AddSuppression(sarif.NewSuppression().WithKind("external").WithJustification(reports.Clean(f.Reason)))
 		}
 		if file, line, ok := sarifPlace(f.Source); ok {
 			at := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(file))
@@ -66,7 +66,7 @@ func sarifLevel(f reports.Finding) (level string, shown bool) {
 
 func sarifText(f reports.Finding) string {
 	if f.Status == reports.StatusUnknown {
-		return clean(f.Title + ": unknown: " + f.Reason)
+		return reports.Clean(f.Title + ": unknown: " + f.Reason)
 	}
 	text := f.Title + ": " + cmp.Or(f.Got, f.Reason)
 	if f.Want != "" {
@@ -78,7 +78,7 @@ func sarifText(f reports.Finding) string {
 	if f.Remedy.Text != "" {
 		text += ". Mend: " + f.Remedy.Text
 	}
-	return clean(text)
+	return reports.Clean(text)
 }
 
 // sarifPlace takes "/etc/nginx/nginx.conf:7 (built-in default)" apart: a file's

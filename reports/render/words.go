@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -225,23 +224,6 @@ func figure(v float64, unit string) string {
 		return digits(v)
 	}
 	return digits(v) + " " + unit
-}
-
-// clean makes text from a server or a file harmless to a terminal: one line,
-// and what is not printable shown by its code.
-func clean(s string) string {
-	var b strings.Builder
-	for _, c := range strings.ToValidUTF8(s, "\uFFFD") {
-		switch {
-		case unicode.IsPrint(c):
-			b.WriteRune(c)
-		case unicode.IsSpace(c):
-			b.WriteByte(' ')
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(c), "'"))
-		}
-	}
-	return strings.TrimSpace(b.String())
 }
 
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
