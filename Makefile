@@ -4,12 +4,19 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -X main.version=$(VERSION)
 export GOFLAGS := -buildvcs=false
+# The toolchain of go.mod, although Debian's Go asks for no other than itself.
+export GOTOOLCHAIN ?= auto
 
-# What tests of the real things need, as Debian packages.
-PACKAGES := nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
+# What tests of the real things need, as Debian packages; the race detector needs a
+# C compiler.
+PACKAGES := gcc libc6-dev nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
 	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle
 
 FUZZTIME ?= 20s
+
+# Known vulnerabilities are read from their database as a Go module, so that the
+# same commit gets the same verdict: make lint VULNDB=latest asks today's.
+VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
 .PHONY: help run build test lint bench prove prove-quick regress baseline planted fuzz setup clean
 
@@ -25,10 +32,12 @@ build: ## build bin/fltool
 test: setup lint ## all tests, with the race detector, and the linters
 	go test -race -p 1 -timeout 20m ./...
 
-lint: ## vet, staticcheck, gofmt
+lint: ## vet, staticcheck, govulncheck, gofmt
 	go vet ./...
 	go vet -tags faulty,planted ./server ./cmd/fltool
 	go tool staticcheck ./...
+	go mod download golang.org/x/vulndb@$(VULNDB)
+	go tool govulncheck -db "file://$$(go list -m -f '{{.Dir}}' golang.org/x/vulndb@$(VULNDB))/data/osv" ./...
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed: $$files"; exit 1; fi
 
 bench: build ## memory and speed, beside baselines measured in the same run
