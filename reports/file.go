@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -200,87 +198,6 @@ func Encode(w io.Writer, r Report) error {
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("encode report: %w", err)
-	}
-	return nil
-}
-
-// WriteFile puts a report into a file, mode 0644, as a whole or not at all:
-// whatever fails, a file that was there stays as it was.
-func WriteFile(path string, r Report) error {
-	var buf bytes.Buffer
-	if err := Encode(&buf, r); err != nil {
-		return err
-	}
-	if err := ReplaceFile(path, buf.Bytes()); err != nil {
-		return fmt.Errorf("write report %w", err)
-	}
-	return nil
-}
-
-// CheckFile says whether ReplaceFile could write there, before the work whose
-// outcome it would be. It leaves nothing behind. The error names the file.
-func CheckFile(path string) error {
-	f, _, err := beside(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// beside makes a file in the directory of the one that it is to replace. at is that
-// one's own name: to rename onto a link would replace the link by a file.
-func beside(path string) (f *os.File, at string, err error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, "", errors.New("it is not a regular file")
-	}
-	f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	var named *fs.PathError
-	if errors.As(err, &named) {
-		err = named.Err // without the name that nobody gave
-	}
-	return f, path, err
-}
-
-// ReplaceFile writes a file, mode 0644, as WriteFile does: as a whole or not at
-// all. The error names the file.
-func ReplaceFile(path string, data []byte) error {
-	if err := replaceFile(path, data); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-func replaceFile(path string, data []byte) (err error) {
-	f, path, err := beside(path)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	// The name too must outlive a crash. The file is whole either way, and some
-	// file systems sync no directories.
-	if d, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
 	}
 	return nil
 }

@@ -129,13 +129,6 @@ func TestWriteFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode() != 0o644 {
-		t.Errorf("mode %v", info.Mode())
-	}
 	got, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +147,14 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("the link was replaced: %v, %v", info.Mode(), err)
 	}
 	onlyFiles(t, dir, "link.json", "r.json")
+	want.Kind = KindPreflight
+	private := filepath.Join(dir, "preflight.json")
+	if err := WriteFile(private, want); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(private); err != nil || info.Mode() != os.FileMode(Private) {
+		t.Errorf("a preflight's mode is %v, %v", info.Mode(), err)
+	}
 }
 
 func TestWriteFileFails(t *testing.T) {

@@ -62,6 +62,7 @@ type gunicornSource struct {
 	unit     bool                     // args are as a unit writes them: $NAME and %i are not expanded
 	env      map[string]Value[string] // GUNICORN_CMD_ARGS, WEB_CONCURRENCY; absent where not set
 	envErr   error                    // the environment could not be read
+	files    error                    // why its files are not to be seen here
 	cwd      string
 	cwdErr   error
 	embedded bool
@@ -75,6 +76,7 @@ func processGunicorn(r Root, c candidate) *Gunicorn {
 	env, err := readArgs(r, envFile)
 	src.envErr = err
 	src.env = pickEnv(env, envFile)
+	src.files = elsewhere(r, c.PID)
 	src.cwd, src.cwdErr = r.Readlink(fmt.Sprintf("/proc/%d/cwd", c.PID))
 	switch i := gunicornAt(c.args); {
 	case i >= 0:
@@ -327,6 +329,9 @@ func workerClass(s string) (string, error) {
 // configLayer reads the config file that arguments, else the environment, else
 // gunicorn's default name.
 func configLayer(r Root, src gunicornSource, args, env layer) layer {
+	if src.files != nil {
+		return everySetting(src.files)
+	}
 	name, given := args["config"]
 	if !given {
 		name, given = env["config"]

@@ -2,13 +2,11 @@ package facts
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
-	"os/exec"
 	"path"
 	"slices"
 	"strconv"
@@ -126,7 +124,10 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	args := masterArgs{conf: o.Conf}
 	var build nginx.Build
 	if !o.Local {
-		args = readMasterArgs(r, procs, portOf(asked.URL))
+		var err error
+		if args, err = readMasterArgs(r, procs, portOf(asked.URL)); err != nil && o.Conf == "" && o.Dump == nil {
+			return nil, err
+		}
 		build = readBuild(r, args)
 		if o.Conf != "" {
 			args.conf = o.Conf
@@ -349,23 +350,21 @@ func sharesName(a, b *nginx.Server) bool {
 
 // masterArgs is what nginx was started with.
 type masterArgs struct {
-	binary, conf, prefix, global string
+	pid                  int // 0: none runs
+	conf, prefix, global string
 }
 
 // readMasterArgs takes the title of the running master apart, which nginx
 // writes as "nginx: master process /usr/sbin/nginx -g daemon on;". Of several
-// the one that listens on the port is meant.
-func readMasterArgs(r Root, procs []Process, port uint16) masterArgs {
-	procs = slices.Clone(procs)
-	slices.SortStableFunc(procs, func(a, b Process) int {
-		switch {
-		case a.ListensOn(port) && !b.ListensOn(port):
-			return -1
-		case b.ListensOn(port) && !a.ListensOn(port):
-			return 1
-		}
-		return 0
-	})
+// the one that listens on the port is meant, and else one that is believed. Where
+// the one that is meant is not, that is the error.
+func readMasterArgs(r Root, procs []Process, port uint16) (masterArgs, error) {
+	type master struct {
+		Process
+		title string
+		why   error // it is not believed
+	}
+	var masters []master
 	for _, p := range procs {
 		if p.Kind != KindNginx || p.Part != "master" {
 			continue
@@ -375,10 +374,29 @@ func readMasterArgs(r Root, procs []Process, port uint16) masterArgs {
 			continue
 		}
 		if title, ok := strings.CutPrefix(args[0], "nginx: master process "); ok {
-			return parseMasterTitle(title)
+			masters = append(masters, master{p, title, distrust(r, p.PID)})
 		}
 	}
-	return masterArgs{}
+	if len(masters) == 0 {
+		return masterArgs{}, nil
+	}
+	rank := func(m master) int {
+		n := 0
+		if m.ListensOn(port) {
+			n += 2
+		}
+		if m.why == nil {
+			n++
+		}
+		return n
+	}
+	m := slices.MaxFunc(masters, func(a, b master) int { return rank(a) - rank(b) })
+	if m.why != nil {
+		return masterArgs{}, fmt.Errorf("%w: name nginx's main file by --nginx-conf", m.why)
+	}
+	out := parseMasterTitle(m.title)
+	out.pid = m.PID
+	return out, nil
 }
 
 func parseMasterTitle(title string) masterArgs {
@@ -396,8 +414,7 @@ func parseMasterTitle(title string) masterArgs {
 			return ""
 		}
 		switch w := words[i]; {
-		case i == 0:
-			m.binary = w
+		case i == 0: // the program
 		case strings.HasPrefix(w, "-c"):
 			m.conf = at()
 		case strings.HasPrefix(w, "-p"):
@@ -427,33 +444,48 @@ func (m masterArgs) override(n *Nginx) {
 	}
 }
 
-const buildPatience = 2 * time.Second
+// maxProgramBytes bounds the program that is read for its build; nginx with all
+// libraries inside has some 30 MB.
+const maxProgramBytes = 128 << 20
 
-// readBuild asks the host's own nginx for its build; of another root it takes
-// the version from Debian's record of packages.
+// readBuild reads what is compiled into the running nginx or the host's, else the
+// version of Debian's record of packages. No program is run: who asks is root, and
+// the program may be anybody's.
 func readBuild(r Root, m masterArgs) nginx.Build {
-	if !r.Host() {
-		return nginx.Build{Version: packageVersion(r)}
+	programs := []string{"/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/bin/nginx"}
+	if m.pid != 0 {
+		programs = append([]string{fmt.Sprintf("/proc/%d/exe", m.pid)}, programs...)
 	}
-	binaries := []string{"/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/bin/nginx"}
-	if path.IsAbs(m.binary) {
-		binaries = []string{m.binary}
-	}
-	for _, binary := range binaries {
-		if path.Base(binary) != "nginx" || !r.Exists(binary) {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
-		defer cancel()
-		out, err := exec.CommandContext(ctx, binary, "-V").CombinedOutput()
+	for _, program := range programs {
+		f, err := r.Open(program)
 		if err != nil {
 			continue
 		}
-		if b, err := nginx.ParseBuild(string(out)); err == nil {
+		content, err := io.ReadAll(io.LimitReader(f, maxProgramBytes))
+		f.Close()
+		if err != nil {
+			continue
+		}
+		if b, err := nginx.ParseBuild(buildText(content)); err == nil {
 			return b
 		}
 	}
 	return nginx.Build{Version: packageVersion(r)}
+}
+
+// buildText finds in a program the two lines of nginx -V that tell of its build:
+// they stand there whole.
+func buildText(program []byte) string {
+	var lines []string
+	for _, start := range []string{"nginx version: ", "configure arguments:"} {
+		if i := bytes.Index(program, []byte(start)); i >= 0 {
+			line := program[i:]
+			if end := bytes.IndexAny(line, "\n\x00"); end >= 0 {
+				lines = append(lines, string(line[:end]))
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // packageVersion is nginx's of Debian's record, "" where there is none.

@@ -17,11 +17,11 @@ import (
 
 func TestParseMasterTitle(t *testing.T) {
 	for title, want := range map[string]masterArgs{
-		"/usr/sbin/nginx": {binary: "/usr/sbin/nginx"},
-		"/usr/sbin/nginx -g daemon on; master_process on;":        {binary: "/usr/sbin/nginx", global: "daemon on; master_process on;"},
-		"nginx -c /srv/n.conf -g daemon off; -p /srv":             {binary: "nginx", conf: "/srv/n.conf", global: "daemon off;", prefix: "/srv"},
-		"nginx -p/srv -cn.conf -gdaemon off; worker_processes 3;": {binary: "nginx", prefix: "/srv", conf: "n.conf", global: "daemon off; worker_processes 3;"},
-		"nginx -c": {binary: "nginx"},
+		"/usr/sbin/nginx": {},
+		"/usr/sbin/nginx -g daemon on; master_process on;":        {global: "daemon on; master_process on;"},
+		"nginx -c /srv/n.conf -g daemon off; -p /srv":             {conf: "/srv/n.conf", global: "daemon off;", prefix: "/srv"},
+		"nginx -p/srv -cn.conf -gdaemon off; worker_processes 3;": {prefix: "/srv", conf: "n.conf", global: "daemon off; worker_processes 3;"},
+		"nginx -c": {},
 		"":         {},
 	} {
 		if got := parseMasterTitle(title); got != want {

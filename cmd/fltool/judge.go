@@ -212,7 +212,7 @@ func saveFacts(path string, f facts.Facts) error {
 	if err := f.Write(&b); err != nil {
 		return err
 	}
-	return reports.ReplaceFile(path, b.Bytes())
+	return reports.ReplaceFile(path, b.Bytes(), reports.Private)
 }
 
 // readFacts loads one file for a host that carries all, or two with roles; and
