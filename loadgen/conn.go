@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 // conn is a worker's own connection. It has no buffers while nothing is read:
@@ -26,21 +27,12 @@ type conn struct {
 	used     bool      // has carried an answer before
 	in, out  int64     // bytes, of HTTP
 	came     time.Time // when the last of what was read had come to this machine
-	room     int64     // bytes that may be read before it is too much
+	head     wire.Head
 }
 
-// plenty is room without bounds.
-const plenty = math.MaxInt64
-
-var errTooLong = errors.New("an answer whose head does not end")
-
 func (c *conn) Read(p []byte) (int, error) {
-	if c.room <= 0 {
-		return 0, errTooLong
-	}
-	n, err := c.Conn.Read(p)
+	n, err := c.head.Read(c.Conn, p)
 	c.in += int64(n)
-	c.room -= int64(n)
 	if c.socket != nil {
 		c.came = c.socket.came
 	} else {
@@ -84,7 +76,7 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 	if err != nil {
 		return nil, judgeConn(err)
 	}
-	c := &conn{Conn: nc, secure: cfg != nil, room: plenty}
+	c := &conn{Conn: nc, secure: cfg != nil}
 	if c.socket = newSocket(nc); c.socket != nil {
 		c.Conn = c.socket
 	}

@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	longestText = 4 << 10   // bytes, of an answer that is no model; real ones are a line
-	longestHead = 256 << 10 // bytes, of status and header fields
+	longestText = 4 << 10 // bytes, of an answer that is no model; real ones are a line
 
 	// idleRace is how soon a server's cut must follow the request to count as the
 	// end of an idle connection that crossed the request on its way.
@@ -77,13 +76,13 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 			return fail, false, false
 		}
 	}
-	resp, err := c.head(br)
+	resp, err := c.head.Response(br, nil)
 	for err == nil && resp.StatusCode < 200 { // the answer is still to come
 		if br.Buffered() == 0 {
 			fail = t.limit(c.SetReadDeadline, t.deadline(w))
 			return fail, false, fail == nil
 		}
-		resp, err = c.head(br)
+		resp, err = c.head.Response(br, nil)
 	}
 	if err != nil {
 		if t.ctx.Err() != nil {
@@ -109,13 +108,6 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 		w.out.done = t.came(w, c)
 	}
 	return fail, body.ended && !resp.Close && br.Buffered() == 0, false
-}
-
-// head reads an answer as far as its body, which is the response's to read.
-func (c *conn) head(br *bufio.Reader) (*http.Response, error) {
-	c.room = longestHead
-	defer func() { c.room = plenty }()
-	return http.ReadResponse(br, nil)
 }
 
 // came is when the last of what was read of an answer had come. That a wall clock

@@ -50,7 +50,7 @@ func TestCame(t *testing.T) {
 // late, not the server.
 func TestOverslept(t *testing.T) {
 	here, there := socketPair(t)
-	c := &conn{Conn: here, socket: newSocket(here), room: plenty}
+	c := &conn{Conn: here, socket: newSocket(here)}
 	tr := &transport{ctx: t.Context(), plan: &Plan{}, start: time.Now()}
 	w := &worker{step: stepChallenge}
 	here.SetDeadline(past)

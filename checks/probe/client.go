@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/server/wire"
 )
 
 // maxMessage bounds the JSON bodies that are sent and the texts that are read.
@@ -89,9 +90,16 @@ type conn struct {
 	net.Conn // TLS, where the URL says so
 	tcp      net.Conn
 	br       *bufio.Reader
+	head     wire.Head
 }
 
-func newConn(c, tcp net.Conn) *conn { return &conn{Conn: c, tcp: tcp, br: bufio.NewReader(c)} }
+func newConn(nc, tcp net.Conn) *conn {
+	c := &conn{Conn: nc, tcp: tcp}
+	c.br = bufio.NewReader(c)
+	return c
+}
+
+func (c *conn) Read(p []byte) (int, error) { return c.head.Read(c.Conn, p) }
 
 // open connects to the deployment as workers do.
 func (p *prober) open(ctx context.Context) (*conn, error) {
@@ -162,7 +170,7 @@ func (p *prober) exchange(ctx context.Context, c *conn, req *http.Request, timeo
 // answer reads one answer.
 func (c *conn) answer(req *http.Request, read func(*http.Response) error) error {
 	for {
-		resp, err := http.ReadResponse(c.br, req)
+		resp, err := c.head.Response(c.br, req)
 		if err != nil {
 			return err
 		}
