@@ -106,6 +106,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
+	tidies(ctx)
 	found, err := f.search.Find(ctx, l.run)
 	if err != nil && len(found.Tried) == 0 {
 		return err

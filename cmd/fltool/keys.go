@@ -39,6 +39,7 @@ func newKeysGenerate() *cobra.Command {
 			if workers < 1 {
 				return usageError("say how many with --workers 1000", "no number of workers")
 			}
+			tidies(cmd.Context())
 			switch err := wire.GenerateKeys(cmd.Context(), dir, workers); {
 			case errors.Is(err, fs.ErrExist):
 				return usageError("choose another folder: keys are never overwritten", "%s: holds keys already", dir)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,32 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return report(root.ExecuteContext(ctx), stderr)
+	var tidies atomic.Bool
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(context.WithValue(ctx, tidiesKey{}, &tidies)) }()
+	select {
+	case err := <-ended:
+		return report(err, stderr)
+	case <-ctx.Done():
+	}
+	if tidies.Load() {
+		return report(<-ended, stderr)
+	}
+	if onTerminal(stderr) {
+		fmt.Fprintln(stderr) // after its "^C"
+	}
+	return report(cantError("", "%w", ctx.Err()), stderr)
+}
+
+type tidiesKey struct{}
+
+// tidies says that from here on the command heeds ctx and has something to put in
+// order when it ends: servers, runs, files of several. Until then a signal ends
+// fltool at once, whatever it reads: a pipe may stay silent for ever.
+func tidies(ctx context.Context) {
+	if flag, ok := ctx.Value(tidiesKey{}).(*atomic.Bool); ok {
+		flag.Store(true)
+	}
 }
 
 // asExit gives a command's error the exit code of what fltool can't do, unless it

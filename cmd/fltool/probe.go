@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -121,6 +119,7 @@ func (f *probeFlags) ask(cmd *cobra.Command, demand reports.Demand) (facts.Value
 	o.Register = agreed && o.Key == nil && o.Hold > 0
 	f.announce(stderr, o)
 
+	tidies(cmd.Context())
 	p, err := probe.Run(cmd.Context(), o)
 	if err != nil {
 		return none, cantError("", "%w", err)
@@ -178,8 +177,8 @@ func (f *probeFlags) agree(cmd *cobra.Command, u *url.URL) (bool, error) {
 			what = fmt.Sprintf("%d workers", n)
 		}
 		fmt.Fprintf(stderr, "Without keys %s must be registered at %s,\nwhich works where the server has no key list, and stays until it is restarted.\nRegister? [y/N] ", what, u)
-		line, err := readLine(cmd.Context(), in)
-		if err != nil {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil && err != io.EOF {
 			fmt.Fprintln(stderr)
 			return false, cantError("", "read the answer: %w", err)
 		}
@@ -193,29 +192,6 @@ func (f *probeFlags) agree(cmd *cobra.Command, u *url.URL) (bool, error) {
 	}
 	fmt.Fprintln(stderr, "probe: no poll will be held: give --probe-key FILE or, where the server has\nno key list, --yes; --probe-hold 0 asks for none")
 	return false, nil
-}
-
-// readLine reads one line, or what there is of it. The error is that of ctx, where
-// that ends first; the reading is then left to end with the process.
-func readLine(ctx context.Context, r io.Reader) (string, error) {
-	type read struct {
-		line string
-		err  error
-	}
-	done := make(chan read, 1)
-	go func() {
-		line, err := bufio.NewReader(r).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		done <- read{line, err}
-	}()
-	select {
-	case got := <-done:
-		return got.line, got.err
-	case <-ctx.Done():
-		return "", errors.New("interrupted")
-	}
 }
 
 // announce says what will be sent, before it is.

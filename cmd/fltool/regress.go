@@ -103,6 +103,7 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: --baseline-binary's runs, made now, are the better base\n", f.baseline)
 	}
 	m := measurement{commands: commands, runs: f.runs, binary: f.binary, stderr: cmd.ErrOrStderr()}
+	tidies(cmd.Context())
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
 		return cantError("", "%w", err)
 	}

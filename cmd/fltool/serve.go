@@ -124,6 +124,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		}
 		defer ops.Close()
 	}
+	tidies(ctx)
 	if f.keepUpdates {
 		if cfg.Aggregator, err = server.NewKeeper(filepath.Join(f.state, "updates")); err != nil {
 			return cantError("is --state writable?", "%w", err)

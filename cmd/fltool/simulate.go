@@ -84,6 +84,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	opts := loadgen.Options{ServerPID: f.serverPID, Progress: progressTo(cmd.ErrOrStderr())}
 
 	ctx := cmd.Context()
+	tidies(ctx)
 	if f.target == "" {
 		child, cleanup, err := f.serve(ctx, &plan)
 		if err != nil {

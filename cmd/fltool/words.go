@@ -26,8 +26,13 @@ func are(n int, noun string) string {
 // can't steer the terminal.
 func fitted(w io.Writer, text string) string {
 	text = reports.Clean(text)
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if onTerminal(w) {
 		return render.Wrap(text, 2, columns)
 	}
 	return text
+}
+
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
