@@ -16,7 +16,6 @@ var appChecks = []Check{
 		Why: `Limits belong to processes. Those of a running server are what it has; those of a shell or of a
 unit file are only what it would get. A server is known by its name (gunicorn, fltool serve) or by the port it listens on.`,
 		Symptom: "the other answers are about what would be started, not about what runs; nginx answers 502",
-		Logs:    []string{`connect\(\) (to unix:\S+ )?failed \((111: Connection refused|2: No such file or directory)\) while connecting to upstream`},
 		Mend:    "Start the server and run preflight again, or name it by --pid, --service or --user.",
 		Eval:    evalFound,
 	},
@@ -37,7 +36,6 @@ that runs already, nor does a daemon-reload.`,
 		Why: `A held poll is an open connection, and that is one descriptor. Python lives under the soft limit; a Go
 server, if built with Go 1.19 or newer, raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
 		Symptom: "OSError: [Errno 24] Too many open files; new requests hang",
-		Logs:    []string{`\[Errno 24\] Too many open files`, `accept4?: too many open files`},
 		Mend: `For a service, LimitNOFILE= in a drop-in, then a restart. For a login, a line that names the user in
 /etc/security/limits.d, then a new login (no reboot). In a container without CAP_SYS_RESOURCE the hard limit is raised
 where the container is started.`,
@@ -90,7 +88,6 @@ processes each has its own, and a worker talks to either as it happens.`,
 is silent while it holds a poll. With threads (gthread) or gevent the process says that it lives while polls are held:
 there the timeout is a heartbeat only.`,
 		Symptom: "WORKER TIMEOUT in gunicorn's log every 30 s; all polls of that process are cut",
-		Logs:    []string{`WORKER TIMEOUT \(pid:`},
 		Mend:    "Use gevent workers; with sync set --timeout above the longest hold, or 0.",
 		Eval:    evalTimeout,
 	},
@@ -100,7 +97,6 @@ there the timeout is a heartbeat only.`,
 		Why: `gunicorn closes a connection that is idle for keepalive seconds, 2 by default. A worker trains for
 longer than that, and its next request may meet the close half-way. Behind nginx without upstream keep-alive it does not matter.`,
 		Symptom: "now and then a worker's request after training is reset",
-		Logs:    []string{`upstream prematurely closed connection`},
 		Mend:    "Set --keep-alive to more than the time that workers think, for instance 75.",
 		Eval:    evalKeepalive,
 	},
@@ -120,7 +116,6 @@ poll that is cut without a reply ends dc_federated's worker for good.`,
 smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn. What other servers ask for can't be
 seen.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
-		Logs:    []string{`connect\(\) to unix:\S+ failed \(11: Resource temporarily unavailable\)`},
 		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
 		Eval:    evalAcceptQueue,
 	},
@@ -131,7 +126,6 @@ seen.`,
 		Why: `With gevent held polls need no thread each, but a restart runs the new beside the old for a moment. A
 container with a handful of pids can't even do that. With gthread each held poll is a thread.`,
 		Symptom: "fork: Resource temporarily unavailable; can't start new thread, by which a gthread worker ends and cuts its polls",
-		Logs:    []string{`can't start new thread`, `fork: (Resource temporarily unavailable|retry)`, `cgroup: fork rejected by pids controller`},
 		Mend:    "Raise TasksMax= of the unit or --pids-limit of the container; for a login raise nproc in limits.d.",
 		Eval:    evalPIDs,
 	},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -33,8 +34,8 @@ const busy = .9
 // Bind reads off the report of a level that did not hold, and what the logs said
 // meanwhile, which limit it was. What a server says outranks what it does, and
 // that what its clients felt. Several logs may be given; symptoms add up.
-func Bind(r reports.Report, said []Symptom) Binding {
-	for _, of := range []func(reports.Report, []Symptom) Binding{
+func Bind(r reports.Report, said []symptoms.Found) Binding {
+	for _, of := range []func(reports.Report, []symptoms.Found) Binding{
 		bySaid, byOpenFiles, byEnd, byMemoryLevel, byRefusal, byCPU, byLatency,
 	} {
 		if b := of(r, said); b.Limit != "" {
@@ -42,43 +43,56 @@ func Bind(r reports.Report, said []Symptom) Binding {
 			return b
 		}
 	}
-	return Binding{Evidence: felt(r)}
+	return Binding{Evidence: slices.Concat(open(said), felt(r))}
 }
 
-// bySaid takes the most frequent symptom that is no other's consequence.
-func bySaid(r reports.Report, said []Symptom) Binding {
+// bySaid takes the check of the most frequent symptom that leaves no doubt and is no
+// other's consequence.
+func bySaid(r reports.Report, said []symptoms.Found) Binding {
 	for _, e := range r.Errors { // an error page or a text may quote it
-		log, err := ScanLog(strings.NewReader(e.Example))
+		log, err := symptoms.Scan(strings.NewReader(e.Example))
 		if err != nil {
-			continue // a text in memory: only one too long for a line, which tells nothing
+			continue // a text in memory: nothing to be read
 		}
-		said = slices.Concat(said, log.Symptoms)
+		said = slices.Concat(said, log.Found)
 	}
-	sum := map[string]Symptom{}
+	sum := map[string]symptoms.Found{} // by check
 	for _, s := range said {
-		if s.Check.ID == "app/found" {
-			continue // a server that is gone, whatever ended it
+		id := s.Check()
+		if id == "" || id == "app/found" {
+			continue // one of several, or a server that is gone, whatever ended it
 		}
-		if was, ok := sum[s.Check.ID]; ok {
+		if was, ok := sum[id]; ok {
 			was.Lines += s.Lines
 			s = was
 		}
-		sum[s.Check.ID] = s
+		sum[id] = s
 	}
-	var best *Symptom
-	for id := range sum {
-		s := sum[id]
-		if slices.ContainsFunc(s.Check.After, func(cause string) bool { _, ok := sum[cause]; return ok }) {
+	limit := ""
+	for id, s := range sum {
+		c, _ := ByID(id)
+		if slices.ContainsFunc(c.After, func(cause string) bool { _, ok := sum[cause]; return ok }) {
 			continue
 		}
-		if best == nil || s.Lines > best.Lines || s.Lines == best.Lines && s.Check.ID < best.Check.ID {
-			best = &s
+		if best := sum[limit]; limit == "" || s.Lines > best.Lines || s.Lines == best.Lines && id < limit {
+			limit = id
 		}
 	}
-	if best == nil {
+	if limit == "" {
 		return Binding{}
 	}
-	return Binding{best.Check.ID, []string{fmt.Sprintf("%s such as: %s", count(best.Lines, "line", "lines"), strings.TrimSpace(best.Example))}}
+	best := sum[limit]
+	return Binding{limit, []string{fmt.Sprintf("%s such as: %s", count(best.Lines, "line", "lines"), strings.TrimSpace(best.Example))}}
+}
+
+// open is what logs said that may have one of several causes.
+func open(said []symptoms.Found) (out []string) {
+	for _, s := range said {
+		if len(s.Causes) > 1 {
+			out = append(out, fmt.Sprintf("%s of several possible causes: %s", count(s.Lines, "line", "lines"), strings.TrimSpace(s.Example)))
+		}
+	}
+	return out
 }
 
 func serverOf(r reports.Report) (reports.Resource, bool) {
@@ -89,7 +103,7 @@ func serverOf(r reports.Report) (reports.Resource, bool) {
 	return r.Resources[i], true
 }
 
-func byOpenFiles(r reports.Report, _ []Symptom) Binding {
+func byOpenFiles(r reports.Report, _ []symptoms.Found) Binding {
 	x, ok := serverOf(r)
 	if !ok || x.FDLimit <= 0 || float64(x.FDsPeak) < nearly*float64(x.FDLimit) {
 		return Binding{}
@@ -99,7 +113,7 @@ func byOpenFiles(r reports.Report, _ []Symptom) Binding {
 
 var killed = regexp.MustCompile(`the server ended .*signal: killed`)
 
-func byEnd(r reports.Report, _ []Symptom) Binding {
+func byEnd(r reports.Report, _ []symptoms.Found) Binding {
 	for _, why := range r.Reasons {
 		if killed.MatchString(why) {
 			return Binding{BindingMemory, []string{"the server was killed, as the kernel does when memory ends (its log tells)"}}
@@ -108,7 +122,7 @@ func byEnd(r reports.Report, _ []Symptom) Binding {
 	return Binding{}
 }
 
-func byMemoryLevel(r reports.Report, _ []Symptom) Binding {
+func byMemoryLevel(r reports.Report, _ []symptoms.Found) Binding {
 	for _, t := range missed(r) {
 		if t.Metric == "server.rss" || t.Metric == "server.rssPerWorker" {
 			return Binding{BindingMemory, []string{t.Missed()}}
@@ -117,7 +131,7 @@ func byMemoryLevel(r reports.Report, _ []Symptom) Binding {
 	return Binding{}
 }
 
-func byRefusal(r reports.Report, _ []Symptom) Binding {
+func byRefusal(r reports.Report, _ []symptoms.Found) Binding {
 	for _, e := range r.Errors {
 		if e.Class == "refused" && e.Count > 0 {
 			return Binding{BindingRefused, []string{count(e.Count, "connection was refused", "connections were refused")}}
@@ -128,7 +142,7 @@ func byRefusal(r reports.Report, _ []Symptom) Binding {
 
 // byCPU wants saturated cores and something that was late: cores may be busy
 // without harm.
-func byCPU(r reports.Report, _ []Symptom) Binding {
+func byCPU(r reports.Report, _ []symptoms.Found) Binding {
 	x, ok := serverOf(r)
 	if !ok || x.CPUPeak == 0 || r.Env.CPUs == 0 || !late(r) {
 		return Binding{}
@@ -158,7 +172,7 @@ func late(r reports.Report) bool {
 		slices.ContainsFunc(r.Errors, func(e reports.ErrorClass) bool { return e.Class == "timed out" })
 }
 
-func byLatency(r reports.Report, _ []Symptom) Binding {
+func byLatency(r reports.Report, _ []symptoms.Found) Binding {
 	var slow []string
 	for _, t := range missed(r) {
 		if t.Unit == "s" {

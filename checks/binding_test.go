@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -12,12 +13,12 @@ func TestBind(t *testing.T) {
 		x.Process = "server"
 		return []reports.Resource{{Process: "generator", CPUPeak: .3}, x}
 	}
-	lines := func(log string) []Symptom {
-		scan, err := ScanLog(strings.NewReader(log))
+	lines := func(log string) []symptoms.Found {
+		scan, err := symptoms.Scan(strings.NewReader(log))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return scan.Symptoms
+		return scan.Found
 	}
 	two := reports.Env{CPUs: 2}
 	got, much := .7, float64(3<<20)
@@ -26,7 +27,7 @@ func TestBind(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		report   reports.Report
-		said     []Symptom
+		said     []symptoms.Found
 		limit    string
 		evidence string
 	}{
@@ -39,6 +40,8 @@ func TestBind(t *testing.T) {
 			"nginx/worker-connections", "2 lines such as: [warn] 512"},
 		{"a server that is gone", reports.Report{},
 			lines("[error] connect() failed (111: Connection refused) while connecting to upstream\n"), "", ""},
+		{"a line of several causes", reports.Report{},
+			lines("[error] upstream prematurely closed connection while reading response header from upstream\n"), "", "1 line of several possible causes: [error]"},
 		{"an answer that quotes it", reports.Report{Errors: []reports.ErrorClass{{Class: "5xx", Count: 1, Example: "worker 1, poll: HTTP 500 [Errno 24] Too many open files"}}},
 			nil, "app/nofile", "1 × 5xx"},
 		{"descriptors all open", reports.Report{Resources: server(reports.Resource{FDsPeak: 198, FDLimit: 200}), Errors: []reports.ErrorClass{reset}}, nil, "app/nofile", "198 of 200"},

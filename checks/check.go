@@ -23,7 +23,6 @@ type Check struct {
 	Why      string   // why it matters: a paragraph
 	Formula  string   // name of the formula of the workers it supports; "" where it limits no number
 	Symptom  string   // what users see if it is not mended
-	Logs     []string // regular expressions of its symptom's lines in the logs of nginx, gunicorn and the kernel
 	Mend     string   // how to mend it: a paragraph
 	Lint     bool     // it judges nginx's config alone, and needs nothing of the host
 	Eval     func(Case) Outcome

@@ -47,3 +47,14 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseWaiver(f *testing.F) {
+	f.Add("app/nofile until 2027-01-31 = known")
+	f.Add("app/nofile=x=y")
+	f.Fuzz(func(t *testing.T, s string) {
+		w, err := ParseWaiver(s)
+		if err == nil && (w.Reason == "" || w.ID == "") {
+			t.Errorf("%q: %+v", s, w)
+		}
+	})
+}

@@ -25,7 +25,6 @@ old master and its old limit.`,
 		Why: `A proxied poll takes two descriptors of one nginx worker process: the client's connection and the
 upstream's. nginx -t warns only where worker_connections exceed the limit, not where they are equal and half is missing.`,
 		Symptom: "accept4() failed (24: Too many open files); socket() failed (24: Too many open files) while connecting to upstream, which is a 500",
-		Logs:    []string{`accept4?\(\) failed \(24: Too many open files\)`, `socket\(\) failed \(24: Too many open files\)`, `setrlimit\(RLIMIT_NOFILE, \d+\) failed`, `open\(\) .* failed \(24: Too many open files\)`},
 		Mend:    "Set worker_rlimit_nofile to more than twice the workers, or LimitNOFILE= of nginx.service in a drop-in, then restart nginx.",
 		Eval:    evalNginxNoFile,
 	},

@@ -15,7 +15,6 @@ var bodyChecks = []Check{
 		Why: `An update comes as a form: the model, compressed as far as it can be, and what a form puts around it.
 Weights of floats hardly compress. nginx refuses what is larger than client_max_body_size, 1 MB by default, with 413.`,
 		Symptom: "413: client intended to send too large body: N bytes; the round never ends",
-		Logs:    []string{`client intended to send too large( chunked)? body`},
 		Mend:    "Set client_max_body_size above the model's size and 64 KB.",
 		Eval:    onRoutes(evalMaxBody, facts.RouteUpdate),
 	},
@@ -25,7 +24,6 @@ Weights of floats hardly compress. nginx refuses what is larger than client_max_
 		Why: `A body larger than client_body_buffer_size, 16 KB by default, goes to a file before the application sees a
 byte of it. When a round ends every worker uploads at once: workers × model on disk, and one descriptor more each.`,
 		Symptom: "pwrite() failed (28: No space left on device), and 500 for uploads",
-		Logs:    []string{`failed \(28: No space left on device\)`},
 		Mend:    "Give client_body_temp_path a larger file system, or stream updates by proxy_request_buffering off.",
 		Eval:    onRoutes(evalBodyDisk, facts.RouteUpdate),
 	},
@@ -35,7 +33,6 @@ byte of it. When a round ends every worker uploads at once: workers × model on 
 		Why: `Where a worker takes the model more slowly than the application gives it, nginx writes the rest to a file,
 up to proxy_max_temp_file_size, 1 GB by default: a copy of the model for each slow worker.`,
 		Symptom: "disk traffic and a full disk when a model is published: an upstream response is buffered to a temporary file",
-		Logs:    []string{`an upstream response is buffered to a temporary file`},
 		Mend:    "Set proxy_max_temp_file_size 0 for the model's location.",
 		Eval:    onRoutes(evalSpool, facts.RouteModel),
 	},

@@ -20,7 +20,6 @@ var securityChecks = []Check{
 		Why: `A held poll counts against limit_conn for as long as it is held. Workers of one office or one cloud come
 from one address, and behind a load balancer all do, unless real_ip tells them apart.`,
 		Symptom: "limiting connections by zone: a 503 for every worker above the limit, which polls again at once",
-		Logs:    []string{`limiting connections by zone`},
 		Mend:    "Set limit_conn above the workers behind one address. Where each has an address of its own waive this check.",
 		Eval:    onRoutes(evalLimitConn, facts.RoutePoll),
 	},
@@ -33,7 +32,6 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused; without nodelay what exceeds
 delay, 0 unless it is set, waits its turn at the rate. Behind one address all workers share one budget. Once some are refused all spin, since they ask again at once.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
-		Logs:    []string{`limiting requests, excess`},
 		Mend:    "Set burst to twenty times the workers behind one address, with nodelay.",
 		Eval:    onRoutes(evalLimitReq, facts.RouteChallenge, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},

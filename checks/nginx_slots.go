@@ -15,7 +15,6 @@ var slotChecks = []Check{
 		Why: `With a config that nginx refuses it does not start; one that runs stays on an older config, so that what
 the files say is not what is in force.`,
 		Symptom: "nginx: [emerg] … and after a reload nothing changes",
-		Logs:    []string{`\[emerg\]`},
 		Mend:    "Run nginx -t, mend what it names, and reload.",
 		Eval:    onConfig(evalNginxConfig),
 	},
@@ -47,7 +46,6 @@ the application's address nginx answers them itself, or something else does. A d
 Processes share the work unevenly, above all when workers come one by one; with several, one may be full while others
 idle. nginx closes idle clients before it runs out, and a closed client is a cut connection.`,
 		Symptom: "N worker_connections are not enough, reusing connections; then connections closed without an answer, or a 500",
-		Logs:    []string{`worker_connections are not enough`},
 		Mend:    "Raise worker_connections in the events block, and worker_rlimit_nofile above it.",
 		Eval:    onMain(evalSlots),
 	},

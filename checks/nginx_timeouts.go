@@ -55,7 +55,6 @@ var timeoutChecks = []Check{
 		Why: `While a poll is held nothing comes from the application. After proxy_read_timeout without a byte, 60 s by
 default, nginx gives up and answers 504; dc_federated's workers poll again at once, all of them, every minute.`,
 		Symptom: "504 after the timeout: upstream timed out (110: Connection timed out) while reading response header from upstream",
-		Logs:    []string{`upstream timed out \(110: (Connection timed out|Operation timed out)\) while reading response header`},
 		Mend:    "Set proxy_read_timeout above the longest hold in the location of polls, or have the server end holds earlier.",
 		Eval:    onRoutes(evalReadTimeout, facts.RoutePoll),
 	},
@@ -84,7 +83,6 @@ sync workers; with gevent and threads it is a heartbeat. dc_federated's workers 
 		Why: `proxy_connect_timeout has nothing to do with how long polls are held, and can't usually exceed 75 s: the
 kernel gives up connecting after about two minutes. A day, as in dc_federated's notes, is void and hides a dead upstream.`,
 		Symptom: "504 minutes late while the application is down",
-		Logs:    []string{`upstream timed out \(110: (Connection timed out|Operation timed out)\) while connecting to upstream`},
 		Mend:    "Leave proxy_connect_timeout at its default, or set 5s for an upstream on the same host.",
 		Eval:    onRoutes(evalConnectTimeout, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},
@@ -94,7 +92,6 @@ kernel gives up connecting after about two minutes. A day, as in dc_federated's 
 		Why: `They count between two writes and do not matter while a poll is held. Too short they cut downloads and
 uploads of big models over slow links; a day long they keep the slot of a worker that went away for a day.`,
 		Symptom: "downloads cut half-way; or slots and memory of workers that are gone",
-		Logs:    []string{`(client|upstream) timed out \(110: (Connection timed out|Operation timed out)\) while sending`},
 		Mend:    "Leave them at 60s, or set between 10s and 1h.",
 		Eval:    onRoutes(evalSendTimeout, facts.RouteModel, facts.RouteUpdate, facts.RoutePoll),
 	},
@@ -106,7 +103,6 @@ known yet, and between two reads of a body. Too short they cut
 uploads over slow links: nginx writes a 408 into its access log and closes the connection without an answer. Too long
 they let anybody hold slots by sending nothing.`,
 		Symptom: "uploads are cut without an answer, which ends dc_federated's workers; 408 stands in nginx's access log alone. Or slots taken by clients that send nothing",
-		Logs:    []string{`client timed out \(110: (Connection timed out|Operation timed out)\) while (reading client request|waiting for request)`, `" 408 0 `},
 		Mend:    "Leave them at 60s, or set between 10s and 10m.",
 		Eval:    onRoutes(evalClientTimeouts, facts.RouteUpdate, facts.RoutePoll),
 	},

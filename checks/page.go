@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -22,13 +23,7 @@ func Page(c Check) string {
 		paragraph(&b, "Proof: "+proofText(f.Proof)+".")
 	}
 	section(&b, "What users see", upper(c.Symptom)+".")
-	if len(c.Logs) > 0 {
-		paragraph(&b, "Lines of logs that tell of it, as regular expressions (`fltool explain --log FILE` looks for them):")
-		for _, l := range c.Logs {
-			fmt.Fprintf(&b, "    %s\n", l)
-		}
-		b.WriteByte('\n')
-	}
+	logLines(&b, c.ID)
 	section(&b, "How to mend it", c.Mend)
 	fmt.Fprintf(&b, "## What is read\n\n")
 	for _, r := range c.Reads {
@@ -42,6 +37,19 @@ func Page(c Check) string {
 		}
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// logLines lists the lines of logs that may tell of a check.
+func logLines(b *strings.Builder, id string) {
+	of := symptoms.Of(id)
+	if len(of) == 0 {
+		return
+	}
+	paragraph(b, "Lines of logs that tell of it, or may (`fltool explain --log FILE` looks for them; docs/symptoms.md has all):")
+	for _, s := range of {
+		bullet(b, s.Source+": "+s.Title)
+	}
+	b.WriteByte('\n')
 }
 
 // Index is the list of all checks, in Markdown.

@@ -11,6 +11,23 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/checks")
 
+// The page of symptoms is generated, too.
+func TestSymptomsPage(t *testing.T) {
+	const name = "../docs/symptoms.md"
+	if *update {
+		if err := os.WriteFile(name, []byte(Symptoms()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != Symptoms() {
+		t.Errorf("%s is out of step: go test ./checks -run TestSymptomsPage -update", name)
+	}
+}
+
 // The manual's pages are generated from the checks (go test ./checks -update)
 // and nothing else is in their folder.
 func TestDocs(t *testing.T) {

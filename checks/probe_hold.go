@@ -61,9 +61,18 @@ func looksLike(h facts.Hold) string {
 	if strings.HasPrefix(h.Server, "nginx") && h.Status == 504 {
 		return fmt.Sprintf("nginx's proxy_read_timeout of %.0f s", math.Floor(h.Seconds))
 	}
-	t := duration(h.Seconds)
+	if h.End == facts.EndSilence { // some time before
+		return ""
+	}
+	return CutAfter(h.Seconds)
+}
+
+// CutAfter names the hops that by default cut a silent request after about so many
+// seconds, or is "".
+func CutAfter(seconds float64) string {
+	t := duration(seconds)
 	for _, hop := range hops {
-		if h.End != facts.EndSilence && t >= hop.least && t <= hop.most {
+		if t >= hop.least && t <= hop.most {
 			return hop.name
 		}
 	}

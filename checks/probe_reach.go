@@ -27,7 +27,6 @@ is published and answers nothing costs every request that wait, and a worker on 
 		Why: `A worker refuses a certificate that has expired, names another host, or leads to no authority that it
 trusts. The commonest fault is a chain without its intermediate, which browsers forgive and Python does not.`,
 		Symptom: "SSLCertVerificationError in every worker; the server's log shows nothing",
-		Logs:    []string{`CERTIFICATE_VERIFY_FAILED`},
 		Mend: `Give nginx the leaf and its intermediates in one file (ssl_certificate fullchain.pem), renew what has
 expired, and allow TLSv1.2 and TLSv1.3. With an authority of your own give --ca, and the workers its certificate.`,
 		Eval: evalTLS,

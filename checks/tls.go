@@ -51,7 +51,6 @@ Browsers fetch what is missing, Python does not. Nobody trusts a self-signed one
 		Reads:   []string{"the files of ssl_certificate and ssl_certificate_key; of the key only whether it fits is kept"},
 		Why:     `nginx does not start, and stays on its old config on a reload, with a key of another certificate.`,
 		Symptom: "SSL_CTX_use_PrivateKey failed: key values mismatch",
-		Logs:    []string{`key values mismatch`},
 		Mend:    "Name the key that was made with the certificate.",
 		Eval:    onCertificates(evalKey),
 	},

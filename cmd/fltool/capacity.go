@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
@@ -95,7 +96,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
-	l := levels{f: f, thresholds: thresholds, stderr: stderr, said: map[int][]checks.Symptom{}}
+	l := levels{f: f, thresholds: thresholds, stderr: stderr, said: map[int][]symptoms.Found{}}
 	if f.target != "" {
 		if err := l.aim(ctx); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/reports/render"
@@ -25,7 +26,7 @@ type levels struct {
 	stderr     io.Writer
 	quiet      *loadgen.Quiet
 	deployment *checks.Deployment
-	said       map[int][]checks.Symptom // by level, in its last trial
+	said       map[int][]symptoms.Found // by level, in its last trial
 	notes      []string
 	looked     bool // for the deployment's facts
 }
@@ -152,11 +153,11 @@ func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err 
 
 // listen keeps what a log says of a level.
 func (l *levels) listen(workers int, log io.Reader) error {
-	scan, err := checks.ScanLog(log)
+	scan, err := symptoms.Scan(log)
 	if err != nil {
 		return cantError("", "read the server's log: %w", err)
 	}
-	l.said[workers] = append(l.said[workers], scan.Symptoms...)
+	l.said[workers] = append(l.said[workers], scan.Found...)
 	return nil
 }
 

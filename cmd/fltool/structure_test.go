@@ -25,8 +25,9 @@ var mayImport = map[string][]string{
 	"nginx":        {},
 	"checks/facts": {"nginx"},
 	"checks/probe": {"server/wire", "checks/facts"},
-	"checks":       {"checks/facts", "nginx", "reports"},
+	"checks":       {"checks/facts", "checks/symptoms", "nginx", "reports"},
 
+	"checks/symptoms":        {},
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
 	"checks/remedy":          {"checks", "nginx", "reports"},
 	"reports":                {},

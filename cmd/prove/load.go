@@ -16,6 +16,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -148,13 +149,13 @@ func (r *room) logged(check string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		log, err := checks.ScanLog(f)
+		log, err := symptoms.Scan(f)
 		f.Close()
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		for _, s := range log.Symptoms {
-			if s.Check.ID == check {
+		for _, s := range log.Found {
+			if s.MayBe(check) {
 				return s.Example, nil
 			}
 		}
