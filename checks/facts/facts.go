@@ -144,7 +144,22 @@ func Gather(r Root, o Options) (Facts, error) {
 			return &Shell{PID: o.Parent, Limits: l, Cgroup: cg}, err
 		})
 	}
+	f.redact()
 	return f, nil
+}
+
+// redact takes out of facts what may be secret.
+func (f *Facts) redact() {
+	if f.Asked.URL != "" {
+		f.Asked.URL, _ = RedactURL(f.Asked.URL)
+	}
+	for file, text := range f.Own.V {
+		f.Own.V[file] = redactOwn(text)
+	}
+	if f.Nginx.V != nil {
+		f.Nginx.V.keepWhatIsJudged()
+	}
+	Redact(f)
 }
 
 // Write saves facts as JSON.
@@ -189,6 +204,7 @@ func Read(rd io.Reader) (Facts, error) {
 	if err := f.checkNames(); err != nil {
 		return f, err
 	}
+	f.redact() // those of an older fltool
 	return f, validate(reflect.ValueOf(f), "facts")
 }
 

@@ -183,6 +183,11 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 		n.BodyDisk = readBodyDisk(r, n)
 		n.Strays = readStrays(r, c.Files)
 	}
+	n.keepWhatIsJudged()
+	Redact(n)
+	if _, secrets := RedactURL(asked.URL); len(secrets) > 0 {
+		redactWith(n, hide(secrets))
+	}
 	return n, nil
 }
 

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"path"
+	"strings"
 )
 
 // OwnName is the name of every file that fltool proposes to write. It sorts
@@ -32,4 +33,21 @@ func readOwn(r Root) Value[map[string]string] {
 		own[file] = string(b)
 	}
 	return known(own, OwnName)
+}
+
+// redactOwn leaves of lines that fix did not write, which a person did, only that
+// there are some.
+func redactOwn(text string) string {
+	var b strings.Builder
+	for l := range strings.Lines(text) {
+		key, _, set := strings.Cut(l, "=")
+		switch key = strings.TrimSpace(key); {
+		case !set, strings.HasPrefix(key, "Limit"), key == "TasksMax", strings.Contains(key, ".") && !strings.Contains(key, " "),
+			strings.HasPrefix(strings.TrimSpace(l), `Environment="GUNICORN_CMD_ARGS=`):
+			b.WriteString(l)
+		default:
+			b.WriteString(key + "=" + Hidden + "\n")
+		}
+	}
+	return b.String()
 }

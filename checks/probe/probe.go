@@ -143,6 +143,7 @@ func Run(ctx context.Context, o Options) (facts.Probe, error) {
 	}
 	out.Held = facts.Value[*facts.HeldWorkers]{Source: "not asked"}
 	out.Requests, out.Bytes = p.sent.Requests, p.sent.Bytes
+	facts.Redact(&out) // a redirect may carry a token
 	if err := ctx.Err(); err != nil {
 		return out, fmt.Errorf("probe %s: %w", o.URL, context.Cause(ctx))
 	}

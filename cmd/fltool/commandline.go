@@ -5,10 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/fltool/fltool/checks/facts"
 )
 
 // commandLine is the subcommand with the flags that were given, to make the same
-// report again. No flag of fltool carries a secret.
+// report again, but for what may be secret in them.
 func commandLine(cmd *cobra.Command) []string {
 	args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "fltool"))
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -17,6 +19,7 @@ func commandLine(cmd *cobra.Command) []string {
 			values = list.GetSlice()
 		}
 		for _, v := range values {
+			v, _ = facts.RedactURL(v)
 			args = append(args, "--"+f.Name+"="+v)
 		}
 	})
