@@ -4,15 +4,20 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -26,7 +31,7 @@ func TestPythonServer(t *testing.T) {
 	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
 		t.Fatal(err)
 	}
-	target, pid := gunicorn(t, filepath.Join(dir, wire.KeyListFile))
+	target, pid := gunicorn(t, []string{"KEYS=" + filepath.Join(dir, wire.KeyListFile)})
 	if err := CheckTarget(bounded(t), target, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -59,19 +64,79 @@ func TestPythonServer(t *testing.T) {
 	}
 }
 
+// TestLeavesNothing holds polls of a server that notices no client that went away, as
+// many as it has places for, and more: it is then as it was before.
+func TestLeavesNothing(t *testing.T) {
+	const places = 20
+	target, pid := gunicorn(t, nil, "--worker-connections", strconv.Itoa(places))
+	descriptors := func() int {
+		u, err := facts.ReadUsage(facts.NewRoot("/"), pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.FDs
+	}
+	before := 0
+	for _, workers := range []int{1, 15, 15, places, places, places + 5, 15} {
+		p := impatient(testPlan(target, workers))
+		p.Keys, p.Rounds, p.Hold = nil, 0, 100*time.Millisecond
+		p.RequestTimeout = p.RoundTimeout
+		rep, err := Run(bounded(t), p, Options{})
+		if err != nil || rep.Held.Steady != min(workers, places) || rep.Held.Unfreed != 0 || rep.Held.Kept != b2i(workers >= places) {
+			t.Errorf("%d workers: %v %v, held %+v, errors %v, notes %q", workers, err, rep.Reasons, rep.Held, rep.Errors, rep.Notes)
+		}
+		if before == 0 {
+			before = descriptors() // with what its first requests had it open
+		}
+		for deadline := time.Now().Add(20 * time.Second); descriptors() > before; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d workers: the server has %d descriptors, %d before", workers, descriptors(), before)
+			}
+		}
+	}
+}
+
+// TestTellsWhatIsLeft has a server answer everything but the polls that would end
+// others.
+func TestTellsWhatIsLeft(t *testing.T) {
+	const workers = 6
+	f := newFake(workers)
+	f.fault = func(s step, n int, w http.ResponseWriter, _ *http.Request) bool {
+		refuse := s == stepPoll && n > workers
+		if refuse {
+			io.WriteString(w, wire.TextInvalid)
+		}
+		return refuse
+	}
+	p := testPlan(serve(t, f), workers)
+	p.Rounds, p.Hold = 0, 100*time.Millisecond
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Held.Unfreed != workers || len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "may still hold 6 polls") || !strings.Contains(rep.Notes[0], wire.TextInvalid) {
+		t.Errorf("%v, held %+v, notes %q", err, rep.Held, rep.Notes)
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // gunicorn serves testdata/server.py until the test ends; pid is that of the worker
 // process, which holds the connections.
-func gunicorn(t *testing.T, keys string) (target *url.URL, pid int) {
+func gunicorn(t *testing.T, env []string, args ...string) (target *url.URL, pid int) {
 	t.Helper()
 	const python = "/usr/bin/python3"
-	if out, err := exec.Command(python, "-c", "import gunicorn, gevent, nacl, msgpack").CombinedOutput(); err != nil {
+	if out, err := exec.Command(python, "-c", "import bottle, gunicorn, gevent, nacl, msgpack").CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("%s can't import gunicorn, gevent, nacl and msgpack: %v\n%s", python, err, out)
+			t.Fatalf("%s can't import bottle, gunicorn, gevent, nacl and msgpack: %v\n%s", python, err, out)
 		}
-		t.Skip("install gunicorn, python3-gevent, python3-nacl and python3-msgpack to run it: ", err)
+		t.Skip("install gunicorn, python3-bottle, python3-gevent, python3-nacl and python3-msgpack to run it: ", err)
 	}
-	cmd := exec.Command(python, "-m", "gunicorn", "-k", "gevent", "-b", "127.0.0.1:0", "--chdir", "testdata", "server:app")
-	cmd.Env = append(os.Environ(), "KEYS="+keys, "PYTHONDONTWRITEBYTECODE=1")
+	args = append([]string{"-m", "gunicorn", "-k", "gevent", "-b", "127.0.0.1:0", "--chdir", "testdata"}, args...)
+	cmd := exec.Command(python, append(args, "server:app")...)
+	cmd.Env = slices.Concat(os.Environ(), env, []string{"PYTHONDONTWRITEBYTECODE=1"})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	out, err := cmd.StderrPipe()
 	if err != nil {

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"fmt"
 	"net/url"
 	"runtime"
 	"time"
@@ -46,6 +47,9 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 	}
 	sortReport(&rep)
 	rep.Held = r.heldReport(end, all)
+	if rep.Held.Kept > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
+	}
 	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
 	rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
 	return rep
@@ -58,6 +62,8 @@ func (r *run) heldReport(end ending, b *book) *reports.Held {
 	}
 	for _, w := range r.workers {
 		switch {
+		case r.keep.stays(w):
+			h.Kept = 1
 		case !w.parked && r.plan.Hold > 0: // in rounds the next model may be there before a worker asks
 			h.NeverHeld++
 			h.NeverCauses = count(h.NeverCauses, w.last)

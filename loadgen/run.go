@@ -25,6 +25,7 @@ type Options struct {
 	Dial      Dialer             // instead of the network, for tests
 	Record    *Recorder          // of every request; the caller closes it
 	ServerPID int                // of the server, to measure it where it runs on this host; 0: unknown
+	Own       bool               // the server ends with the run: the polls that it holds are not freed
 	Exited    <-chan error       // yields when the server that the caller started has ended
 	Progress  func(Progress)     // called about every tenth of a second, from one goroutine
 	Env       func(*reports.Env) // adds what only the caller knows: the tool, its command
@@ -40,6 +41,7 @@ type run struct {
 	held    *gauge
 	t       *transport
 	s       *scheduler
+	keep    keeping
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
@@ -70,7 +72,15 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 		return reports.Report{}, err
 	}
 	books, timeline, ending := r.drive(ctx, samples)
-	return r.report(books, timeline, ending, samples), nil
+	rep := r.report(books, timeline, ending, samples)
+	if !opts.Own && ending.exited == nil {
+		if left, why := r.free(); left > 0 {
+			rep.Held.Unfreed = left
+			rep.Notes = append(rep.Notes, fmt.Sprintf("the server may still hold %d polls of this run, until its next model: the requests that end them had no success (%s)", left, why.detail))
+		}
+	}
+	r.t.close()
+	return rep, nil
 }
 
 func newRun(ctx context.Context, plan Plan, opts Options, held *gauge) (*run, error) {
@@ -107,6 +117,9 @@ func newRun(ctx context.Context, plan Plan, opts Options, held *gauge) (*run, er
 	}
 	if plan.Rounds > 0 {
 		r.pending.Store(int64(plan.Workers))
+	}
+	if plan.Hold > 0 && plan.Workers > 1 && !opts.Own {
+		r.keep.begin()
 	}
 	r.t = &transport{
 		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(), hands: newHands(),
@@ -172,12 +185,12 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	}()
 
 	timeline, end := r.supervise(ctx, samples)
+	r.keep.end()
 	cancel()
 	close(r.s.ended)
 	r.t.stop()
 	<-consumed
 	stepping.Wait()
-	r.t.close()
 	r.t.hands.stop()
 	return books, timeline, end
 }
@@ -210,6 +223,7 @@ func (r *run) route(res *vegeta.Result) *worker {
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
 	at, was := w.step, w.through
+	w.waits = w.asksToHold(&r.plan) && r.keep.waits(w)
 	b.enter(w)
 	fate, delay := w.advance(&r.plan, now)
 	if !was && (w.through || fate == fateLost) {
@@ -217,6 +231,9 @@ func (r *run) step(w *worker, b *book) {
 	}
 	switch fate {
 	case fateNext:
+		if r.keep.rests(w) {
+			return
+		}
 		w.sign(&r.plan, r.digest)
 		if n := int64(w.rounds); at == stepModel && n > r.round.Load() {
 			r.round.Store(n) // a racing shard may put it back for a moment; it is for progress only
@@ -227,6 +244,7 @@ func (r *run) step(w *worker, b *book) {
 	case fateLost:
 		b.lose(w, at, now)
 		r.lost.Add(1)
+		r.keep.lost(w)
 		if !w.polled {
 			r.held.settled.Add(1)
 		}

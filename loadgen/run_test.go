@@ -165,12 +165,12 @@ func TestFaults(t *testing.T) {
 				if f.class == classReset {
 					plan := testPlan(serve(t, faulty()), 2)
 					plan.RoundTimeout = 200 * time.Millisecond
-					failsWith(t, plan, Options{}, f.class, s)
+					failsWith(t, plan, Options{Own: true}, f.class, s)
 					return
 				}
 				synctest.Test(t, func(t *testing.T) {
 					target, dial := servePipes(t, faulty())
-					failsWith(t, impatient(testPlan(target, 2)), Options{Dial: dial}, f.class, s)
+					failsWith(t, impatient(testPlan(target, 2)), Options{Dial: dial, Own: true}, f.class, s)
 					time.Sleep(time.Second) // of the bubble: who sends on finds out that nobody is there
 				})
 			})

@@ -50,7 +50,8 @@ type standing struct {
 type watch struct {
 	hold, grace  time.Duration
 	holdFrom     time.Time // zero until it begins
-	settledSince time.Time // zero until all are
+	arrivals     gathering // of all
+	others       gathering // of all but the keeper
 	stalledSince time.Time // zero unless all that is left waits and one is lost
 }
 
@@ -63,12 +64,7 @@ func (w *watch) look(now time.Time, s standing) (over bool, stalled int) {
 	case !w.holdFrom.IsZero():
 		return now.Sub(w.holdFrom) >= w.hold, 0
 	case w.hold > 0 && s.pending == 0:
-		// All are held or lost. Where the server ends holds early some are always between
-		// two polls: then it is enough that each has come so far.
-		if w.settledSince.IsZero() && s.settled == s.all {
-			w.settledSince = now
-		}
-		if s.held+s.lost == s.all || !w.settledSince.IsZero() && now.Sub(w.settledSince) >= w.grace {
+		if w.arrivals.over(now, s, s.all, w.grace) {
 			w.holdFrom = now
 		}
 	case s.lost > 0 && s.finished+s.lost+s.held == s.all:
@@ -83,6 +79,23 @@ func (w *watch) look(now time.Time, s standing) (over bool, stalled int) {
 		w.stalledSince = time.Time{}
 	}
 	return false, 0
+}
+
+// gathering tells when workers are where they should be for the hold.
+type gathering struct{ settled time.Time } // since when so many have come as far as polling, zero if they have not
+
+// over says whether so many are held or lost. Where the server ends holds early some
+// are always between two polls: then it is enough that each has come so far.
+func (g *gathering) over(now time.Time, s standing, workers int64, grace time.Duration) bool {
+	if g.settled.IsZero() && s.settled >= workers {
+		g.settled = now
+	}
+	return s.held+s.lost >= workers || !g.settled.IsZero() && now.Sub(g.settled) >= grace
+}
+
+// othersHeld says whether all but the keeper are.
+func (w *watch) othersHeld(now time.Time, s standing) bool {
+	return w.hold > 0 && w.holdFrom.IsZero() && s.pending == 0 && w.others.over(now, s, s.all-1, w.grace)
 }
 
 // supervisor watches a run, keeps its timeline and tells of its progress.
@@ -117,8 +130,9 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 				nextSecond = nextSecond.Add(time.Second)
 			}
 			s.tell(now, false)
-			before := s.holdFrom
-			if over, end.stalled = s.look(now, r.standing()); s.holdFrom != before {
+			before, stand := s.holdFrom, r.standing()
+			r.keeper(s.othersHeld(now, stand))
+			if over, end.stalled = s.look(now, stand); s.holdFrom != before {
 				debug.FreeOSMemory() // what the arrivals left behind is not the holding's
 				r.held.watch()
 				samples.holding.Store(true)

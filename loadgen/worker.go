@@ -35,6 +35,9 @@ type worker struct {
 	timed    bool          // its request is due at a moment, not as soon as may be
 	polled   bool          // has sent a poll of the plan's Hold
 	parked   bool          // one of them was held
+	waits    bool          // the keeper, with its poll for the plan's Hold, for all others
+	waited   int           // challenges that it asked for meanwhile
+	owed     bool          // its last poll was to be held, and the server's answer did not come
 	dropped  class         // how its held poll was lost first, if it was
 	through  bool          // with its rounds, if it had any, and told of the last one's end
 	fresh    bool          // the next model must be decoded, not only compared
@@ -89,6 +92,9 @@ const (
 func (w *worker) review(p *Plan) {
 	o := &w.out
 	f := o.fail
+	if o.held {
+		w.owed = !o.replied() || o.status >= 500
+	}
 	if o.held && w.holds(p) && (o.long() || f == stopped) {
 		w.parked = true
 	}
@@ -138,6 +144,11 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 		return fateNext, 0
 
 	case stepChallenge:
+		if w.waits {
+			w.waited++
+			w.progress = now // waiting for the others is not lingering
+			return fateNext, min(keepEvery, keepFirst<<min(w.waited, 16))
+		}
 		w.step = w.goal
 		return fateNext, 0
 
@@ -180,6 +191,12 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 		return fateNext, 0
 	}
 	panic("unreachable: no such step")
+}
+
+// asksToHold says whether the worker's last request was for the challenge of such a
+// poll, and had it.
+func (w *worker) asksToHold(p *Plan) bool {
+	return w.step == stepChallenge && w.goal == stepPoll && w.holds(p) && w.out.fail == nil
 }
 
 // holds says whether the worker's polls are those of the plan's Hold.

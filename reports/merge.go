@@ -237,6 +237,8 @@ func addHeld(a, b Held) Held {
 	a.NeverHeld += b.NeverHeld
 	a.LostWhile += b.LostWhile
 	a.RepollsAsked += b.RepollsAsked
+	a.Kept += b.Kept
+	a.Unfreed += b.Unfreed
 	a.NeverCauses = addCounts(a.NeverCauses, b.NeverCauses)
 	a.LostCauses = addCounts(a.LostCauses, b.LostCauses)
 	a.HoldSeconds = min(a.HoldSeconds, b.HoldSeconds) // that long, all held

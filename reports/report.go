@@ -119,6 +119,8 @@ type Held struct {
 	LostCauses   map[string]int `json:"lostCauses,omitempty"`   // lostWhileHeld by error class
 	HoldSeconds  float64        `json:"holdSeconds,omitempty"`  // how long the hold lasted in fact
 	RepollsAsked int            `json:"repollsAsked,omitempty"` // holds that the server itself ended early with a text
+	Kept         int            `json:"kept,omitempty"`         // of those held: workers that kept their connection without a poll, since a full server would let nobody end the others' polls
+	Unfreed      int            `json:"unfreed,omitempty"`      // polls that the server may still hold after the run
 }
 
 // Round is one federated round as the workers saw it.

@@ -21,7 +21,7 @@ import (
 
 const (
 	enlistRequests = 2 // challenge, register
-	holdRequests   = 4 // challenge, model, challenge, poll
+	holdRequests   = 6 // challenge, model, challenge, poll; challenge and poll that end it
 	maxModel       = 4 << 30
 	modelTimeout   = 15 * time.Minute
 
@@ -118,7 +118,37 @@ func (p *prober) hold(ctx context.Context, id string, enlisted error) facts.Valu
 		return unknown[*facts.Hold](err)
 	}
 	p.tell("holding a poll for up to " + p.o.Hold.String())
-	return p.wait(ctx, c, req)
+	held := p.wait(ctx, c, req)
+	if answered := held.Known() && held.V.End == facts.EndAnswer; !answered {
+		c.tcp.Close()
+		if err := p.free(context.WithoutCancel(ctx), id); err != nil {
+			p.tell(fmt.Sprintf("the server may still hold the poll, until its next model: the poll that ends it had no success (%v)", err))
+		}
+	}
+	return held
+}
+
+// free has a server that notices no client that went let go of the worker's poll, by
+// another one, to which any model is news.
+func (p *prober) free(ctx context.Context, id string) error {
+	c, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.tcp.Close()
+	signed, err := p.challenge(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	req, err := p.json(wire.PathPoll, wire.Poll{WorkerID: id, SignedPhrase: signed})
+	if err != nil {
+		return err
+	}
+	a, _, _, err := p.text(ctx, c, req, p.o.Timeout)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("HTTP %d", a.Status)
+	}
+	return err
 }
 
 // wait is the poll itself.

@@ -93,7 +93,7 @@ func (o Options) Plan() Plan {
 	}
 	if o.holds() {
 		p.Requests += enlistRequests + holdRequests
-		p.Connections += 3
+		p.Connections += 4
 		p.Bytes += (enlistRequests + holdRequests) * maxMessage
 	}
 	return p

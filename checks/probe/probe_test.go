@@ -52,6 +52,43 @@ func TestAll(t *testing.T) {
 	}
 }
 
+// A server that notices no client that went away is told by another poll to let go of
+// the one that was held.
+func TestHoldIsFreed(t *testing.T) {
+	freed := make(chan struct{})
+	f := &fake{}
+	f.poll = func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("News") != "" {
+			close(freed)
+		} else {
+			<-freed
+		}
+		io.WriteString(w, wire.TextUpdated)
+	}
+	s := start(t, f, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if strings.Contains(string(b), `"last_worker_model_version":null`) {
+			r.Header.Set("News", "any model is")
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(b)))
+		f.ServeHTTP(w, r)
+	}))
+	o := options(t, s.URL)
+	o.Key, o.Hold = testKey, 200*time.Millisecond
+	if p := run(t, o, f); p.Hold.V == nil || p.Hold.V.End != facts.EndHeld {
+		t.Errorf("hold %+v, %s", p.Hold.V, p.Hold.Why())
+	}
+	select {
+	case <-freed:
+	default:
+		t.Error("the server still holds the poll")
+		close(freed)
+	}
+}
+
 // Without a key list a worker is made only where that was agreed to.
 func TestRegistersOnlyWhenAgreed(t *testing.T) {
 	for _, c := range []struct {

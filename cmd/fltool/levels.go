@@ -98,7 +98,7 @@ func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err 
 	if err != nil {
 		return rep, err
 	}
-	opts := loadgen.Options{ServerPID: f.serverPID, Progress: progressTo(l.stderr)}
+	opts := loadgen.Options{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(l.stderr)}
 	left := ""
 	if f.target == "" {
 		child, cleanup, serr := f.serve(ctx, &plan)

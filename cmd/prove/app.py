@@ -1,6 +1,6 @@
 # Just enough of dc_federated's protocol for held polls: anybody registers, a
 # challenge is a constant, the model never changes, and a poll is held until the
-# process ends. With STALL it sleeps so many seconds at the first registration
+# process ends, unless it comes without a version. With STALL it sleeps so many seconds at the first registration
 # and takes the whole event loop with it, as a long computation does.
 import os
 import time
@@ -17,7 +17,7 @@ registered = 0
 def app(environ, start_response):
     global registered
     path = environ["PATH_INFO"]
-    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    message = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     body = b"Invalid Worker"
     if path == "/register_worker":
         registered += 1
@@ -29,6 +29,8 @@ def app(environ, start_response):
     elif path == "/return_global_model":
         body = MODEL
     elif path == "/notify_me_if_gm_version_updated":
-        gevent.sleep(24 * 3600)
+        body = b"Global model has been updated"
+        if b'"last_worker_model_version":null' not in message:
+            gevent.sleep(24 * 3600)
     start_response("200 OK", [("Content-Type", "text/html; charset=UTF-8"), ("Content-Length", str(len(body)))])
     return [body]

@@ -31,6 +31,8 @@ def model():
 @app.post("/notify_me_if_gm_version_updated")
 def notify():
     poll, answer = request.json, gevent.queue.Queue()
+    if poll["last_worker_model_version"] is None:
+        return "Global model has been updated"
 
     def wait():
         while poll:

@@ -1,24 +1,42 @@
-"""A server of the protocol on Python's own libraries, as dc_federated's is one:
-gunicorn with gevent, PyNaCl, msgpack. KEYS names the file of public keys; a round
-ends when each of them has sent its update.
+"""A server of the protocol on what dc_federated's own runs on: bottle, gunicorn
+with gevent, PyNaCl, msgpack. What tests need of its behaviour is the same:
 
-Signatures, challenges and checksums are checked; every refusal has status 200.
+- a held poll is a queue that a greenlet fills, which looks at the version every
+  INTERVAL seconds: a client that has gone is not noticed, and its place stays
+  taken until the next version or the next poll of the same worker
+- every refusal has status 200; signatures, challenges and checksums are checked
+
+KEYS names the file of public keys; without it any worker is taken, and gets an id
+of its own. A round ends with QUORUM updates, by default one of each key: QUORUM
+makes the rounds FedAvg's, where a later update of a round replaces the earlier one
+and versions begin with 0; without it they are the stress test's, where a second one
+is refused. LEAK keeps so many bytes of every poll, LEAK_FDS a descriptor, BURN
+spends so many seconds of processor time on every update.
 """
 import hashlib
-import json
 import os
+import time
 import zlib
 
 import gevent
+import gevent.queue
 import msgpack
+from bottle import Bottle, request, response
 from nacl.encoding import HexEncoder
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-with open(os.environ["KEYS"]) as f:
-    keys = {k: VerifyKey(k.encode(), encoder=HexEncoder) for k in f.read().split()}
-registered, challenges, accepted = set(), {}, set()
-version = 1
+interval = float(os.environ.get("INTERVAL", "0.02"))
+quorum = int(os.environ.get("QUORUM", "0"))
+leak, leak_fds = int(os.environ.get("LEAK", "0")), os.environ.get("LEAK_FDS")
+burn = float(os.environ.get("BURN", "0"))
+keys = None
+if "KEYS" in os.environ:
+    with open(os.environ["KEYS"]) as f:
+        keys = {k: VerifyKey(k.encode(), encoder=HexEncoder) for k in f.read().split()}
+registered, challenges, accepted, polls, leaked = set(), {}, set(), {}, []
+version = 0 if quorum else 1
+app = Bottle()
 
 
 class Refused(Exception):
@@ -27,6 +45,8 @@ class Refused(Exception):
 
 def check(worker, phrase, message=None):
     """Is phrase signed by the worker's key, and is message, if any, what was signed?"""
+    if keys is None:
+        return
     try:
         signed = keys[worker].verify(bytes.fromhex(phrase))
     except (KeyError, ValueError, BadSignatureError):
@@ -35,75 +55,99 @@ def check(worker, phrase, message=None):
         raise Refused("Invalid Worker")
 
 
-def answered(body):
+def answered():
     """The worker of a request that carries the answer to its challenge."""
-    message = json.loads(body)
+    message = request.json
     worker = message["worker_id"]
     if worker not in registered:
         raise Refused("Invalid Worker")
     check(worker, message["signed_phrase"], challenges.pop(worker, b""))
-    return message
+    return worker, message
 
 
-def poll(message):
-    while message["last_worker_model_version"] == version:
-        gevent.sleep(0.02)
-    yield b"Global model has been updated"
+def route(method, path):
+    def wrap(answer):
+        def call(*args, **parts):
+            response.content_type = "text/html; charset=UTF-8"
+            try:
+                return answer(*args, **parts)
+            except Refused as refused:
+                return str(refused)
+        app.route(path, method, call)
+        return answer
+    return wrap
 
 
-def parts(content_type, body):
-    """The contents of a form's parts by their names."""
-    boundary = b"--" + content_type.split("boundary=")[1].encode()
-    for part in body.split(boundary)[1:-1]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        yield head.split(b'name="')[1].split(b'"')[0].decode(), content[:-2]
+@route("POST", "/register_worker")
+def register():
+    message = request.json
+    worker = message["public_key_str"]
+    check(worker, message["signed_phrase"])
+    if keys is None:
+        worker = os.urandom(28).hex() + "_unauthenticated"
+    registered.add(worker)
+    return worker
 
 
-def update(worker, content_type, body):
-    global version
+@route("GET", "/challenge_phrase/<worker>")
+def challenge(worker):
     if worker not in registered:
         raise Refused("Invalid Worker")
-    form = dict(parts(content_type, body))
-    content = zlib.decompress(form["worker_model_update"])
-    check(worker, form["signed_phrase"].decode(), hashlib.sha256(content).digest())
-    if worker in accepted:
+    phrase = os.urandom(28).hex()
+    challenges[worker] = phrase.encode()
+    return phrase
+
+
+@route("POST", "/notify_me_if_gm_version_updated")
+def poll():
+    worker, message = answered()
+    if worker in polls:
+        waiting, old = polls.pop(worker)
+        waiting.kill()
+        old.put(f"New request for global model version change notification received from {worker[:8]} - existing request terminated.")
+        old.put(StopIteration)
+    body = gevent.queue.Queue()
+
+    def wait():
+        while message["last_worker_model_version"] == version:
+            gevent.sleep(interval)
+        body.put("Global model has been updated")
+        body.put(StopIteration)
+        polls.pop(worker, None)
+
+    if leak:
+        leaked.append(bytearray(os.urandom(leak)))
+    if leak_fds:
+        leaked.append(os.dup(0))
+    greenlet = gevent.Greenlet(wait)
+    polls[worker] = greenlet, body
+    greenlet.start()
+    return body
+
+
+@route("POST", "/return_global_model")
+def model():
+    answered()
+    return zlib.compress(msgpack.packb({"global_model": b"m" * 1000, "global_model_version": version}))
+
+
+@route("POST", "/receive_worker_update/<worker>")
+def update(worker):
+    global version
+    if worker not in registered:
+        raise Refused("Unregistered Worker")
+    try:
+        content = zlib.decompress(request.files["worker_model_update"].file.read())
+    except zlib.error as e:
+        return str(e)
+    check(worker, request.files["signed_phrase"].file.read().decode(), hashlib.sha256(content).digest())
+    started = time.process_time()
+    while time.process_time() - started < burn:
+        pass
+    if worker in accepted and not quorum:
         raise Refused("Update not accepted.")
     accepted.add(worker)
-    if len(accepted) == len(keys):
+    if len(accepted) >= (quorum or len(keys or ())):
         accepted.clear()
         version += 1
-    return f"Update received for worker {worker[:8]}.".encode()
-
-
-def answer(path, content_type, body):
-    _, route, *rest = path.split("/")
-    if route == "register_worker":
-        message = json.loads(body)
-        check(message["public_key_str"], message["signed_phrase"])
-        registered.add(message["public_key_str"])
-        return message["public_key_str"].encode()
-    if route == "challenge_phrase":
-        if rest[0] not in registered:
-            raise Refused("Invalid Worker")
-        challenges[rest[0]] = os.urandom(28).hex().encode()
-        return challenges[rest[0]]
-    if route == "notify_me_if_gm_version_updated":
-        return poll(answered(body))
-    if route == "return_global_model":
-        answered(body)
-        return zlib.compress(msgpack.packb({"global_model": b"m" * 1000, "global_model_version": version}))
-    return update(rest[0], content_type, body)
-
-
-def app(environ, start_response):
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    try:
-        content = answer(environ["PATH_INFO"], environ.get("CONTENT_TYPE", ""), body)
-    except Refused as refused:
-        content = str(refused).encode()
-    headers = [("Content-Type", "text/html; charset=UTF-8")]
-    if isinstance(content, bytes):
-        headers.append(("Content-Length", str(len(content))))
-        content = [content]
-    start_response("200 OK", headers)
-    return content  # in chunks, if nobody knows its length
+    return f"Update received for worker {worker[:8]}" + ("" if quorum else ".")
