@@ -228,8 +228,8 @@ func TestFragment(t *testing.T) {
 		{given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/upstream-http", reports.StatusUnknown}, // the version
 		{given + "server { listen 443 ssl; location / { proxy_pass http://fl; } }", "tls/protocols", reports.StatusUnknown},
 		{given + "server { listen 80; location ~ (?<=x)y { return 1; } location / { proxy_pass http://fl; } }", "nginx/route", reports.StatusUnknown},
-		{"include /nonexistent;\n" + given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/config", reports.StatusFail},
-		{given + "server { listen 80; include /nonexistent; location / { proxy_pass http://fl; } }", "nginx/proxy-read-timeout", reports.StatusUnknown},
+		{"include nonexistent;\n" + given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/config", reports.StatusFail},
+		{given + "server { listen 80; include nonexistent; location / { proxy_pass http://fl; } }", "nginx/proxy-read-timeout", reports.StatusUnknown},
 	} {
 		if f := status(tt.config, tt.check); f.Status != tt.want {
 			t.Errorf("%s of %s: %s (%s%s), want %s", tt.check, tt.config, f.Status, f.Got, f.Reason, tt.want)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -109,19 +110,37 @@ worker for good. A restart cuts all polls at once, whatever is set.`,
 }
 
 func evalNginxConfig(c Case, n *facts.Nginx) Outcome {
+	var refused []nginx.Problem
 	for _, p := range n.Problems {
 		if p.Refused {
-			return fail(p.Text, "a config that nginx accepts", cmp.Or(p.Source, n.Path), reports.Remedy{Text: "mend it, run nginx -t, and reload; until then nginx runs on an older config, or not at all"})
+			refused = append(refused, p)
 		}
+	}
+	if len(refused) > 0 {
+		first := refused[0]
+		got := first.Text
+		if first.Hint != "" {
+			got += ": " + first.Hint
+		}
+		for _, p := range refused[1:min(len(refused), 4)] {
+			got += fmt.Sprintf("; %s: %s", cmp.Or(p.Source, n.Path), p.Text)
+		}
+		if more := len(refused) - 4; more > 0 {
+			got += fmt.Sprintf("; and %d more", more)
+		}
+		return fail(got, "a config that nginx accepts", cmp.Or(first.Source, n.Path), reports.Remedy{Text: "mend it, run nginx -t, and reload; until then nginx runs on an older config, or not at all"})
 	}
 	if n.Incomplete != "" {
 		return unknownFor("%s", n.Incomplete)
 	}
-	version := ""
+	got := "read"
 	if n.Build.Version != "" {
-		version = ", nginx " + n.Build.Version
+		got += ", nginx " + n.Build.Version
 	}
-	return pass("read"+version, n.Path)
+	if len(n.Absent) > 0 {
+		got += fmt.Sprintf("; %s (%s) is not here: what it may set is taken for nginx's default", n.Absent[0].Text, n.Absent[0].Source)
+	}
+	return pass(got, n.Path)
 }
 
 func evalRoute(c Case, n *facts.Nginx) Outcome {

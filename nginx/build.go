@@ -20,6 +20,8 @@ type Build struct {
 	ClientBodyTempPath string   `json:"clientBodyTempPath,omitempty"`
 	ProxyTempPath      string   `json:"proxyTempPath,omitempty"`
 	Modules            []string `json:"modules,omitempty"` // "http_ssl_module", "stream=dynamic": what follows --with-
+	Added              []string `json:"added,omitempty"`   // what follows --add-module and --add-dynamic-module, and files of modules that a config loads: directives of these are in no table
+	Flavour            string   `json:"flavour,omitempty"` // of Flavours; "" is taken for OSS
 }
 
 var (
@@ -35,6 +37,12 @@ func ParseBuild(text string) (Build, error) {
 		return Build{}, fmt.Errorf(`no "nginx version:" line in the output of nginx -V`)
 	}
 	b := Build{Version: m[1]}
+	switch {
+	case strings.Contains(text, "nginx version: openresty/"):
+		b.Flavour = OpenResty
+	case strings.Contains(text, "(nginx-plus-"):
+		b.Flavour = Plus
+	}
 	_, arguments, ok := strings.Cut(text, "configure arguments:")
 	if !ok {
 		return b, nil
@@ -45,6 +53,9 @@ func ParseBuild(text string) (Build, error) {
 	for _, m := range buildArgument.FindAllStringSubmatch(arguments, -1) {
 		value := strings.Trim(m[2], "'")
 		arg[m[1]] = value
+		if (m[1] == "add-module" || m[1] == "add-dynamic-module") && value != "" {
+			b.Added = append(b.Added, value)
+		}
 		if module, ok := strings.CutPrefix(m[1], "with-"); ok && module != "cc-opt" && module != "ld-opt" {
 			if value != "" {
 				module += "=" + value

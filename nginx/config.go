@@ -40,9 +40,11 @@ type Config struct {
 	// a file could have set it.
 	Incomplete string `json:"incomplete,omitempty"`
 	Outside    bool   `json:"outside,omitempty"` // …which is that only a file of the http block was given
-	// Foreign lists the directives that neither nginx nor a module known here
-	// has, each with the first place: a module's, or a slip of the pen.
+	// Foreign lists the directives that no table here has and that a module of
+	// the build may have, each with the first place.
 	Foreign []Line `json:"foreign,omitempty"`
+	// Absent lists the files that Options.Partial excuses: each include, by name.
+	Absent []Line `json:"absent,omitempty"`
 	// Logs are the files that access_log and error_log of any block name, each
 	// once: every process keeps all of them open.
 	Logs []string `json:"logs,omitempty"`
@@ -61,6 +63,7 @@ type Problem struct {
 	Source  string `json:"source,omitempty"` // "file:line"; empty where the whole config is meant
 	Text    string `json:"text"`             // in nginx's words where nginx has any
 	Refused bool   `json:"refused"`          // nginx would not start with it; false: fltool could not read it
+	Hint    string `json:"hint,omitempty"`   // fltool's own word for what may be meant
 }
 
 // Line is a statement that is passed on as it is written.
@@ -117,6 +120,7 @@ type Socket struct {
 	Servers       []int         `json:"servers"`             // indices into Config.Servers, or Others for stream and mail; in order of the config
 	DefaultServer int           `json:"default"`             // the one that takes a request for no known name
 	bind          bool          // an option was given that only a socket of its own can have
+	optioned      bool          // …by a directive, and no other may
 	ListenDefault bool          `json:"defaultGiven"` // default_server is written, not just the first server
 }
 
@@ -259,6 +263,7 @@ type Peer struct {
 	FailTimeout time.Duration `json:"failTimeout"`
 	Backup      bool          `json:"backup,omitempty"`
 	Down        bool          `json:"down,omitempty"`
+	Resolve     bool          `json:"resolve,omitempty"` // the name is looked up again while nginx runs
 	Source      string        `json:"source"`
 }
 

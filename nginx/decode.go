@@ -94,8 +94,8 @@ func (d *decoder) events(l *level) Events {
 // foreign lists the directives of no table, where tables apply at all.
 func (d *decoder) foreign(top *node, seen map[string]bool) {
 	for _, n := range top.block {
-		if !known(n.name) {
-			if !seen[n.name] {
+		if len(d.cfg.Build.masks(n.name)) == 0 && n.name != "include" {
+			if d.cfg.Build.mayKnow(n.name) && !seen[n.name] {
 				seen[n.name] = true
 				d.cfg.Foreign = append(d.cfg.Foreign, Line{Text: n.text(), Source: n.source()})
 			}
@@ -149,6 +149,8 @@ func (d *decoder) httpBlock(l *level, block *node) {
 	for _, n := range l.own["server"] {
 		d.cfg.Servers = append(d.cfg.Servers, d.server(l, n))
 	}
+	d.certificates(l.own["server"])
+	d.refusals(block)
 }
 
 func (d *decoder) zones(l *level) {
@@ -249,9 +251,6 @@ func (d *decoder) rewrites(l *level) (ret *Return, rewrites []Rewrite, blocks []
 			}
 			rewrites = append(rewrites, r)
 		case "if", "limit_except":
-			if n.name == "if" && len(n.args) > 0 && !strings.HasPrefix(n.args[0], "(") {
-				d.refuse(n, "invalid condition %q", n.args[0])
-			}
 			b := Block{Kind: n.name, Args: strings.Join(n.args, " "), Source: n.source()}
 			for _, in := range n.block {
 				b.Lines = append(b.Lines, Line{Text: in.text(), Source: in.source()})
@@ -300,7 +299,7 @@ func (d *decoder) locations(l *level, within *Location) []Location {
 		switch loc.Kind {
 		case Exact:
 			key = "= " + key
-		case Regex, RegexNoCase:
+		case Regex, RegexNoCase, Named: // nginx takes a name twice
 			key = ""
 		}
 		if key != "" && seen[key] {

@@ -37,7 +37,5 @@
 // whether one matches, the route is unknown, never a miss, and so it is where a
 // rewrite matches. What an if does to a request is shown ([Block]), not followed; of
 // try_files its last resort is. Statements inside an if are not settings in
-// force. Of the text, the lexer takes a "}" inside an unquoted word for the end
-// of a block, takes what follows a closing quote without a space for a new word,
-// and reads bytes that are no UTF-8 as U+FFFD.
+// force.
 package nginx

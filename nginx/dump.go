@@ -20,7 +20,8 @@ type dump struct {
 
 var (
 	dumpHeader = regexp.MustCompile(`^# configuration file (.+):\r?$`)
-	dumpError  = regexp.MustCompile(`^nginx: \[(?:emerg|crit|alert)\] (.*?)(?: in (\S+:\d+))?\r?$`)
+	// By nginx itself, or by an error_log that goes to the terminal, with its time.
+	dumpError = regexp.MustCompile(`^(?:nginx:|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?:emerg|crit|alert)\] (?:\d+#\d+: )?(.*?)(?: in (\S+:\d+))?\r?$`)
 )
 
 // errNoDump is for input in which no file begins.

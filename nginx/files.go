@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,13 @@ func (d disk) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fileError("open", name, err)
 	}
+	info, err := os.Stat(real) // before the open: that of a FIFO would wait for a writer
+	if err != nil {
+		return nil, fileError("open", name, err)
+	}
+	if mode := info.Mode(); !mode.IsRegular() && !mode.IsDir() && !isStream(real) {
+		return nil, fmt.Errorf("%q is no regular file", name)
+	}
 	f, err := os.Open(real)
 	if err != nil {
 		return nil, fileError("open", name, err)
@@ -49,22 +57,37 @@ func (d disk) read(name string) ([]byte, error) {
 	return b, nil
 }
 
+// isStream tells what the shell hands over as a file: standard input, or the pipe of
+// a process substitution.
+func isStream(name string) bool {
+	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
+}
+
 func (d disk) glob(pattern string) ([]string, error) {
+	parts := strings.Split(pattern, "/")
 	found := []string{""}
-	for _, part := range strings.Split(strings.TrimPrefix(pattern, "/"), "/") {
+	for i, part := range parts {
 		var next []string
-		for _, dir := range found {
-			if !hasMagic(part) {
-				next = append(next, dir+"/"+part)
+		for _, dir := range found { // "/", "conf/": with its slash, relative ones begin with ""
+			if i < len(parts)-1 && !hasMagic(part) {
+				next = append(next, dir+part+"/")
 				continue
 			}
-			names, err := d.list(dir + "/")
+			if !hasMagic(part) {
+				next = append(next, dir+part)
+				continue
+			}
+			names, err := d.list(cmp.Or(dir, "./"))
 			if errors.Is(err, os.ErrPermission) {
-				return nil, fileError("glob", dir+"/"+part, err)
+				return nil, fileError("glob", dir+part, err)
 			}
 			for _, name := range names {
-				if matchPart(part, name) {
-					next = append(next, dir+"/"+name)
+				switch {
+				case !matchPart(part, name):
+				case i < len(parts)-1:
+					next = append(next, dir+name+"/")
+				default:
+					next = append(next, dir+name)
 				}
 			}
 		}
@@ -93,7 +116,7 @@ func (d disk) list(dir string) ([]string, error) {
 func (d disk) exists(name string) bool {
 	// Not path.Dir, which would take "link/.." for "".
 	i := strings.LastIndexByte(name, '/')
-	dir, err := d.resolve(name[:i+1])
+	dir, err := d.resolve(cmp.Or(name[:i+1], "./"))
 	if err != nil {
 		return false
 	}

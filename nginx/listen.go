@@ -68,6 +68,12 @@ func (d *decoder) listen(index int, kind string, l *level) []Listen {
 
 func (d *decoder) listenOptions(s *Socket, n *node, one *Listen) {
 	source := n.source()
+	if slices.ContainsFunc(n.args[1:], setsOption) {
+		if s.optioned {
+			d.refuse(n, "duplicate listen options for %s", n.args[0])
+		}
+		s.optioned = true
+	}
 	for _, arg := range n.args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
@@ -99,6 +105,13 @@ func (d *decoder) listenOptions(s *Socket, n *node, one *Listen) {
 			s.bind = true
 		}
 	}
+}
+
+// setsOption tells the parameters of listen that one directive of an address alone
+// may hold.
+func setsOption(arg string) bool {
+	name, _, _ := strings.Cut(arg, "=")
+	return slices.Contains([]string{"bind", "setfib", "fastopen", "backlog", "rcvbuf", "sndbuf", "accept_filter", "deferred", "ipv6only", "reuseport", "so_keepalive", "multipath"}, name)
 }
 
 type socketKey struct {
@@ -166,6 +179,9 @@ func listenAddresses(s string) (all []string, why string) {
 	}
 	if host == "*" || host == "" {
 		host = "0.0.0.0"
+	}
+	if strings.HasPrefix(host, "[") != strings.HasSuffix(host, "]") {
+		return nil, "invalid host"
 	}
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		host = a.String()

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-
-	crossplane "github.com/nginxinc/nginx-go-crossplane"
 )
 
 func unreadable(err error) bool { return errors.Is(err, os.ErrPermission) }
@@ -65,53 +63,34 @@ func (p place) enter(block string) place {
 	return inner
 }
 
-// The tables of the newest nginx and of the modules that crossplane knows. A
-// directive of none of them may belong to a module, so it is no error.
-var tables = []crossplane.MatchFunc{
-	crossplane.MatchOssLatest,
-	crossplane.MatchNginxPlusLatest,
-	crossplane.MatchLuaLatest,
-	crossplane.MatchHeadersMoreLatest,
-	crossplane.MatchNjsLatest,
-	crossplane.MatchOtelLatest,
-	crossplane.MatchGeoip2Latest,
-}
-
-// known tells whether any table holds the directive.
-func known(name string) bool {
-	for _, table := range tables {
-		if _, ok := table(name); ok {
-			return true
-		}
-	}
-	return name == "include"
-}
-
 // check says in nginx's words why nginx would refuse a statement here, or "".
-func (p place) check(n *node) string {
+func (p place) check(n *node, b Build) string {
 	here := placeBits[p]
 	if here == 0 {
 		return ""
 	}
-	found, allowed, what := false, false, ""
-	for _, table := range tables {
-		masks, ok := table(n.name)
-		found = found || ok
-		for _, mask := range masks {
-			if mask&here == 0 {
-				continue
-			}
-			allowed = true
-			if what = wrongForm(n, mask); what == "" {
-				return ""
-			}
+	masks := b.masks(n.name)
+	allowed, what := false, ""
+	for _, mask := range masks {
+		if mask&here == 0 {
+			continue
+		}
+		allowed = true
+		if what = wrongForm(n, mask); what == "" {
+			return wrongValue(n)
 		}
 	}
-	if found && !allowed {
+	switch {
+	case len(masks) == 0 && !b.mayKnow(n.name):
+		return fmt.Sprintf("unknown directive %s", quoted(n.name))
+	case len(masks) > 0 && !allowed:
 		return fmt.Sprintf("%q directive is not allowed here", n.name)
 	}
 	return what
 }
+
+// quoted is a word in nginx's messages: as it is, between quotes.
+func quoted(s string) string { return `"` + s + `"` }
 
 func wrongForm(n *node, mask uint) string {
 	if mask&bitBlock != 0 && !n.isBlock {

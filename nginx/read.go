@@ -25,6 +25,10 @@ type Options struct {
 	// nginx's default, instead of unknown. Zones and upstream blocks that it
 	// names stay unknown.
 	Defaults bool
+	// Partial says that the files at hand are a repository's: a file that an
+	// absolute include names and that is not there is another host's, and
+	// what it may set is taken for nginx's default.
+	Partial bool
 	// Build decides the defaults; the zero Build makes those unknown that
 	// changed with a version or are compiled in.
 	Build Build
@@ -64,13 +68,13 @@ func ReadDump(r io.Reader, o Options) (*Config, error) {
 	}
 	if len(d.order) == 0 {
 		nothing := &node{isBlock: true, broken: "nginx refused its config and printed none of it"}
-		return decode(nothing, o, &reader{problems: problems{list: d.refusal}}), nil
+		return decode(nothing, o, &reader{build: o.Build, problems: problems{list: d.refusal}}), nil
 	}
 	return read(d, d.order[0], o, d.refusal)
 }
 
 func read(f files, name string, o Options, told []Problem) (*Config, error) {
-	r := &reader{files: f, dir: name[:strings.LastIndexByte(name, '/')+1], seen: map[string]*node{}}
+	r := &reader{files: f, build: o.Build, partial: o.Partial, dir: name[:strings.LastIndexByte(name, '/')+1], seen: map[string]*node{}}
 	for _, p := range told {
 		r.problems.add(p.Refused, p.Source, "%s", p.Text)
 	}
@@ -93,7 +97,7 @@ func read(f files, name string, o Options, told []Problem) (*Config, error) {
 
 func decode(top *node, o Options, r *reader) *Config {
 	d := &decoder{
-		cfg:      &Config{Path: top.file, Build: o.Build, Files: r.names},
+		cfg:      &Config{Path: top.file, Build: r.build, Files: r.names, Absent: r.absent},
 		pageSize: o.PageSize,
 		problems: &r.problems,
 		defaults: o.Defaults && o.Context == "http",

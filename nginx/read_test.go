@@ -493,10 +493,10 @@ func TestPlaces(t *testing.T) {
 		{"http/limit_except", node{name: "root", args: []string{"all"}}, true},
 		{"http/location", node{name: "proxy_buffering", args: []string{"oN"}}, false},
 		{"http/location", node{name: "proxy_buffering", args: []string{"yes"}}, true},
-		{"http/location", node{name: "some_modules", args: []string{"yes"}, isBlock: true}, false},
+		{"http/location", node{name: "some_modules", args: []string{"yes"}, isBlock: true}, true},
 		{"", node{name: "worker_processes"}, false},
 	} {
-		if what := test.place.check(&test.n); (what != "") != test.wrong {
+		if what := test.place.check(&test.n, Build{}); (what != "") != test.wrong {
 			t.Errorf("%s in %q: %q", test.n.text(), test.place, what)
 		}
 	}

@@ -25,6 +25,9 @@ import (
 
 func realNginx(t testing.TB) string {
 	t.Helper()
+	if path := os.Getenv("FLTOOL_NGINX"); path != "" { // of another version
+		return path
+	}
 	path, err := exec.LookPath("nginx")
 	if err != nil {
 		path, err = exec.LookPath("/usr/sbin/nginx")
@@ -518,12 +521,10 @@ func TestRealRefusals(t *testing.T) {
 		}
 		want := Problem{Source: string(m[2]), Text: string(m[1]), Refused: true}
 		for _, p := range c.Problems {
+			p.Hint = ""
 			if p == want || want.Source == "" && p.Text == want.Text {
 				return
 			}
-		}
-		if name, ok := strings.CutPrefix(want.Text, "unknown directive "); ok && len(c.Foreign) == 1 && fmt.Sprintf("%q", c.Foreign[0].Text) == fmt.Sprintf("%q", strings.Trim(name, `"`)) {
-			return // it may be some module's: shown, not refused
 		}
 		t.Errorf("nginx says %+v\nProblems say %+v", want, c.Problems)
 	}

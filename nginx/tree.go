@@ -1,22 +1,19 @@
 package nginx
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
-
-	crossplane "github.com/nginxinc/nginx-go-crossplane"
 )
 
-// The tree is built from crossplane's tokens and checked against its tables of
-// directives, but not by its Parse. Parse judges a file that is included twice
-// in the context of its first include only; it leaves out a statement that it
-// objects to, so that an inherited value would be shown as the one in force;
-// and it swallows a "}" after a forgotten ";" of a directive that it doesn't
-// know, which moves all that follows into the wrong block.
+// The tree is checked against crossplane's tables of directives and not built by
+// its Parse. Parse judges a file that is included twice in the context of its first
+// include only; it leaves out a statement that it objects to, so that an inherited
+// value would be shown as the one in force; and its lexer differs from nginx in
+// Lua, in quotes and in braces within words.
 
 // node is one statement with its includes replaced by what they hold.
 type node struct {
@@ -49,6 +46,9 @@ const (
 // reader turns files into one tree.
 type reader struct {
 	files    files
+	build    Build
+	partial  bool // as Options.Partial
+	absent   []Line
 	dir      string // in which relative includes start, with a trailing slash
 	seen     map[string]*node
 	names    []string // of the files read, in order
@@ -64,7 +64,15 @@ type problems struct {
 }
 
 func (p *problems) add(refused bool, source, format string, a ...any) string {
-	problem := Problem{Source: source, Text: fmt.Sprintf(format, a...), Refused: refused}
+	return p.put(Problem{Source: source, Text: fmt.Sprintf(format, a...), Refused: refused})
+}
+
+// hint is add of what nginx refuses, with a hint of fltool's own.
+func (p *problems) hint(hint, source, format string, a ...any) string {
+	return p.put(Problem{Source: source, Text: fmt.Sprintf(format, a...), Refused: true, Hint: hint})
+}
+
+func (p *problems) put(problem Problem) string {
 	if p.seen == nil {
 		p.seen = map[Problem]bool{}
 	}
@@ -72,7 +80,7 @@ func (p *problems) add(refused bool, source, format string, a ...any) string {
 		p.seen[problem] = true
 		p.list = append(p.list, problem)
 	}
-	return problem.Text + " in " + source
+	return problem.Text + " in " + problem.Source
 }
 
 // file reads and parses a file, once. The result is a block that stands for it.
@@ -94,124 +102,50 @@ func (r *reader) file(name string) (*node, error) {
 // parse fills top with the statements of its file. After a syntax error it
 // keeps what came before, as nginx would have read it.
 func (r *reader) parse(top *node, content []byte) {
-	if depth(content) > maxDepth {
-		top.broken = r.problems.add(false, top.file+":1", "blocks nested deeper than %d", maxDepth)
-		return
-	}
-	tokens := crossplane.LexWithOptions(bytes.NewReader(content), crossplane.LexOptions{
-		Lexers: []crossplane.RegisterLexer{new(crossplane.Lua).RegisterLexer()},
-	})
-	// The lexer's goroutine ends only when all that it has to say was heard.
-	defer func() {
-		for range tokens {
-		}
-	}()
-
+	l := &lexer{b: content, line: 1}
 	open := []*node{top}
-	fail := func(line int, format string, a ...any) {
-		text := r.problems.add(true, top.file+":"+strconv.Itoa(line), format, a...)
+	fail := func(refused bool, line int, format string, a ...any) {
+		text := r.problems.add(refused, top.file+":"+strconv.Itoa(line), format, a...)
 		for _, n := range open {
 			n.broken = text
 		}
 	}
-	var words []string
-	first, last := 0, 1
-	for t := range tokens {
-		if t.Error != nil {
-			var perr *crossplane.ParseError
-			if errors.As(t.Error, &perr) && perr.Line != nil {
-				t.Line = *perr.Line
-				if perr.What == `unexpected end of file, expecting "}"` && len(words) > 0 {
-					fail(t.Line, `unexpected end of file, expecting ";" or "}"`)
-					return
-				}
-				fail(t.Line, "%s", perr.What)
-			} else {
-				fail(t.Line, "%s", t.Error)
-			}
+	for {
+		s, err := l.next()
+		if err != nil {
+			fail(true, err.line, "%s", err.text)
 			return
 		}
-		last = t.Line
-		switch {
-		case !t.IsQuoted && strings.HasPrefix(t.Value, "#"):
-		case !t.IsQuoted && (t.Value == ";" || t.Value == "{"):
-			if len(words) == 0 {
-				fail(t.Line, `unexpected %q`, t.Value)
-				return
+		switch s.mark {
+		case endOfFile:
+			if len(open) > 1 {
+				line, why := missingBrace(content, open[len(open)-1], top.file, s.end)
+				text := r.problems.hint(why, top.file+":"+strconv.Itoa(line), `unexpected end of file, expecting "}"`)
+				for _, n := range open {
+					n.broken = text
+				}
 			}
-			n := &node{name: words[0], args: words[1:], file: top.file, line: first, end: t.Line}
-			parent := open[len(open)-1]
-			parent.block = append(parent.block, n)
-			words = nil
-			if t.Value == "{" {
-				n.isBlock = true
-				open = append(open, n)
-			}
-		case !t.IsQuoted && t.Value == "}":
-			if len(words) > 0 || len(open) == 1 {
-				fail(t.Line, `unexpected "}"`)
+			return
+		case '}':
+			if len(open) == 1 {
+				fail(true, s.end, `unexpected "}"`)
 				return
 			}
 			open = open[:len(open)-1]
-		default:
-			if len(words) == 0 {
-				first = t.Line
-			}
-			words = append(words, unescape(t.Value))
+			continue
 		}
-	}
-	switch {
-	case len(words) > 0:
-		fail(last, `unexpected end of file, expecting ";" or "}"`)
-	case len(open) > 1:
-		fail(last, `unexpected end of file, expecting "}"`)
-	}
-}
-
-// depth counts how deep braces nest, comments and quotes disregarded: enough
-// to keep a hostile file from exhausting the stack.
-func depth(content []byte) int {
-	now, most := 0, 0
-	for _, c := range content {
-		switch c {
-		case '{':
-			now++
-			most = max(most, now)
-		case '}':
-			now = max(now-1, 0)
-		}
-	}
-	return most
-}
-
-// unescape does what nginx does to a word and the lexer leaves undone.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			switch s[i+1] {
-			case '"', '\'', '\\':
-				i++
-			case 't':
-				b.WriteByte('\t')
-				i++
-				continue
-			case 'r':
-				b.WriteByte('\r')
-				i++
-				continue
-			case 'n':
-				b.WriteByte('\n')
-				i++
-				continue
+		n := &node{name: s.words[0], args: s.words[1:], file: top.file, line: s.first, end: s.end}
+		parent := open[len(open)-1]
+		parent.block = append(parent.block, n)
+		if s.mark == '{' {
+			n.isBlock = true
+			open = append(open, n)
+			if len(open) > maxDepth {
+				fail(false, s.end, "blocks nested deeper than %d", maxDepth)
+				return
 			}
 		}
-		b.WriteByte(s[i])
 	}
-	return b.String()
 }
 
 // expand copies from's statements into to with includes replaced, and checks
@@ -229,9 +163,18 @@ func (r *reader) expand(to, from *node, ctx place, within []string) {
 			r.include(to, n, ctx, within)
 			continue
 		}
-		what := ctx.check(n)
+		if n.name == "load_module" && len(n.args) == 1 && !stockModule(n.args[0]) {
+			r.build.Added = append(r.build.Added[:len(r.build.Added):len(r.build.Added)], n.args[0])
+		}
+		what, hint := ctx.check(n, r.build), ""
+		if strings.HasPrefix(what, "unknown directive") {
+			hint = r.build.elsewhere(n.name)
+		}
+		if what == "" && placeBits[ctx] != 0 && onceOnly(n.name) && slices.ContainsFunc(to.block, func(o *node) bool { return o.name == n.name }) {
+			what = fmt.Sprintf("%q directive is duplicate", n.name)
+		}
 		if what != "" {
-			what = r.problems.add(true, n.file+":"+strconv.Itoa(n.end), "%s", what)
+			what = r.problems.hint(hint, n.file+":"+strconv.Itoa(n.end), "%s", what)
 		} else if !n.isBlock {
 			to.block = append(to.block, n)
 			continue
@@ -266,9 +209,19 @@ func (r *reader) include(to, n *node, ctx place, within []string) {
 			continue
 		}
 		file, err := r.file(name)
+		if r.partial && strings.HasPrefix(n.args[0], "/") && errors.Is(err, os.ErrNotExist) {
+			r.absent = append(r.absent, Line{Text: name, Source: n.source()})
+			if ctx == "main" { // it may load modules
+				r.build.Added = append(r.build.Added[:len(r.build.Added):len(r.build.Added)], name)
+			}
+			continue
+		}
 		if err != nil {
 			// A file that only this user may not read says nothing about nginx.
 			to.broken = r.problems.add(!unreadable(err), n.source(), "%s", err)
+			if ctx == "main" { // it may load modules
+				r.build.Added = append(r.build.Added[:len(r.build.Added):len(r.build.Added)], name)
+			}
 			continue
 		}
 		r.expand(to, file, ctx, append(within[:len(within):len(within)], name))

@@ -3,6 +3,7 @@ package nginx
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -111,7 +112,12 @@ func (d *decoder) upstream(n *node) {
 		KeepaliveRequests: l.number("keepalive_requests", d.since("1.19.10", "1000", "100")),
 		KeepaliveTime:     l.duration("keepalive_time", d.since("1.19.10", "1h", "0")),
 		KeepaliveTimeout:  l.duration("keepalive_timeout", is("60s")),
-		Zone:              l.word("zone", is("")),
+		Zone:              Value[string]{Source: Default},
+	}
+	if v := u.Keepalive; v.Raw == "0" && !v.IsDefault() {
+		if new, known := d.cfg.Build.Since("1.29.7"); known && !new {
+			u.Keepalive.Err = d.refuse(l.own["keepalive"][0], `invalid value "0" in "keepalive" directive`)
+		}
 	}
 	for _, s := range l.block {
 		switch s.name {
@@ -119,12 +125,19 @@ func (d *decoder) upstream(n *node) {
 			if len(s.args) > 0 {
 				u.Peers = append(u.Peers, d.peer(s))
 			}
+		case "zone": // again with the same name is no fault
+			if len(s.args) > 0 {
+				u.Zone = Value[string]{V: s.args[0], Raw: strings.Join(s.args, " "), Source: s.source()}
+			}
 		case "ip_hash", "least_conn", "hash", "random", "least_time":
 			u.Method = s.text()
 		}
 	}
 	if len(u.Peers) == 0 && l.broken == "" {
 		d.problems.add(true, n.source(), "no servers are inside upstream")
+	}
+	if resolves := slices.IndexFunc(u.Peers, func(p Peer) bool { return p.Resolve }); resolves >= 0 && l.own["resolver"] == nil && d.http != nil && d.http.own["resolver"] == nil && d.http.unread() == "" {
+		d.problems.add(true, n.source(), "no resolver defined to resolve names at run time in upstream %q", u.Name)
 	}
 	d.cfg.Upstreams = append(d.cfg.Upstreams, u)
 }
@@ -150,12 +163,26 @@ func (d *decoder) peer(n *node) Peer {
 			p.Backup = true
 		case "down":
 			p.Down = true
+		default:
+			err = d.peerParameter(name)
+			p.Resolve = p.Resolve || name == "resolve"
 		}
 		if err != nil {
 			d.refuse(n, "invalid parameter %q", arg)
 		}
 	}
 	return p
+}
+
+// peerParameter judges the parameters of an upstream's server that hang on the
+// flavour and the version.
+func (d *decoder) peerParameter(name string) error {
+	b := d.cfg.Build
+	new, known := b.Since(map[string]string{"resolve": "1.27.3", "service": "1.27.3", "route": "1.29.6", "drain": "1.29.6", "slow_start": "99.0.0"}[name])
+	if b.Flavour != Plus && (known && !new || !slices.Contains([]string{"resolve", "service", "route", "drain", "slow_start"}, name)) {
+		return errValue
+	}
+	return nil
 }
 
 // badAddress says in nginx's words what is wrong with an upstream's address, names

@@ -23,6 +23,7 @@ type Nginx struct {
 	Build      nginx.Build     `json:"build,omitzero"`
 	Fragment   bool            `json:"fragment,omitempty"` // a file of the http block alone: main and events are unknown, and what the rest of http may set is taken for the default
 	Problems   []nginx.Problem `json:"problems,omitempty"`
+	Absent     []nginx.Line    `json:"absent,omitempty"`     // files that a repository's config includes and that are another host's
 	Incomplete string          `json:"incomplete,omitempty"` // why there may be more sites
 	Main       nginx.Main      `json:"main"`
 	Events     nginx.Events    `json:"events"`
@@ -115,6 +116,7 @@ type NginxOptions struct {
 	Conf    string    // main file; "": the running nginx's, else its build's
 	Dump    io.Reader // output of nginx -T instead of files; nil: none
 	Version string    // "1.22.1"; "": as nginx -V or the package's record tells
+	Flavour string    // of nginx.Flavours; "": as nginx -V tells, else open source
 	Local   bool      // Conf is a file of fltool's own host alone: no build, certificates or disks are looked for
 }
 
@@ -136,7 +138,10 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	if o.Version != "" {
 		build.Version = o.Version
 	}
-	opts := nginx.Options{Root: r.String(), Path: args.conf, Build: build}
+	if o.Flavour != "" {
+		build.Flavour = o.Flavour
+	}
+	opts := nginx.Options{Root: r.String(), Path: args.conf, Build: build, Partial: o.Local && o.Dump == nil}
 	if r.Host() {
 		opts.Root = ""
 	}
@@ -148,7 +153,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 		return nil, err
 	}
 	n := &Nginx{
-		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Incomplete: c.Incomplete,
+		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Absent: c.Absent, Incomplete: c.Incomplete,
 		Main: c.Main, Events: c.Events, Logs: len(c.Logs),
 	}
 	if c.Outside {

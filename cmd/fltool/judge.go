@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +31,8 @@ type judgeFlags struct {
 	user       string
 	port       int
 	nginxConf  string
+	version    string // of nginx
+	flavour    string
 	flURL      string
 	upstream   string
 	lb         string
@@ -49,6 +52,8 @@ func (j *judgeFlags) register(cmd *cobra.Command) {
 	f.StringVar(&j.user, "user", "", "judge the limits that a login of this user gets")
 	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
 	f.StringVar(&j.nginxConf, "nginx-conf", "", "nginx's main `file` (default: the running nginx's); - is the output of nginx -T on standard input")
+	f.StringVar(&j.version, "nginx-version", "", "nginx's version (default: as nginx -V or the package tells)")
+	f.StringVar(&j.flavour, "nginx-flavour", "", "nginx's flavour: "+strings.Join(nginx.Flavours(), ", ")+" (default: as nginx -V tells)")
 	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks nginx's server and location")
 	f.StringVar(&j.upstream, "upstream", "", "address that nginx passes polls to (default 127.0.0.1 and the port)")
 	f.StringVar(&j.lb, "lb", "", "load balancer before nginx: aws-alb, aws-nlb, azure-lb, gcp-https, cloudflare, or its idle timeout")
@@ -95,6 +100,9 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	if err := j.checkWay(); err != nil {
 		return out, err
 	}
+	if err := cmp.Or(checkVersion(j.version), checkFlavour(j.flavour)); err != nil {
+		return out, err
+	}
 	if j.saveFacts != "" {
 		if err := reports.CheckFile(j.saveFacts); err != nil {
 			return out, cantError(writableHint, "save facts: %w", err)
@@ -134,7 +142,7 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment, error) {
 	var d checks.Deployment
 	if len(j.facts) > 0 {
-		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "fl-url", "upstream", "save-facts"} {
+		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "nginx-version", "nginx-flavour", "fl-url", "upstream", "save-facts"} {
 			if cmd.Flags().Changed(name) {
 				return d, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
 			}
@@ -149,6 +157,7 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 		return d, nil
 	}
 	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancer: j.lb}, Now: now}
+	o.Nginx.Version, o.Nginx.Flavour = j.version, j.flavour
 	if o.Nginx.Conf = j.nginxConf; j.nginxConf == "-" {
 		o.Nginx.Conf, o.Nginx.Dump = "", cmd.InOrStdin()
 	}

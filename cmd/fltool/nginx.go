@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (d *demandFlags) demand(cmd *cobra.Command) (reports.Demand, error) {
 func newNginxLint() *cobra.Command {
 	var j judgeFlags // the demand, the way and the waivers of them
 	var out outputFlags
-	var version, failOn string
+	var version, flavour, failOn string
 	cmd := &cobra.Command{
 		Use:   "lint FILE",
 		Short: "Judge an nginx config by itself",
@@ -98,9 +99,12 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 			if err := checkVersion(version); err != nil {
 				return err
 			}
+			if err := checkFlavour(flavour); err != nil {
+				return err
+			}
 			start := time.Now()
 			asked := facts.Asked{Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancer: j.lb}
-			o := facts.NginxOptions{Conf: args[0], Version: version, Local: true}
+			o := facts.NginxOptions{Conf: args[0], Version: version, Flavour: flavour, Local: true}
 			if args[0] == "-" {
 				o.Conf, o.Dump = "", cmd.InOrStdin()
 			}
@@ -124,7 +128,8 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks server and location")
 	f.StringVar(&j.upstream, "upstream", "", "address that polls are passed to (default 127.0.0.1 and the port)")
 	f.StringVar(&j.lb, "lb", "", "load balancer before nginx, as of preflight")
-	f.StringVar(&version, "nginx-version", "", "version of the nginx that will read it: some defaults hang on it")
+	f.StringVar(&version, "nginx-version", "", "version of the nginx that will read it: directives and some defaults hang on it")
+	f.StringVar(&flavour, "nginx-flavour", "", "flavour of the nginx that will read it: "+strings.Join(nginx.Flavours(), ", ")+" (default oss)")
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
 	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
 	f.StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
@@ -141,6 +146,13 @@ func checkVersion(v string) error {
 		return usageError("nginx -v tells it", "--nginx-version %q: want for example 1.22.1", v)
 	}
 	return nil
+}
+
+func checkFlavour(s string) error {
+	if s == "" || slices.Contains(nginx.Flavours(), s) {
+		return nil
+	}
+	return usageError("", "--nginx-flavour %q: want %s", s, strings.Join(nginx.Flavours(), ", "))
 }
 
 func newNginxRender() *cobra.Command {
