@@ -32,14 +32,31 @@ func (a *admin) is(name, password string) bool {
 
 func (s *Server) asAdmin(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		name, password, ok := r.BasicAuth()
-		if !ok || !s.admin.is(name, password) {
-			w.Header().Set("Www-Authenticate", `Basic realm="private"`)
-			s.refuse(w, "admin", "not the admin", http.StatusUnauthorized, "Access denied")
+		name, password, given := r.BasicAuth()
+		if !given {
+			s.notAdmin(w)
+			return
+		}
+		from := origin(r.RemoteAddr)
+		good, busy := s.logins.attempt(from, func() bool { return s.admin.is(name, password) })
+		if busy {
+			w.Header().Set("Retry-After", "1")
+			s.refuse(w, "admin", "too many logins", http.StatusTooManyRequests, "Too many failed logins.")
+			return
+		}
+		if !good {
+			s.log.Warn("a login as the admin failed", "from", r.RemoteAddr)
+			s.logins.pause(r.Context())
+			s.notAdmin(w)
 			return
 		}
 		h(w, r)
 	}
+}
+
+func (s *Server) notAdmin(w http.ResponseWriter) {
+	w.Header().Set("Www-Authenticate", `Basic realm="private"`)
+	s.refuse(w, "admin", "not the admin", http.StatusUnauthorized, "Access denied")
 }
 
 func (s *Server) listWorkers(w http.ResponseWriter, _ *http.Request) {
@@ -66,29 +83,23 @@ func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Unsafe {
 		id = newUnsafeID()
 	}
-	s.mu.Lock()
-	exists := s.workers.workers[id] != nil
-	var err error
-	if !exists {
-		// A key of the key list that comes back is waited for, once it is registered.
-		listed := s.listed.has(id)
-		if err = s.add(id, worker{registered: m.Registered, listed: listed, excused: listed && !m.Registered}); err == nil {
-			delete(s.removed, id)
-			s.await(id)
-			s.changed()
-		}
-	}
-	s.mu.Unlock()
-	switch {
-	case exists:
-		s.refuse(w, "admin", "exists", http.StatusOK, wire.ErrorText("Worker "+wire.Short(id)+" already exists."))
-	case err != nil:
+	key, err := s.key(id)
+	if err != nil {
 		s.refuse(w, "admin", "bad key", http.StatusOK,
 			wire.ErrorText("Unable to validate public key (short) "+wire.Short(id)+" - worker not added."))
-	default:
-		s.done(w, id, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,
-			wire.Short(id), wire.QuoteJSON(id), m.Registered))
+		return
 	}
+	added, err := s.change(id, func(now *worker) (*worker, bool) {
+		// A key of the key list that comes back is waited for, once it is registered.
+		listed := s.listed.has(id)
+		return &worker{key: key, registered: m.Registered, listed: listed, excused: listed && !m.Registered}, now == nil
+	})
+	if err == nil && !added {
+		s.refuse(w, "admin", "exists", http.StatusOK, wire.ErrorText("Worker "+wire.Short(id)+" already exists."))
+		return
+	}
+	s.done(w, id, err, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,
+		wire.Short(id), wire.QuoteJSON(id), m.Registered))
 }
 
 func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
@@ -100,35 +111,29 @@ func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := mux.Vars(r)["worker"]
-	if !s.setRegistered(id, m.Registered) {
+	known, err := s.setRegistered(id, m.Registered)
+	if err == nil && !known {
 		s.refuse(w, "admin", "invalid", http.StatusOK,
 			wire.ErrorText("Attempt at changing worker status failed - please ensure this worker was added: Invalid ."))
 		return
 	}
-	s.done(w, id, fmt.Sprintf(`{"success": "Successfully changed status for worker %s.", "worker_id": %s, "registered": %t}`,
+	s.done(w, id, err, fmt.Sprintf(`{"success": "Successfully changed status for worker %s.", "worker_id": %s, "registered": %t}`,
 		wire.Short(id), wire.QuoteJSON(id), m.Registered))
 }
 
 func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
 	id := mux.Vars(r)["worker"]
-	s.mu.Lock()
-	known := s.workers.remove(id)
-	if known {
-		s.removed[id] = struct{}{}
-		s.await(id)
-		s.changed()
-	}
-	s.mu.Unlock()
-	if !known {
+	known, err := s.change(id, func(now *worker) (*worker, bool) { return nil, now != nil })
+	if err == nil && !known {
 		s.refuse(w, "admin", "invalid", http.StatusOK, wire.ErrorText("Attempt to remove unknown worker Invalid ."))
 		return
 	}
-	s.done(w, id, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, wire.QuoteJSON(id), wire.Short(id)))
+	s.done(w, id, err, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, wire.QuoteJSON(id), wire.Short(id)))
 }
 
-// done stores a worker after a change by the admin, and says so.
-func (s *Server) done(w http.ResponseWriter, id, text string) {
-	if err := s.keep(id); err != nil {
+// done says that the admin changed a worker, or that it could not be stored.
+func (s *Server) done(w http.ResponseWriter, id string, err error, text string) {
+	if err != nil {
 		s.failed(w, "admin", err)
 		return
 	}

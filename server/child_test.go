@@ -52,14 +52,9 @@ func runChild(text string) error {
 	if err != nil {
 		return err
 	}
-	cfg := Config{Keys: keys, Model: incompressible(c.ModelSize), State: c.State}
+	cfg := Config{Keys: keys, Model: incompressible(c.ModelSize), State: c.State, KeepUpdates: c.KeepUpdates}
 	if cfg.Round, err = ParsePolicy(c.Round); err != nil {
 		return err
-	}
-	if c.KeepUpdates {
-		if cfg.Aggregator, err = NewKeeper(c.State + "/updates"); err != nil {
-			return err
-		}
 	}
 	serve := (&http.Server{Handler: newNaive(cfg)}).Serve
 	if !c.Naive {

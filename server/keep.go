@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 // Keeper is the aggregator that keeps every accepted update as a file
@@ -19,15 +22,36 @@ type Keeper struct {
 	made int64 // the last round whose directory is there and synced
 }
 
+// The names of what a Keeper writes.
+const (
+	keptUpdates = "updates" // its directory below a state
+	keptRound   = "round-"
+	keptNew     = "update-" // in incoming, and a number
+)
+
+var (
+	keptNewName = regexp.MustCompile("^" + keptNew + "[0-9]+$")
+	keptWorker  = regexp.MustCompile("^[0-9a-f]{56,64}(" + wire.UnauthenticatedSuffix + ")?$")
+)
+
 // NewKeeper makes dir if need be and clears what an earlier process left half
-// written.
+// written: no other may still write there.
 func NewKeeper(dir string) (*Keeper, error) {
 	k := &Keeper{dir: dir}
-	if err := os.RemoveAll(k.incoming()); err != nil {
-		return nil, fmt.Errorf("clear half-written updates: %w", err)
-	}
 	if err := os.MkdirAll(k.incoming(), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory for updates: %w", err)
+	}
+	files, err := os.ReadDir(k.incoming())
+	if err != nil {
+		return nil, fmt.Errorf("clear half-written updates: %w", err)
+	}
+	for _, f := range files {
+		if !keptNewName.MatchString(f.Name()) {
+			continue // not a Keeper's
+		}
+		if err := os.Remove(filepath.Join(k.incoming(), f.Name())); err != nil {
+			return nil, fmt.Errorf("clear half-written updates: %w", err)
+		}
 	}
 	return k, nil
 }
@@ -35,7 +59,7 @@ func NewKeeper(dir string) (*Keeper, error) {
 func (k *Keeper) incoming() string { return filepath.Join(k.dir, "incoming") }
 
 func (k *Keeper) round(n int64) string {
-	return filepath.Join(k.dir, "round-"+strconv.FormatInt(n, 10))
+	return filepath.Join(k.dir, keptRound+strconv.FormatInt(n, 10))
 }
 
 // makeRound makes a round's directory, once.
@@ -57,7 +81,7 @@ func (k *Keeper) makeRound(n int64) error {
 
 // Begin opens a file beside the rounds.
 func (k *Keeper) Begin(worker string) (Upload, error) {
-	f, err := os.CreateTemp(k.incoming(), "*")
+	f, err := os.CreateTemp(k.incoming(), keptNew+"*")
 	if err != nil {
 		return nil, fmt.Errorf("keep update: %w", err)
 	}
@@ -79,6 +103,8 @@ func (k *Keeper) Aggregate(_ context.Context, round Round) ([]byte, error) {
 	for _, f := range files {
 		if counts.has(f.Name()) {
 			delete(counts, f.Name())
+		} else if !keptWorker.MatchString(f.Name()) {
+			continue // not a Keeper's
 		} else if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
 			return nil, fmt.Errorf("kept updates: %w", err)
 		}

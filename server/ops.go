@@ -29,6 +29,8 @@ func (s *Server) handleHealth(w http.ResponseWriter, _ *http.Request) {
 		status, text = http.StatusServiceUnavailable, "draining"
 	} else if trouble := s.trouble.Load(); trouble != nil {
 		status, text = http.StatusServiceUnavailable, "a round can't be ended: "+*trouble
+	} else if err := s.store.trouble(); err != nil {
+		status, text = http.StatusServiceUnavailable, "the state can't be written: "+err.Error()
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

@@ -60,6 +60,7 @@ var differences = []difference{
 	{id: "published-header", test: TestPublishWakesAll},
 	{id: "key-case", test: TestUpperCaseKey},
 	{id: "admin-password", test: TestAdmin},
+	{id: "admin-guesses", test: TestLogins},
 }
 
 // TestDifferencesAreDocumented holds the table of the manual to the one above.

@@ -19,6 +19,22 @@ type worker struct {
 // awaited says whether a round of All waits for the worker.
 func (w *worker) awaited() bool { return w.listed && !w.excused }
 
+// register gives the worker registered or not. Who is unregistered is excused until
+// it registers. A worker itself is never changed, so that who has one may read it.
+func (w *worker) register(registered bool) *worker {
+	next := *w
+	next.registered, next.excused = registered, !registered
+	return &next
+}
+
+// stored is the worker as the store keeps it; nil was removed.
+func (w *worker) stored(id string) storedWorker {
+	if w == nil {
+		return storedWorker{ID: id, Removed: true}
+	}
+	return storedWorker{ID: id, Order: w.order, Registered: w.registered, Listed: w.listed, Excused: w.excused}
+}
+
 // registry is the workers that may take part. Its owner locks.
 type registry struct {
 	workers    map[string]*worker
@@ -28,42 +44,27 @@ type registry struct {
 
 func newRegistry() *registry { return &registry{workers: map[string]*worker{}} }
 
-func (r *registry) add(id string, w worker) {
-	w.order = r.added
+// nextOrder is the order of a worker that is added now.
+func (r *registry) nextOrder() int {
 	r.added++
+	return r.added - 1
+}
+
+// put adds a worker, or changes it.
+func (r *registry) put(id string, w worker) {
+	r.remove(id)
 	if w.registered {
 		r.registered++
 	}
 	r.workers[id] = &w
 }
 
-// register sets whether a worker is registered and says whether there is one. Who
-// is unregistered is excused until it registers.
-func (r *registry) register(id string, registered bool) (known bool) {
-	w := r.workers[id]
-	if w == nil {
-		return false
-	}
-	switch {
-	case registered && !w.registered:
-		r.registered++
-	case w.registered && !registered:
-		r.registered--
-	}
-	w.registered, w.excused = registered, !registered
-	return true
-}
-
-func (r *registry) remove(id string) (known bool) {
-	w := r.workers[id]
-	if w == nil {
-		return false
-	}
-	if w.registered {
+// remove removes a worker, if it is there.
+func (r *registry) remove(id string) {
+	if w := r.workers[id]; w != nil && w.registered {
 		r.registered--
 	}
 	delete(r.workers, id)
-	return true
 }
 
 // ids gives all workers in the order in which they were added.

@@ -8,17 +8,22 @@ import (
 // aggregateAgain is how long after a failed aggregation the next attempt comes.
 const aggregateAgain = 10 * time.Second
 
-// accept keeps a verified update and counts it. It says false if the worker has
-// sent one already that counts.
-func (s *Server) accept(id string, up Upload) (bool, error) {
+// accept keeps a verified update and counts it, unless its worker may not take
+// part any more, or has sent one already that counts.
+func (s *Server) accept(id string, up Upload) (now standing, counts bool, err error) {
 	s.mu.Lock()
-	number, ok := s.round.assign(id)
-	s.mu.Unlock()
-	if !ok {
-		up.Abort()
-		return false, nil
+	// The upload may have begun before the admin removed the worker.
+	now, _ = s.workers.standing(id)
+	var number int64
+	if now == member {
+		number, counts = s.round.assign(id)
 	}
-	err := up.Commit(number)
+	s.mu.Unlock()
+	if !counts {
+		up.Abort()
+		return now, false, nil
+	}
+	err = up.Commit(number)
 	if err == nil {
 		err = s.store.accept(number, id)
 	}
@@ -26,7 +31,7 @@ func (s *Server) accept(id string, up Upload) (bool, error) {
 	defer s.mu.Unlock()
 	s.round.settle(id, number, err == nil)
 	s.changed()
-	return err == nil, err
+	return now, err == nil, err
 }
 
 // changed follows every change to the round or the registry; the lock is held.
@@ -107,10 +112,6 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	if err := s.store.publish(next); err != nil {
 		return false, err
 	}
-	if err := s.store.forget(now.number); err != nil {
-		s.log.Warn("the file of the version before stays until the next start", "error", err)
-	}
-
 	next.published = time.Now()
 	s.mu.Lock()
 	s.round.publish()
@@ -120,6 +121,10 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	held := s.polls.Publish(next)
 	s.metrics.rounds.Inc()
 	s.metrics.roundSeconds.Observe(next.published.Sub(now.published).Seconds())
+	// Whoever waits for the new version need not wait for this.
+	if err := s.store.clean(); err != nil {
+		s.log.Warn("the files of the version before stay until the next start", "error", err)
+	}
 	s.log.Info("round ended", "round", now.number, "updates", len(ids), "timeout", expired, "version", next.number, "woken", held)
 	return true, nil
 }

@@ -112,52 +112,25 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 func (s *Server) register(m wire.Register) (id, refusal string, err error) {
 	if s.cfg.Unsafe {
 		id = newUnsafeID()
-		s.mu.Lock()
-		err := s.add(id, worker{registered: true})
-		s.changed()
-		s.mu.Unlock()
-		if err != nil {
-			return "", "", err
-		}
-	} else {
-		id = m.PublicKey
-		s.mu.Lock()
-		w := s.workers.workers[id]
-		s.mu.Unlock()
-		if w == nil {
-			return "", wire.TextInvalid, nil
-		}
-		message, err := s.verifier.open(w.key, m.SignedPhrase)
-		if err != nil || string(message) != wire.RegisterPhrase {
-			return "", wire.TextInvalid, nil
-		}
-		if !s.setRegistered(id, true) {
-			return "", wire.TextInvalid, nil // removed meanwhile
-		}
+		_, err := s.change(id, func(*worker) (*worker, bool) { return &worker{registered: true}, true })
+		return id, "", err
 	}
-	return id, "", s.keep(id)
-}
-
-// setRegistered says whether there is such a worker.
-func (s *Server) setRegistered(id string, registered bool) bool {
+	id = m.PublicKey
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.workers.register(id, registered) {
-		return false
+	w := s.workers.workers[id]
+	s.mu.Unlock()
+	if w == nil {
+		return "", wire.TextInvalid, nil
 	}
-	s.await(id)
-	s.changed()
-	return true
-}
-
-// await makes the round wait for a worker or no longer, as the registry has it
-// now; the lock is held.
-func (s *Server) await(id string) {
-	if w := s.workers.workers[id]; w != nil && w.awaited() {
-		s.round.join(id)
-	} else {
-		s.round.leave(id)
+	message, err := s.verifier.open(w.key, m.SignedPhrase)
+	if err != nil || string(message) != wire.RegisterPhrase {
+		return "", wire.TextInvalid, nil
 	}
+	known, err := s.setRegistered(id, true)
+	if err == nil && !known {
+		return "", wire.TextInvalid, nil // removed meanwhile
+	}
+	return id, "", err
 }
 
 func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {

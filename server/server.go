@@ -11,21 +11,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	stdlog "log"
 	"log/slog"
 	"math"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/fltool/fltool/server/wire"
 )
 
 // DefaultMaxUpdate is how large an update may be when Config does not say, in
@@ -43,6 +39,7 @@ type Config struct {
 	MaxHold      time.Duration // after which a poll is ended with a text; 0: never
 	MaxUpdate    int64         // bytes before compression; 0: DefaultMaxUpdate
 	State        string        // directory that survives restarts; "": memory only
+	KeepUpdates  bool          // as a Keeper in the directory updates below State, without another Aggregator
 	Aggregator   Aggregator    // nil: Counter
 
 	// Name and password of the admin; with either empty nobody is.
@@ -65,6 +62,7 @@ type Server struct {
 	polls      *polls
 	store      *store
 	admin      admin
+	logins     logins
 
 	model    atomic.Pointer[model]  // the current one
 	trouble  atomic.Pointer[string] // why rounds can't end now, for whoever asks after our health
@@ -72,11 +70,12 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows
 	workers *registry
-	removed set // keys that the admin removed
+	removed set // workers that the admin removed
 	listed  set // the key list; never changes
 	round   *round
 	clock   *time.Timer // of the open round, nil if it does not run
 
+	changes turns        // of changes to a worker
 	running sync.RWMutex // read by every handler while it runs
 	closed  bool
 
@@ -85,7 +84,7 @@ type Server struct {
 	loop   sync.WaitGroup
 }
 
-// New makes a server; Close ends it. Errors may wrap ErrStateMode or ErrStateBusy.
+// New makes a server; Close ends it. Its errors may wrap one of those about a state.
 func New(cfg Config) (*Server, error) {
 	switch {
 	case cfg.Unsafe && len(cfg.Keys) > 0:
@@ -94,6 +93,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("an unsafe server does not know whom to wait for: a round needs a number or a percentage")
 	case !cfg.Unsafe && len(cfg.Keys) == 0:
 		return nil, errors.New("no keys: no worker could take part")
+	case cfg.KeepUpdates && (cfg.State == "" || cfg.Aggregator != nil):
+		return nil, errors.New("updates are kept below a state, and without another aggregator")
 	}
 	if cfg.MaxUpdate == 0 {
 		cfg.MaxUpdate = DefaultMaxUpdate
@@ -132,127 +133,6 @@ func New(cfg Config) (*Server, error) {
 	s.changed()
 	s.mu.Unlock()
 	return s, nil
-}
-
-// restore fills the server from its state, or from the configuration alone.
-func (s *Server) restore() error {
-	mode := "safe"
-	if s.cfg.Unsafe {
-		mode = "unsafe"
-	}
-	var old stored
-	if s.cfg.State != "" {
-		var err error
-		if s.store, old, err = openStore(s.cfg.State, mode); err != nil {
-			return err
-		}
-	}
-	if err := s.restoreWorkers(old); err != nil {
-		return err
-	}
-	number, bytes := int64(1), s.cfg.Model
-	if old.version > 0 {
-		number, bytes = old.version, old.model
-		s.log.Info("continuing from the state", "version", number, "accepted", len(old.accepted[number]), "workers", len(s.workers.workers))
-	}
-	m, err := encodeModel(number, bytes)
-	if err != nil {
-		return err
-	}
-	m.published = time.Now()
-	s.model.Store(m)
-	if old.version == 0 {
-		if err := s.store.publish(m); err != nil {
-			return err
-		}
-	}
-	var members []string
-	for id, w := range s.workers.workers {
-		if w.awaited() {
-			members = append(members, id)
-		}
-	}
-	s.round = newRound(s.cfg.Round, number, members)
-	for n, ids := range old.accepted {
-		for _, id := range ids {
-			s.round.restore(id, n)
-		}
-	}
-	return nil
-}
-
-// restoreWorkers brings the key list and the stored workers together: keys that
-// left the list are forgotten, keys that the admin removed stay away, workers that
-// the admin added stay.
-func (s *Server) restoreWorkers(old stored) error {
-	ids := make([]string, 0, len(old.workers))
-	for id := range old.workers {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b string) int { return old.workers[a].Order - old.workers[b].Order })
-	for _, id := range s.cfg.Keys {
-		s.listed[id] = struct{}{}
-	}
-	var gone []string
-	for _, id := range ids {
-		w := old.workers[id]
-		switch {
-		case w.Removed:
-			s.removed[id] = struct{}{}
-			if s.listed.has(id) {
-				s.log.Warn("a key of the key list stays out: the admin removed it", "worker", wire.Short(id))
-			}
-		case w.Listed && !s.listed.has(id):
-			gone = append(gone, id)
-			s.log.Info("a worker left the key list", "worker", wire.Short(id))
-		default:
-			if err := s.add(id, worker{registered: w.Registered, listed: s.listed.has(id), excused: w.Excused}); err != nil {
-				return err
-			}
-		}
-	}
-	fresh := map[string]storedWorker{}
-	for _, id := range s.cfg.Keys {
-		if s.removed.has(id) || s.workers.workers[id] != nil {
-			continue
-		}
-		if err := s.add(id, worker{listed: true}); err != nil {
-			return err
-		}
-		fresh[id] = s.stored(id)
-	}
-	return s.store.putWorkers(fresh, gone)
-}
-
-// add adds a worker of that id, which in safe mode must be a public key.
-func (s *Server) add(id string, w worker) error {
-	if !s.cfg.Unsafe {
-		key, err := wire.ParsePublicKey(id)
-		if err != nil {
-			return fmt.Errorf("worker %s: %w", wire.Short(id), err)
-		}
-		w.key = key
-	}
-	s.workers.add(id, w)
-	return nil
-}
-
-// stored is a worker as the store keeps it.
-func (s *Server) stored(id string) storedWorker {
-	w := s.workers.workers[id]
-	if w == nil {
-		return storedWorker{Removed: true}
-	}
-	return storedWorker{Order: w.order, Registered: w.registered, Listed: w.listed, Excused: w.excused}
-}
-
-// keep stores a worker after a change.
-func (s *Server) keep(id string) error {
-	return s.store.putWorker(id, func() storedWorker {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.stored(id)
-	})
 }
 
 // NewHTTP makes an http.Server for a handler like this package's. It speaks

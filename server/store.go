@@ -1,230 +1,329 @@
 package server
 
 import (
-	"cmp"
-	"encoding/binary"
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strconv"
-	"strings"
-	"time"
-
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	"slices"
 )
 
 // Errors of New about a state directory, for whoever explains them to a user.
 var (
-	ErrStateMode = errors.New("the state is of the other key mode") // safe against unsafe
-	ErrStateBusy = errors.New("another server uses the state")
+	ErrStateMode    = errors.New("the state is of the other key mode") // safe against unsafe
+	ErrStateBusy    = errors.New("another server uses the state")
+	ErrStateDamaged = errors.New("the state is damaged")
+	ErrStateLost    = errors.New("the state is gone, and what belongs to it is there")
 )
 
 // store keeps what must survive the process: the workers, the model with its
 // version, and who was accepted in the open round. What it was given is on disk
-// when its methods return; those that run at the same time share one sync. A nil
+// when its methods return; those that run at the same time share one sync. In its
+// directory it touches only what it wrote: the state says what that is. A nil
 // store keeps nothing.
 type store struct {
-	db  *bbolt.DB
-	dir string
+	dir     string
+	journal *journal
+	models  map[string]modelFile // that the state knows, by name
+	current string               // the name of the one that is published
+	least   int64                // bytes of the journal when it was last made anew
 }
 
-var (
-	bucketMeta     = []byte("meta")     // keyMode, keyVersion
-	bucketWorkers  = []byte("workers")  // id → storedWorker as JSON
-	bucketAccepted = []byte("accepted") // 8 bytes of round number, then id → nothing
-
-	keyMode    = []byte("mode") // "safe" or "unsafe"
-	keyVersion = []byte("version")
-)
-
-// The names of files beside the database begin with these.
 const (
-	modelFile = "model-" // and the version
-	newFile   = ".new-"  // not whole yet
+	stateFile = "state.db"
+	newFile   = ".new-" // begins the names of files that are not whole yet
 )
+
+// record is one change of the state. Those of its fields that are set are made, in
+// this order.
+type record struct {
+	Mode     string        `json:"mode,omitempty"` // "safe" or "unsafe"
+	Worker   *storedWorker `json:"worker,omitempty"`
+	Left     string        `json:"left,omitempty"`    // a worker that is forgotten
+	Temp     string        `json:"temp,omitempty"`    // a file that is about to be written
+	Model    *modelFile    `json:"model,omitempty"`   // about to be written, or written
+	Version  int64         `json:"version,omitempty"` // published: of the last such model
+	Accepted *accepted     `json:"accepted,omitempty"`
+}
 
 type storedWorker struct {
-	Order      int  `json:"order"`
-	Registered bool `json:"registered,omitempty"`
-	Listed     bool `json:"listed,omitempty"`
-	Excused    bool `json:"excused,omitempty"` // unregistered by the admin
+	ID         string `json:"id"`
+	Order      int    `json:"order"`
+	Registered bool   `json:"registered,omitempty"`
+	Listed     bool   `json:"listed,omitempty"`
+	Excused    bool   `json:"excused,omitempty"` // unregistered by the admin
 	// Removed by the admin: a key that the key list still holds must not come back
 	// with the next start.
 	Removed bool `json:"removed,omitempty"`
 }
 
-// stored is all of a store, as it is read at the start.
+// accepted is an update that counts for a round.
+type accepted struct {
+	Round  int64  `json:"round"`
+	Worker string `json:"worker"`
+}
+
+// stored is all that a state says.
 type stored struct {
-	version  int64 // 0: the store is new
-	model    []byte
+	mode     string
+	version  int64  // 0: the state is new
+	current  string // the name of its model's file
+	models   map[string]modelFile
+	temps    []string
 	workers  map[string]storedWorker
-	accepted map[int64][]string // by round
+	accepted map[int64]set // by round
+
+	model   []byte   // what current holds
+	strange []string // files that look like models, and are not of this state
 }
 
-func openStore(dir string, mode string) (*store, stored, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, stored{}, fmt.Errorf("make state directory: %w", err)
+// add takes a record in.
+func (all *stored) add(payload []byte) error {
+	var r record
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return fmt.Errorf("%w: %w", ErrStateDamaged, err)
 	}
-	path := filepath.Join(dir, "state.db")
-	db, err := openDB(path)
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, stored{}, fmt.Errorf("%s: %w", path, ErrStateBusy)
-	} else if err != nil {
-		return nil, stored{}, fmt.Errorf("open state %s: %w", path, err)
+	if r.Mode != "" {
+		all.mode = r.Mode
 	}
-	// Acknowledgements wait for it; a sync takes longer than this anyway.
-	db.MaxBatchDelay = time.Millisecond
-	s := &store{db: db, dir: dir}
-	all, err := s.load(mode)
-	if err == nil {
-		err = s.sweep(all.version)
+	if r.Worker != nil {
+		all.workers[r.Worker.ID] = *r.Worker
 	}
-	if err != nil {
-		return nil, stored{}, errors.Join(fmt.Errorf("state %s: %w", path, err), db.Close())
+	if r.Left != "" {
+		delete(all.workers, r.Left)
 	}
-	return s, all, nil
-}
-
-// openDB opens a database and looks at all of it: bbolt panics, or worse, on a
-// damaged page when it comes to it.
-func openDB(path string) (db *bbolt.DB, err error) {
-	faults := debug.SetPanicOnFault(true) // the file is mapped, and may be cut short
-	defer debug.SetPanicOnFault(faults)
-	defer func() {
-		if damage := recover(); damage != nil {
-			err = fmt.Errorf("the file is damaged: %v", damage)
+	if r.Temp != "" {
+		all.temps = append(all.temps, r.Temp)
+	}
+	if r.Model != nil {
+		all.models[r.Model.Name] = *r.Model
+		if r.Version != 0 {
+			all.publish(r.Version, r.Model.Name)
 		}
-	}()
-	if db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second}); err != nil {
-		return nil, err
 	}
-	err = db.View(func(tx *bbolt.Tx) error {
-		if info, err := os.Stat(path); err != nil {
-			return err
-		} else if info.Size() < tx.Size() {
-			return fmt.Errorf("%d bytes of %d are left", info.Size(), tx.Size())
+	if r.Accepted != nil {
+		of := all.accepted[r.Accepted.Round]
+		if of == nil {
+			of = set{}
+			all.accepted[r.Accepted.Round] = of
 		}
-		var first error
-		for err := range tx.Check() {
-			first = cmp.Or(first, err)
-		}
-		return first
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the file is damaged: %w", err), db.Close())
-	}
-	return db, nil
-}
-
-// sweep removes what a process left that ended while it stored a model.
-func (s *store) sweep(version int64) error {
-	files, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		path := filepath.Join(s.dir, f.Name())
-		half := strings.HasPrefix(f.Name(), newFile)
-		old := strings.HasPrefix(f.Name(), modelFile) && path != s.modelPath(version)
-		if half || old {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
+		of[r.Accepted.Worker] = struct{}{}
 	}
 	return nil
 }
 
-func (s *store) load(mode string) (stored, error) {
-	all := stored{workers: map[string]storedWorker{}, accepted: map[int64][]string{}}
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketWorkers, bucketAccepted} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
+func (all *stored) publish(version int64, name string) {
+	all.version, all.current = version, name
+	for n := range all.accepted {
+		if n < version {
+			delete(all.accepted, n)
 		}
-		meta := tx.Bucket(bucketMeta)
-		if had := string(meta.Get(keyMode)); had == "" {
-			if err := meta.Put(keyMode, []byte(mode)); err != nil {
-				return err
-			}
-		} else if had != mode {
-			return fmt.Errorf("it is of %s mode: %w", had, ErrStateMode)
-		}
-		if b := meta.Get(keyVersion); b != nil {
-			n, err := strconv.ParseInt(string(b), 10, 64)
-			if err != nil {
-				return fmt.Errorf("model version: %w", err)
-			}
-			all.version = n
-		}
-		err := tx.Bucket(bucketWorkers).ForEach(func(id, b []byte) error {
-			var w storedWorker
-			if err := json.Unmarshal(b, &w); err != nil {
-				return fmt.Errorf("worker %q: %w", id, err)
-			}
-			all.workers[string(id)] = w
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return tx.Bucket(bucketAccepted).ForEach(func(key, _ []byte) error {
-			if len(key) <= 8 {
-				return fmt.Errorf("accepted update %x: the key is too short", key)
-			}
-			n := int64(binary.BigEndian.Uint64(key))
-			all.accepted[n] = append(all.accepted[n], string(key[8:]))
-			return nil
-		})
-	})
-	if err != nil || all.version == 0 {
-		return all, err
 	}
-	all.model, err = os.ReadFile(s.modelPath(all.version))
-	return all, err
 }
 
-// putWorker stores a worker as get gives it inside the transaction: transactions
-// are one after the other, so the last one stores the last state, in whatever
-// order they were asked for.
-func (s *store) putWorker(id string, get func() storedWorker) error {
-	if s == nil {
+// records is the shortest way to say all.
+func (all *stored) records() []record {
+	records := []record{{Mode: all.mode}}
+	for _, w := range all.workers {
+		records = append(records, record{Worker: &w})
+	}
+	for name, m := range all.models {
+		r := record{Model: &m}
+		if name == all.current {
+			r.Version = all.version
+		}
+		records = append(records, r)
+	}
+	for n, ids := range all.accepted {
+		for id := range ids {
+			records = append(records, record{Accepted: &accepted{n, id}})
+		}
+	}
+	return records
+}
+
+// openStore opens a state or begins one. It reads all before it changes anything,
+// and where it gives an error, it has changed nothing.
+func openStore(dir string, mode string) (*store, stored, error) {
+	none := stored{}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, none, fmt.Errorf("make state directory: %w", err)
+	}
+	path := filepath.Join(dir, stateFile)
+	if err := lost(dir, path); err != nil {
+		return nil, none, fmt.Errorf("state %s: %w", path, err)
+	}
+	j, err := openJournal(path)
+	if err != nil {
+		return nil, none, fmt.Errorf("open state %s: %w", path, err)
+	}
+	s := &store{dir: dir, journal: j}
+	all, err := s.load(mode)
+	if err == nil {
+		err = s.renew(&all)
+	}
+	if err != nil {
+		return nil, none, errors.Join(fmt.Errorf("state %s: %w", path, err), j.close())
+	}
+	return s, all, nil
+}
+
+// lost refuses to begin anew beside what an older state knew.
+func lost(dir, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("not a regular file")
+	case info.Size() > 0:
 		return nil
 	}
-	return s.batch("worker", func(tx *bbolt.Tx) error { return putWorker(tx, id, get()) })
-}
-
-func putWorker(tx *bbolt.Tx, id string, w storedWorker) error {
-	b, err := json.Marshal(w)
+	names, err := modelNames(dir)
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bucketWorkers).Put([]byte(id), b)
+	// The directory's own name may hold what a pattern means something by.
+	rounds, err := fs.Glob(os.DirFS(dir), keptUpdates+"/"+keptRound+"*")
+	if err != nil {
+		return err
+	}
+	if names = append(names, rounds...); len(names) > 0 {
+		return fmt.Errorf("%w: %s", ErrStateLost, names[0])
+	}
+	return nil
 }
 
-// putWorkers stores many at once and forgets others.
-func (s *store) putWorkers(workers map[string]storedWorker, forget []string) error {
+// load reads the state and its model.
+func (s *store) load(mode string) (stored, error) {
+	all, err := s.read()
+	switch {
+	case err != nil:
+		return all, err
+	case all.mode != "" && all.mode != mode:
+		return all, fmt.Errorf("it is of %s mode: %w", all.mode, ErrStateMode)
+	}
+	all.mode = mode
+	if all.strange, err = modelNames(s.dir); err != nil {
+		return all, err
+	}
+	all.strange = slices.DeleteFunc(all.strange, func(name string) bool { _, known := all.models[name]; return known })
+	if all.version == 0 {
+		if len(all.strange) > 0 {
+			return all, fmt.Errorf("%w: %s", ErrStateLost, all.strange[0])
+		}
+		return all, nil
+	}
+	all.model, err = s.readModel(all.models[all.current])
+	return all, err
+}
+
+func (s *store) read() (stored, error) {
+	all := stored{models: map[string]modelFile{}, workers: map[string]storedWorker{}, accepted: map[int64]set{}}
+	err := s.journal.read(all.add)
+	return all, err
+}
+
+// renew removes what a process left that ended while it wrote, and makes the
+// journal anew: a disk that is full or can't be written to is found out here.
+func (s *store) renew(all *stored) error {
+	name := newFile + rand.Text()
+	if err := s.journal.trim(); err != nil {
+		return err
+	}
+	if err := s.append(record{Temp: name}); err != nil {
+		return err
+	}
+	for _, temp := range all.temps {
+		if err := os.Remove(filepath.Join(s.dir, temp)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	s.models, s.current = all.models, all.current
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	return s.rewrite(name, all)
+}
+
+// rewrite makes the journal anew. Whoever calls it has its turn, or is alone.
+func (s *store) rewrite(name string, all *stored) error {
+	var payloads [][]byte
+	for _, r := range all.records() {
+		p, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		payloads = append(payloads, p)
+	}
+	if err := s.journal.replace(name, payloads); err != nil {
+		return err
+	}
+	s.least = s.journal.size
+	return nil
+}
+
+// A journal is made anew once it is longer than it must be by both.
+const (
+	longTimes = 2
+	longBytes = 1 << 20
+)
+
+// clean removes the models before the one that was published last, and makes the
+// journal anew if it has grown too long. What it can't is done at the next start.
+func (s *store) clean() error {
 	if s == nil {
 		return nil
 	}
-	return s.batch("workers", func(tx *bbolt.Tx) error {
-		for _, id := range forget {
-			if err := tx.Bucket(bucketWorkers).Delete([]byte(id)); err != nil {
-				return err
-			}
-		}
-		for id, w := range workers {
-			if err := putWorker(tx, id, w); err != nil {
-				return err
-			}
-		}
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	if s.journal.length() < longTimes*s.least+longBytes {
 		return nil
-	})
+	}
+	name := newFile + rand.Text()
+	if err := s.append(record{Temp: name}); err != nil {
+		return err
+	}
+	s.journal.turn.Lock()
+	defer s.journal.turn.Unlock()
+	all, err := s.read()
+	if err != nil {
+		return err
+	}
+	all.models = s.models
+	return s.rewrite(name, &all)
+}
+
+// putWorker stores a worker.
+func (s *store) putWorker(w storedWorker) error {
+	if s == nil {
+		return nil
+	}
+	return s.told("worker", s.append(record{Worker: &w}))
+}
+
+// putWorkers stores many at once and forgets others.
+func (s *store) putWorkers(workers []storedWorker, forget []string) error {
+	if s == nil || len(workers)+len(forget) == 0 {
+		return nil
+	}
+	records := make([]record, 0, len(workers)+len(forget))
+	for _, id := range forget {
+		records = append(records, record{Left: id})
+	}
+	for _, w := range workers {
+		records = append(records, record{Worker: &w})
+	}
+	return s.told("workers", s.append(records...))
 }
 
 // accept stores that a worker's update counts for a round.
@@ -232,88 +331,64 @@ func (s *store) accept(round int64, id string) error {
 	if s == nil {
 		return nil
 	}
-	key := append(binary.BigEndian.AppendUint64(nil, uint64(round)), id...)
-	return s.batch("accepted update", func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketAccepted).Put(key, nil)
-	})
+	return s.told("accepted update", s.append(record{Accepted: &accepted{round, id}}))
 }
 
-// publish stores a version of the model and forgets the rounds before it; forget
-// the model before it.
+// publish stores a version of the model and forgets the rounds before it; clean
+// follows. Nobody calls either while one of them runs.
 func (s *store) publish(m *model) error {
 	if s == nil {
 		return nil
 	}
-	if err := writeFile(s.modelPath(m.number), m.bytes); err != nil {
-		return fmt.Errorf("store model: %w", err)
+	f := modelFile{Size: int64(len(m.bytes)), SHA256: fmt.Sprintf("%x", sha256.Sum256(m.bytes))}
+	var err error
+	if f.Name, err = s.freeName(m.number); err != nil {
+		return s.told("model", err)
 	}
-	return s.batch("version", func(tx *bbolt.Tx) error {
-		accepted := tx.Bucket(bucketAccepted).Cursor()
-		for key, _ := accepted.First(); key != nil && int64(binary.BigEndian.Uint64(key)) < m.number; key, _ = accepted.First() {
-			if err := accepted.Delete(); err != nil {
-				return err
-			}
+	temp := newFile + rand.Text()
+	if err := s.append(record{Temp: temp, Model: &f}); err != nil {
+		return s.told("model", err)
+	}
+	s.models[f.Name] = f
+	if err := writeFile(filepath.Join(s.dir, temp), filepath.Join(s.dir, f.Name), m.bytes); err != nil {
+		return s.told("model", err)
+	}
+	if err := s.append(record{Model: &f, Version: m.number}); err != nil {
+		return s.told("version", err)
+	}
+	s.current = f.Name
+	return nil
+}
+
+func (s *store) append(records ...record) error {
+	payloads := make([][]byte, len(records))
+	for i, r := range records {
+		var err error
+		if payloads[i], err = json.Marshal(r); err != nil {
+			return err
 		}
-		return tx.Bucket(bucketMeta).Put(keyVersion, strconv.AppendInt(nil, m.number, 10))
-	})
-}
-
-// forget removes a version of the model that another took the place of. Where it
-// can't, the next start sweeps.
-func (s *store) forget(version int64) error {
-	if s == nil {
-		return nil
 	}
-	return os.Remove(s.modelPath(version))
+	return s.journal.append(payloads...)
 }
 
-func (s *store) modelPath(version int64) string {
-	return filepath.Join(s.dir, modelFile+strconv.FormatInt(version, 10))
-}
-
-func (s *store) batch(what string, fn func(*bbolt.Tx) error) error {
-	if err := s.db.Batch(fn); err != nil {
+func (s *store) told(what string, err error) error {
+	if err != nil {
 		return fmt.Errorf("store %s: %w", what, err)
 	}
 	return nil
+}
+
+// trouble is why the last change could not be stored, or nil.
+func (s *store) trouble() error {
+	if s == nil {
+		return nil
+	}
+	return s.journal.trouble()
 }
 
 func (s *store) close() error {
 	if s == nil {
 		return nil
 	}
-	return s.db.Close()
-}
-
-// writeFile makes a file that is whole on disk under its name, or not there.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), newFile+"*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	return keepFile(f, path)
-}
-
-// keepFile syncs a finished file and renames it into place.
-func keepFile(f *os.File, path string) error {
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return s.journal.close()
 }

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -144,132 +142,6 @@ func TestUnsafeRestart(t *testing.T) {
 	}
 }
 
-// TestDamagedState damages a state in all kinds of ways: the server says so, or
-// still reads it, and never panics.
-func TestDamagedState(t *testing.T) {
-	_, ids := workerKeys(3)
-	whole := t.TempDir()
-	cfg := Config{Keys: ids, Model: []byte("m"), State: whole}
-	s, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	good, err := os.ReadFile(filepath.Join(whole, "state.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := os.Getpagesize()
-	damages := map[string][]byte{}
-	for n := page; n < len(good); n += page {
-		damages[fmt.Sprint("cut at ", n)] = good[:n]
-		for _, part := range []int{0, 8, 16, 100} {
-			bad := bytes.Clone(good)
-			for i := range 24 {
-				bad[n+part+i] ^= 0xa5
-			}
-			damages[fmt.Sprint("changed at ", n+part)] = bad
-		}
-	}
-	refused := 0
-	for name, bad := range damages {
-		cfg.State = t.TempDir()
-		if err := errors.Join(
-			os.WriteFile(filepath.Join(cfg.State, "state.db"), bad, 0o600),
-			os.WriteFile(filepath.Join(cfg.State, "model-1"), []byte("m"), 0o600),
-		); err != nil {
-			t.Fatal(err)
-		}
-		s, err := New(cfg)
-		switch {
-		case err == nil:
-			if err := s.Close(); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		case !strings.Contains(err.Error(), "state.db"):
-			t.Errorf("%s: %v", name, err)
-		default:
-			refused++
-		}
-	}
-	if refused < len(damages)/4 {
-		t.Errorf("%d of %d damages were seen", refused, len(damages))
-	}
-}
-
-// TestLeftovers are those of processes that were killed.
-func TestLeftovers(t *testing.T) {
-	_, ids := workerKeys(1)
-	cfg := Config{Keys: ids, Model: []byte("m"), State: t.TempDir()}
-	s, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"model-0", "model-2", ".new-123", "mine"} {
-		if err := os.WriteFile(filepath.Join(cfg.State, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if s, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	files, err := os.ReadDir(cfg.State)
-	for _, f := range files {
-		names = append(names, f.Name())
-	}
-	if want := []string{"mine", "model-1", "state.db"}; err != nil || !slices.Equal(names, want) {
-		t.Error(names, err)
-	}
-}
-
-func TestStateErrors(t *testing.T) {
-	_, ids := workerKeys(1)
-	dir := t.TempDir()
-	cfg := Config{Keys: ids, Model: []byte("m"), State: dir}
-	s, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(cfg); !errors.Is(err, ErrStateBusy) {
-		t.Errorf("in use: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(Config{Unsafe: true, Round: Number(1), Model: []byte("m"), State: dir}); !errors.Is(err, ErrStateMode) {
-		t.Errorf("other mode: %v", err)
-	}
-	if err := os.Remove(filepath.Join(dir, "model-1")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(cfg); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("without its model: %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "state.db"), bytes.Repeat([]byte("no database "), 10000), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "state.db") {
-		t.Errorf("no database: %v", err)
-	}
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg.State = file
-	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), file) {
-		t.Errorf("a file: %v", err)
-	}
-}
-
 // TestKill kills a server with updates coming from many workers: what was
 // acknowledged is there afterwards, on disk and in the round, and nothing is half
 // there. Several times, on the same state.
@@ -380,148 +252,13 @@ func (c *client) tryUpdate(update []byte, told func(string)) {
 	}
 }
 
-func TestKeeper(t *testing.T) {
-	dir := t.TempDir()
-	k, err := NewKeeper(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	put := func(id, text string, commit bool) {
-		t.Helper()
-		up, err := k.Begin(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := up.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		if !commit {
-			up.Abort()
-		} else if err := up.Commit(3); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("a", "first", true)
-	put("a", "again", true) // its acknowledgement was lost
-	put("b", "bad", false)
-	put("c", "never accepted", true)
-	if _, err := k.Begin("half"); err != nil {
-		t.Fatal(err)
-	}
-	model, err := k.Aggregate(t.Context(), Round{Number: 3, Workers: []string{"a"}, Model: []byte("m")})
-	if err != nil || string(model) != "m" {
-		t.Fatal(string(model), err)
-	}
-	if b, err := os.ReadFile(filepath.Join(dir, "round-3", "a")); err != nil || string(b) != "again" {
-		t.Error(string(b), err)
-	}
-	if _, err := k.Aggregate(t.Context(), Round{Number: 3, Workers: []string{"a", "d"}}); err == nil {
-		t.Error("an update that is not there went unseen")
-	}
-	if _, err := NewKeeper(dir); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		names = append(names, strings.TrimPrefix(path, dir))
-		return err
-	})
-	if want := []string{"", "/incoming", "/round-3", "/round-3/a"}; err != nil || !slices.Equal(names, want) {
-		t.Error(names, err)
-	}
-}
-
-func TestAdmin(t *testing.T) {
-	_, ids := workerKeys(1)
-	for _, tt := range []struct {
-		name, password string
-		given          [2]string
-		want           int
-	}{
-		{"a", "p", [2]string{"a", "p"}, 200},
-		{"a", "p", [2]string{"a", "q"}, 401},
-		{"a", "p", [2]string{"b", "p"}, 401},
-		{"a", "p", [2]string{"a", ""}, 401},
-		{"", "", [2]string{"", ""}, 401},
-		{"a", "", [2]string{"a", ""}, 401},
-		{"", "p", [2]string{"", "p"}, 401},
-	} {
-		s, err := New(Config{Keys: ids, Model: []byte("m"), AdminUsername: tt.name, AdminPassword: tt.password})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, method := range []string{"GET", "POST"} {
-			r, err := http.NewRequest(method, "/workers", strings.NewReader("{}"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.SetBasicAuth(tt.given[0], tt.given[1])
-			w := recorder{header: http.Header{}}
-			s.routes.ServeHTTP(&w, r)
-			if w.status != tt.want {
-				t.Errorf("%q %q, given %q: %s gets %d", tt.name, tt.password, tt.given, method, w.status)
-			}
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// admin asks an admin's route as the admin.
-func (c *client) admin(method, path, body string) string {
-	c.t.Helper()
-	req, err := http.NewRequest(method, "http://"+c.addr+wire.PathWorkers+path, strings.NewReader(body))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req.SetBasicAuth("a", "p")
-	req.Header.Set("Content-Type", "application/json")
-	res, err := c.http.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(res.Body); err != nil || res.StatusCode != 200 {
-		c.t.Fatal(res.Status, err)
-	}
-	return b.String()
-}
-
-// TestAdminAndRounds: the admin's changes tell on the open round.
-func TestAdminAndRounds(t *testing.T) {
-	keys, ids := workerKeys(3)
-	s, addr := start(t, Config{Keys: ids, AdminUsername: "a", AdminPassword: "p"})
-	cs := registered(t, addr, keys...)
-	admin := newClient(t, addr, nil)
-	cs[0].accepted("u")
-	admin.admin("PUT", "/"+ids[1], `{"registered": false}`)
-	if _, text := cs[1].update([]byte("u")); text != wire.TextUnregistered {
-		t.Error(text)
-	}
-	admin.admin("DELETE", "/"+ids[2], "")
-	waitFor(t, "version 2: nobody else is waited for", func() bool { return s.model.Load().number == 2 })
-	if text := cs[2].challenge(); text != wire.TextInvalid {
-		t.Errorf("a removed worker gets a challenge: %q", text)
-	}
-	if text := cs[2].register(); text != wire.TextInvalid {
-		t.Errorf("a removed worker registers: %q", text)
-	}
-	// Registered again, worker 1 is waited for again.
-	cs[1].register()
-	cs[0].accepted("u")
-	cs[1].accepted("u")
-	waitFor(t, "version 3", func() bool { return s.model.Load().number == 3 })
-}
-
 // TestOldModelStays: a version counts once it is stored, whatever becomes of the
 // file of the one before.
 func TestOldModelStays(t *testing.T) {
 	keys, ids := workerKeys(1)
 	cfg := Config{Keys: ids, State: t.TempDir()}
 	s, addr := restart(t, nil, cfg)
-	old := s.store.modelPath(1)
+	old := filepath.Join(cfg.State, "model-1")
 	if err := errors.Join(os.Remove(old), os.MkdirAll(filepath.Join(old, "x"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -530,40 +267,6 @@ func TestOldModelStays(t *testing.T) {
 	waitFor(t, "version 2", func() bool { return s.model.Load().number == 2 })
 	if trouble := s.trouble.Load(); trouble != nil {
 		t.Error(*trouble)
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestExcused: whom the admin excused is not waited for, registered before or not,
-// until it registers; a restart changes nothing.
-func TestExcused(t *testing.T) {
-	keys, ids := workerKeys(4)
-	cfg := Config{Keys: ids, State: t.TempDir(), AdminUsername: "a", AdminPassword: "p"}
-	s, addr := restart(t, nil, cfg)
-	cs := registered(t, addr, keys[:2]...)
-	admin := newClient(t, addr, nil)
-	admin.admin("PUT", "/"+ids[1], `{"registered": false}`)
-	admin.admin("PUT", "/"+ids[2], `{"registered": false}`) // it never was
-	// A key of the key list that was removed comes back, registered or not yet.
-	admin.admin("DELETE", "/"+ids[0], "")
-	admin.admin("POST", "", fmt.Sprintf(`{"public_key_str": "%s", "registered": true}`, ids[0]))
-	admin.admin("DELETE", "/"+ids[3], "")
-	admin.admin("POST", "", fmt.Sprintf(`{"public_key_str": "%s", "registered": false}`, ids[3]))
-	for restarts := range int64(2) {
-		if !s.round.members.has(ids[0]) || len(s.round.members) != 1 {
-			t.Fatalf("after %d restarts it waits for %v, want %s alone", restarts, s.round.members, ids[0])
-		}
-		cs[0].accepted("u")
-		waitFor(t, "nobody else is waited for", func() bool { return s.model.Load().number == restarts+2 })
-		s, addr = restart(t, s, cfg)
-		cs[0].addr = addr
-	}
-	registered(t, addr, keys...)
-	s, _ = restart(t, s, cfg)
-	if len(s.round.members) != 4 {
-		t.Errorf("all have registered, and it waits for %v", s.round.members)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

@@ -93,9 +93,11 @@ func (s *Server) update(id string, body io.Reader, r *http.Request) outcome {
 		}
 		return s.unreadable(err)
 	}
-	switch counts, err := s.accept(id, up); {
+	switch now, counts, err := s.accept(id, up); {
 	case err != nil:
 		return failure(err)
+	case now != member:
+		return refused(now.reason(), string(now))
 	case !counts:
 		return refused("duplicate", wire.TextNotAccepted)
 	}

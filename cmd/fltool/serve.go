@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
+	"os/signal"
 	"strconv"
 	"syscall"
 	"time"
@@ -56,6 +56,7 @@ func newServe() *cobra.Command {
 
 Prints "listening on URL" once it does; logs go to stderr. SIGTERM and SIGINT
 drain it: held polls are answered, uploads finished; a second signal ends it.
+SIGHUP reads the files of --tls-cert and --tls-key again, and ends nothing.
 
 The admin's routes need DCF_SERVER_ADMIN_USERNAME and DCF_SERVER_ADMIN_PASSWORD
 in the environment; without them nobody is admin.`,
@@ -99,6 +100,9 @@ in the environment; without them nobody is admin.`,
 }
 
 func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	log, err := f.logger(stderr)
 	if err != nil {
 		return err
@@ -107,7 +111,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	certs, err := f.tls()
+	certs, err := f.certificate()
 	if err != nil {
 		return err
 	}
@@ -125,10 +129,8 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		defer ops.Close()
 	}
 	tidies(ctx)
-	if f.keepUpdates {
-		if cfg.Aggregator, err = server.NewKeeper(filepath.Join(f.state, "updates")); err != nil {
-			return cantError("is --state writable?", "%w", err)
-		}
+	for _, w := range f.warnings(listener.Addr(), ops) {
+		log.Warn(w.text, w.about...)
 	}
 	s, err := server.New(cfg)
 	if err != nil {
@@ -137,7 +139,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	scheme := "http"
 	if certs != nil {
 		scheme = "https"
-		listener = tls.NewListener(listener, certs)
+		listener = tls.NewListener(listener, certs.config())
 	}
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(listener) }()
@@ -160,11 +162,17 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	}
 
 	var failed error
-	select {
-	case <-ctx.Done():
-		failed = drain(s, f.drainTimeout, log)
-	case err := <-ended:
-		failed = cantError("", "serve: %w", err)
+	for running := true; running; {
+		select {
+		case <-hangups:
+			certs.reload(log)
+			continue
+		case <-ctx.Done():
+			failed = drain(s, f.drainTimeout, log)
+		case err := <-ended:
+			failed = cantError("", "serve: %w", err)
+		}
+		running = false
 	}
 	if err := s.Close(); err != nil && failed == nil {
 		failed = cantError("is the disk full?", "end the server: %w", err)
@@ -207,6 +215,7 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		MaxHold:       f.maxHold,
 		MaxUpdate:     int64(f.maxUpdateSize),
 		State:         f.state,
+		KeepUpdates:   f.keepUpdates,
 		AdminUsername: os.Getenv(envAdminUsername),
 		AdminPassword: os.Getenv(envAdminPassword),
 		Log:           log,
@@ -278,21 +287,6 @@ func randomModel(size int) []byte {
 	return b
 }
 
-// tls reads the key pair, or gives nil if none is asked for.
-func (f *serveFlags) tls() (*tls.Config, error) {
-	switch {
-	case f.tlsCert == "" && f.tlsKey == "":
-		return nil, nil
-	case f.tlsCert == "" || f.tlsKey == "":
-		return nil, usageError("https needs both", "one of --tls-cert and --tls-key is missing")
-	}
-	pair, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
-	if err != nil {
-		return nil, usageError("both must be PEM files, the key that of the certificate", "read TLS key pair: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-}
-
 func listen(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	var op *net.OpError
@@ -318,6 +312,14 @@ func newServerError(f *serveFlags, err error) error {
 		return usageError("choose another --state, or start it with the flag it was made with", "%w", err)
 	case errors.Is(err, server.ErrStateBusy):
 		return cantError("one state serves one process", "%w", err)
+	case errors.Is(err, server.ErrStateDamaged):
+		return cantError("nothing was changed; bring the directory back from a copy, or begin anew with another --state", "%w", err)
+	case errors.Is(err, server.ErrStateLost):
+		return cantError("nothing was changed; bring state.db back, or begin anew with another --state", "%w", err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return cantError("a start needs room to write the state once more", "%w", err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return cantError("the user that runs fltool must own --state and be able to write there", "%w", err)
 	case f.state != "":
 		return cantError("--state must be a directory that fltool made or may make", "%w", err)
 	}

@@ -41,7 +41,6 @@ var atHome = map[string][]string{
 	"github.com/olekukonko/tablewriter":       {"reports/render"},
 	"github.com/nginxinc/nginx-go-crossplane": {"nginx"},
 	"github.com/spf13/cobra":                  {"cmd/fltool", "cmd/prove"},
-	"go.etcd.io/bbolt":                        {"server"},
 	"github.com/prometheus/client_golang/":    {"server"},
 	"github.com/prometheus/procfs":            {"checks/facts"},
 	"github.com/vmihailenco/msgpack/":         {"server/wire"},

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// warning is something that serve does as it was asked to, and should not be asked.
+type warning struct {
+	text  string
+	about []any // what the log says with it, as slog takes it
+}
+
+// warnings is what an operator should know about the way a server is run; ops is nil
+// if nobody is to look at it.
+func (f *serveFlags) warnings(workers net.Addr, ops net.Listener) []warning {
+	var all []warning
+	warn := func(text string, about ...any) { all = append(all, warning{text, about}) }
+	if f.unsafe && public(workers) {
+		warn("--unsafe lets whoever reaches this address take part", "listen", workers)
+	}
+	if ops != nil && public(ops.Addr()) {
+		warn("whoever reaches this address sees metrics and can profile the server: pprof tells of memory, and costs CPU", "ops_listen", ops.Addr())
+	}
+	mode := func(path string) fs.FileMode {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0 // not there yet; whatever else is told where it is used
+		}
+		return info.Mode().Perm()
+	}
+	if f.tlsKey != "" {
+		if m := mode(f.tlsKey); m&0o004 != 0 {
+			warn("every user of this host can read the TLS key: chmod o= it, and get a new one", "file", f.tlsKey, "mode", m)
+		}
+	}
+	if f.state != "" {
+		for _, name := range []string{"", "state.db", "updates"} {
+			path := filepath.Join(f.state, name)
+			if m := mode(path); m&0o002 != 0 {
+				warn("every user of this host can change the state: chmod o-w it", "file", path, "mode", m)
+			}
+		}
+	}
+	return all
+}
+
+// public says whether an address is of more than this host.
+func public(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && !tcp.IP.IsLoopback()
+}

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// restore fills the server from its state, or from the configuration alone.
+func (s *Server) restore() error {
+	mode := "safe"
+	if s.cfg.Unsafe {
+		mode = "unsafe"
+	}
+	var old stored
+	if s.cfg.State != "" {
+		var err error
+		if s.store, old, err = openStore(s.cfg.State, mode); err != nil {
+			return err
+		}
+		for _, name := range old.strange {
+			s.log.Warn("a file beside the state looks like a model of another", "file", name)
+		}
+	}
+	if s.cfg.KeepUpdates {
+		// Only now: the state is ours alone.
+		var err error
+		if s.cfg.Aggregator, err = NewKeeper(filepath.Join(s.cfg.State, keptUpdates)); err != nil {
+			return err
+		}
+	}
+	if err := s.restoreWorkers(old); err != nil {
+		return err
+	}
+	number, bytes := int64(1), s.cfg.Model
+	if old.version > 0 {
+		number, bytes = old.version, old.model
+		s.log.Info("continuing from the state", "version", number, "accepted", len(old.accepted[number]), "workers", len(s.workers.workers))
+	}
+	m, err := encodeModel(number, bytes)
+	if err != nil {
+		return err
+	}
+	m.published = time.Now()
+	s.model.Store(m)
+	if old.version == 0 {
+		if err := s.store.publish(m); err != nil {
+			return err
+		}
+	}
+	var members []string
+	for id, w := range s.workers.workers {
+		if w.awaited() {
+			members = append(members, id)
+		}
+	}
+	s.round = newRound(s.cfg.Round, number, members)
+	for n, ids := range old.accepted {
+		for id := range ids {
+			s.round.restore(id, n)
+		}
+	}
+	return nil
+}
+
+// restoreWorkers brings the key list and the stored workers together: keys that
+// left the list are forgotten, keys that the admin removed stay away, workers that
+// the admin added stay.
+func (s *Server) restoreWorkers(old stored) error {
+	ids := make([]string, 0, len(old.workers))
+	for id := range old.workers {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return old.workers[a].Order - old.workers[b].Order })
+	for _, id := range s.cfg.Keys {
+		s.listed[id] = struct{}{}
+	}
+	var gone []string
+	for _, id := range ids {
+		w := old.workers[id]
+		switch {
+		case w.Removed:
+			s.removed[id] = struct{}{}
+			if s.listed.has(id) {
+				s.log.Warn("a key of the key list stays out: the admin removed it", "worker", wire.Short(id))
+			}
+		case w.Listed && !s.listed.has(id):
+			gone = append(gone, id)
+			s.log.Info("a worker left the key list", "worker", wire.Short(id))
+		default:
+			next := worker{registered: w.Registered, listed: s.listed.has(id), excused: w.Excused}
+			if err := s.add(id, next); err != nil {
+				return err
+			}
+		}
+	}
+	var fresh []storedWorker
+	for _, id := range s.cfg.Keys {
+		if s.removed.has(id) || s.workers.workers[id] != nil {
+			continue
+		}
+		if err := s.add(id, worker{listed: true}); err != nil {
+			return err
+		}
+		fresh = append(fresh, s.workers.workers[id].stored(id))
+	}
+	return s.store.putWorkers(fresh, gone)
+}
+
+// add adds a worker that is stored, or will be.
+func (s *Server) add(id string, w worker) error {
+	var err error
+	if w.key, err = s.key(id); err != nil {
+		return err
+	}
+	w.order = s.workers.nextOrder()
+	s.workers.put(id, w)
+	return nil
+}
+
+// key is the public key that a worker's id is, in safe mode.
+func (s *Server) key(id string) (ed25519.PublicKey, error) {
+	if s.cfg.Unsafe {
+		return nil, nil
+	}
+	key, err := wire.ParsePublicKey(id)
+	if err != nil {
+		return nil, fmt.Errorf("worker %s: %w", wire.Short(id), err)
+	}
+	return key, nil
+}
