@@ -6,6 +6,8 @@ LDFLAGS := -X main.version=$(VERSION)
 export GOFLAGS := -buildvcs=false
 # The toolchain of go.mod, although Debian's Go asks for no other than itself.
 export GOTOOLCHAIN ?= auto
+# Else every process with the race detector sleeps for a second at its end.
+export GORACE := atexit_sleep_ms=0
 
 # What tests of the real things need, as Debian packages; the race detector needs a
 # C compiler.
@@ -65,11 +67,15 @@ planted: ## find planted faults in EXPERIMENTS of RUNS runs each: an hour
 	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs $(RUNS)
 
+# An input that is new is made smaller by FUZZMINIMIZE runs at most: by default that
+# takes a minute for each large one, and nothing else is tried meanwhile.
+FUZZMINIMIZE ?= 10x
+
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 			echo "$$pkg $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) $$pkg || exit 1; \
 		done; \
 	done
 
