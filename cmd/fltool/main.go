@@ -59,10 +59,17 @@ func main() {
 
 // run is the whole program but for the process around it.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the process the default way, whatever hangs.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		// A second signal ends the process the default way, whatever hangs, and may
+		// come as soon as the first one shows.
+		signal.Stop(signals)
+		stop()
+	}()
 
 	root := newRoot()
 	root.SetArgs(args)

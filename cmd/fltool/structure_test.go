@@ -4,8 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -95,5 +101,43 @@ func TestImportDirections(t *testing.T) {
 	}
 	if seen < 8 {
 		t.Fatalf("only %d packages listed", seen)
+	}
+}
+
+// TestPure: what the Makefile tests without the race detector starts no goroutine.
+func TestPure(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^PURE := (.*)$`).FindSubmatch(makefile)
+	if line == nil {
+		t.Fatal("the Makefile names no PURE packages")
+	}
+	for _, pkg := range strings.Fields(string(line[1])) {
+		files, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files: %v", pkg, len(files), err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				_, starts := n.(*ast.GoStmt)
+				if call, ok := n.(*ast.CallExpr); ok {
+					method, ok := call.Fun.(*ast.SelectorExpr)
+					starts = ok && slices.Contains([]string{"Go", "AfterFunc"}, method.Sel.Name)
+				}
+				if starts {
+					t.Errorf("%s starts a goroutine", name)
+				}
+				return true
+			})
+		}
 	}
 }
