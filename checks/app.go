@@ -23,7 +23,9 @@ unit file are only what it would get. A server is known by its name (gunicorn, f
 		ID: "app/unit-pending", Title: "the running server has its unit's limit", Severity: reports.SeverityWarn, On: OnApp,
 		Reads: []string{"/proc/PID/limits", "the unit file and its drop-ins, merged as systemd does"},
 		Why: `systemd applies LimitNOFILE= when it starts a service. An edited unit changes nothing for a process
-that runs already, nor does a daemon-reload.`,
+that runs already, nor does a daemon-reload. Where something else explains the limit (ulimit in what it starts, a
+container, supervisord's minfds) a restart changes nothing, and none is asked for. systemd cuts a value above fs.nr_open, and
+infinity, to PID 1's own hard limit; where that is above fs.nr_open too the service does not start.`,
 		Symptom: "the unit says one thing and the server still fails at another",
 		Mend:    "Restart the service. Held polls are cut by that, and dc_federated's workers end with them unless supervised.",
 		Eval:    evalUnitPending,
@@ -34,20 +36,25 @@ that runs already, nor does a daemon-reload.`,
 		Reads:   []string{"/proc/PID/limits of the running server", "else LimitNOFILE= of its unit", "else limits.conf and limits.d for its user's login", "else the shell that starts it"},
 		Formula: "app-descriptors",
 		Why: `A held poll is an open connection, and that is one descriptor. Python lives under the soft limit; a Go
-server, if built with Go 1.19 or newer, raises its soft limit to the hard one itself. systemd gives services 1024 by default, and heeds no limits.conf.`,
+server, if built with Go 1.19 or newer, raises its soft limit to the hard one itself. systemd gives services 1024 by
+default, 524288 hard from version 240 on and 4096 before, and heeds no limits.conf.`,
 		Symptom: "OSError: [Errno 24] Too many open files; new requests hang",
-		Mend: `For a service, LimitNOFILE= in a drop-in, then a restart. For a login, a line that names the user in
-/etc/security/limits.d, then a new login (no reboot). In a container without CAP_SYS_RESOURCE the hard limit is raised
-where the container is started.`,
+		Mend: `For a service, LimitNOFILE= in a drop-in, then a restart; for one of a user's systemd by systemctl --user edit.
+For a login, a line that names the user in /etc/security/limits.d, then a new login (no reboot). OpenRC: rc_ulimit in
+/etc/conf.d; runit and s6: ulimit in the run script; supervisord: minfds; NixOS: the system's configuration. A
+container's limit is set where it is started: --ulimit, ulimits of compose, Ulimit= of a quadlet; for Kubernetes in the
+node's runtime.`,
 		Eval: evalNoFile,
 	},
 	{
 		ID: "app/limits-conf", Title: "limits.conf reaches the application", Severity: reports.SeverityWarn, On: OnApp,
-		Reads: []string{"/etc/security/limits.conf", "/etc/security/limits.d/*.conf", "/proc/PID/cgroup"},
-		Why: `limits.conf works through pam_limits, and so for login sessions alone. A service of systemd never sees
-it, and lines of * and @group never apply to root.`,
+		Reads: []string{"/etc/security/limits.conf and limits.d/*.conf, or the vendor's in /usr/etc/security", "pam.d and UsePAM of sshd_config", "/proc/PID/cgroup and the process's parents"},
+		Why: `limits.conf works through pam_limits, and so for login sessions alone, where sshd uses PAM and the stack
+in pam.d has the module. A service of systemd never sees it, unless it asks for a session by PAMName=; nor does a
+container. On Debian and Ubuntu lines of * and @group do not apply to root; elsewhere they do. A hard limit above
+fs.nr_open can't be set: there the line changes nothing, or the login is refused.`,
 		Symptom: "limits.conf was edited, the host perhaps rebooted, and nothing changed",
-		Mend:    "For a service set LimitNOFILE= in a drop-in; for root write a line that names root.",
+		Mend:    "For a service set LimitNOFILE= in a drop-in; for root write a line that names root; for logins by ssh set UsePAM yes.",
 		Eval:    evalLimitsConf,
 	},
 	{
@@ -159,14 +166,22 @@ func evalNoFile(c Case) Outcome {
 	if !s.nofile.Known() {
 		return cantTell("NOFILE of "+s.who, s.nofile)
 	}
+	if s.refused != "" {
+		o := c.limits(Capacity{}, s.refused, "a limit that can be set", s.nofile.Source, func() reports.Remedy {
+			return reports.Remedy{Text: fmt.Sprintf("lower it at %s to fs.nr_open at most, or raise fs.nr_open", s.nofile.Source), Then: "restart"}
+		})
+		return o
+	}
 	need := descriptorsFor(c.Demand.Workers, s.baseFDs())
 	n := byDescriptors(s.limit(), s.baseFDs())
 	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
 		fmt.Sprintf("%v for %s%s", s.limit(), s.who, c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
-	if u := c.Service.V; o.Status == reports.StatusFail && u != nil && u.Name == s.unit && u.NoFile.Known() && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
-		o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %v; restart it", u.NoFile.Source, u.NoFile.V), Commands: []string{restart(u.Name)}, Then: "restart"}
+	if u := s.serviceUnit; o.Status == reports.StatusFail && u != nil && u.NoFile.Known() && s.process != nil && !unitLimit(u, s.goes).Below(need) && s.inUse.Known() {
+		if is, _ := pendingLimit(u, *s.process); is {
+			o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %s; restart it", u.NoFile.Source, askedOf(u)), Commands: restartCommands(u)[1:], Then: "restart"}
+		}
 	}
 	return o
 }
@@ -199,83 +214,6 @@ func evalUnitPending(c Case) Outcome {
 		return cantTell("unit", c.Service)
 	}
 	return pending(c.Service.V, procs)
-}
-
-// pending compares what a unit says with what its processes have.
-func pending(u *facts.Unit, procs []facts.Process) Outcome {
-	if u == nil {
-		return notApplicable("no systemd service runs it")
-	}
-	if !u.NoFile.Known() {
-		return cantTell(u.Name, u.NoFile)
-	}
-	for _, p := range procs {
-		if !p.Unit.Known() {
-			return cantTell("unit", p.Unit)
-		}
-		if p.Unit.V != u.Name {
-			continue
-		}
-		if !p.Limits.Known() {
-			return cantTell("limits", p.Limits)
-		}
-		got, want := p.Limits.V.NoFile, u.NoFile.V
-		if p.Kind == facts.KindGo || p.Kind == facts.KindFltool {
-			got.Soft, want.Soft = got.Hard, want.Hard // it raised its own
-		}
-		if got != want {
-			return fail(fmt.Sprintf("NOFILE %v in %s %d", got, p.Kind, p.PID), fmt.Sprintf("%v (%s)", want, u.NoFile.Source), p.Limits.Source,
-				reports.Remedy{Text: "restart the service; polls that it holds are cut", Commands: []string{"systemctl daemon-reload", restart(u.Name)}, Then: "restart"})
-		}
-	}
-	return pass(fmt.Sprintf("NOFILE %v", u.NoFile.V), u.NoFile.Source)
-}
-
-func evalLimitsConf(c Case) Outcome {
-	if !c.Logins.Known() {
-		return cantTell("limits.conf", c.Logins)
-	}
-	var best facts.LimitLine
-	for _, l := range c.Logins.V {
-		if l.Item == "nofile" && (best.Source == "" || best.Value.Below(int64(l.Value)) || l.Value == facts.Unlimited) {
-			best = l
-		}
-	}
-	if best.Source == "" {
-		return notApplicable("limits.conf sets no nofile")
-	}
-	s := c.app()
-	if s.err != "" {
-		return unknownFor("%s", s.err)
-	}
-	if !s.nofile.Known() {
-		return cantTell("NOFILE of "+s.who, s.nofile)
-	}
-	if best.Value != facts.Unlimited && !s.limit().Below(int64(best.Value)) || s.limit() == facts.Unlimited {
-		return pass(fmt.Sprintf("%v for %s", s.limit(), s.who), s.nofile.Source)
-	}
-	// Why it has less depends on who it is.
-	for _, p := range c.Processes.V {
-		if p.Serves() && s.unit == "" && (!p.Unit.Known() || !p.User.Known()) {
-			return unknownFor("whose session %s is of is not known", s.who)
-		}
-	}
-	if !c.Systemd.Known() {
-		return cantTell("systemd", c.Systemd)
-	}
-	got := fmt.Sprintf("%s nofile %v, and %s has %v", best.Domain, best.Value, s.who, s.limit())
-	switch {
-	case s.unit != "":
-		return fail(got, "a limit where systemd reads it", best.Source,
-			reports.Remedy{Text: "limits.conf is for logins; services of systemd take LimitNOFILE= of their unit. The remedy of app/nofile writes it"})
-	case s.user == "root":
-		return fail(got, "a line that names root", best.Source,
-			reports.Remedy{Text: "lines of * and @group do not apply to root; write one that names root, or run the service as another user"})
-	case s.user != "":
-		return fail(got, "the line to win, or a new login", best.Source,
-			reports.Remedy{Text: "another line wins for this user, or the process was started from a session older than the edit: log in again", Then: "login"})
-	}
-	return pass(fmt.Sprintf("%v for %s", s.limit(), s.who), s.nofile.Source)
 }
 
 // withGunicorn runs a check that is about gunicorn alone.

@@ -18,6 +18,11 @@ type subject struct {
 	unit   string             // systemd's, "" where it is none
 	user   string             // whose login it comes from; "" where of none
 	err    string             // there is no subject, and why
+	origin facts.Origin       // who started it
+
+	process     *facts.Process // that runs
+	serviceUnit *facts.Unit    // its service's unit, as it would be started now
+	refused     string         // why it would not start, or not get in
 }
 
 // baseFDs is how many descriptors the subject holds itself.
@@ -91,7 +96,7 @@ func (c Case) app() subject {
 		return subject{
 			who:    "login of " + c.Asked.User,
 			nofile: facts.Value[facts.Bound]{V: c.Login.V.Limits.NoFile, Source: c.Login.Source},
-			user:   c.Asked.User,
+			user:   c.Asked.User, refused: c.Login.V.Refused,
 		}
 	}
 	procs, known := c.appProcesses()
@@ -105,9 +110,19 @@ func (c Case) app() subject {
 		return subject{err: c.Service.Why()}
 	}
 	if u := c.Service.V; u != nil {
-		s := subject{who: u.Name + " (not running)", nofile: u.NoFile, unit: u.Name}
+		s := subject{who: u.Name + " (not running)", nofile: u.NoFile, unit: u.Name, serviceUnit: u, refused: u.Refused}
+		s.origin = facts.Origin{By: facts.ByUnit, Name: u.Name}
+		if u.User != "" {
+			s.origin = facts.Origin{By: facts.ByUserUnit, Name: u.Name, User: u.User}
+		}
 		if u.Executable == "fltool" {
 			s.goes, s.base = true, fltoolBaseFDs
+			if u.AtLeast {
+				s.nofile = facts.Value[facts.Bound]{Err: "the hard limit that systemd gives by default differs by its version, and that is not known"}
+			}
+		}
+		if u.Container != "" {
+			s.nofile = facts.Value[facts.Bound]{Err: u.Name + " starts a container, whose limit is its runtime's: start it"}
 		}
 		return s
 	}
@@ -128,7 +143,7 @@ func (c Case) app() subject {
 func (c Case) tightest(procs []facts.Process) subject {
 	var out subject
 	for i, p := range procs {
-		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID)}
+		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID), process: &procs[i]}
 		if p.Kind == facts.KindFltool {
 			s.base = fltoolBaseFDs
 		}
@@ -139,8 +154,11 @@ func (c Case) tightest(procs []facts.Process) subject {
 		// Not every Go program does it: those built before 1.19 live under the soft one.
 		s.goes = (p.Kind == facts.KindGo || p.Kind == facts.KindFltool) && s.nofile.V.Soft == s.nofile.V.Hard
 		s.inUse = facts.Value[int64]{V: int64(p.FDs.V), Source: p.FDs.Source, Err: p.FDs.Err}
-		s.unit = p.Unit.V
-		if s.unit == "" && p.User.Known() && c.Systemd.V {
+		s.unit, s.origin = p.Unit.V, p.Origin.V
+		if u := c.Service.V; u != nil && u.Name == s.unit {
+			s.serviceUnit = u
+		}
+		if by := s.origin.By; s.unit == "" && p.User.Known() && c.Systemd.V && (by == facts.ByLogin || by == facts.ByNobody || by == facts.ByCron) {
 			s.user = p.User.V // of a login, then, or of what a login started
 		}
 		if !s.nofile.Known() {
@@ -188,94 +206,6 @@ func (c Case) connections(nginx bool) facts.Value[int64] {
 
 // carriesApp says whether the application runs, or is to run, on the host.
 func (c Case) carriesApp() bool { return c.Role != "proxy" }
-
-// nofileRemedy says how the subject gets a NOFILE of at least need.
-func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
-	hard := c.attainable(s.unit, s.nofile.V.Hard)
-	if hard.Below(need) {
-		return reports.Remedy{
-			Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d, or the runtime's LimitNOFILE), or spread the workers over several hosts", hard, roomy(need)),
-		}
-	}
-	target := c.target(need, hard)
-	switch {
-	case s.unit != "" && c.Systemd.V:
-		return unitRemedy(s.unit, fmt.Sprintf("LimitNOFILE=%d", target), fmt.Sprintf("give %s more descriptors by a drop-in", s.unit))
-	case s.user != "":
-		return reports.Remedy{
-			Text: fmt.Sprintf("raise the limit of %s's logins; a line that names the user beats those of * and @groups", s.user),
-			Files: []reports.File{{
-				Path: "/etc/security/limits.d/" + facts.OwnName,
-				Lines: []string{
-					fmt.Sprintf("%s soft nofile %d", s.user, target),
-					fmt.Sprintf("%s hard nofile %d", s.user, target),
-				},
-			}},
-			Then: "login",
-		}
-	case !s.nofile.V.Hard.Below(target), c.MayRaise.Known() && !c.MayRaise.V:
-		return reports.Remedy{
-			Text:     "raise the limit in the shell or script that starts the application",
-			Commands: []string{fmt.Sprintf("ulimit -n %d", target)},
-			Then:     "restart",
-		}
-	}
-	return reports.Remedy{
-		Text: fmt.Sprintf("run the application as a systemd service with LimitNOFILE=%d, or raise the hard limit of %v where it is started", target, s.nofile.V.Hard),
-		Then: "restart",
-	}
-}
-
-// attainable is the highest NOFILE that a restart could give a process with
-// that hard limit: no ceiling where something here may raise hard limits (and
-// where that is unknown), else PID 1's for what systemd starts, and this shell's
-// for what a shell does, unless its own is higher.
-func (c Case) attainable(unit string, hard facts.Limit) facts.Limit {
-	if !c.MayRaise.Known() || c.MayRaise.V || hard == facts.Unlimited {
-		return facts.Unlimited
-	}
-	top := hard
-	switch {
-	case unit != "" && c.Systemd.V && c.Ceiling.Known():
-		top = c.Ceiling.V.NoFile.Hard
-	case unit == "" && c.Shell.Known() && c.Shell.V != nil:
-		top = c.Shell.V.Limits.NoFile.Hard
-	}
-	if top == facts.Unlimited || hard < top {
-		return top
-	}
-	return hard
-}
-
-// target is what to set for a need: with room, within what can be had.
-func (c Case) target(need int64, attainable facts.Limit) int64 {
-	n := roomy(need)
-	if attainable.Below(n) {
-		n = int64(attainable)
-	}
-	if top := c.Sysctls.NROpen; top.Known() && n > top.V && need <= top.V {
-		n = top.V
-	}
-	return n
-}
-
-// unitRemedy is a drop-in for a service.
-func unitRemedy(unit, line, text string) reports.Remedy {
-	return reports.Remedy{
-		Text:     text,
-		Commands: []string{"systemctl daemon-reload", restart(unit)},
-		Files:    []reports.File{{Path: "/etc/systemd/system/" + unit + ".d/" + facts.OwnName, Section: "Service", Lines: []string{line}}},
-		Then:     "restart",
-	}
-}
-
-// restart is the command; a unit's name may hold backslashes.
-func restart(unit string) string {
-	if strings.Contains(unit, `\`) {
-		unit = "'" + unit + "'"
-	}
-	return "systemctl restart " + unit
-}
 
 // sysctlRemedy sets a kernel setting, now and for good. In a container that can't,
 // it names who can: of the network's settings the one who starts it, of others

@@ -96,8 +96,20 @@ func readGroup(r Root, dir, maxName, useName string) (CgroupLimit, error) {
 		return n, nil
 	}
 	most, err := number(maxName)
-	if err != nil || most == Unlimited {
+	if err != nil {
 		return CgroupLimit{Max: most}, err
+	}
+	source := path.Join(dir, maxName)
+	if maxName == "memory.max" {
+		switch high, err := number("memory.high"); {
+		case err != nil && !absent(err):
+			return CgroupLimit{}, err
+		case err == nil && less(high, most):
+			most, source = high, path.Join(dir, "memory.high") // above it processes are slowed down, not killed
+		}
+	}
+	if most == Unlimited {
+		return CgroupLimit{Max: most}, nil
 	}
 	use, err := number(useName)
 	if err != nil {
@@ -107,7 +119,7 @@ func readGroup(r Root, dir, maxName, useName string) (CgroupLimit, error) {
 	if err != nil {
 		return CgroupLimit{}, err
 	}
-	return CgroupLimit{Max: most, InUse: max(0, int64(use)-cache), Source: path.Join(dir, maxName), Hits: readHits(r, dir, maxName)}, nil
+	return CgroupLimit{Max: most, InUse: max(0, int64(use)-cache), Source: source, Hits: readHits(r, dir, maxName)}, nil
 }
 
 // inactiveCache is the memory of a group that is only cache not lately used: 0

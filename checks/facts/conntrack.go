@@ -3,6 +3,7 @@ package facts
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Where the kernel tells of its connection tracking; absent where it tracks none.
@@ -37,4 +38,29 @@ func readConntrack(r Root) Value[*Conntrack] {
 		}
 		return &c, nil
 	})
+}
+
+// readKubeProxy says whether kube-proxy runs, which sets nf_conntrack_max by the
+// number of cores whenever it starts (its conntrack.maxPerCore), and k3s or
+// another that has it inside.
+func readKubeProxy(r Root) Value[bool] {
+	names, err := r.ReadDir("/proc")
+	if absent(err) {
+		return known(false, nothingRuns)
+	}
+	if err != nil {
+		return unknown[bool](err)
+	}
+	for _, name := range names {
+		if _, err := strconv.Atoi(name); err != nil {
+			continue
+		}
+		file := "/proc/" + name + "/comm"
+		switch comm, err := r.ReadString(file); {
+		case err != nil: // it ended
+		case comm == "kube-proxy", strings.HasPrefix(comm, "k3s-server"), strings.HasPrefix(comm, "k3s-agent"):
+			return known(true, file)
+		}
+	}
+	return known(false, "no kube-proxy in /proc")
 }

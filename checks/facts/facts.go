@@ -25,11 +25,14 @@ type Facts struct {
 	Host      Host                     `json:"host"`
 	Memory    Value[Memory]            `json:"memory"`
 	Sysctls   Sysctls                  `json:"sysctls"`
-	Fixed     Value[bool]              `json:"fixed"` // whether /proc/sys is mounted read-only, as in most containers: settings are made outside
+	Persisted Value[[]Persisted]       `json:"persisted"` // what sysctl.d sets when the host starts
+	KubeProxy Value[bool]              `json:"kubeProxy"` // it runs, and sets the size of the conntrack table itself
+	Fixed     Value[bool]              `json:"fixed"`     // whether /proc/sys is mounted read-only, as in most containers: settings are made outside
 	Ports     Value[PortRange]         `json:"ports"`
 	Files     Value[OpenFiles]         `json:"files"`
 	Sockets   Value[Sockstat]          `json:"sockets"`
 	Listen    Value[ListenCounters]    `json:"listen"`
+	TimeWait  Value[int]               `json:"timeWait"`  // ports of the local range kept by connections just closed
 	Conntrack Value[*Conntrack]        `json:"conntrack"` // nil: the kernel tracks nothing
 	MayRaise  Value[bool]              `json:"mayRaise"`  // whether anything here may raise a hard limit (CAP_SYS_RESOURCE in PID 1's bounding set)
 	Ceiling   Value[Limits]            `json:"ceiling"`   // of PID 1: what nothing here exceeds where MayRaise is false
@@ -39,11 +42,15 @@ type Facts struct {
 	NginxUnit Value[*Unit]             `json:"nginxUnit"` // nil: there is none
 	HasNginx  Value[bool]              `json:"hasNginx"`  // installed, running or not
 	Nginx     Value[*Nginx]            `json:"nginx"`     // its config; nil: there is no nginx
-	Logins    Value[[]LimitLine]       `json:"logins"`    // lines of limits.conf and limits.d
-	Login     Value[*Login]            `json:"login"`     // of the user asked for; nil: of nobody
-	Shell     Value[*Shell]            `json:"shell"`     // that started fltool; nil: another host's facts
-	Own       Value[map[string]string] `json:"own"`       // fltool's own drop-in files by path
-	Probe     Value[*Probe]            `json:"probe"`     // of the deployment from outside; nil: it was not asked
+	OS        Value[OS]                `json:"os"`
+	Container Value[bool]              `json:"container"` // whether this is a container, seen from within
+	SELinux   Value[SELinux]           `json:"selinux"`
+	Session   Value[Session]           `json:"session"` // how logins are limited
+	Logins    Value[[]LimitLine]       `json:"logins"`  // lines of limits.conf and limits.d
+	Login     Value[*Login]            `json:"login"`   // of the user asked for; nil: of nobody
+	Shell     Value[*Shell]            `json:"shell"`   // that started fltool; nil: another host's facts
+	Own       Value[map[string]string] `json:"own"`     // fltool's own drop-in files by path
+	Probe     Value[*Probe]            `json:"probe"`   // of the deployment from outside; nil: it was not asked
 }
 
 // Asked is whose limits the facts are about; all zero: whoever looks the part.
@@ -102,18 +109,27 @@ func Gather(r Root, o Options) (Facts, error) {
 		MayRaise:  read("/proc/1/status", func() (bool, error) { return readMayRaise(r) }),
 		Ceiling:   read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),
 		Systemd:   readSystemd(r),
+		OS:        readOS(r),
+		SELinux:   readSELinux(r),
 		Own:       readOwn(r),
 		Probe:     known[*Probe](nil, "not asked"),
 	}
 	f.Sysctls, f.Ports = readSysctls(r)
-	f.Fixed = readFixed(r)
+	f.TimeWait = readTimeWait(r, f.Ports, f.Sockets)
+	f.Persisted = readPersisted(r)
+	f.Container = readContainer(r, f.Systemd)
+	f.Fixed = readFixed(r, f.Container)
+	units := newServices(r, f.OS, f.Sysctls, f.Ceiling, f.MayRaise)
+	if o.Service != "" { // processes belong to its own name
+		o.Service, _ = systemManager.names(r, o.Service)
+	}
 
 	procs, err := readProcesses(r, o.Asked)
 	if err != nil {
 		return Facts{}, err
 	}
 	f.Processes = procs
-	if f.Service, err = readService(r, o.Service, procs); err != nil {
+	if f.Service, err = units.readService(o.Service, procs); err != nil {
 		return Facts{}, err
 	}
 	// A title that hides the arguments leaves those that the unit starts it with.
@@ -124,13 +140,15 @@ func Gather(r Root, o Options) (Facts, error) {
 			}
 		}
 	}
-	f.NginxUnit = readNginxUnit(r)
+	f.NginxUnit = units.readNginxUnit()
+	f.KubeProxy = readKubeProxy(r)
 	f.HasNginx = readHasNginx(r, procs)
 	if f.Nginx, err = readNginx(r, procs, f.HasNginx, o.Asked, o.Nginx); err != nil {
 		return Facts{}, fmt.Errorf("nginx's config: %w", err)
 	}
-	f.Logins = readLimitLines(r)
-	if f.Login, err = readLogin(r, f, o.User); err != nil {
+	f.Session = read(pamDirs[0], func() (Session, error) { return readLoginSession(r) })
+	f.Logins = readLimitLines(r, f.Session.V.Conf)
+	if f.Login, err = units.readLogin(f, o.User); err != nil {
 		return Facts{}, err
 	}
 	f.Shell = known[*Shell](nil, "not this host")

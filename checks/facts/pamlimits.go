@@ -1,7 +1,6 @@
 package facts
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -9,11 +8,15 @@ import (
 	"strings"
 )
 
-// limitFiles are pam_limits': the file, then the directory's by name.
-const (
-	limitsConf = "/etc/security/limits.conf"
-	limitsDir  = "/etc/security/limits.d"
+// Where pam_limits reads: the file, or where that is absent the vendor's; then
+// the files of both directories by name, of one name the administrator's.
+var (
+	limitsConfs = []string{"/etc/security/limits.conf", "/usr/etc/security/limits.conf"}
+	limitsDirs  = []string{limitsDir, "/usr/etc/security/limits.d"}
 )
+
+// limitsDir is the administrator's.
+const limitsDir = "/etc/security/limits.d"
 
 // LimitLine is a line of limits.conf or limits.d on nofile or nproc, or one
 // that lifts a domain out of all limits ("alice -").
@@ -25,26 +28,13 @@ type LimitLine struct {
 	Source string `json:"source"` // file:line
 }
 
-// Login is what a login session of a user gets from pam_limits. Services of
-// systemd get nothing of it.
-type Login struct {
-	User   string   `json:"user"`
-	Limits Limits   `json:"limits"`
-	Lines  []string `json:"lines,omitempty"` // file:line of those that decided nofile, soft then hard
-}
-
 // readLimitLines reads every line that counts; one file that can't be read
-// makes all unknown, since its lines might win.
-func readLimitLines(r Root) Value[[]LimitLine] {
-	files := []string{limitsConf}
-	names, err := r.ReadDir(limitsDir)
-	if err != nil && !absent(err) {
+// makes all unknown, since its lines might win. A module that is told a file by
+// conf= reads no other.
+func readLimitLines(r Root, conf string) Value[[]LimitLine] {
+	files, err := limitFiles(r, conf)
+	if err != nil {
 		return unknown[[]LimitLine](err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".conf") {
-			files = append(files, path.Join(limitsDir, name))
-		}
 	}
 	var lines []LimitLine
 	for _, file := range files {
@@ -57,7 +47,43 @@ func readLimitLines(r Root) Value[[]LimitLine] {
 		}
 		lines = append(lines, parseLimitsConf(string(b), file)...)
 	}
-	return known(lines, limitsConf)
+	return known(lines, limitsConfs[0])
+}
+
+func limitFiles(r Root, conf string) ([]string, error) {
+	if conf != "" {
+		return []string{conf}, nil
+	}
+	var files []string
+	for _, f := range limitsConfs {
+		if r.Exists(f) {
+			files = append(files, f)
+			break
+		}
+	}
+	byName := make(map[string]string)
+	for _, dir := range limitsDirs {
+		names, err := r.ReadDir(dir)
+		if err != nil && !absent(err) {
+			return nil, err
+		}
+		for _, name := range names {
+			// A shell's pattern "*.conf" means no hidden files.
+			if byName[name] == "" && strings.HasSuffix(name, ".conf") && !strings.HasPrefix(name, ".") {
+				byName[name] = path.Join(dir, name)
+			}
+		}
+	}
+	return append(files, sortedByName(byName)...), nil
+}
+
+func sortedByName(byName map[string]string) []string {
+	out := make([]string, 0, len(byName))
+	for _, p := range byName {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
+	return out
 }
 
 // parseLimitsConf keeps what pam_limits would heed on nofile and nproc; a line
@@ -69,27 +95,26 @@ func parseLimitsConf(text, file string) []LimitLine {
 		n++
 		line, _, _ = strings.Cut(line, "#")
 		f := strings.Fields(line)
-		l := LimitLine{Source: fmt.Sprintf("%s:%d", file, n)}
-		switch len(f) {
-		case 2:
-			if f[1] != "-" {
+		if len(f) < 2 || badRange(f[0]) {
+			continue
+		}
+		l := LimitLine{Domain: f[0], Type: strings.ToLower(f[1]), Source: fmt.Sprintf("%s:%d", file, n)}
+		switch {
+		case len(f) == 2:
+			if !strings.HasPrefix(l.Type, "-") {
 				continue
 			}
-			l.Domain, l.Type = f[0], "-"
-		case 4:
-			l.Domain, l.Type, l.Item = f[0], strings.ToLower(f[1]), strings.ToLower(f[2])
+			l.Type = "-"
+		case len(f) >= 4: // what stands behind a number is not looked at
+			l.Item = strings.ToLower(f[2])
 			if l.Item != "nofile" && l.Item != "nproc" || !slices.Contains([]string{"soft", "hard", "-"}, l.Type) {
 				continue
 			}
-			v := strings.ToLower(f[3])
-			if v == "-1" || v == "-" {
-				v = "unlimited"
-			}
-			limit, err := parseLimit(v)
-			if err != nil {
+			v, ok := pamNumber(strings.ToLower(strings.Join(f[3:], " ")))
+			if !ok {
 				continue
 			}
-			l.Value = limit
+			l.Value = v
 		default:
 			continue
 		}
@@ -98,132 +123,110 @@ func parseLimitsConf(text, file string) []LimitLine {
 	return out
 }
 
-// specificity ranks how closely a domain means a user: higher wins, 0 is not at all.
-func specificity(domain string, a account) int {
-	const everybody, group, user = 1, 2, 3
-	inRange := func(s string, id int) (isRange, in bool) {
-		lo, hi, isRange := strings.Cut(s, ":")
-		if !isRange {
-			return false, false
-		}
-		from, err1 := strconv.Atoi(lo)
-		to, err2 := strconv.Atoi(hi)
-		switch {
-		case lo == "" && err2 == nil: // ":max" is that id alone
-			return true, id == to
-		case hi == "" && err1 == nil: // "min:" is all from there
-			return true, id >= from
-		}
-		return true, err1 == nil && err2 == nil && from <= id && id <= to
+// pamNumber reads a limit as pam_limits does: a word for none, else strtoull's
+// digits, up to the first character that is none: "65,536" is 65.
+func pamNumber(s string) (Limit, bool) {
+	switch s {
+	case "-1", "-", "unlimited", "infinity":
+		return Unlimited, true
 	}
-	// The manual: group and wildcard limits do not apply to root.
-	root := a.uid == 0
-	if g, ok := strings.CutPrefix(domain, "@"); ok {
-		isRange, in := inRange(g, a.gid)
-		if isRange && in && !root || !isRange && slices.Contains(a.groups, g) && !root {
-			return group
+	digits, negative := strings.TrimPrefix(s, "+"), false
+	if digits == s {
+		digits, negative = strings.CutPrefix(s, "-")
+	}
+	end := strings.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' })
+	if end >= 0 {
+		digits = digits[:end]
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	switch {
+	case digits == "":
+		return 0, false
+	case err != nil || negative && n > 0 || n > 1<<62:
+		return 1 << 62, true // above any fs.nr_open
+	}
+	return Limit(n), true
+}
+
+// An idRange is a domain by ids: "min:max", "min:" (all from there) or ":id"
+// (that one).
+type idRange struct {
+	lo, hi int
+	exact  bool
+}
+
+// badRange says whether a domain is a range that pam_limits can't read.
+func badRange(domain string) bool {
+	_, isRange, err := parseRange(strings.TrimLeft(domain, "@%"))
+	return isRange && err != nil
+}
+
+func parseRange(s string) (r idRange, isRange bool, err error) {
+	lo, hi, isRange := strings.Cut(s, ":")
+	if !isRange {
+		return idRange{}, false, nil
+	}
+	r = idRange{lo: 0, hi: 1<<32 - 1, exact: lo == ""}
+	if lo == "" && hi == "" {
+		return r, true, fmt.Errorf("%q is no range", s)
+	}
+	if lo != "" {
+		if r.lo, err = strconv.Atoi(lo); err != nil {
+			return r, true, err
 		}
-		return 0
+	}
+	if hi != "" {
+		if r.hi, err = strconv.Atoi(hi); err != nil {
+			return r, true, err
+		}
+	}
+	if r.exact {
+		r.lo = r.hi
+	}
+	return r, true, nil
+}
+
+func (r idRange) has(id int) bool { return r.lo <= id && id <= r.hi }
+
+// How closely a domain means a user: higher wins.
+const (
+	rankNone = iota
+	rankKernel
+	rankEverybody
+	rankGroup
+	rankUser
+)
+
+// rank is how closely a domain means a user. An exact group id means those of all
+// the user's groups, a range of them that of the first. spareRoot is Debian's
+// and Ubuntu's patch: root is meant by his name alone.
+func rank(domain string, a account, spareRoot bool) int {
+	root := spareRoot && a.uid == 0
+	if domain == a.name {
+		return rankUser
+	}
+	if g, ok := strings.CutPrefix(domain, "@"); ok {
+		r, isRange, err := parseRange(g)
+		in := slices.Contains(a.groups, g)
+		switch {
+		case isRange && r.exact:
+			in = slices.ContainsFunc(a.gids, r.has)
+		case isRange:
+			in = r.has(a.gid)
+		}
+		if err != nil || !in || root {
+			return rankNone
+		}
+		return rankGroup
 	}
 	if domain == "*" {
 		if root {
-			return 0
+			return rankNone
 		}
-		return everybody
+		return rankEverybody
 	}
-	if domain == a.name {
-		return user
+	if r, isRange, err := parseRange(domain); isRange && err == nil && r.has(a.uid) && !root {
+		return rankUser
 	}
-	if isRange, in := inRange(domain, a.uid); isRange && in && !root {
-		return user
-	}
-	return 0
-}
-
-// resolveLogin applies lines to a user as pam_limits does: the most specific
-// domain wins, of equals the last line; soft never stays above hard.
-func resolveLogin(lines []LimitLine, a account, base Limits) Login {
-	out := Login{User: a.name, Limits: base}
-	type slot struct {
-		limit *Limit
-		rank  int
-		from  string
-	}
-	nofile := [2]slot{{limit: &out.Limits.NoFile.Soft}, {limit: &out.Limits.NoFile.Hard}}
-	nproc := [2]slot{{limit: &out.Limits.NProc.Soft}, {limit: &out.Limits.NProc.Hard}}
-	for _, l := range lines {
-		rank := specificity(l.Domain, a)
-		if rank == 0 {
-			continue
-		}
-		if l.Item == "" { // lifted out of limits altogether
-			return Login{User: a.name, Limits: base, Lines: []string{l.Source}}
-		}
-		slots := &nofile
-		if l.Item == "nproc" {
-			slots = &nproc
-		}
-		for i, kind := range []string{"soft", "hard"} {
-			if s := &slots[i]; (l.Type == kind || l.Type == "-") && rank >= s.rank {
-				*s.limit, s.rank, s.from = l.Value, rank, l.Source
-			}
-		}
-	}
-	for _, b := range []*Bound{&out.Limits.NoFile, &out.Limits.NProc} {
-		if b.Hard != Unlimited && (b.Soft == Unlimited || b.Soft > b.Hard) {
-			b.Soft = b.Hard
-		}
-	}
-	for _, s := range nofile {
-		if s.from != "" && !slices.Contains(out.Lines, s.from) {
-			out.Lines = append(out.Lines, s.from)
-		}
-	}
-	return out
-}
-
-// readLogin resolves the limits of the user asked for. Asking for an unknown user
-// is an error.
-func readLogin(r Root, f Facts, user string) (Value[*Login], error) {
-	if user == "" {
-		return known[*Login](nil, "no user asked for"), nil
-	}
-	a, err := readAccount(r, user)
-	if err != nil {
-		if !absent(err) {
-			return Value[*Login]{}, err
-		}
-		return unknown[*Login](err), nil
-	}
-	if !f.Logins.Known() {
-		return unknown[*Login](fmt.Errorf("%s", f.Logins.Why())), nil
-	}
-	base, err := loginBase(r, f)
-	if err != nil {
-		return unknown[*Login](err), nil
-	}
-	source := base.Source
-	l := resolveLogin(f.Logins.V, a, base.V)
-	if len(l.Lines) > 0 {
-		source = strings.Join(l.Lines, ", ")
-	}
-	return known(&l, source), nil
-}
-
-// loginBase is what logins have where no line of pam_limits counts: what systemd
-// gives to the services that they come by, else what PID 1 has.
-func loginBase(r Root, f Facts) (Value[Limits], error) {
-	base := f.Ceiling
-	switch {
-	case !f.Systemd.Known():
-		return base, errors.New(f.Systemd.Why())
-	case f.Systemd.V:
-		base = convert(readManagerDefault(r), func(b Bound) (Limits, error) {
-			return Limits{NoFile: b, NProc: Bound{Unlimited, Unlimited}}, nil
-		})
-	}
-	if !base.Known() {
-		return base, errors.New(base.Why())
-	}
-	return base, nil
+	return rankNone
 }

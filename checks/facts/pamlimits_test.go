@@ -5,11 +5,23 @@ import (
 	"testing"
 )
 
+// anyRules are those of Debian 13: root is spared, and nothing else is special.
+var anyRules = pamRules{debian: true, known: true, nrOpen: known[int64](1<<20, "fs.nr_open"), unlimited: known(true, "pam 1.7"), mayRaise: known(true, "")}
+
+func mustResolve(t *testing.T, conf string, who account, start Limits) Login {
+	t.Helper()
+	l, err := resolveLogin(parseLimitsConf(conf, "f"), who, start, anyRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // As pam_limits resolves them: who a line means, and which line wins.
 func TestResolveLogin(t *testing.T) {
 	base := Limits{NoFile: Bound{1024, 524288}, NProc: Bound{Unlimited, Unlimited}}
-	alice := account{name: "alice", uid: 1000, gid: 1000, groups: []string{"alice", "fl"}}
-	root := account{name: "root", groups: []string{"root", "fl"}}
+	alice := account{name: "alice", uid: 1000, gid: 1000, groups: []string{"alice", "fl"}, gids: []int{1000, 2000}}
+	root := account{name: "root", groups: []string{"root", "fl"}, gids: []int{0, 2000}}
 	for _, c := range []struct {
 		name, conf string
 		who        account
@@ -30,13 +42,24 @@ func TestResolveLogin(t *testing.T) {
 		{"root by name", "root - nofile 65535", root, 65535, 65535, "f:1"},
 		{"soft is cut to hard", "* soft nofile 9000\nalice hard nofile 4000", alice, 4000, 4000, "f:1 f:2"},
 		{"soft and hard by different lines", "* hard nofile 9000\nalice soft nofile 4000", alice, 4000, 9000, "f:2 f:1"},
-		{"unlimited", "* - nofile unlimited", alice, Unlimited, Unlimited, "f:1"},
-		{"minus one", "* - nofile -1", alice, Unlimited, Unlimited, "f:1"},
+		{"unlimited", "* - nofile unlimited", alice, 1 << 20, 1 << 20, "f:1"},
+		{"minus one", "* - nofile -1", alice, 1 << 20, 1 << 20, "f:1"},
 		{"a range of ids", "1000:2000 - nofile 7", alice, 7, 7, "f:1"},
 		{"an open range", "1000: - nofile 7", alice, 7, 7, "f:1"},
 		{"one id", ":1000 - nofile 7", alice, 7, 7, "f:1"},
 		{"another id", ":999 - nofile 7", alice, 1024, 524288, ""},
 		{"a range of groups", "@900:1000 - nofile 7", alice, 7, 7, "f:1"},
+		{"a group by its id, supplementary ones too", "@:2000 - nofile 7", alice, 7, 7, "f:1"},
+		{"a range of group ids means the first group alone", "@1500:2500 - nofile 7", alice, 1024, 524288, ""},
+		{"a range that is none", ": - nofile 7\nx:y - nofile 8", alice, 1024, 524288, ""},
+		{"a comma ends a number", "* - nofile 65536\nalice soft nofile 65,536\nalice hard nofile 65,536", alice, 65, 65, "f:2 f:3"},
+		{"what stands behind a number", "alice - nofile 700 per login", alice, 700, 700, "f:1"},
+		{"a word with more behind is none", "alice - nofile unlimited please", alice, 1024, 524288, ""},
+		{"the hard half is not looked at where the soft half loses", "alice soft nofile 4000\n* - nofile 9000", alice, 4000, 524288, "f:1"},
+		{"above nr_open nothing is set", "alice soft nofile 5000\nalice hard nofile 9000000", alice, 1024, 524288, "f:1 f:2"},
+		{"a negative number is a huge one", "alice - nofile -5", alice, 1024, 524288, "f:1"},
+		{"lifted out by more than a dash", "alice -x", alice, 1024, 524288, "f:1"},
+		{"nobody is lifted out by a star", "* -\nalice - nofile 7", alice, 7, 7, "f:2"},
 		{"lifted out", "* - nofile 7\nalice -", alice, 1024, 524288, "f:2"},
 		{"comments and blanks", "# x\n\n* - nofile 7 # y", alice, 7, 7, "f:3"},
 		{"other items", "* - nproc 7\n* - memlock 8", alice, 1024, 524288, ""},
@@ -44,7 +67,7 @@ func TestResolveLogin(t *testing.T) {
 		{"upper case", "* HARD NOFILE 600000", alice, 1024, 600000, "f:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := resolveLogin(parseLimitsConf(c.conf, "f"), c.who, base)
+			l := mustResolve(t, c.conf, c.who, base)
 			if got := l.Limits.NoFile; got != (Bound{c.soft, c.hard}) || strings.Join(l.Lines, " ") != c.lines {
 				t.Errorf("%v by %q, want %v by %q", got, l.Lines, Bound{c.soft, c.hard}, c.lines)
 			}
@@ -63,7 +86,7 @@ func TestLimitFilesInOrder(t *testing.T) {
 		"etc/group":                          "alice:x:1000:\n",
 		"proc/1/comm":                        "systemd\n",
 	})
-	v := readLimitLines(r)
+	v := readLimitLines(r, "")
 	if !v.Known() || len(v.V) != 3 {
 		t.Fatalf("%+v", v)
 	}
@@ -101,7 +124,10 @@ func FuzzLimitsConf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		base := Limits{NoFile: Bound{1024, 4096}, NProc: Bound{Unlimited, Unlimited}}
 		for _, who := range []account{{name: "root"}, {name: "alice", uid: 1000, gid: 1000, groups: []string{"fl"}}} {
-			l := resolveLogin(parseLimitsConf(text, "f"), who, base)
+			l, err := resolveLogin(parseLimitsConf(text, "f"), who, base, anyRules)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, b := range []Bound{l.Limits.NoFile, l.Limits.NProc} {
 				if b.Hard != Unlimited && (b.Soft == Unlimited || b.Soft > b.Hard) {
 					t.Errorf("soft above hard: %v", b)

@@ -10,9 +10,13 @@ import (
 // account is a line of /etc/passwd with the groups of /etc/group.
 type account struct {
 	name     string
+	home     string
 	uid, gid int
-	groups   []string
+	groups   []string // by name
+	gids     []int    // the same, by id
 }
+
+func (a account) uidText() string { return strconv.Itoa(a.uid) }
 
 // readAccount finds a user by name or, where name is a number, by id. Users of
 // a directory service are not found, which is an error: nothing is guessed.
@@ -28,7 +32,7 @@ func readAccount(r Root, name string) (account, error) {
 	if b, err = r.ReadFile("/etc/group"); err != nil {
 		return account{}, err
 	}
-	a.groups = parseGroups(string(b), a)
+	a.groups, a.gids = parseGroups(string(b), a)
 	return a, nil
 }
 
@@ -46,22 +50,30 @@ func parsePasswd(text, name string) (account, bool) {
 		if err != nil {
 			continue
 		}
-		return account{name: f[0], uid: uid, gid: gid}, true
+		a := account{name: f[0], uid: uid, gid: gid}
+		if len(f) > 5 {
+			a.home = f[5]
+		}
+		return a, true
 	}
 	return account{}, false
 }
 
-// parseGroups lists the names of the groups that a is in.
-func parseGroups(text string, a account) []string {
-	var out []string
+// parseGroups lists the groups that a is in: its own and those that name it.
+func parseGroups(text string, a account) (names []string, gids []int) {
+	gids = append(gids, a.gid)
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSpace(line), ":")
 		if len(f) < 4 {
 			continue
 		}
-		if gid, err := strconv.Atoi(f[2]); err == nil && gid == a.gid || slices.Contains(strings.Split(f[3], ","), a.name) {
-			out = append(out, f[0])
+		gid, err := strconv.Atoi(f[2])
+		if err == nil && gid == a.gid || slices.Contains(strings.Split(f[3], ","), a.name) {
+			names = append(names, f[0])
+			if err == nil {
+				gids = append(gids, gid)
+			}
 		}
 	}
-	return out
+	return names, gids
 }

@@ -8,23 +8,49 @@ import (
 	"strings"
 )
 
-// capSysResource lets a process raise its hard limits.
-const capSysResource = 24
+// Capabilities by number: the first lets a process raise its hard limits, the
+// second change the kernel's settings.
+const (
+	capSysResource = 24
+	capSysAdmin    = 21
+)
 
 // readMayRaise says whether any process here can raise a hard limit: PID 1's
-// bounding set bounds everybody's, in a container too.
+// bounding set bounds everybody's, in a container too. In a user namespace nobody
+// can, whatever the set holds: the kernel asks the first namespace's.
 func readMayRaise(r Root) (bool, error) {
+	set, err := readCapBnd(r)
+	if err != nil {
+		return false, err
+	}
+	text, err := r.ReadString(uidMapPath)
+	if err != nil && !absent(err) {
+		return false, err
+	}
+	return set&(1<<capSysResource) != 0 && (err != nil || wholeUIDMap(text)), nil
+}
+
+const uidMapPath = "/proc/1/uid_map"
+
+// wholeUIDMap says whether a map of user ids is that of the first namespace: all
+// ids, each to itself.
+func wholeUIDMap(text string) bool {
+	f := strings.Fields(text)
+	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
+}
+
+func readCapBnd(r Root) (uint64, error) {
 	const path = "/proc/1/status"
 	f, err := r.Open(path)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer f.Close()
 	set, err := parseCapBnd(f)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return set&(1<<capSysResource) != 0, nil
+	return set, nil
 }
 
 func parseCapBnd(rd io.Reader) (uint64, error) {

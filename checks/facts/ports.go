@@ -18,6 +18,8 @@ type PortRange struct {
 	Lo       int `json:"lo"`
 	Hi       int `json:"hi"`
 	Reserved int `json:"reserved"` // ports between Lo and Hi that are never given
+
+	Kept string `json:"kept,omitempty"` // ip_local_reserved_ports as it stands: "8080,9000-9010"
 }
 
 // Usable is how many connections one source address can have to one destination.
@@ -54,7 +56,7 @@ func parsePortRange(span, reserved string) (PortRange, error) {
 	if lo > hi {
 		return PortRange{}, fmt.Errorf("ip_local_port_range: %d is above %d", lo, hi)
 	}
-	p := PortRange{Lo: lo, Hi: hi}
+	p := PortRange{Lo: lo, Hi: hi, Kept: strings.TrimSpace(reserved)}
 	kept := make(map[int]bool) // the list may name a port twice
 	for part := range strings.SplitSeq(strings.TrimSpace(reserved), ",") {
 		if part == "" {

@@ -38,6 +38,7 @@ type Process struct {
 	Threads  Value[int]        `json:"threads"`
 	Listen   Value[[]Listener] `json:"listen"` // of masters and lone processes
 	Unit     Value[string]     `json:"unit"`   // of systemd; "" none
+	Origin   Value[Origin]     `json:"origin"` // who started it
 	Cgroup   Value[Cgroup]     `json:"cgroup"`
 	Gunicorn *Gunicorn         `json:"gunicorn,omitempty"` // settings; of masters and lone processes
 }
@@ -402,6 +403,10 @@ func complete(r Root, c candidate, tcp tcpTable, tcpErr error) Process {
 	if err != nil {
 		p.Cgroup, p.Unit = unknown[Cgroup](err), unknown[string](err)
 	}
+	p.Origin = read(at("cgroup"), func() (Origin, error) {
+		o, err := readOrigin(r, p.PID)
+		return o.locate(r), err
+	})
 	if p.Part == "worker" {
 		p.Listen = Value[[]Listener]{Err: "told of the master"}
 	} else {

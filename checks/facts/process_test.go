@@ -209,6 +209,9 @@ func TestCgroups(t *testing.T) {
 			"a.slice/memory.max": "2000000\n", "a.slice/memory.current": "1900000\n", "a.slice/memory.events": "oom_kill 0\n",
 			"a.slice/fl.service/memory.max": "1000000\n", "a.slice/fl.service/memory.current": "100\n",
 		}, CgroupLimit{2000000, 1900000, "/sys/fs/cgroup/a.slice/memory.max", known(int64(0), "/sys/fs/cgroup/a.slice/memory.events")}, CgroupLimit{Max: Unlimited}, "fl.service"},
+		{"v2, memory.high below memory.max", "0::/a.slice", map[string]string{
+			"a.slice/memory.max": "max\n", "a.slice/memory.high": "800\n", "a.slice/memory.current": "300\n", "a.slice/memory.events": "oom_kill 0\n",
+		}, CgroupLimit{800, 300, "/sys/fs/cgroup/a.slice/memory.high", known(int64(0), "/sys/fs/cgroup/a.slice/memory.events")}, CgroupLimit{Max: Unlimited}, ""},
 		{"v1, a container's path of the outer host", "5:memory:/docker/abc\n6:pids:/docker/abc\n1:name=systemd:/docker/abc", map[string]string{
 			"memory/memory.limit_in_bytes": "2000000\n", "memory/memory.usage_in_bytes": "100\n",
 			"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",

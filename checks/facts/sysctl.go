@@ -67,7 +67,7 @@ func readSysctls(r Root) (Sysctls, Value[PortRange]) {
 	if !s.TCPMem.Known() && r.Exists("/proc/sys/net/core") && !r.Exists("/proc/sys/net/ipv4/tcp_mem") {
 		s.TCPMem.Err = "the host's, and not shown in a container"
 	}
-	reserved := get("net.ipv4.ip_local_reserved_ports")
+	reserved := get(ReservedPorts)
 	ports := convert(get("net.ipv4.ip_local_port_range"), func(span string) (PortRange, error) {
 		if !reserved.Known() {
 			return PortRange{}, fmt.Errorf("%s", reserved.Why())
@@ -77,10 +77,15 @@ func readSysctls(r Root) (Sysctls, Value[PortRange]) {
 	return s, ports
 }
 
-// readFixed says whether nothing here can change the kernel's settings.
-func readFixed(r Root) Value[bool] {
+// readFixed says whether nothing here can change the kernel's settings. How a
+// root's files are mounted here tells nothing of the host: there a container
+// without CAP_SYS_ADMIN can't.
+func readFixed(r Root, container Value[bool]) Value[bool] {
 	const dir = "/proc/sys"
-	if !r.Host() { // how a root's files are mounted here tells nothing of the host
+	if !r.Host() {
+		if caps, err := readCapBnd(r); err == nil && container.V && caps&(1<<capSysAdmin) == 0 {
+			return known(true, "/proc/1/status")
+		}
 		return known(false, r.String()+" is not the running host")
 	}
 	return read(dir, func() (bool, error) {
@@ -90,6 +95,49 @@ func readFixed(r Root) Value[bool] {
 		}
 		return st.Flags&unix.ST_RDONLY != 0, nil
 	})
+}
+
+// Persisted is a setting that sysctl.d makes when the host starts.
+type Persisted struct {
+	Key     string        `json:"key"`
+	Value   string        `json:"value"`
+	Source  string        `json:"source"`  // file:line
+	Running Value[string] `json:"running"` // what the kernel has now
+}
+
+// watched are the settings that bear on held polls.
+var watched = []string{
+	"fs.nr_open", "fs.file-max", "net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies",
+	"net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_mem", "net.ipv4.ip_local_port_range", ReservedPorts,
+	"kernel.pid_max", "kernel.threads-max", "net.netfilter.nf_conntrack_max",
+}
+
+// Keys of settings that name others.
+const (
+	ReservedPorts = "net.ipv4.ip_local_reserved_ports"
+	sysctlConf    = "/etc/sysctl.conf"
+)
+
+// readPersisted reads what the files set of the watched settings, and beside it
+// what the kernel has now.
+func readPersisted(r Root) Value[[]Persisted] {
+	set, err := mergeSysctlFiles(r)
+	if err != nil {
+		return unknown[[]Persisted](err)
+	}
+	out := []Persisted{}
+	for _, key := range watched {
+		v, ok := set[key]
+		if !ok {
+			continue
+		}
+		p := Persisted{Key: key, Value: v.V, Source: v.Source, Running: Value[string]{Err: "no running kernel to ask"}}
+		if name := "/proc/sys/" + strings.ReplaceAll(key, ".", "/"); r.Exists("/proc/sys") {
+			p.Running = read(name, func() (string, error) { return r.ReadString(name) })
+		}
+		out = append(out, p)
+	}
+	return known(out, sysctlDirs[0])
 }
 
 // sysctlReader gives a setting's text by its dotted key.
@@ -117,10 +165,14 @@ func sysctlReader(r Root) func(key string) Value[string] {
 
 // mergeSysctlFiles is what systemd-sysctl would set: files of all directories
 // by name, one masking those of its name in later directories; the last line wins.
+// OpenRC's service reads /etc/sysctl.conf last.
 func mergeSysctlFiles(r Root) (map[string]Value[string], error) {
 	files, err := mergeDirs(r, sysctlDirs, ".conf")
 	if err != nil {
 		return nil, err
+	}
+	if r.Exists("/etc/runlevels") && r.Exists(sysctlConf) {
+		files = append(files, sysctlConf)
 	}
 	set := make(map[string]Value[string])
 	for _, name := range files {

@@ -5,6 +5,17 @@ import (
 	"testing"
 )
 
+// units reads units of a root as a host with that version of systemd would.
+func units(r Root) services {
+	o := readOS(r)
+	sys, _ := readSysctls(r)
+	return newServices(r, o, sys,
+		read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),
+		read("/proc/1/status", func() (bool, error) { return readMayRaise(r) }))
+}
+
+func readUnit(r Root, name string) (*Unit, error) { return units(r).unit(systemManager, name) }
+
 func TestReadUnit(t *testing.T) {
 	const exec = "[Service]\nExecStart=/usr/bin/python3 server.py\n"
 	for _, c := range []struct {
@@ -22,11 +33,41 @@ func TestReadUnit(t *testing.T) {
 		{"set", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\n"},
 			"65535 from /etc/systemd/system/fl.service:3", ""},
 		{"soft and hard", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=1000:infinity\n"},
-			"1000 soft, unlimited hard from /etc/systemd/system/fl.service:3", ""},
+			"1000 soft, 1048576 hard from /etc/systemd/system/fl.service:3", ""},
 		{"in the wrong section", map[string]string{"etc/systemd/system/fl.service": exec + "[Unit]\nLimitNOFILE=65535\n"},
 			"1024 soft, 524288 hard from systemd's default", ""},
-		{"reset", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\nLimitNOFILE=\n"},
-			"1024 soft, 524288 hard from systemd's default", ""},
+		{"an empty line does not reset", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\nLimitNOFILE=\n"},
+			"65535 from /etc/systemd/system/fl.service:3", "/etc/systemd/system/fl.service:4"},
+		{"hexadecimal and octal", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=0x1000:010000\n"},
+			"4096 from /etc/systemd/system/fl.service:3", ""},
+		{"suffixes and remarks are of no number", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=64K\nLimitNOFILE=9 # many\nLimitNOFILE=1_000\n"},
+			"1024 soft, 524288 hard from systemd's default", "/etc/systemd/system/fl.service:3 /etc/systemd/system/fl.service:4 /etc/systemd/system/fl.service:5"},
+		{"systemctl set-property", map[string]string{"lib/systemd/system/fl.service": exec + "LimitNOFILE=1\n",
+			"etc/systemd/system.control/fl.service.d/50-LimitNOFILE.conf": "[Service]\nLimitNOFILE=7\n",
+			"etc/systemd/system/fl.service.d/40-a.conf":                   "[Service]\nLimitNOFILE=8\n"},
+			"7 from /etc/systemd/system.control/fl.service.d/50-LimitNOFILE.conf:2", ""},
+		{"a transient unit", map[string]string{"run/systemd/transient/fl.service": exec + "LimitNOFILE=5\n"},
+			"5 from /run/systemd/transient/fl.service:3", ""},
+		{"a generated unit loses against the administrator's", map[string]string{"run/systemd/generator/fl.service": exec + "LimitNOFILE=5\n",
+			"etc/systemd/system/fl.service": exec + "LimitNOFILE=6\n"},
+			"6 from /etc/systemd/system/fl.service:3", ""},
+		{"of one name the directory goes before the closer name", map[string]string{"lib/systemd/system/fl-a.service": "", "lib/systemd/system/fl.service": exec,
+			"etc/systemd/system/service.d/50-a.conf":    "[Service]\nLimitNOFILE=2\n",
+			"lib/systemd/system/fl.service.d/50-a.conf": "[Service]\nLimitNOFILE=3\n"},
+			"3 from /lib/systemd/system/fl.service.d/50-a.conf:2", ""}, // service.d is of a kind of its own, and last
+		{"an alias, with drop-ins of both names", map[string]string{"lib/systemd/system/dcf.service": exec + "LimitNOFILE=2000\n",
+			"etc/systemd/system/fl.service":              "-> /lib/systemd/system/dcf.service",
+			"etc/systemd/system/dcf.service.d/10.conf":   "[Service]\nLimitNOFILE=3000\n",
+			"etc/systemd/system/fl.service.d/20.conf":    "[Service]\nLimitNOFILE=4000\n",
+			"etc/systemd/system/other.service.d/30.conf": "[Service]\nLimitNOFILE=5000\n"},
+			"4000 from /etc/systemd/system/fl.service.d/20.conf:2", ""},
+		{"infinity is PID 1's", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=infinity\n"},
+			"1048576 from /etc/systemd/system/fl.service:3", ""},
+		{"the vendor's system.conf, and every directory of drop-ins", map[string]string{"etc/systemd/system/fl.service": exec,
+			"usr/lib/systemd/system.conf":                   "[Manager]\nDefaultLimitNOFILE=4096:524288\n",
+			"usr/local/lib/systemd/system.conf.d/60-a.conf": "[Manager]\nDefaultLimitNOFILE=1500:524288\n",
+			"run/systemd/system.conf.d/50-b.conf":           "[Manager]\nDefaultLimitNOFILE=1600:524288\n"},
+			"1500 soft, 524288 hard from /usr/local/lib/systemd/system.conf.d/60-a.conf:2", ""},
 		{"unparsable lines are skipped", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=65535\nLimitNOFILE=lots\nLimitNOFILE=9:8\n"},
 			"65535 from /etc/systemd/system/fl.service:3", "/etc/systemd/system/fl.service:4 /etc/systemd/system/fl.service:5"},
 		{"words that are not systemd's", map[string]string{"etc/systemd/system/fl.service": exec + "LimitNOFILE=unlimited\nLimitNOFILE=5:max\n"},
@@ -60,6 +101,7 @@ func TestReadUnit(t *testing.T) {
 			"9 from /etc/systemd/system/fl.service:3", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			c.files["usr/lib/systemd/libsystemd-shared-252.so"] = ""
 			u, err := readUnit(write(t, c.files), "fl.service")
 			if err != nil {
 				t.Fatal(err)

@@ -21,12 +21,13 @@ type Listener struct {
 type tcpTable struct {
 	listeners   map[uint64]Listener // by inode
 	established map[uint16]int      // by local port
+	timeWait    map[uint16]int      // by local port: closed, and kept for a minute
 }
 
 // readTCP reads /proc/net/tcp and tcp6 of the network namespace that r's /proc
 // shows.
 func readTCP(r Root) (tcpTable, error) {
-	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int)}
+	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), timeWait: make(map[uint16]int)}
 	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := r.Open(path)
 		if absent(err) && path != "/proc/net/tcp" {
@@ -51,6 +52,7 @@ func readTCP(r Root) (tcpTable, error) {
 // The kernel's numbers for socket states.
 const (
 	tcpEstablished = "01"
+	tcpTimeWait    = "06" // both ends have closed it
 	tcpListen      = "0A"
 )
 
@@ -65,13 +67,17 @@ func (t *tcpTable) parse(rd io.Reader) error {
 			return fmt.Errorf("%q is no socket", sc.Text())
 		}
 		switch f[3] {
-		case tcpEstablished:
+		case tcpEstablished, tcpTimeWait:
 			i := strings.LastIndexByte(f[1], ':')
 			port, err := strconv.ParseUint(f[1][i+1:], 16, 16)
 			if err != nil {
 				return fmt.Errorf("%q is no address", f[1])
 			}
-			t.established[uint16(port)]++
+			if f[3] == tcpTimeWait {
+				t.timeWait[uint16(port)]++
+			} else {
+				t.established[uint16(port)]++
+			}
 		case tcpListen:
 			addr, err := parseKernelAddr(f[1])
 			if err != nil {
@@ -92,6 +98,29 @@ func (t *tcpTable) parse(rd io.Reader) error {
 	return sc.Err()
 }
 
+// readTimeWait counts the ports of the local range that connections just closed
+// still keep. Where the table shows none the kernel's own count stands, which
+// holds those of listeners, too.
+func readTimeWait(r Root, ports Value[PortRange], counted Value[Sockstat]) Value[int] {
+	if !ports.Known() {
+		return Value[int]{Err: ports.Why()}
+	}
+	t, err := readTCP(r)
+	if err != nil {
+		return unknown[int](err)
+	}
+	n := 0
+	for port, c := range t.timeWait {
+		if ports.V.Lo <= int(port) && int(port) <= ports.V.Hi {
+			n += c
+		}
+	}
+	if len(t.timeWait) > 0 {
+		return known(n, "/proc/net/tcp")
+	}
+	return convert(counted, func(s Sockstat) (int, error) { return s.TimeWait, nil })
+}
+
 // parseKernelAddr reads "0100007F:1388": 32-bit words in the host's order
 // (little-endian on what fltool is built for), then the port.
 func parseKernelAddr(s string) (netip.AddrPort, error) {
@@ -110,9 +139,6 @@ func parseKernelAddr(s string) (netip.AddrPort, error) {
 	addr, _ := netip.AddrFromSlice(b)
 	return netip.AddrPortFrom(addr, uint16(n)), nil
 }
-
-// tcpTimeWait is the state of a socket that both ends have closed.
-const tcpTimeWait = "06"
 
 // CountConnections counts this network namespace's TCP connections to a remote
 // address that the other end has not closed: all but those in TIME_WAIT. A
