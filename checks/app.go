@@ -166,19 +166,16 @@ func evalNoFile(c Case) Outcome {
 	if !s.nofile.Known() {
 		return cantTell("NOFILE of "+s.who, s.nofile)
 	}
-	if s.refused != "" {
-		o := c.limits(Capacity{}, s.refused, "a limit that can be set", s.nofile.Source, func() reports.Remedy {
-			return reports.Remedy{Text: fmt.Sprintf("lower it at %s to fs.nr_open at most, or raise fs.nr_open", s.nofile.Source), Then: "restart"}
-		})
-		return o
-	}
 	need := descriptorsFor(c.Demand.Workers, s.baseFDs())
+	if s.refused != "" {
+		return c.limits(Capacity{}, s.refused, fmt.Sprintf("%d, or what fs.nr_open allows", need), s.nofile.Source, func() reports.Remedy { return c.nofileRemedy(s, need) })
+	}
 	n := byDescriptors(s.limit(), s.baseFDs())
 	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
-		fmt.Sprintf("%v for %s%s", s.limit(), s.who, c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
+		fmt.Sprintf("%v for %s%s%s", s.limit(), s.who, s.cut(), c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
-	if u := s.serviceUnit; o.Status == reports.StatusFail && u != nil && u.NoFile.Known() && s.process != nil && !unitLimit(u, s.goes).Below(need) && s.inUse.Known() {
+	if u := s.serviceUnit; o.Status == reports.StatusFail && u != nil && u.NoFile.Known() && s.process != nil && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
 		if is, _ := pendingLimit(u, *s.process); is {
 			o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %s; restart it", u.NoFile.Source, askedOf(u)), Commands: restartCommands(u)[1:], Then: "restart"}
 		}
@@ -240,7 +237,7 @@ func (c Case) gunicornRemedy(g *facts.Gunicorn, flag, from string) reports.Remed
 	ours := strings.Contains(c.Own.V[dropIn], "GUNICORN_CMD_ARGS")
 	wins := strings.Contains(from, "cmdline") || strings.Contains(from, ".service") && !strings.HasPrefix(from, dropIn+":")
 	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !wins {
-		return unitRemedy(s.unit, fmt.Sprintf(`Environment="GUNICORN_CMD_ARGS=%s"`, flag), "set it for the service by GUNICORN_CMD_ARGS")
+		return c.unitRemedy(s.unit, "", fmt.Sprintf(`Environment="GUNICORN_CMD_ARGS=%s"`, flag), "set it for the service by GUNICORN_CMD_ARGS")
 	}
 	text := fmt.Sprintf("start gunicorn with %s", flag)
 	switch {
@@ -409,12 +406,8 @@ func evalAcceptQueue(c Case) Outcome {
 		r = c.gunicornRemedy(g, fmt.Sprintf("--backlog %d", size), g.Backlog.Source)
 	}
 	if max.V < int64(c.Demand.Workers) {
-		k := c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))
-		k.Commands, k.Files, k.Then = append(k.Commands, r.Commands...), append(k.Files, r.Files...), "restart"
-		if r.Text != "" {
-			k.Text += ", and " + r.Text
-		}
-		r = k
+		r = both(c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size)), r)
+		r.Then = "restart"
 	}
 	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
 }
@@ -549,7 +542,11 @@ func (c Case) threads(least tasks) Outcome {
 // tasksRemedy gives the application room for that many processes and threads.
 func (c Case) tasksRemedy(need int64) reports.Remedy {
 	if s := c.app(); s.unit != "" && c.Systemd.V {
-		return unitRemedy(s.unit, fmt.Sprintf("TasksMax=%d", max(4096, powerOfTwo(2*need))), "give the service more tasks")
+		set := ""
+		if u := c.Service.V; u != nil && u.Name == s.unit {
+			set = u.TasksMax.Source
+		}
+		return c.unitRemedy(s.unit, set, fmt.Sprintf("TasksMax=%d", max(4096, powerOfTwo(2*need))), "give the service more tasks")
 	}
 	return reports.Remedy{Text: "raise the limit of processes and threads: --pids-limit of the container, or TasksMax= of the unit"}
 }

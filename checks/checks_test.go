@@ -145,6 +145,20 @@ var cases = map[string]struct {
 			}
 		}, workers: 214,
 	},
+	"host/oom-kills": {
+		fail:    func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup.V.Memory.Hits.V = 2 },
+		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup.V.Memory.Hits = no[int64]() },
+		na: func(f *facts.Facts) {
+			for i := range f.Processes.V {
+				f.Processes.V[i].Cgroup.V.Memory = facts.CgroupLimit{Max: facts.Unlimited}
+			}
+		}, workers: -1,
+	},
+	"host/sysctl-pending": {
+		fail:    func(f *facts.Facts) { f.Persisted.V[0].Running.V = "128" },
+		unknown: func(f *facts.Facts) { f.Persisted.V[0].Running = no[string]() },
+		na:      func(f *facts.Facts) { f.Persisted.V = nil }, workers: -1,
+	},
 	"host/tcp-mem": {
 		fail:    func(f *facts.Facts) { f.Sysctls.TCPMem.V = [3]int64{1000, 1500, 2000} },
 		unknown: func(f *facts.Facts) { f.Sockets = no[facts.Sockstat]() },
@@ -357,7 +371,7 @@ func TestHits(t *testing.T) {
 		g := &f.Processes.V[i].Cgroup.V
 		g.Memory.Hits, g.PIDs.Hits = is(int64(2)), is(int64(1))
 	}
-	for id, want := range map[string]string{"app/pids": "; 1 fork was refused at it", "host/cgroup-memory": "; 2 processes were killed at it"} {
+	for id, want := range map[string]string{"app/pids": "; 1 fork was refused at it", "host/oom-kills": "2 processes were killed at the memory limit"} {
 		check, _ := ByID(id)
 		if o := check.Eval(check.cases(OneHost(f), demand)[0]); !strings.HasSuffix(o.Got, want) {
 			t.Errorf("%s: %q", id, o.Got)

@@ -29,7 +29,7 @@ func listener(addr string, established int) facts.Listener {
 func tuned() facts.Facts {
 	limits := facts.Limits{NoFile: facts.Bound{Soft: 65536, Hard: 65536}, NProc: facts.Bound{Soft: 63000, Hard: 63000}}
 	free := facts.Cgroup{
-		Memory: facts.CgroupLimit{Max: 4 << 30, InUse: 100 << 20, Source: "memory.max"},
+		Memory: facts.CgroupLimit{Max: 4 << 30, InUse: 100 << 20, Source: "memory.max", Hits: is(int64(0))},
 		PIDs:   facts.CgroupLimit{Max: 4096, InUse: 10, Source: "pids.max"},
 	}
 	process := func(pid, ppid int, kind, part, unit string) facts.Process {
@@ -37,6 +37,7 @@ func tuned() facts.Facts {
 			PID: pid, PPID: ppid, Kind: kind, Part: part, Name: kind,
 			User: is("fl"), Limits: is(limits), FDs: is(20), RSSBytes: is(int64(50 << 20)), Threads: is(2),
 			Listen: is([]facts.Listener{}), Unit: is(unit), Cgroup: is(free),
+			Origin: is(facts.Origin{By: facts.ByUnit, Name: unit}),
 		}
 		if part == "worker" {
 			p.Listen = facts.Value[[]facts.Listener]{Err: "told of the master"} // as Gather does
@@ -69,6 +70,13 @@ func tuned() facts.Facts {
 		MayRaise:  is(true),
 		Ceiling:   is(facts.Limits{NoFile: facts.Bound{Soft: 1024, Hard: 524288}}),
 		Systemd:   is(true),
+		OS:        is(facts.OS{ID: "debian", Version: "12"}),
+		Container: is(false),
+		SELinux:   is(facts.SELinux{}),
+		Session:   is(facts.Session{Service: "sshd", Limited: true, Why: "/etc/pam.d/sshd:1"}),
+		TimeWait:  is(0),
+		Persisted: is([]facts.Persisted{{Key: "net.core.somaxconn", Value: "4096", Source: "/etc/sysctl.d/60-fl.conf:1", Running: is("4096")}}),
+		KubeProxy: is(false),
 		Processes: is([]facts.Process{
 			gunicorn, process(11, 10, facts.KindGunicorn, "worker", "fl.service"),
 			nginx, process(21, 20, facts.KindNginx, "worker", "nginx.service"), process(22, 20, facts.KindNginx, "worker", "nginx.service"),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
@@ -41,7 +42,7 @@ one destination. A unix socket takes none; more upstream addresses or proxy_bind
 	},
 	{
 		ID: "host/time-wait", Title: "ports of connections just closed", Severity: reports.SeverityWarn, On: OnProxy,
-		Reads: []string{"net.ipv4.tcp_tw_reuse", "net.ipv4.ip_local_port_range", "/proc/net/sockstat"},
+		Reads: []string{"net.ipv4.tcp_tw_reuse", "net.ipv4.ip_local_port_range", "/proc/net/tcp", "/proc/net/sockstat"},
 		Why: `Without upstream keep-alive nginx closes a connection per request, and a closed one keeps its port for
 60 s: a round is five requests a worker. Over loopback the kernel reuses such ports at once (tcp_tw_reuse = 2).`,
 		Symptom: "in the minute after a round connects fail with error 99",
@@ -72,12 +73,30 @@ flight come on top of that.`,
 	},
 	{
 		ID: "host/cgroup-memory", Title: "memory of the container or service", Severity: reports.SeverityError, On: OnEach,
-		Reads:   []string{"memory.max, memory.current and memory.stat of the control group and all above it (v1 and v2)"},
+		Reads:   []string{"memory.max, memory.high, memory.current and memory.stat of the control group and all above it (v1 and v2)"},
 		Formula: "memory",
-		Why:     `A container's or a service's memory limit ends its processes while the host has plenty left.`,
+		Why: `A container's or a service's memory limit ends its processes while the host has plenty left. Above memory.high
+they are not killed but slowed down, and a server's memory can't be given back: it crawls.`,
 		Symptom: "Memory cgroup out of memory: Killed process; the container restarts",
 		Mend:    "Raise --memory of the container or MemoryMax= of the unit.",
 		Eval:    evalCgroupMemory,
+	},
+	{
+		ID: "host/oom-kills", Title: "nothing was killed for want of memory", Severity: reports.SeverityWarn, On: OnEach,
+		Reads:   []string{"oom_kill in memory.events of the control group and all above it (v1: memory.oom_control)"},
+		Why:     `The counter tells that processes of the application's or nginx's group were killed at their memory limit since the group began. What was killed held polls.`,
+		Symptom: "all polls of a process are cut at once; Memory cgroup out of memory in the kernel's log",
+		Mend:    "Raise the memory limit, or find what grows: old nginx processes after reloads, models in flight. The counter starts anew with the service or container.",
+		Eval:    evalOOMKills,
+	},
+	{
+		ID: "host/sysctl-pending", Title: "the kernel has what sysctl.d sets", Severity: reports.SeverityWarn, On: OnEach,
+		Reads: []string{"sysctl.d in /etc, /run, /usr/local/lib, /usr/lib and /lib", "/proc/sys"},
+		Why: `A file in sysctl.d counts when the host starts or when somebody applies it. A value set by hand is gone after
+the next start; one that a file sets may have been overridden since: kube-proxy sets nf_conntrack_max by the number of cores.`,
+		Symptom: "the file says one thing and the kernel refuses at another; or all is well until the host is rebooted",
+		Mend:    "Run sysctl --system, or write what is right into sysctl.d; with kube-proxy set conntrack.maxPerCore and conntrack.min in its configuration.",
+		Eval:    evalSysctlPending,
 	},
 	{
 		ID: "host/tcp-mem", Title: "the kernel's memory for TCP", Severity: reports.SeverityWarn, On: OnEach,
@@ -92,7 +111,7 @@ connection has a model or an answer in flight: at least a page each.`,
 		ID: "host/syn-backlog", Title: "half-open connections in a burst", Severity: reports.SeverityInfo, On: OnEach,
 		Reads:   []string{"net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies"},
 		Why:     `When all workers connect at once their handshakes queue here. With SYN cookies an overflow costs options, not connections.`,
-		Symptom: "TCP: request_sock_TCP: Possible SYN flooding on port; slow connects",
+		Symptom: "slow connects in a burst",
 		Mend:    "Set net.ipv4.tcp_syncookies = 1, or raise net.ipv4.tcp_max_syn_backlog.",
 		Eval:    evalSynBacklog,
 	},
@@ -100,7 +119,7 @@ connection has a model or an answer in flight: at least a page each.`,
 		ID: "host/listen-overflows", Title: "accept queues have not overflowed", Severity: reports.SeverityWarn, On: OnEach,
 		Reads:   []string{"ListenOverflows and ListenDrops in /proc/net/netstat"},
 		Why:     `The counter tells that some server's accept queue was full since the host started: connections waited a second or more, or were lost.`,
-		Symptom: "connects that take 1 s, 3 s, 7 s",
+		Symptom: "connects that take 1 s, 3 s, 7 s; TCP: request_sock_TCP: Possible SYN flooding on port",
 		Mend:    "Find the listener by ss -ltn (Recv-Q above Send-Q), then raise its backlog and net.core.somaxconn. The counter starts anew with the host.",
 		Eval:    evalOverflows,
 	},
@@ -248,7 +267,7 @@ var evalPortRange = withNginx(func(c Case) Outcome {
 				return reports.Remedy{Text: "let the application listen on a unix socket or several ports, or give nginx more source addresses by proxy_bind"}
 			}
 			return c.sysctlRemedy("give outgoing connections more ports, but for the application's own",
-				"net.ipv4.ip_local_port_range = 1024 65535", fmt.Sprintf("net.ipv4.ip_local_reserved_ports = %d", c.Asked.Port))
+				"net.ipv4.ip_local_port_range = 1024 65535", facts.ReservedPorts+" = "+reservedWith(v.V.Kept, c.Asked.Port))
 		})
 })
 
@@ -267,15 +286,23 @@ var evalTimeWait = withNginx(func(c Case) Outcome {
 	if !c.Ports.Known() {
 		return cantTell("port range", c.Ports)
 	}
-	need := portsAfterRound(c.Demand.Workers)
-	if c.Ports.V.Usable() >= need {
-		return pass(fmt.Sprintf("%d ports", c.Ports.V.Usable()), c.Ports.Source)
-	}
 	if reuse.V == 2 && !local.Known() {
 		return cantTell("whether nginx reaches the application over loopback", local)
 	}
-	return fail(fmt.Sprintf("%d ports, tcp_tw_reuse %d", c.Ports.V.Usable(), reuse.V),
-		fmt.Sprintf("%d in the %d s around a round", need, timeWaitSeconds), reuse.Source,
+	if !c.TimeWait.Known() {
+		return cantTell("connections just closed", c.TimeWait)
+	}
+	need := portsAfterRound(c.Demand.Workers)
+	free := c.Ports.V.Usable() - c.TimeWait.V
+	got := fmt.Sprintf("%d ports", c.Ports.V.Usable())
+	if c.TimeWait.V > 0 {
+		got += fmt.Sprintf(", %d of them kept by connections just closed", c.TimeWait.V)
+	}
+	if c.Ports.V.Usable() >= need && free >= c.Demand.Workers {
+		return pass(got, c.Ports.Source)
+	}
+	return fail(fmt.Sprintf("%s, tcp_tw_reuse %d", got, reuse.V),
+		fmt.Sprintf("%d in the %d s around a round, and a free one a poll", need, timeWaitSeconds), c.TimeWait.Source,
 		c.sysctlRemedy("let new connections take ports of closed ones", "net.ipv4.tcp_tw_reuse = 1"))
 })
 
@@ -344,7 +371,7 @@ func evalConntrack(c Case) Outcome {
 	need := conntrackFor(c.Demand.Workers, others, most)
 	return c.limits(Capacity{Safe: byConntrack(v.V.Max, others, most), Hard: byConntrack(v.V.Max, others, least), InUse: facts.Value[int64]{V: v.V.Count, Source: conntrackCount}, Unit: "flows"},
 		fmt.Sprint(v.V.Max), fmt.Sprintf("%d: %d a poll, others' %d", need, most, max(others, 0)), v.Source, func() reports.Remedy {
-			return c.sysctlRemedy("enlarge the table", fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", powerOfTwo(2*need)))
+			return c.conntrackRemedy(powerOfTwo(2 * need))
 		})
 }
 
@@ -455,13 +482,49 @@ func evalCgroupMemory(c Case) Outcome {
 	per, _ := pollBytes(tightest.app, tightest.nginx)
 	k.InUse = facts.Value[int64]{V: l.InUse, Source: l.Source}
 	got := fmt.Sprintf("%s used of %s", size(l.InUse), size(int64(l.Max)))
-	if l.Hits.Known() && l.Hits.V > 0 {
-		got += "; " + count(int(min(l.Hits.V, maxWorkers)), "process was", "processes were") + " killed at it"
+	mend := "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)"
+	if strings.HasSuffix(l.Source, "memory.high") {
+		got += "; above that processes are slowed down"
+		mend = "raise memory.high: MemoryHigh= of the unit, or what the container is started with"
 	}
 	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), l.Source,
 		func() reports.Remedy {
-			return reports.Remedy{Text: "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)", Then: "restart"}
+			return reports.Remedy{Text: mend, Then: "restart"}
 		})
+}
+
+// evalOOMKills asks whether the limits of the application's and nginx's groups
+// have killed.
+func evalOOMKills(c Case) Outcome {
+	if !c.Processes.Known() {
+		return cantTell("processes", c.Processes)
+	}
+	var most facts.Value[int64]
+	limited := false
+	for _, p := range c.Processes.V {
+		if !p.Cgroup.Known() {
+			return cantTell("control group", p.Cgroup)
+		}
+		l := p.Cgroup.V.Memory
+		if l.Max == facts.Unlimited {
+			continue
+		}
+		limited = true
+		if !l.Hits.Known() {
+			return cantTell("kills", l.Hits)
+		}
+		if l.Hits.V >= most.V {
+			most = l.Hits
+		}
+	}
+	switch {
+	case !limited:
+		return notApplicable("no memory limit is set")
+	case most.V == 0:
+		return pass("0 since the group began", most.Source)
+	}
+	return fail(count(int(min(most.V, maxWorkers)), "process was", "processes were")+" killed at the memory limit", "0", most.Source,
+		reports.Remedy{Text: "raise the memory limit of the container or unit, or find what grows: see host/cgroup-memory, nginx/draining and the kernel's log"})
 }
 
 func (c Case) heldIf(in, nginx bool) int64 {

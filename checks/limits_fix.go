@@ -100,21 +100,19 @@ func (c Case) unitNoFileRemedy(s subject, target int64) reports.Remedy {
 	byHand := func(format string, a ...any) reports.Remedy {
 		return reports.Remedy{Text: fmt.Sprintf(format, a...), Then: "restart"}
 	}
+	set := ""
+	if u != nil && u.NoFileSet {
+		set = u.NoFile.Source
+	}
 	switch {
 	case s.origin.By == facts.ByUserUnit:
 		return byHand("give it more by systemctl --user edit %s, as its user: [Service] %s; what the user's manager has bounds it, and that is set by the same line in a drop-in of user@.service", s.unit, line)
-	case c.nix():
-		return byHand("set systemd.services.%s.serviceConfig.LimitNOFILE = %d; in the system's configuration, and run nixos-rebuild switch: files of the store are read-only", strings.TrimSuffix(s.unit, ".service"), target)
 	case u != nil && u.Setter != "":
 		return byHand("%s sets the limit after systemd does: raise it there to %d", u.Setter, target)
 	case u != nil && u.PAM != "" && u.NoFile.Known():
 		return byHand("PAMName=%s of %s lets pam_limits decide, after LimitNOFILE=: raise it at %s, or take PAMName= away", u.PAM, s.unit, u.NoFile.Source)
-	case u != nil && u.NoFileSet && !winsOver(u.NoFile.Source) && strings.Contains(fileOf(u.NoFile.Source), ".d/"):
-		return byHand("%s is read after any file of fltool's and wins: write %s there", u.NoFile.Source, line)
-	case u != nil && strings.HasPrefix(u.Files[0], "/run/systemd/transient/"):
-		return byHand("the unit is one of systemd-run: start it with -p %s", line)
 	}
-	return unitRemedy(s.unit, line, fmt.Sprintf("give %s more descriptors by a drop-in", s.unit))
+	return c.unitRemedy(s.unit, set, line, fmt.Sprintf("give %s more descriptors by a drop-in", s.unit))
 }
 
 func (c Case) nix() bool { return c.OS.Known() && c.OS.V.Is("nixos") }
@@ -196,14 +194,67 @@ func (c Case) target(need int64, attainable facts.Limit) int64 {
 	return n
 }
 
-// unitRemedy is a drop-in for a service.
-func unitRemedy(unit, line, text string) reports.Remedy {
+// unitRemedy is a drop-in for a service, where one can be written and would win
+// over what sets the value now, a place that is "" where nothing does.
+func (c Case) unitRemedy(unit, set, line, text string) reports.Remedy {
+	key, value, _ := strings.Cut(line, "=")
+	byHand := func(format string, a ...any) reports.Remedy {
+		return reports.Remedy{Text: text + ": " + fmt.Sprintf(format, a...), Then: "restart"}
+	}
+	u := c.unitOf(unit)
+	switch {
+	case c.nix():
+		return byHand("set systemd.services.%s.serviceConfig.%s = %q; in the system's configuration, and run nixos-rebuild switch: files of the store are read-only", strings.TrimSuffix(unit, ".service"), key, strings.Trim(value, `"`))
+	case c.ofUser(unit):
+		return byHand("systemctl --user edit %s, as its user: [Service] %s", unit, line)
+	case u != nil && u.Template != "":
+		return byHand("%s is made of %s: set it there, below [Container]", unit, u.Template)
+	case strings.Contains(fileOf(set), ".d/") && !winsOver(set):
+		return byHand("%s is read after any file of fltool's and wins: write %s there", set, line)
+	case u != nil && strings.HasPrefix(u.Files[0], "/run/systemd/transient/"):
+		return byHand("the unit is one of systemd-run: start it with -p %s", line)
+	}
 	return reports.Remedy{
 		Text:     text,
 		Commands: []string{"systemctl daemon-reload", restart(unit)},
 		Files:    []reports.File{{Path: "/etc/systemd/system/" + unit + ".d/" + facts.OwnName, Section: "Service", Lines: []string{line}}},
 		Then:     "restart",
 	}
+}
+
+// unitOf is the unit of that name as it would be started; nil: it was not read.
+func (c Case) unitOf(name string) *facts.Unit {
+	for _, u := range []*facts.Unit{c.Service.V, c.NginxUnit.V} {
+		if u != nil && u.Name == name && len(u.Files) > 0 {
+			return u
+		}
+	}
+	return nil
+}
+
+// ofUser says whether a service is one of a user's manager.
+func (c Case) ofUser(unit string) bool {
+	if u := c.unitOf(unit); u != nil && u.User != "" {
+		return true
+	}
+	return slices.ContainsFunc(c.Processes.V, func(p facts.Process) bool {
+		return p.Unit.V == unit && p.Origin.V.By == facts.ByUserUnit
+	})
+}
+
+// both are two remedies of one finding. Where one has files and the other is for
+// hands, what is left to do by hand is kept apart.
+func both(a, b reports.Remedy) reports.Remedy {
+	if b.Text == "" {
+		return a
+	}
+	out := reports.Remedy{Text: a.Text + ", and " + b.Text, Commands: slices.Concat(a.Commands, b.Commands), Files: slices.Concat(a.Files, b.Files), Then: a.Then}
+	for _, r := range []reports.Remedy{a, b} {
+		if len(r.Files) == 0 && len(out.Files) > 0 {
+			out.Hand = r.Text
+		}
+	}
+	return out
 }
 
 // restartCommands restart a unit by its manager.

@@ -34,7 +34,7 @@ func evalLimitsConf(c Case) Outcome {
 			return unknownFor("whose session %s is of is not known", s.who)
 		}
 	}
-	for _, known := range []string{c.Systemd.Why(), c.Session.Why(), c.OS.Why()} {
+	for _, known := range []string{c.Systemd.Why(), c.Session.Why()} {
 		if known != "" && (s.user != "" || s.unit == "") {
 			return unknownFor("how logins are limited: %s", known)
 		}
@@ -52,10 +52,10 @@ func evalLimitsConf(c Case) Outcome {
 	}
 	switch {
 	case s.user != "" && c.Session.V.Service == "sshd" && !c.Session.V.Limited:
-		return because("PAM for logins by ssh", "limits.conf is not read for logins by ssh: %s", c.Session.V.Why)
+		return because("PAM for logins by ssh", "limits.conf is not read for logins by ssh (%s): set UsePAM yes in sshd_config, restart sshd and log in anew", c.Session.V.Why)
 	case s.user != "" && !c.Session.V.Limited:
-		return because("pam_limits for logins", "limits.conf is not read for logins here: %s", c.Session.V.Why)
-	case s.user == "root" && c.OS.V.Is("debian", "ubuntu"):
+		return because("pam_limits for logins", "limits.conf is not read for logins here (%s): add session required pam_limits.so to the stack and log in anew, or raise the limit where the application is started", c.Session.V.Why)
+	case s.user == "root" && (!c.OS.Known() || c.OS.V.Is("debian", "ubuntu")):
 		return because("a line that names root", "lines of * and @group do not apply to root on Debian and Ubuntu; write one that names root, or run the service as another user")
 	case s.user != "" && c.Login.V != nil && c.Login.V.Kept != "":
 		return because("a limit that can be set", "%s, so that nothing is set: lower it", c.Login.V.Kept)

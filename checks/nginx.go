@@ -159,17 +159,20 @@ func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
 	if c.NginxUnit.V != nil {
 		unit = c.NginxUnit.V.Name
 	}
-	hard := c.attainable(unit, limit.Hard)
+	hard := c.attainable(unit, c.nginxHard(limit.Hard))
 	if hard.Below(need) {
 		return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v. Raise it where this container or machine is started (docker run --ulimit nofile=%d), or spread the workers over several proxies", hard, roomy(need))}
 	}
 	target := c.target(need, hard)
+	if r, ok := c.selinuxRemedy(unit, limit, need, target); ok {
+		return r
+	}
 	if n := c.Nginx.V; c.Nginx.Known() && n != nil && n.Main.WorkerRlimitNofile.Known() && n.Main.WorkerRlimitNofile.V > 0 {
 		return write(n.Main.WorkerRlimitNofile, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", target), "it overrides what the unit gives")
 	}
 	line := fmt.Sprintf("worker_rlimit_nofile %d;", target)
 	if c.Systemd.V && unit != "" {
-		return unitRemedy(unit, fmt.Sprintf("LimitNOFILE=%d", target), "give nginx more descriptors by a drop-in")
+		return c.nginxUnitRemedy(unit, target, "give nginx more descriptors by a drop-in")
 	}
 	return reports.Remedy{Text: "write at the top of nginx.conf: " + line, Then: "restart"}
 }

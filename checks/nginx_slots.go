@@ -271,8 +271,8 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, got,
 		fmt.Sprintf("%d: two a poll and %d, above worker_connections", need, own), source(v, n.Path), func() reports.Remedy {
 			hard := c.attainable("nginx.service", facts.Unlimited)
-			if ws := c.nginxWorkers(); len(ws) > 0 && ws[0].Limits.Known() {
-				hard = c.attainable("nginx.service", ws[0].Limits.V.NoFile.Hard)
+			if masters := c.nginxMasters(); len(masters) > 0 {
+				hard = c.attainable("nginx.service", c.nginxHard(facts.Unlimited))
 			} else if c.MayRaise.Known() && !c.MayRaise.V && c.Ceiling.Known() {
 				hard = c.Ceiling.V.NoFile.Hard
 			}
@@ -313,6 +313,9 @@ func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
 		}
 	}
 	if bad.Status != "" {
+		if c.selinuxForbids() {
+			bad.Remedy = reports.Remedy{Text: "SELinux forbids nginx to set it, and neither a reload nor a restart helps: setsebool -P httpd_setrlimit on, then restart nginx; or give nginx.service LimitNOFILE= in a drop-in", Then: "restart"}
+		}
 		return bad
 	}
 	return pass(fmt.Sprint(v.V), v.Source)
@@ -389,11 +392,12 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 		r.Text = fmt.Sprintf("at %s write: backlog=%d", least.Source, want)
 	}
 	if !c.Lint && c.Sysctls.SoMaxConn.V < want {
-		text := "let the kernel queue every worker"
+		k := c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", want))
 		if least.V < want {
-			text += "; " + r.Text + ", and restart nginx"
+			k = both(k, r)
 		}
-		r = c.sysctlRemedy(text, fmt.Sprintf("net.core.somaxconn = %d", want))
+		r = k
+		r.Then = "restart"
 	}
 	return fail(got, fmt.Sprintf("%d, all workers at once", c.Demand.Workers), source(least, s.Source), r)
 }

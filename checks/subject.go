@@ -2,10 +2,8 @@ package checks
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
-	"github.com/fltool/fltool/reports"
 )
 
 // A subject is whose limits the application is judged by.
@@ -39,6 +37,14 @@ func (s subject) limit() facts.Limit {
 		return s.nofile.V.Hard
 	}
 	return s.nofile.V.Soft
+}
+
+// cut says what the unit asks for where systemd gives another limit.
+func (s subject) cut() string {
+	if u := s.serviceUnit; u != nil && u.Asked != "" && u.NoFile.V == s.nofile.V {
+		return fmt.Sprintf("; LimitNOFILE=%s is cut to that: write a number that fs.nr_open allows", u.Asked)
+	}
+	return ""
 }
 
 // appProcesses are those that hold polls. Known is false where nobody can say.
@@ -206,32 +212,6 @@ func (c Case) connections(nginx bool) facts.Value[int64] {
 
 // carriesApp says whether the application runs, or is to run, on the host.
 func (c Case) carriesApp() bool { return c.Role != "proxy" }
-
-// sysctlRemedy sets a kernel setting, now and for good. In a container that can't,
-// it names who can: of the network's settings the one who starts it, of others
-// the host's.
-func (c Case) sysctlRemedy(text string, lines ...string) reports.Remedy {
-	if c.Fixed.Known() && c.Fixed.V {
-		var outside []string
-		for _, l := range lines {
-			key, value, _ := strings.Cut(l, " = ")
-			if strings.HasPrefix(key, "net.") && !wholeKernel[key] {
-				outside = append(outside, fmt.Sprintf("start this container with --sysctl %s='%s'", key, value))
-			} else {
-				outside = append(outside, fmt.Sprintf("set %s on the host of this container", l))
-			}
-		}
-		return reports.Remedy{Text: text + ": " + strings.Join(outside, ", and "), Then: "restart"}
-	}
-	return reports.Remedy{
-		Text:     text,
-		Commands: []string{"sysctl -p /etc/sysctl.d/" + facts.OwnName},
-		Files:    []reports.File{{Path: "/etc/sysctl.d/" + facts.OwnName, Lines: lines}},
-	}
-}
-
-// wholeKernel are the network's settings that are the same in every container.
-var wholeKernel = map[string]bool{"net.ipv4.tcp_mem": true, "net.netfilter.nf_conntrack_max": true}
 
 // roomy rounds a need up so that it is not met to the unit: 65536, or a power
 // of two that is at least half as much again.

@@ -50,6 +50,7 @@ type Remedy struct {
 	Commands []string `json:"commands,omitempty"`
 	Files    []File   `json:"files,omitempty"`
 	Then     string   `json:"then,omitempty"` // "restart", "login", "reboot", "reload": what makes it take effect
+	Hand     string   `json:"hand,omitempty"` // beside Files: the half that no file does
 }
 
 // File is a drop-in file that mends a finding when it holds these lines.

@@ -142,7 +142,8 @@ func Gather(r Root, o Options) (Facts, error) {
 	}
 	f.NginxUnit = units.readNginxUnit()
 	f.KubeProxy = readKubeProxy(r)
-	f.HasNginx = readHasNginx(r, procs)
+	f.HasNginx = readHasNginx(r, procs, f.NginxUnit.V)
+	o.Nginx.Unit = f.NginxUnit.V
 	if f.Nginx, err = readNginx(r, procs, f.HasNginx, o.Asked, o.Nginx); err != nil {
 		return Facts{}, fmt.Errorf("nginx's config: %w", err)
 	}

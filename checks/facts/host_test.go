@@ -11,9 +11,16 @@ import (
 // write makes a root of the files given, and links where the text starts with "-> ".
 func write(t testing.TB, files map[string]string) Root {
 	t.Helper()
-	dir := t.TempDir()
+	r := NewRoot(t.TempDir())
+	add(t, r, files)
+	return r
+}
+
+// add writes files below a root.
+func add(t testing.TB, r Root, files map[string]string) {
+	t.Helper()
 	for name, text := range files {
-		path := filepath.Join(dir, name)
+		path := filepath.Join(r.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +34,6 @@ func write(t testing.TB, files map[string]string) Root {
 			t.Fatal(err)
 		}
 	}
-	return NewRoot(dir)
 }
 
 func TestRootStaysInside(t *testing.T) {

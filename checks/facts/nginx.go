@@ -117,6 +117,7 @@ type NginxOptions struct {
 	Dump    io.Reader // output of nginx -T instead of files; nil: none
 	Version string    // "1.22.1"; "": as nginx -V or the package's record tells
 	Flavour string    // of nginx.Flavours; "": as nginx -V tells, else open source
+	Unit    *Unit     // nginx.service; nil: none
 	Local   bool      // Conf is a file of fltool's own host alone: no build, certificates or disks are looked for
 }
 
@@ -129,6 +130,9 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 		var err error
 		if args, err = readMasterArgs(r, procs, portOf(asked.URL)); err != nil && o.Conf == "" && o.Dump == nil {
 			return nil, err
+		}
+		if args == (masterArgs{}) && o.Unit != nil {
+			args = parseMasterTitle(o.Unit.start) // as it would be started
 		}
 		build = readBuild(r, args)
 		if o.Conf != "" {

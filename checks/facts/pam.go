@@ -52,21 +52,12 @@ func sshdSetting(r Root, file, key string, depth int) (value, source string, err
 	if err != nil {
 		return "", "", err
 	}
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		n++
-		f := strings.Fields(strings.Replace(line, "=", " ", 1))
-		if len(f) < 2 || strings.HasPrefix(f[0], "#") {
-			continue
-		}
-		switch strings.ToLower(f[0]) {
-		case "match": // to the end of the file; it may hold no UsePAM
-			return "", "", nil
+	for _, l := range parseSSHD(string(b)) {
+		switch l.key {
 		case key:
-			return strings.ToLower(strings.Trim(f[1], `"`)), fmt.Sprintf("%s:%d", file, n), nil
+			return strings.ToLower(l.values[0]), fmt.Sprintf("%s:%d", file, l.line), nil
 		case "include":
-			for _, pattern := range f[1:] {
-				pattern = strings.Trim(pattern, `"`)
+			for _, pattern := range l.values {
 				if !path.IsAbs(pattern) {
 					pattern = "/etc/ssh/" + pattern
 				}
@@ -86,6 +77,35 @@ func sshdSetting(r Root, file, key string, depth int) (value, source string, err
 		}
 	}
 	return "", "", nil
+}
+
+type sshdLine struct {
+	key    string // in small letters
+	values []string
+	line   int
+}
+
+// parseSSHD reads sshd_config(5) up to its first Match, which goes to the end of
+// the file: what is within counts for some users alone.
+func parseSSHD(text string) []sshdLine {
+	var out []sshdLine
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		f := strings.Fields(strings.Replace(line, "=", " ", 1))
+		if len(f) < 2 || strings.HasPrefix(f[0], "#") {
+			continue
+		}
+		l := sshdLine{key: strings.ToLower(f[0]), line: n}
+		if l.key == "match" {
+			break
+		}
+		for _, v := range f[1:] {
+			l.values = append(l.values, strings.Trim(v, `"`))
+		}
+		out = append(out, l)
+	}
+	return out
 }
 
 // maxIncludes bounds files that include one another.

@@ -479,7 +479,7 @@ func parseStatus(s string) (uid string, threads int, err error) {
 }
 
 // readHasNginx says whether nginx runs or is installed.
-func readHasNginx(r Root, procs Value[[]Process]) Value[bool] {
+func readHasNginx(r Root, procs Value[[]Process], unit *Unit) Value[bool] {
 	for _, p := range procs.V {
 		if p.Kind == KindNginx {
 			return known(true, fmt.Sprintf("process %d", p.PID))
@@ -489,6 +489,9 @@ func readHasNginx(r Root, procs Value[[]Process]) Value[bool] {
 		if r.Exists(name) {
 			return known(true, name)
 		}
+	}
+	if unit != nil && r.Exists(unit.program) { // NixOS: in its store
+		return known(true, unit.Files[0])
 	}
 	if !procs.Known() {
 		return unknown[bool](fmt.Errorf("%s", procs.Why()))

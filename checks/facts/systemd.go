@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -31,6 +32,7 @@ type Unit struct {
 	PAM        string       `json:"pam,omitempty"`        // PAMName= of a stack whose pam_limits decides
 
 	program string // ExecStart's, with its path
+	start   string // ExecStart's words
 	runAs   string
 	cwd     string
 }
@@ -109,6 +111,9 @@ func (s services) limit(u *Unit, m manager, top ceiling) {
 	}
 	ask := u.NoFile.V
 	got, refused, err := top.grant(ask)
+	if refused != "" && u.AtLeast {
+		err = errors.New("systemd's version and so its default hard limit are not known")
+	}
 	switch {
 	case err != nil:
 		u.NoFile = Value[Bound]{Err: u.NoFile.Source + ": " + err.Error()}
@@ -214,7 +219,7 @@ func (u *Unit) merge(all []setting) {
 			u.cwd = strings.TrimPrefix(s.value, "-")
 		case "ExecStart":
 			if words, err := splitWords(strings.TrimLeft(s.value, "-@:+!")); err == nil && len(words) > 0 {
-				u.program, u.Executable = words[0], path.Base(words[0])
+				u.program, u.Executable, u.start = words[0], path.Base(words[0]), strings.Join(words, " ")
 			}
 		}
 	}

@@ -125,4 +125,3 @@ func parseUnitBound(s string) (Bound, error) {
 	}
 	return b, nil
 }
-

@@ -48,8 +48,13 @@ func Make(findings []reports.Finding, own map[string]string) Plan {
 		if why := refused(f.Remedy, own); why != "" {
 			f.Remedy = reports.Remedy{Text: why}
 		}
-		if len(f.Remedy.Files) == 0 {
+		switch {
+		case len(f.Remedy.Files) == 0:
 			p.Manual = append(p.Manual, f)
+		case f.Remedy.Hand != "":
+			half := f
+			half.Remedy = reports.Remedy{Text: f.Remedy.Hand}
+			p.Manual = append(p.Manual, half)
 		}
 		for _, want := range f.Remedy.Files {
 			c := files[want.Path]

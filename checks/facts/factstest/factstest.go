@@ -104,6 +104,14 @@ func Kernel(root string, systemd bool) error {
 	if err := init.Write(root); err != nil {
 		return err
 	}
+	if systemd {
+		if err := os.MkdirAll(filepath.Join(root, "usr/lib/systemd"), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(root, "usr/lib/systemd/libsystemd-shared-252.so"), nil, 0o644); err != nil {
+			return err
+		}
+	}
 	var cpus strings.Builder
 	for i := range 4 {
 		fmt.Fprintf(&cpus, "processor\t: %d\nmodel name\t: Example CPU\n\n", i)
