@@ -16,7 +16,8 @@ var hostChecks = []Check{
 		ID: "host/nr-open", Title: "ceiling of any process's descriptors", Severity: reports.SeverityError, On: OnEach,
 		Reads:   []string{"fs.nr_open"},
 		Formula: "nr-open",
-		Why:     `No NOFILE can be set above fs.nr_open, by root neither: a unit that asks for more does not start.`,
+		Why: `No NOFILE can be set above fs.nr_open, by root neither. A unit that asks for more gets what PID 1 has, or does not
+start (status=205/LIMITS) where that is too much as well; a line of limits.conf that does changes nothing or keeps the user out.`,
 		Symptom: "setrlimit: Operation not permitted, even as root",
 		Mend:    "Raise fs.nr_open in sysctl.d.",
 		Eval:    evalNROpen,

@@ -6,7 +6,7 @@ var kernel = []Symptom{
 	{
 		Source: "kernel", Title: "memory of a control group ran out, and a process was killed",
 		Literals: []string{`Memory cgroup out of memory`, `oom-kill:constraint=CONSTRAINT_MEMCG`},
-		Causes:   only("the group's memory.max (MemoryMax= of a unit, a container's limit) is reached", "host/cgroup-memory"),
+		Causes:   only("the group's memory.max (MemoryMax= of a unit, a container's limit) is reached", "host/cgroup-memory", "host/oom-kills"),
 		Do:       "raise the group's limit, or hold fewer polls",
 	},
 	{
@@ -38,7 +38,7 @@ var kernel = []Symptom{
 		Source: "kernel", Title: "the accept queue of a port was full when workers came",
 		Literals: []string{`Possible SYN flooding on port`},
 		Causes: []Cause{
-			{"no attack, but all workers at once: the listen backlog or net.core.somaxconn is smaller than their number", []string{"nginx/listen-backlog", "app/accept-queue", "host/syn-backlog"}},
+			{"no attack, but all workers at once: the listen backlog or net.core.somaxconn is smaller than their number", []string{"nginx/listen-backlog", "app/accept-queue"}},
 			{"the server accepts too slowly, or none at all", nil},
 		},
 		Do: "raise backlog= of the port's listen and net.core.somaxconn together; tcp_max_syn_backlog is not what limits",
