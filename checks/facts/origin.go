@@ -139,7 +139,7 @@ func originOfParent(name string, args []string) Origin {
 	}
 	arg := func(i int) string {
 		if i < len(args) {
-			return path.Base(args[i])
+			return strings.Trim(path.Base(args[i]), "/.") // of "/" and ".." nothing
 		}
 		return ""
 	}
