@@ -10,6 +10,8 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/fltool/fltool/reports"
 )
 
 // Recorder writes every request in one of vegeta's encodings, for `vegeta report`,
@@ -31,7 +33,11 @@ func NewRecorder(path string) (*Recorder, error) {
 	if err := CheckRecordName(path); err != nil {
 		return nil, err
 	}
-	file, err := os.Create(path)
+	at, _, err := reports.Target(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	file, err := os.Create(at)
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,14 @@ func wrongCondition(args []string) string {
 	if !strings.HasPrefix(text, "(") || !strings.HasSuffix(text, ")") || len(text) < 3 {
 		return fmt.Sprintf("invalid condition %q", args[0])
 	}
-	words := strings.Fields(text[1 : len(text)-1])
+	words := slices.Clone(args) // each whole: a quoted one may hold spaces
+	if words[0] = words[0][1:]; words[0] == "" {
+		words = words[1:]
+	}
+	last := len(words) - 1
+	if words[last] = strings.TrimSuffix(words[last], ")"); words[last] == "" && args[len(args)-1] == ")" || words[0] == "" {
+		words = words[:last]
+	}
 	switch {
 	case len(words) == 0:
 		return fmt.Sprintf("invalid condition %q", args[0])
@@ -154,7 +161,7 @@ func wrongCondition(args []string) string {
 		return fmt.Sprintf("invalid condition %q", words[1])
 	case strings.Contains(words[1], "~"):
 		return wrongExpression(strings.Join(words[2:], " "))
-	case len(words) > 3 && len(args) > 3:
+	case len(words) > 3:
 		return fmt.Sprintf("invalid condition %q", words[3])
 	}
 	return ""

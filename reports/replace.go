@@ -89,22 +89,14 @@ func replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
 // it. at is that one's own name: to rename onto a link would replace the link by a
 // file.
 func beside(path string, mode fs.FileMode) (f *os.File, at string, err error) {
-	if at, err = follow(path); err != nil {
+	at, old, err := Target(path)
+	if err == nil && old != nil && !old.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
 		return nil, "", err
 	}
-	dir := filepath.Dir(at)
-	old, err := os.Lstat(at)
-	switch {
-	case err != nil: // the making of the new one tells what is wrong, if anything is
-		old = nil
-	case !old.Mode().IsRegular():
-		return nil, "", errors.New("it is not a regular file")
-	case owner(old) != os.Geteuid():
-		if in, err := os.Stat(dir); err != nil || in.Mode()&fs.ModeSticky != 0 {
-			return nil, "", errors.New("it is another user's file, in a directory where everybody may make one")
-		}
-	}
-	f, err = create(filepath.Join(dir, "."+filepath.Base(at)+"."), mode)
+	f, err = create(filepath.Join(filepath.Dir(at), "."+filepath.Base(at)+"."), mode)
 	if err == nil && old != nil {
 		err = f.Chmod(old.Mode().Perm())
 		if s, ok := old.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
@@ -119,6 +111,23 @@ func beside(path string, mode fs.FileMode) (f *os.File, at string, err error) {
 		err = named.Err // without the name that nobody gave
 	}
 	return f, at, err
+}
+
+// Target is the file that a name leads to, and what is there; nil: nothing that can
+// be seen. The error says by which other user's work it may not be written.
+func Target(path string) (at string, old fs.FileInfo, err error) {
+	if at, err = follow(path); err != nil {
+		return "", nil, err
+	}
+	if old, err = os.Lstat(at); err != nil {
+		return at, nil, nil // the making of a new one tells what is wrong, if anything is
+	}
+	if owner(old) != os.Geteuid() {
+		if in, err := os.Stat(filepath.Dir(at)); err != nil || in.Mode()&fs.ModeSticky != 0 {
+			return "", nil, errors.New("it is another user's file, in a directory where everybody may make one")
+		}
+	}
+	return at, old, nil
 }
 
 // create makes a new file, as os.CreateTemp does but with a mode.

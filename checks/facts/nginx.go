@@ -115,7 +115,7 @@ var routePaths = map[string]string{
 type NginxOptions struct {
 	Conf    string    // main file; "": the running nginx's, else its build's
 	Dump    io.Reader // output of nginx -T instead of files; nil: none
-	Version string    // "1.22.1"; "": as nginx -V or the package's record tells
+	Version string    // "1.22.1"; "": as the program or the package's record tells
 	Flavour string    // of nginx.Flavours; "": as nginx -V tells, else open source
 	Unit    *Unit     // nginx.service; nil: none
 	Local   bool      // Conf is a file of fltool's own host alone: no build, certificates or disks are looked for

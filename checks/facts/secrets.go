@@ -19,11 +19,11 @@ var secretForms = []struct {
 	kept string
 }{
 	{regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#"'@]*(?:@[^\s/?#"'@]*)*@`), "${1}" + Hidden + "@"}, // user:password@
-	{regexp.MustCompile(`([?&][A-Za-z0-9_.~%\[\]-]+=)[^\s&#"'();]+`), "${1}" + Hidden},                         // a query's values
-	{regexp.MustCompile(`(?i)(authorization["']?(?:\s*[:=]\s*|\s+["']))[^\s"';][^"';\r\n]*`), "${1}" + Hidden},
-	{regexp.MustCompile(`(?i)\b(bearer|basic|digest|negotiate|token)(\s+)[A-Za-z0-9+/_.~-]*[0-9+/=_][A-Za-z0-9+/_.=~-]*`), "${1}${2}" + Hidden},
-	{regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|credential|api[-_]?key|access[-_]?key)[A-Za-z0-9_-]*["']?(?:\s*=\s*|:\s+|\s+=\s+))("[^"]*"|'[^']*'|\S+)`), "${1}" + Hidden},
-	{regexp.MustCompile(`(?i)(--?[a-z-]*(?:password|passwd|passphrase|secret|token|credential|api-?key|access-?key)\s+)\S+`), "${1}" + Hidden},
+	{regexp.MustCompile(`(?i)(--?[a-z-]*(?:password|passwd|passphrase|secret|token|credential|api-?key|access-?key)[ \t]+)\S+`), "${1}" + Hidden},
+	{regexp.MustCompile(`([?&][A-Za-z0-9_.~%\[\]-]+=)[^\s&#"'();]+`), "${1}" + Hidden}, // a query's values
+	{regexp.MustCompile(`(?i)(authorization["']?(?:[ \t]*[:=][ \t]*|[ \t]+["']))[^\s"';][^"';\r\n]*`), "${1}" + Hidden},
+	{regexp.MustCompile(`(?i)\b(bearer|basic|digest|negotiate|token)([ \t]+)[A-Za-z0-9+/_.~-]*[0-9+/=_][A-Za-z0-9+/_.=~-]*`), "${1}${2}" + Hidden},
+	{regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|credential|api[-_]?key|access[-_]?key)[A-Za-z0-9_-]*["']?(?:[ \t]*=[ \t]*|:[ \t]+))("[^"\n]*"|'[^'\n]*'|\S+)`), "${1}" + Hidden},
 }
 
 // RedactText is a text without the secrets that show themselves to be some: the
@@ -140,6 +140,9 @@ var openHeaders = regexp.MustCompile(`(?i)^(host|connection|upgrade|keep-alive|t
 // variable is a value that only a request fills.
 var variable = regexp.MustCompile(`^\$\{?\w+\}?$`)
 
+// condition is a complaint about an if, whose words it tells.
+var condition = regexp.MustCompile(`^(?:(invalid condition ").*(")|(unexpected ").*(" in condition))`)
+
 // keepWhatIsJudged leaves out of a config what no check reads and somebody may have
 // written a secret into: conditions, rewrites, texts of answers, values of headers.
 func (n *Nginx) keepWhatIsJudged() {
@@ -155,6 +158,9 @@ func (n *Nginx) keepWhatIsJudged() {
 				one.Value = Hidden
 			}
 		}
+	}
+	for i := range n.Problems {
+		n.Problems[i].Text = condition.ReplaceAllString(n.Problems[i].Text, "${1}${3}"+Hidden+"${2}${4}")
 	}
 	for i := range n.Sites {
 		s := &n.Sites[i]

@@ -75,7 +75,7 @@ func keepComparison(dir string, c reports.Comparison) error {
 		if err := show(&b, c); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+		if err := reports.ReplaceFile(filepath.Join(dir, name), b.Bytes(), reports.Public); err != nil {
 			return err
 		}
 	}
