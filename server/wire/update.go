@@ -24,6 +24,10 @@ const (
 // maxPhrase bounds the signed phrase of an update, in bytes. A real one has 192.
 const maxPhrase = 4 << 10
 
+// maxHead bounds the head of a part, and what stands before the first one, in
+// bytes. A real one has some 150; mime/multipart alone would keep 10 MB of it.
+const maxHead = 4 << 10
+
 // Digest is the sha256 of an update before compression: what its worker signs.
 type Digest [sha256.Size]byte
 
@@ -122,8 +126,11 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 	}
 	var up Update
 	var haveUpdate, havePhrase bool
-	for parts := multipart.NewReader(body, params["boundary"]); !haveUpdate || !havePhrase; {
+	heads := &headReader{r: body}
+	for parts := multipart.NewReader(heads, params["boundary"]); !haveUpdate || !havePhrase; {
+		heads.begin()
 		part, err := parts.NextRawPart()
+		heads.end()
 		if err != nil {
 			// Whatever else is wrong with the form, a part is missing.
 			break
@@ -149,6 +156,10 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 		if err != nil {
 			return Update{}, err
 		}
+		// Else the rest of the part would count as the next one's head.
+		if _, err := io.Copy(io.Discard, part); err != nil {
+			break
+		}
 	}
 	switch {
 	case !havePhrase:
@@ -157,6 +168,29 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 		return Update{}, ErrNoUpdate
 	}
 	return up, nil
+}
+
+// headReader gives no more than maxHead bytes while the head of a part is read,
+// and then ends.
+type headReader struct {
+	r    io.Reader
+	head bool
+	left int
+}
+
+func (h *headReader) begin() { h.head, h.left = true, maxHead }
+func (h *headReader) end()   { h.head = false }
+
+func (h *headReader) Read(p []byte) (int, error) {
+	if !h.head {
+		return h.r.Read(p)
+	}
+	if h.left == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := h.r.Read(p[:min(len(p), h.left)])
+	h.left -= n
+	return n, err
 }
 
 // copyBuffers are for inflating: thousands of updates come at once.

@@ -422,6 +422,48 @@ func TestReadUpdate(t *testing.T) {
 	}
 }
 
+// TestHeadsOfParts: whatever an endless head consists of, little of it is read, and
+// so little is kept. A long part that nobody wants is no head.
+func TestHeadsOfParts(t *testing.T) {
+	const typ = "multipart/form-data; boundary=b"
+	z := string(deflated(t, []byte("an update")))
+	for name, body := range map[string]struct{ begin, endless string }{
+		"before the first":    {"", "junk\r\n"},
+		"one line of nothing": {"", "junk"},
+		"many lines":          {"--b\r\n", "X: y\r\n"},
+		"one line":            {"--b\r\nContent-Disposition: form-data; name=\"", "worker_model_update"},
+		"a folded line":       {"--b\r\nX: y\r\n", " z\r\n"},
+		"of the second":       {"--b\r\nContent-Disposition: form-data; name=\"worker_model_update\"\r\n\r\n" + z + "\r\n--b\r\n", "X: y\r\n"},
+		"after the boundary":  {"--b", " "},
+	} {
+		for _, w := range []io.Writer{io.Discard, nil} {
+			source := &counted{r: io.MultiReader(strings.NewReader(body.begin), strings.NewReader(strings.Repeat(body.endless, 10<<20/len(body.endless))))}
+			if _, err := ReadUpdate(w, source, typ, 1000); !errors.Is(err, ErrNoPhrase) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if source.n > 4*maxHead {
+				t.Errorf("%s: %d bytes were read", name, source.n)
+			}
+		}
+	}
+	long := form("unknown", strings.Repeat("x", 10*maxHead), "worker_model_update", z+strings.Repeat("behind the stream", maxHead), "signed_phrase", "s")
+	if up, err := ReadUpdate(io.Discard, strings.NewReader(long), typ, 1000); err != nil || up.Signed != "s" || up.Size != 9 {
+		t.Errorf("%+v %v", up, err)
+	}
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
+}
+
 func TestUpdateForm(t *testing.T) {
 	z, digest, err := CompressUpdate(strings.NewReader("an update"))
 	if err != nil {
