@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -52,57 +51,6 @@ func begin(w http.ResponseWriter, status, size int) {
 	// Where deadlines are not to be had, as in tests, there are no slow clients.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(grace + time.Duration(size/slowest)*time.Second))
 	w.WriteHeader(status)
-}
-
-// body reads a request's body at no less than the slowest rate and no further
-// than limit; behind that it gives errBody.
-type body struct {
-	r        io.Reader
-	control  *http.ResponseController
-	left     int64
-	deadline time.Time
-	credit   int  // bytes since the deadline was moved
-	begun    bool // reading was
-	ended    bool // with its end
-}
-
-// errBody is a body that is longer than it may be.
-var errBody = errors.New("request body too large")
-
-func newBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
-	b := &body{r: r.Body, control: http.NewResponseController(w), left: limit, deadline: time.Now().Add(grace)}
-	_ = b.control.SetReadDeadline(b.deadline) // as in begin
-	return b
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	b.begun = true
-	if b.left <= 0 {
-		// The end may stand exactly at the limit.
-		if n, err := b.r.Read(p[:1]); n == 0 {
-			b.ended = err == io.EOF
-			return 0, err
-		}
-		return 0, errBody
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	b.ended = err == io.EOF
-	b.left -= int64(n)
-	b.credit += n
-	if b.credit >= slowest {
-		b.deadline = b.deadline.Add(time.Duration(b.credit/slowest) * time.Second)
-		b.credit %= slowest
-		_ = b.control.SetReadDeadline(b.deadline)
-	}
-	return n, err
-}
-
-// free takes the deadline off again, if all of the body was read. Else net/http
-// reads what may come of the rest before it goes on, which must have an end too.
-func (b *body) free() {
-	if b.ended {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
 }
 
 // isJSON says whether a request declares its body as JSON. Python's server takes

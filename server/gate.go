@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"runtime"
@@ -11,114 +10,168 @@ import (
 )
 
 const (
-	// So many connections at a time keep a CPU busy, though some of them wait for a
-	// disk or a client.
+	// So many connections of workers at a time keep a CPU busy, though some of them
+	// wait for a disk or a client.
 	placesPerCPU = 64
+	// Strangers have places of their own, so that they can't take those of workers.
+	strangersPerCPU = 32
 	// A connection keeps its place for as long at most.
 	gatePatience = 100 * time.Millisecond
 )
 
 // gate lets connections in to net/http a few at a time. While net/http works on
-// one, it costs some 40 KB; one that waits here costs a small goroutine. When
+// one, it costs some 40 KB; one that waits here costs next to nothing. When
 // thousands ask at once, all but a few wait for a CPU anyway.
 //
-// It is a queue, not a limit: so that clients that are slow or silent can't keep
-// others out, a connection loses its place after gatePatience.
+// It is a queue, not a limit: so that clients that are slow can't keep others out,
+// a connection loses its place after gatePatience. A new one comes into line with
+// its first byte: those that say nothing don't take places at all.
 //
 // It is the one net.Listener from which net/http gets connections: new ones come
-// in by an entrance, those that return by pass.
+// in by an entrance, as strangers; those of workers come back from polls.
 type gate struct {
-	line   chan net.Conn // those that wait, in their order
-	places chan struct{} // has one for each place that is taken
-	closed chan struct{}
-	empty  chan struct{} // may have one when nobody waits or is inside
+	empty chan struct{} // may have one when nobody waits or is inside
 
 	mu        sync.Mutex
-	shut      bool // closed is
+	changed   sync.Cond // somebody came into line, a place is free, or shut
+	shut      bool
 	draining  bool
 	entrances []*entrance
-	waiting   int                      // in line
-	inside    map[net.Conn]*time.Timer // those that have a place, and what ends that
-	entering  sync.WaitGroup           // a goroutine for each that came by an entrance and waits
+	visits    map[net.Conn]*visit // all that are here or in net/http
+	strangers strangers           // those of them that may have to give way
+	workers   class
+	newcomers class
+	silent    int            // newcomers that have not said a word
+	inside    int            // those that have a place
+	hearing   sync.WaitGroup // a goroutine for each that is silent
 }
 
-func newGate() *gate {
-	return &gate{
-		line: make(chan net.Conn), places: make(chan struct{}, placesPerCPU*runtime.GOMAXPROCS(0)),
-		closed: make(chan struct{}), empty: make(chan struct{}, 1),
-		inside: map[net.Conn]*time.Timer{},
+// class is connections that share places and stand in one line.
+type class struct {
+	line   line
+	places int // that are free
+}
+
+// visit is a connection from its coming to the gate until it leaves net/http.
+type visit struct {
+	conn     net.Conn
+	class    *class
+	patience *time.Timer // ends its place; nil if it has none
+	silent   bool        // has not said a word yet
+	worker   bool        // has been proved to be a worker's
+	stranger
+}
+
+// newGate makes a gate that lets an address have so many strangers.
+func newGate(perAddress int) *gate {
+	cpus := runtime.GOMAXPROCS(0)
+	g := &gate{
+		empty:     make(chan struct{}, 1),
+		visits:    map[net.Conn]*visit{},
+		strangers: newStrangers(perAddress),
+		workers:   class{newLine(), placesPerCPU * cpus},
+		newcomers: class{newLine(), strangersPerCPU * cpus},
 	}
+	g.changed.L = &g.mu
+	return g
 }
 
-// entrance is a listener that gives its connections to the gate: it accepts them
-// at once, before the system's queue of them is full.
-type entrance struct {
-	net.Listener
-	gate *gate
-}
-
-func (g *gate) entrance(l net.Listener) net.Listener {
-	e := &entrance{l, g}
-	g.mu.Lock()
-	g.entrances = append(g.entrances, e)
-	late := g.draining
-	g.mu.Unlock()
-	if late {
-		_ = e.Close() // its Accept tells
-	}
-	return e
-}
-
-// Accept never gives a connection. What it fails with is for net/http to handle.
-func (e *entrance) Accept() (net.Conn, error) {
-	for {
-		c, err := e.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		e.gate.mu.Lock()
-		shut := e.gate.shut
-		if !shut {
-			e.gate.entering.Go(func() {
-				if !e.gate.pass(c) {
-					_ = c.Close()
-				}
-			})
-		}
-		e.gate.mu.Unlock()
-		if shut {
-			_ = c.Close()
-		}
-	}
-}
-
-// Close may be called twice: by the gate, and then by net/http.
-func (e *entrance) Close() error {
-	if err := e.Listener.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-// pass waits until net/http takes a connection. It says false if the gate was
-// closed before; the connection is still the caller's then.
-func (g *gate) pass(c net.Conn) bool {
-	g.change(func() { g.waiting++ })
-	select {
-	case g.line <- c:
-		return true
-	case <-g.closed:
-		g.change(func() { g.waiting-- })
-		return false
-	}
-}
-
-// change changes who waits or is inside.
-func (g *gate) change(f func()) {
+// comeBack takes the connection of a worker whose next request has begun.
+func (g *gate) comeBack(c *resumed) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f()
-	if g.waiting == 0 && len(g.inside) == 0 {
+	if g.shut {
+		cut(c)
+		return
+	}
+	g.enter(&visit{conn: c, class: &g.workers, worker: true})
+}
+
+// enter puts a connection in line; the lock is held.
+func (g *gate) enter(v *visit) {
+	g.visits[v.conn] = v
+	v.class.line.push(v)
+	g.changed.Signal()
+}
+
+// Accept gives the next connection once there is a place for it.
+func (g *gate) Accept() (net.Conn, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for !g.shut {
+		for _, c := range []*class{&g.workers, &g.newcomers} {
+			if c.places == 0 || c.line.waiting == 0 {
+				continue
+			}
+			c.places--
+			g.inside++
+			v := c.line.pop()
+			v.patience = time.AfterFunc(gatePatience, func() {
+				g.mu.Lock()
+				defer g.mu.Unlock()
+				g.leave(v)
+			})
+			if !v.worker {
+				g.meet(v)
+			}
+			return v.conn, nil
+		}
+		g.changed.Wait()
+	}
+	return nil, net.ErrClosed
+}
+
+// state is an http.Server's ConnState: who has been answered leaves.
+func (g *gate) state(c net.Conn, state http.ConnState) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v := g.visits[c]
+	if v == nil {
+		return
+	}
+	switch state {
+	case http.StateActive:
+		g.strangers.sign(v)
+	case http.StateIdle:
+		g.strangers.sign(v)
+		g.leave(v)
+	case http.StateHijacked, http.StateClosed:
+		g.strangers.drop(v)
+		delete(g.visits, c)
+		g.leave(v)
+	}
+}
+
+// leave frees a connection's place, if it still has one; the lock is held.
+func (g *gate) leave(v *visit) {
+	if v.patience == nil {
+		return
+	}
+	v.patience.Stop()
+	v.patience = nil
+	v.class.places++
+	g.inside--
+	g.changed.Signal()
+	g.tell()
+}
+
+// waiting is how many are in line; the lock is held.
+func (g *gate) waiting() int { return g.workers.line.waiting + g.newcomers.line.waiting }
+
+// inLine is how many wait.
+func (g *gate) inLine() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting()
+}
+
+// settled says whether all that came in have been answered or lost their places;
+// the lock is held.
+func (g *gate) settled() bool { return g.silent+g.waiting()+g.inside == 0 }
+
+// tell wakes settle if it is time; the lock is held.
+func (g *gate) tell() {
+	if g.settled() {
 		select {
 		case g.empty <- struct{}{}:
 		default: // one is enough
@@ -126,69 +179,29 @@ func (g *gate) change(f func()) {
 	}
 }
 
-// Accept gives the next connection once there is a place for it.
-func (g *gate) Accept() (net.Conn, error) {
-	select {
-	case g.places <- struct{}{}:
-	case <-g.closed:
-		return nil, net.ErrClosed
-	}
-	select {
-	case c := <-g.line:
-		g.change(func() {
-			g.waiting--
-			g.inside[c] = time.AfterFunc(gatePatience, func() { g.leave(c) })
-		})
-		return c, nil
-	case <-g.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// state is an http.Server's ConnState: who has been answered leaves.
-func (g *gate) state(c net.Conn, state http.ConnState) {
-	if state != http.StateNew && state != http.StateActive {
-		g.leave(c)
-	}
-}
-
-// leave frees a connection's place, if it still has one.
-func (g *gate) leave(c net.Conn) {
-	var patience *time.Timer
-	g.change(func() {
-		patience = g.inside[c]
-		delete(g.inside, c)
-	})
-	if patience != nil {
-		patience.Stop()
-		<-g.places
-	}
-}
-
-// inLine is how many wait.
-func (g *gate) inLine() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.waiting
-}
-
-// closeEntrances lets nobody more come in.
+// closeEntrances lets nobody more come in. Who came just now may still say what
+// it came for.
 func (g *gate) closeEntrances() {
 	g.mu.Lock()
 	g.draining = true
 	entrances := g.entrances
+	for _, v := range g.visits {
+		if v.silent {
+			_ = v.conn.SetReadDeadline(time.Now().Add(gatePatience))
+		}
+	}
 	g.mu.Unlock()
 	for _, e := range entrances {
 		_ = e.Close() // either way it accepts no more
 	}
 }
 
-// settle waits until all that came in have been answered or lost their places, or
-// the context ends. net/http drops what it has not begun with when it shuts down.
+// settle waits until the gate has, or the context ends. net/http drops what it has
+// not begun with when it shuts down.
 func (g *gate) settle(ctx context.Context) {
 	for {
 		g.mu.Lock()
-		settled := g.waiting == 0 && len(g.inside) == 0
+		settled := g.settled()
 		g.mu.Unlock()
 		if settled {
 			return
@@ -204,12 +217,22 @@ func (g *gate) settle(ctx context.Context) {
 // Close cuts those that wait, and waits for that.
 func (g *gate) Close() error {
 	g.mu.Lock()
-	if !g.shut {
-		g.shut = true
-		close(g.closed)
+	g.shut = true
+	g.changed.Broadcast()
+	for _, c := range []*class{&g.workers, &g.newcomers} {
+		for c.line.waiting > 0 {
+			v := c.line.pop()
+			delete(g.visits, v.conn)
+			cut(v.conn)
+		}
+	}
+	for _, v := range g.visits {
+		if v.silent {
+			cut(v.conn)
+		}
 	}
 	g.mu.Unlock()
-	g.entering.Wait()
+	g.hearing.Wait()
 	return nil
 }
 

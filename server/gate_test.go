@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,14 +24,43 @@ func dialFake(t *testing.T, c *client) net.Conn {
 	return conn
 }
 
-// TestSilentClientsKeepNobodyOut opens many connections more than the gate has
+// say writes to a connection in a bubble, which is read at once.
+func say(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	if _, err := fmt.Fprint(c, text); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilentClientsTakeNoPlaces opens many connections more than the gate has
 // places, and says nothing on them.
-func TestSilentClientsKeepNobodyOut(t *testing.T) {
+func TestSilentClientsTakeNoPlaces(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
-		for range 3 * cap(s.gate.places) {
+		for range 3 * strangersPerCPU * runtime.GOMAXPROCS(0) {
 			dialFake(t, cs[1])
 		}
 		began := time.Now()
+		cs[0].http.CloseIdleConnections()
+		cs[0].challenge()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a newcomer was answered after %v", took)
+		}
+	})
+}
+
+// TestHalfRequestsKeepNobodyOut: those who begin a request and say no more cost
+// newcomers some patience, and workers nothing.
+func TestHalfRequestsKeepNobodyOut(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
+		for range 3 * strangersPerCPU * runtime.GOMAXPROCS(0) {
+			say(t, dialFake(t, cs[1]), "G")
+		}
+		began := time.Now()
+		cs[2].challenge() // on the connection it registered on
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a worker was answered after %v", took)
+		}
+		cs[0].http.CloseIdleConnections()
 		held := cs[0].startPoll(t.Context(), "1")
 		synctest.Wait()
 		for s.Held() == 0 && time.Since(began) < time.Hour {
@@ -59,10 +89,13 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 		for i, c := range cs {
 			signed[i] = c.sign([]byte(c.challenge()))
 		}
-		for range 2 * cap(s.gate.places) {
-			dialFake(t, cs[0])
+		for range 2 * strangersPerCPU * runtime.GOMAXPROCS(0) {
+			say(t, dialFake(t, cs[0]), "G")
 		}
 		synctest.Wait()
+		for _, c := range cs {
+			c.http.CloseIdleConnections() // else they had places of their own
+		}
 		for i, c := range cs {
 			ended := make(chan polled, 1)
 			polls = append(polls, ended)
@@ -91,8 +124,8 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 // there are places, and looks how many handlers run at a time.
 func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
-		places := cap(g.places)
+		g := newGate(DefaultMaxStrangers)
+		places := g.newcomers.places
 		release := make(chan struct{})
 		running, most := 0, 0
 		h := &http.Server{ConnState: g.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -128,8 +161,8 @@ func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if most != places || running != 0 || len(g.places) > 1 || len(g.inside) != 0 {
-			t.Errorf("%d ran at a time, %d run still, %d places are taken", most, running, len(g.places))
+		if most != places || running != 0 || g.newcomers.places != places || g.inside != 0 {
+			t.Errorf("%d ran at a time, %d run still, %d places are free", most, running, g.newcomers.places)
 		}
 		if err := h.Close(); err != nil {
 			t.Error(err)

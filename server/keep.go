@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,14 +10,24 @@ import (
 	"strconv"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fltool/fltool/server/wire"
 )
+
+// ErrNoRoom is a disk on which no update may be kept for want of space.
+var ErrNoRoom = errors.New("too little of the disk is free")
+
+// DefaultKeepFree is how much of its disk a Keeper leaves free when it is not told:
+// this much, in bytes, or a tenth of the disk if that is less.
+const DefaultKeepFree = 1_000_000_000
 
 // Keeper is the aggregator that keeps every accepted update as a file
 // DIR/round-N/WORKER, inflated, for whoever looks at them or computes with them
 // elsewhere. The model stays as it is.
 type Keeper struct {
-	dir string
+	dir  string
+	free uint64 // bytes of the disk that stay free; 0: DefaultKeepFree
 
 	mu   sync.Mutex
 	made int64 // the last round whose directory is there and synced
@@ -35,9 +46,10 @@ var (
 )
 
 // NewKeeper makes dir if need be and clears what an earlier process left half
-// written: no other may still write there.
-func NewKeeper(dir string) (*Keeper, error) {
-	k := &Keeper{dir: dir}
+// written: no other may still write there. It keeps nothing that would leave less
+// than free bytes of the disk; with 0, less than DefaultKeepFree says.
+func NewKeeper(dir string, free int64) (*Keeper, error) {
+	k := &Keeper{dir: dir, free: uint64(free)}
 	if err := os.MkdirAll(k.incoming(), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory for updates: %w", err)
 	}
@@ -79,8 +91,28 @@ func (k *Keeper) makeRound(n int64) error {
 	return nil
 }
 
+// room fails with ErrNoRoom if too little of the disk is free.
+func (k *Keeper) room() error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(k.dir, &disk); err != nil {
+		return fmt.Errorf("free space of %s: %w", k.dir, err)
+	}
+	block := uint64(disk.Bsize)
+	want, free := k.free, disk.Bavail*block
+	if want == 0 {
+		want = min(DefaultKeepFree, disk.Blocks*block/10)
+	}
+	if free < want {
+		return fmt.Errorf("%s: %w: %d bytes, %d must stay", k.dir, ErrNoRoom, free, want)
+	}
+	return nil
+}
+
 // Begin opens a file beside the rounds.
 func (k *Keeper) Begin(worker string) (Upload, error) {
+	if err := k.room(); err != nil {
+		return nil, err
+	}
 	f, err := os.CreateTemp(k.incoming(), keptNew+"*")
 	if err != nil {
 		return nil, fmt.Errorf("keep update: %w", err)
@@ -121,6 +153,14 @@ type keptUpload struct {
 	*os.File
 	keeper *Keeper
 	worker string
+}
+
+// Write asks for room each time: many may write at once.
+func (u *keptUpload) Write(p []byte) (int, error) {
+	if err := u.keeper.room(); err != nil {
+		return 0, err
+	}
+	return u.File.Write(p)
 }
 
 func (u *keptUpload) Commit(round int64) error {

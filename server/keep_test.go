@@ -12,7 +12,7 @@ func TestKeeper(t *testing.T) {
 	dir := t.TempDir()
 	_, ids := workerKeys(4)
 	a, b, c, d := ids[0], ids[1], ids[2], newUnsafeID()
-	k, err := NewKeeper(dir)
+	k, err := NewKeeper(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestKeeper(t *testing.T) {
 	if _, err := k.Aggregate(t.Context(), Round{Number: 3, Workers: []string{a, ids[3]}}); err == nil {
 		t.Error("an update that is not there went unseen")
 	}
-	if _, err := NewKeeper(dir); err != nil {
+	if _, err := NewKeeper(dir, 0); err != nil {
 		t.Fatal(err)
 	}
 	var names []string

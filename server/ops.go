@@ -24,16 +24,35 @@ func (s *Server) Ops() http.Handler {
 
 // handleHealth says whether rounds go on here; a load balancer may ask.
 func (s *Server) handleHealth(w http.ResponseWriter, _ *http.Request) {
-	status, text := http.StatusOK, "ok"
-	if s.draining.Load() {
-		status, text = http.StatusServiceUnavailable, "draining"
-	} else if trouble := s.trouble.Load(); trouble != nil {
-		status, text = http.StatusServiceUnavailable, "a round can't be ended: "+*trouble
-	} else if err := s.store.trouble(); err != nil {
-		status, text = http.StatusServiceUnavailable, "the state can't be written: "+err.Error()
+	status, text := http.StatusServiceUnavailable, ""
+	trouble, unwritten, unkept := s.trouble.Load(), s.store.trouble(), s.cantKeep()
+	switch {
+	case s.draining.Load():
+		text = "draining"
+	case trouble != nil:
+		text = "a round can't be ended: " + *trouble
+	case unwritten != nil:
+		text = "the state can't be written: " + unwritten.Error()
+	case unkept != "":
+		text = "updates can't be kept: " + unkept
+	default:
+		status, text = http.StatusOK, "ok"
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	// A client that is gone needs no answer.
 	_, _ = fmt.Fprintln(w, text)
+}
+
+// cantKeep says why updates can't be kept, "" if they can.
+func (s *Server) cantKeep() string {
+	if k, ok := s.cfg.Aggregator.(*Keeper); ok {
+		if err := k.room(); err != nil {
+			return err.Error()
+		}
+	}
+	if last := s.unkept.Load(); last != nil {
+		return *last
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"runtime"
@@ -26,17 +27,20 @@ const (
 // 30 KB: its connection is hijacked, and one small goroutine waits for a byte
 // from it. That byte is either the end, and the slot is free at once, or belongs
 // to the worker's next request, some time after the poll was answered: then the
-// connection goes back to net/http through the gate, like a new one.
+// connection goes back to net/http through the gate.
 // Nothing looks at a held poll in between. Connections of workers that are not
 // asking for anything rest here as well.
+//
+// This file knows who is held and who is told what; reply.go writes what they are
+// told, and watch.go waits for what they say.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
 	tidy    *tidy
 	gate    *gate // back to net/http
 
-	goroutines sync.WaitGroup // one for each connection that is here
-	answering  sync.WaitGroup // one for each poll that was held and is being answered
+	goroutines sync.WaitGroup // one for each connection that is watched, or slow to take its answer
+	answering  sync.WaitGroup // one for each held poll whose answer is about to be written
 
 	mu       sync.Mutex
 	current  *model
@@ -52,11 +56,9 @@ type poll struct {
 	conn   net.Conn
 	timer  *time.Timer // ends it; nil if nothing does
 	next   []byte      // what has come of the next request
-	first  [1]byte     // room for next
 	closes bool        // no next request is wanted
 
 	answered bool
-	wait     chan struct{} // made by who waits for answered
 }
 
 func newPolls(gate *gate, maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
@@ -89,7 +91,7 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 	}
 	held.worker = worker
 	if e := p.enter(held, worker, version); e != nil {
-		p.answer(held, e)
+		p.reply(held, e, nil)
 	}
 	p.goroutines.Go(func() { p.watch(held) })
 }
@@ -138,7 +140,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	}
 	p.mu.Unlock()
 	if first != nil {
-		p.answer(first, &ending{text: wire.TextSuperseded(worker)})
+		p.reply(first, &ending{text: wire.TextSuperseded(worker)}, nil)
 	}
 	return e
 }
@@ -162,73 +164,9 @@ func (p *polls) expire(held *poll) {
 	}
 	p.mu.Unlock()
 	if mine {
-		p.answer(held, &ending{text: TextHeldLongEnough})
+		p.reply(held, &ending{text: TextHeldLongEnough}, nil)
 		p.answering.Done()
 	}
-}
-
-// watch waits for what comes next on a connection: its end, or another request.
-func (p *polls) watch(c *poll) {
-	if len(c.next) == 0 {
-		if n, _ := c.conn.Read(c.first[:]); n > 0 {
-			c.next = c.first[:]
-		}
-	}
-	p.mu.Lock()
-	gone := len(c.next) == 0
-	switch {
-	case gone && p.held[c.worker] == c:
-		p.forget(c)
-	case !gone && !c.answered:
-		// A client that does not wait for its answer before it asks again.
-		c.wait = make(chan struct{})
-	}
-	wait := c.wait
-	p.mu.Unlock()
-	if wait != nil {
-		<-wait
-	}
-	p.mu.Lock()
-	delete(p.waiting, c)
-	again := !gone && !c.closes
-	p.mu.Unlock()
-	if again {
-		// The deadline was the last answer's; an error shows when it is read.
-		_ = c.conn.SetWriteDeadline(time.Time{})
-	}
-	if !again || !p.gate.pass(&resumed{c.conn, c.next}) {
-		_ = c.conn.Close() // whatever was to be said has been
-	}
-}
-
-const (
-	// An answer goes to a client that waits for it with nothing else on the way: it
-	// fits in the socket's buffer. A client that can't take it in time does not read.
-	answerTime = time.Second
-	// A closed connection is left to its client for as long, so that the answer on
-	// it is read before it is gone.
-	lingerTime = time.Second
-)
-
-// answer sends a poll its ending.
-func (p *polls) answer(c *poll, e *ending) {
-	closes := c.closes || e.close
-	// Errors are for the watcher: it sees the connection's end.
-	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTime))
-	if _, err := c.conn.Write(e.response(closes)); err != nil {
-		_ = c.conn.Close()
-	} else if closes {
-		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
-		if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
-	}
-	p.mu.Lock()
-	c.answered, c.closes = true, closes
-	if c.wait != nil {
-		close(c.wait)
-	}
-	p.mu.Unlock()
 }
 
 // Publish makes a version the current one and wakes every poll. It gives how many
@@ -238,21 +176,28 @@ func (p *polls) Publish(m *model) int {
 	p.current = m
 	all := p.empty()
 	p.mu.Unlock()
-	p.wake(all, &ending{text: wire.TextUpdated, model: m}, func() { p.fanOut(time.Since(m.published)) })
+	p.wake(all, &ending{text: wire.TextUpdated, model: m}, func(last time.Time) { p.fanOut(last.Sub(m.published)) })
 	return len(all)
 }
 
 // Drain answers every poll, those to come included, so that none is cut. It
-// returns when those that were held have been answered.
-func (p *polls) Drain() {
+// returns when those that were held have been answered, or with the context's
+// error when that ends.
+func (p *polls) Drain(ctx context.Context) error {
 	p.mu.Lock()
 	p.draining = true
 	all := p.empty()
 	p.mu.Unlock()
 	answered := make(chan struct{})
-	p.wake(all, &ending{text: TextDraining, close: true}, func() { close(answered) })
-	if len(all) > 0 {
-		<-answered
+	p.wake(all, &ending{text: TextDraining, close: true}, func(time.Time) { close(answered) })
+	if len(all) == 0 {
+		return nil
+	}
+	select {
+	case <-answered:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -269,20 +214,41 @@ func (p *polls) empty() []*poll {
 	return all
 }
 
-// wake sends all the same ending, from as many goroutines as can run. The one
-// that sends the last calls done.
-func (p *polls) wake(all []*poll, e *ending, done func()) {
-	var next, sent atomic.Int64
+// wake sends all the same ending, from as many goroutines as can run. Once the
+// last has taken it or given up, done is told when the last took it.
+func (p *polls) wake(all []*poll, e *ending, done func(last time.Time)) {
+	w := &waking{left: len(all), last: time.Now(), done: done}
+	var next atomic.Int64
 	for range min(len(all), 2*runtime.GOMAXPROCS(0)) {
 		go func() {
 			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-				p.answer(all[i], e)
-				if sent.Add(1) == int64(len(all)) {
-					done()
-				}
+				p.reply(all[i], e, w)
 				p.answering.Done()
 			}
 		}()
+	}
+}
+
+// waking counts the replies to those that were woken together.
+type waking struct {
+	mu   sync.Mutex
+	left int
+	last time.Time // when one was told
+	done func(last time.Time)
+}
+
+// replied is for one, told or not; nobody counts for a nil waking.
+func (w *waking) replied(told bool) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if told {
+		w.last = time.Now()
+	}
+	if w.left--; w.left == 0 {
+		w.done(w.last)
 	}
 }
 
@@ -290,8 +256,9 @@ func (p *polls) wake(all []*poll, e *ending, done func()) {
 func (p *polls) Held() int { return int(p.count.Load()) }
 
 // Stop closes the connections that wait here and ends the room. Held polls should
-// have been drained; those that were not are cut. The gate is closed by then, and
-// nobody calls the room's other methods any more.
+// have been drained; those that were not are cut, and so are those that don't take
+// their answer. The gate is closed by then, and nobody calls the room's other
+// methods any more.
 func (p *polls) Stop() {
 	p.tidy.stop()
 	p.mu.Lock()
@@ -300,12 +267,12 @@ func (p *polls) Stop() {
 		p.forget(c)
 	}
 	p.mu.Unlock()
-	p.answering.Wait() // who is being answered is not cut
+	p.answering.Wait() // who is about to be answered is not cut
 	p.mu.Lock()
 	for c := range p.waiting {
 		// The watcher sees it. One that lingers has been answered and may be read.
 		if !c.closes || !c.answered {
-			_ = c.conn.Close()
+			cut(c.conn)
 		}
 	}
 	p.mu.Unlock()

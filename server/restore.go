@@ -29,7 +29,7 @@ func (s *Server) restore() error {
 	if s.cfg.KeepUpdates {
 		// Only now: the state is ours alone.
 		var err error
-		if s.cfg.Aggregator, err = NewKeeper(filepath.Join(s.cfg.State, keptUpdates)); err != nil {
+		if s.cfg.Aggregator, err = NewKeeper(filepath.Join(s.cfg.State, keptUpdates), s.cfg.KeepFree); err != nil {
 			return err
 		}
 	}

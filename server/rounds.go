@@ -23,8 +23,9 @@ func (s *Server) accept(id string, up Upload) (now standing, counts bool, err er
 		up.Abort()
 		return now, false, nil
 	}
-	err = up.Commit(number)
-	if err == nil {
+	if err = up.Commit(number); err != nil {
+		err = &keepError{err}
+	} else {
 		err = s.store.accept(number, id)
 	}
 	s.mu.Lock()

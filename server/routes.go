@@ -103,6 +103,7 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, route, "invalid", http.StatusOK, text)
 	default:
 		s.metrics.accepted(route)
+		s.gate.proved(r)
 		answer(w, http.StatusOK, id)
 		s.polls.Rest(w, r) // its worker may train now
 	}
@@ -144,7 +145,7 @@ func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted("challenge")
 	answer(w, http.StatusOK, s.challenges.issue(id, time.Now()))
-	if r.Body == http.NoBody {
+	if r.Body == http.NoBody && s.gate.isWorkers(r) { // anybody may ask
 		s.polls.Rest(w, r)
 	}
 }
@@ -156,7 +157,7 @@ func (s *Server) handlePoll(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if !s.authenticate(w, route, m.WorkerID, m.SignedPhrase) {
+	if !s.authenticate(w, r, route, m.WorkerID, m.SignedPhrase) {
 		return
 	}
 	s.polls.Park(w, r, m.WorkerID, m.LastVersion)
@@ -169,7 +170,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if !s.authenticate(w, route, m.WorkerID, m.SignedPhrase) {
+	if !s.authenticate(w, r, route, m.WorkerID, m.SignedPhrase) {
 		return
 	}
 	encoded := s.model.Load().encoded
@@ -180,7 +181,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 }
 
 // authenticate says whether a worker may go on; if not, it has been told so.
-func (s *Server) authenticate(w http.ResponseWriter, route, id, phrase string) bool {
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, route, id, phrase string) bool {
 	s.mu.Lock()
 	now, key := s.workers.standing(id)
 	s.mu.Unlock()
@@ -195,5 +196,6 @@ func (s *Server) authenticate(w http.ResponseWriter, route, id, phrase string) b
 		return false
 	}
 	s.metrics.accepted(route)
+	s.gate.proved(r)
 	return true
 }

@@ -2,13 +2,15 @@
 // dc_federated workers use unchanged.
 //
 // The rooms: gate (who comes in when), registry (workers), challenges, polls (holds
-// and wakes), round (when one ends; pure), Aggregator (the next model), store (what
-// survives a crash).
+// and wakes), uploads (which updates may come) and shares (of the CPU, for them),
+// round (when one ends; pure), Aggregator (the next model), store (what survives a
+// crash).
 // Server wires them and holds the one lock for registry and round.
 package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	stdlog "log"
@@ -38,8 +40,13 @@ type Config struct {
 	RoundTimeout time.Duration // after its first update a round ends with what it has; 0: never
 	MaxHold      time.Duration // after which a poll is ended with a text; 0: never
 	MaxUpdate    int64         // bytes before compression; 0: DefaultMaxUpdate
+	MaxInflation int64         // how many times its size an update may inflate to, above 1 MB; 0: DefaultMaxInflation
+	MaxUploads   int           // updates on their way at a time; others wait; 0: DefaultMaxUploads
+	MaxStrangers int           // connections of one address that are not workers'; 0: DefaultMaxStrangers
+	StrangerIdle time.Duration // after which such a connection is closed; 0: DefaultStrangerIdle
 	State        string        // directory that survives restarts; "": memory only
 	KeepUpdates  bool          // as a Keeper in the directory updates below State, without another Aggregator
+	KeepFree     int64         // bytes of the disk that it leaves free; 0: DefaultKeepFree
 	Aggregator   Aggregator    // nil: Counter
 
 	// Name and password of the admin; with either empty nobody is.
@@ -60,12 +67,15 @@ type Server struct {
 	verifier   *verifier
 	gate       *gate
 	polls      *polls
+	uploads    *uploads
+	shares     *shares
 	store      *store
 	admin      admin
 	logins     logins
 
 	model    atomic.Pointer[model]  // the current one
 	trouble  atomic.Pointer[string] // why rounds can't end now, for whoever asks after our health
+	unkept   atomic.Pointer[string] // why the last update could not be kept
 	draining atomic.Bool
 
 	mu      sync.Mutex // guards what follows
@@ -100,6 +110,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.MaxUpdate = DefaultMaxUpdate
 	}
 	cfg.MaxUpdate = min(cfg.MaxUpdate, math.MaxInt64/2) // more is added to it
+	cfg.MaxInflation = cmp.Or(cfg.MaxInflation, DefaultMaxInflation)
+	cfg.MaxUploads = cmp.Or(cfg.MaxUploads, DefaultMaxUploads)
+	cfg.MaxStrangers = cmp.Or(cfg.MaxStrangers, DefaultMaxStrangers)
+	cfg.StrangerIdle = cmp.Or(cfg.StrangerIdle, DefaultStrangerIdle)
 	if cfg.Aggregator == nil {
 		cfg.Aggregator = Counter{}
 	}
@@ -117,17 +131,19 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.store.close())
 	}
 	s.metrics, s.gathered = newMetrics(s)
-	s.gate = newGate()
+	s.gate = newGate(cfg.MaxStrangers)
 	s.polls = newPolls(s.gate, cfg.MaxHold, s.model.Load(), func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
+	s.uploads, s.shares = newUploads(cfg.MaxUploads), newShares()
 	s.routes = s.newRoutes()
 	s.verifier = newVerifier()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.loop.Go(func() { s.closeRounds(ctx) })
 	s.http = NewHTTP(plant(http.HandlerFunc(s.handle)), s.log)
-	s.http.ConnState = s.gate.state
+	s.http.ConnState, s.http.ConnContext = s.gate.state, s.gate.context
+	s.http.IdleTimeout = cfg.StrangerIdle
 	s.loop.Go(func() { _ = s.http.Serve(s.gate) }) // its only error is that of Shutdown
 	s.mu.Lock()
 	s.changed()
@@ -202,9 +218,9 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.gate.closeEntrances()
-	s.polls.Drain()
+	err := s.polls.Drain(ctx)
 	s.gate.settle(ctx)
-	return s.http.Shutdown(ctx)
+	return cmp.Or(s.http.Shutdown(ctx), err)
 }
 
 // Held is the number of polls that are held now.
@@ -213,6 +229,7 @@ func (s *Server) Held() int { return s.polls.Held() }
 // Close ends the server and its state, and cuts what is still going on.
 func (s *Server) Close() error {
 	err := s.http.Close()
+	s.uploads.close()
 	s.running.Lock() // once the last handler has ended
 	s.closed = true
 	s.running.Unlock()

@@ -75,15 +75,19 @@ func cutAfter(c net.Conn) time.Duration {
 // that rested.
 func TestSlowHead(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
-		for name, first := range map[string]string{
-			"nothing":   "",
-			"a start":   "POST / HTT",
-			"no end":    "POST / HTTP/1.1\r\nHost: x\r\n",
-			"a request": fmt.Sprintf("GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\nG", wire.PathChallenge, cs[0].id),
+		for name, tt := range map[string]struct {
+			first string
+			most  time.Duration
+		}{
+			"nothing":   {"", grace},
+			"a start":   {"POST / HTT", grace},
+			"no end":    {"POST / HTTP/1.1\r\nHost: x\r\n", grace},
+			"a request": {fmt.Sprintf("GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\nG", wire.PathChallenge, cs[0].id), DefaultStrangerIdle},
+			"no worker": {"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", DefaultStrangerIdle},
 		} {
 			c := dialFake(t, cs[0])
-			go func() { _, _ = io.WriteString(c, first) }() // its error is the cut
-			if took := cutAfter(c); took > grace+time.Second {
+			go func() { _, _ = io.WriteString(c, tt.first) }() // its error is the cut
+			if took := cutAfter(c); took > tt.most+time.Second {
 				t.Errorf("%s: cut after %v", name, took)
 			}
 		}

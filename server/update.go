@@ -26,10 +26,13 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	const route = "update"
 	id := mux.Vars(r)["worker"]
 	b := newBody(w, r, maxBody(s.cfg.MaxUpdate))
+	judged := s.gate.spare(r)
 	o := s.update(id, b, r)
-	if o.err != nil {
-		s.log.Error("update failed", "worker", wire.Short(id), "error", o.err)
+	if o.reason == "" {
+		s.gate.proved(r)
 	}
+	judged()
+	s.kept(id, o)
 	if !s.drain(b, r) {
 		w.Header().Set("Connection", "close")
 	}
@@ -49,6 +52,9 @@ func (s *Server) drain(b *body, r *http.Request) bool {
 	if !b.begun && r.Header.Get("Expect") != "" {
 		return false
 	}
+	if b.stopped() {
+		b.restart()
+	}
 	b.left = drainLimit
 	_, err := io.Copy(io.Discard, b)
 	return err == nil
@@ -66,7 +72,27 @@ func refused(reason, text string) outcome {
 	return outcome{status: http.StatusOK, text: text, reason: reason}
 }
 
-func (s *Server) update(id string, body io.Reader, r *http.Request) outcome {
+// keepError is an update that the aggregator failed to take.
+type keepError struct{ error }
+
+func (e *keepError) Unwrap() error { return e.error }
+
+// kept notes, for whoever asks after our health, whether updates can be kept.
+func (s *Server) kept(id string, o outcome) {
+	switch {
+	case o.err != nil:
+		s.log.Error("update failed", "worker", wire.Short(id), "error", o.err)
+		var unkept *keepError
+		if errors.As(o.err, &unkept) && !errors.Is(o.err, ErrNoRoom) { // that is looked at when asked
+			text := unkept.Error()
+			s.unkept.Store(&text)
+		}
+	case o.reason == "":
+		s.unkept.Store(nil)
+	}
+}
+
+func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	s.mu.Lock()
 	now, key := s.workers.standing(id)
 	duplicate := s.round.has(id)
@@ -77,19 +103,26 @@ func (s *Server) update(id string, body io.Reader, r *http.Request) outcome {
 	if r.ContentLength > maxBody(s.cfg.MaxUpdate) {
 		return s.tooLarge()
 	}
+	place, err := s.uploads.begin(id, body)
+	if err != nil {
+		return s.unreadable(err)
+	}
+	defer s.uploads.end(place)
 	if duplicate {
 		return s.duplicate(key, body, r)
 	}
 	up, err := s.cfg.Aggregator.Begin(id)
 	if err != nil {
-		return failure(err)
+		return failure(&keepError{err})
 	}
-	out := &upload{Upload: up}
-	got, err := wire.ReadUpdate(out, body, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	in := &inflating{Upload: up, body: body, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
+	got, err := wire.ReadUpdate(in, in, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	in.rest()
 	if err != nil || !s.signed(key, got.Signed, got.Digest[:]) {
 		up.Abort()
-		if out.err != nil {
-			return failure(out.err)
+		s.shares.waste(&in.share)
+		if in.err != nil {
+			return failure(&keepError{in.err})
 		}
 		return s.unreadable(err)
 	}
@@ -133,6 +166,14 @@ func (s *Server) unreadable(err error) outcome {
 		return refused("bad signature", wire.TextInvalid)
 	case errors.Is(err, wire.ErrTooLarge), errors.Is(err, errBody):
 		return s.tooLarge()
+	case errors.Is(err, errInflation):
+		return outcome{
+			status: http.StatusRequestEntityTooLarge,
+			text:   fmt.Sprintf("Update refused: it inflates to more than %d times its size.", s.cfg.MaxInflation),
+			reason: "inflation",
+		}
+	case errors.Is(err, errCrowded):
+		return outcome{status: http.StatusServiceUnavailable, text: "Update not accepted: too many are on their way - send it again.", reason: "crowded"}
 	case errors.Is(err, wire.ErrNoPhrase), errors.Is(err, wire.ErrTwice):
 		return refused("malformed", wire.ErrorText(err.Error()))
 	case errors.Is(err, wire.ErrNoUpdate):
@@ -152,20 +193,10 @@ func (s *Server) tooLarge() outcome {
 	}
 }
 
+// failure answers what is our fault.
 func failure(err error) outcome {
-	return outcome{status: http.StatusInternalServerError, text: "Internal server error.", reason: "failed", err: err}
-}
-
-// upload remembers what writing to an Upload failed with.
-type upload struct {
-	Upload
-	err error
-}
-
-func (u *upload) Write(p []byte) (int, error) {
-	n, err := u.Upload.Write(p)
-	if err != nil {
-		u.err = err
+	if errors.Is(err, ErrNoRoom) {
+		return outcome{status: http.StatusInsufficientStorage, text: "Update not accepted: there is no room to keep it.", reason: "no room", err: err}
 	}
-	return n, err
+	return outcome{status: http.StatusInternalServerError, text: "Internal server error.", reason: "failed", err: err}
 }

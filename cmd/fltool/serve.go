@@ -39,8 +39,13 @@ type serveFlags struct {
 	roundTimeout      time.Duration
 	maxHold           time.Duration
 	maxUpdateSize     sizeFlag
+	maxInflation      int64
+	maxUploads        int
+	maxStrangers      int
+	strangerIdle      time.Duration
 	state             string
 	keepUpdates       bool
+	keepFree          sizeFlag
 	drainTimeout      time.Duration
 	logLevel          slog.LevelVar
 	logFormat         string
@@ -90,8 +95,14 @@ in the environment; without them nobody is admin.`,
 	flags.DurationVar(&f.roundTimeout, "round-timeout", 0, "ends a round this long after its first update (0: never)")
 	flags.DurationVar(&f.maxHold, "max-hold", 0, "answers a poll after this long, and it comes again (0: never)")
 	flags.Var(&f.maxUpdateSize, "max-update-size", "refuse larger updates: `size` before compression")
+	flags.Int64Var(&f.maxInflation, "max-inflation", server.DefaultMaxInflation, "refuse updates above 1MB that inflate to more than so many `times` their size")
+	flags.IntVar(&f.maxUploads, "max-uploads", server.DefaultMaxUploads, "so `many` updates may be on their way at a time; others wait")
+	flags.IntVar(&f.maxStrangers, "max-strangers", server.DefaultMaxStrangers, "so `many` connections of one address may be open that are not known to be a worker's")
+	flags.DurationVar(&f.strangerIdle, "stranger-idle", server.DefaultStrangerIdle, "closes such a connection when it has been idle this long")
 	flags.StringVar(&f.state, "state", "", "`directory` that survives restarts (else memory)")
 	flags.BoolVar(&f.keepUpdates, "keep-updates", false, "keep accepted updates as files below --state")
+	flags.Var(&f.keepFree, "keep-free", "with --keep-updates: leave this `size` of the disk free (default 1GB, or a tenth of the disk if that is less)")
+	flags.Lookup("keep-free").DefValue = "0" // so that it is not told twice
 	flags.StringVar(&f.opsListen, "ops-listen", "", "`address` for /healthz, /metrics and pprof")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second, "cut what has not ended this long after a signal")
 	flags.StringVar(&level, "log-level", level, "debug, info, warn or error")
@@ -214,8 +225,13 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		RoundTimeout:  f.roundTimeout,
 		MaxHold:       f.maxHold,
 		MaxUpdate:     int64(f.maxUpdateSize),
+		MaxInflation:  f.maxInflation,
+		MaxUploads:    f.maxUploads,
+		MaxStrangers:  f.maxStrangers,
+		StrangerIdle:  f.strangerIdle,
 		State:         f.state,
 		KeepUpdates:   f.keepUpdates,
+		KeepFree:      int64(f.keepFree),
 		AdminUsername: os.Getenv(envAdminUsername),
 		AdminPassword: os.Getenv(envAdminPassword),
 		Log:           log,
@@ -227,6 +243,10 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		return cfg, usageError("make keys with: fltool keys generate --workers 10 keys", "neither --keys nor --unsafe is given")
 	case f.keepUpdates && f.state == "":
 		return cfg, usageError("say where with --state DIR", "--keep-updates needs --state")
+	case f.unbounded() != "":
+		return cfg, usageError("without such a bound, anybody could stop the server", "%s: not above 0", f.unbounded())
+	case f.keepFree > 0 && !f.keepUpdates:
+		return cfg, usageError("it bounds what --keep-updates writes", "--keep-free needs --keep-updates")
 	case f.roundTimeout < 0 || f.maxHold < 0 || f.drainTimeout < 0:
 		return cfg, usageError("0 stands for never", "a duration is negative")
 	case f.maxUpdateSize < 1:
@@ -253,6 +273,21 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 	}
 	cfg.Model, err = f.firstModel()
 	return cfg, err
+}
+
+// unbounded is a bound that is none, "" if all are.
+func (f *serveFlags) unbounded() string {
+	switch {
+	case f.maxInflation < 1:
+		return fmt.Sprintf("--max-inflation %d", f.maxInflation)
+	case f.maxUploads < 1:
+		return fmt.Sprintf("--max-uploads %d", f.maxUploads)
+	case f.maxStrangers < 1:
+		return fmt.Sprintf("--max-strangers %d", f.maxStrangers)
+	case f.strangerIdle <= 0:
+		return fmt.Sprintf("--stranger-idle %v", f.strangerIdle)
+	}
+	return ""
 }
 
 // firstModel reads or makes the model of version 1.

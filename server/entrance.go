@@ -1,0 +1,148 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// unsentBytes bounds what waits in the kernel for one client, besides what is on
+// its way to it: 1000 that ask for a model and don't read it would pin gigabytes.
+const unsentBytes = 128 << 10
+
+// entrance is a listener that gives its connections to the gate: it accepts them
+// at once, before the system's queue of them is full.
+type entrance struct {
+	net.Listener
+	gate *gate
+}
+
+func (g *gate) entrance(l net.Listener) net.Listener {
+	e := &entrance{l, g}
+	g.mu.Lock()
+	g.entrances = append(g.entrances, e)
+	late := g.draining
+	g.mu.Unlock()
+	if late {
+		_ = e.Close() // its Accept tells
+	}
+	return e
+}
+
+// Accept never gives a connection. What it fails with is for net/http to handle.
+func (e *entrance) Accept() (net.Conn, error) {
+	for {
+		c, err := e.Listener.Accept()
+		switch {
+		case err == nil:
+			e.gate.welcome(c)
+		case (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && e.gate.makeRoom():
+			// There is a descriptor again.
+		default:
+			return nil, err
+		}
+	}
+}
+
+// Close may be called twice: by the gate, and then by net/http.
+func (e *entrance) Close() error {
+	if err := e.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// makeRoom has a stranger give way, if there is one.
+func (g *gate) makeRoom() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.giveWay(g.strangers.take(&g.strangers.all, 0))
+}
+
+// welcome takes a new connection, a stranger. It comes into line once it says
+// something.
+func (g *gate) welcome(c net.Conn) {
+	if raw := socket(c); raw != nil {
+		short := false
+		_ = raw.Control(func(fd uintptr) { // of a connection that is gone, hear tells
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
+			short = descriptorsShort(fd)
+		})
+		if short {
+			g.makeRoom()
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		cut(c)
+		return
+	}
+	v := &visit{conn: c, class: &g.newcomers, silent: true, stranger: stranger{from: origin(c.RemoteAddr().String())}}
+	g.visits[c] = v
+	g.silent++
+	wait := grace
+	if g.draining {
+		wait = gatePatience
+	}
+	_ = c.SetReadDeadline(time.Now().Add(wait)) // what fails shows in hear
+	g.meet(v)
+	g.hearing.Go(func() { g.hear(v) })
+}
+
+// descriptorsShort says whether few are left beside one: the kernel gives the
+// lowest that is free. They are kept for what the server itself opens.
+func descriptorsShort(fd uintptr) bool {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return false
+	}
+	return uint64(fd) >= limit.Cur-min(limit.Cur/16, DefaultMaxUploads)
+}
+
+// hear waits for a newcomer's first byte, for as long as its deadline lets it.
+func (g *gate) hear(v *visit) {
+	c, err := hear(v.conn)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = v.conn.SetReadDeadline(time.Time{}) // under the lock: closeEntrances sets it, too
+	g.strangers.drop(v)
+	delete(g.visits, v.conn)
+	v.silent = false
+	g.silent--
+	if err != nil || g.shut {
+		cut(v.conn)
+		g.tell()
+		return
+	}
+	v.conn = c
+	g.enter(v)
+}
+
+// hear waits until something has come on a connection, and leaves it there.
+func hear(c net.Conn) (net.Conn, error) {
+	var first [1]byte
+	raw := socket(c)
+	if raw == nil {
+		// In memory, as in tests.
+		n, err := c.Read(first[:])
+		return &resumed{c, first[:n]}, err
+	}
+	n, failed := 0, error(nil)
+	err := raw.Read(func(fd uintptr) bool {
+		for failed = unix.EINTR; failed == unix.EINTR; {
+			n, _, failed = unix.Recvfrom(int(fd), first[:], unix.MSG_PEEK)
+		}
+		return failed != unix.EAGAIN
+	})
+	if err == nil {
+		err = failed
+	}
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	return c, err
+}

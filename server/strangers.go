@@ -1,0 +1,171 @@
+package server
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Bounds of strangers when Config does not say.
+const (
+	// DefaultMaxStrangers is how many connections of one address may be open without
+	// being a worker's. Thousands of workers that arrive at once from one address,
+	// a proxy's or a NAT's, do not reach it: those in line don't count, and who had
+	// its turn proves itself with its first request.
+	DefaultMaxStrangers = 2048
+	// DefaultStrangerIdle is how long a connection that is not a worker's may be idle:
+	// longer than nginx keeps one, so that it is nginx that closes it.
+	DefaultStrangerIdle = 75 * time.Second
+	// So many addresses may have their bound's number of them.
+	strangersAddresses = 4
+	// One that has just come, or said something, does not give way to a bound: on a
+	// slow path, a request needs some round trips.
+	strangersPatience = time.Second
+)
+
+// strangers are connections that had their turn, or have not said a word, and that
+// nobody has proved to be a worker's. Where there are too many, the one that has
+// given no sign for longest gives way. Its owner locks.
+type strangers struct {
+	perAddress int
+	all        list.List // of *visit, in the order of their last signs
+	by         map[string]*list.List
+}
+
+// stranger is a visit's place among them.
+type stranger struct {
+	from      string
+	signed    time.Time     // when it gave its last sign
+	inAll, in *list.Element // in strangers.all, and in the address's list; nil if it is in neither
+}
+
+func newStrangers(perAddress int) strangers {
+	return strangers{perAddress: perAddress, by: map[string]*list.List{}}
+}
+
+// add takes one more and gives the one that gives way, nil if none must.
+func (s *strangers) add(v *visit) *visit {
+	same := s.by[v.from]
+	if same == nil {
+		same = list.New()
+		s.by[v.from] = same
+	}
+	v.signed = time.Now()
+	v.inAll, v.in = s.all.PushBack(v), same.PushBack(v)
+	switch {
+	case same.Len() > s.perAddress:
+		return s.take(same, strangersPatience)
+	case s.all.Len() > strangersAddresses*s.perAddress:
+		return s.take(&s.all, strangersPatience)
+	}
+	return nil
+}
+
+// take gives the one that gave no sign for longest, and at least that long, to
+// give way; nil if there is none.
+func (s *strangers) take(from *list.List, quiet time.Duration) *visit {
+	if from.Len() == 0 {
+		return nil
+	}
+	v := from.Front().Value.(*visit)
+	if time.Since(v.signed) < quiet {
+		return nil
+	}
+	s.drop(v)
+	return v
+}
+
+// sign notes that one, if it is one, does something.
+func (s *strangers) sign(v *visit) {
+	if v.in != nil {
+		v.signed = time.Now()
+		s.all.MoveToBack(v.inAll)
+		s.by[v.from].MoveToBack(v.in)
+	}
+}
+
+// drop forgets one, if it is one.
+func (s *strangers) drop(v *visit) {
+	if v.in == nil {
+		return
+	}
+	same := s.by[v.from]
+	s.all.Remove(v.inAll)
+	same.Remove(v.in)
+	v.inAll, v.in = nil, nil
+	if same.Len() == 0 {
+		delete(s.by, v.from)
+	}
+}
+
+// meet counts a stranger, for which another may have to give way; the lock is held.
+func (g *gate) meet(v *visit) { g.giveWay(g.strangers.add(v)) }
+
+// giveWay cuts a connection, if there is one, and says whether there was. Whoever
+// waits for it or works on it sees that.
+func (g *gate) giveWay(v *visit) bool {
+	if v == nil {
+		return false
+	}
+	cut(v.conn)
+	return true
+}
+
+type visitKey struct{}
+
+// context is an http.Server's ConnContext: it tells handlers whose visit it is.
+func (g *gate) context(ctx context.Context, c net.Conn) context.Context {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return context.WithValue(ctx, visitKey{}, g.visits[c])
+}
+
+// visitOf is nil for a request that did not come by the gate, as in tests.
+func visitOf(r *http.Request) *visit {
+	v, _ := r.Context().Value(visitKey{}).(*visit)
+	return v
+}
+
+// proved notes that a request is a worker's, and so is its connection.
+func (g *gate) proved(r *http.Request) {
+	v := visitOf(r)
+	if v == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.worker = true
+	g.strangers.drop(v)
+}
+
+// isWorkers says whether a request's connection is a worker's.
+func (g *gate) isWorkers(r *http.Request) bool {
+	v := visitOf(r)
+	if v == nil {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return v.worker
+}
+
+// spare lets a connection be none of the strangers for as long as it takes until
+// what it sends is known to be a worker's or not: then the func must be called.
+func (g *gate) spare(r *http.Request) (end func()) {
+	v := visitOf(r)
+	if v == nil {
+		return func() {}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.strangers.drop(v)
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if !v.worker && g.visits[v.conn] == v {
+			g.meet(v)
+		}
+	}
+}
