@@ -97,6 +97,12 @@ var cases = map[string]struct {
 		unknown: func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Limits = no[facts.Limits]() },
 		na:      noNginx, workers: 506,
 	},
+	"nginx/selinux": {
+		pass:    func(f *facts.Facts) { f.SELinux.V = facts.SELinux{Enforcing: true, NetConnect: is(true)} },
+		fail:    func(f *facts.Facts) { f.SELinux.V = facts.SELinux{Enforcing: true, NetConnect: is(false)} },
+		unknown: func(f *facts.Facts) { f.SELinux.V = facts.SELinux{Enforcing: true, NetConnect: no[bool]()} },
+		na:      func(*facts.Facts) {}, workers: -1,
+	},
 	"nginx/draining": {
 		fail:    func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Draining = true },
 		unknown: unseen,
@@ -125,7 +131,7 @@ var cases = map[string]struct {
 	"host/conntrack": {
 		fail:    func(f *facts.Facts) { f.Conntrack.V.Max = 5000 },
 		unknown: func(f *facts.Facts) { f.Conntrack = no[*facts.Conntrack]() },
-		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 700,
+		na:      func(f *facts.Facts) { f.Conntrack.V = nil }, workers: 613,
 	},
 	"host/memory": {
 		fail:    func(f *facts.Facts) { f.Memory.V.AvailableBytes = 20 << 20 },
@@ -416,10 +422,10 @@ func TestFlows(t *testing.T) {
 		role       string
 		safe, hard int
 	}{
-		"nginx":           {func(*facts.Facts) {}, "", 142, 1000},
-		"no nginx":        {noNginx, "", 1000, 1000},
+		"nginx":           {func(*facts.Facts) {}, "", 125, 1000},
+		"no nginx":        {noNginx, "", 500, 1000},
 		"app of a pair":   {func(*facts.Facts) {}, "app", 166, 1000},
-		"nginx of a pair": {func(*facts.Facts) {}, "proxy", 142, 500},
+		"nginx of a pair": {func(*facts.Facts) {}, "proxy", 125, 500},
 	} {
 		f := tuned()
 		tt.change(&f)

@@ -41,7 +41,7 @@ var formulas = []Formula{
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
 	{"nr-open", "workers = fs.nr_open − 13: no NOFILE can be higher; behind nginx (fs.nr_open − 10) / 2", "documentation of the kernel's fs.nr_open", Unproven},
 	{"memory", "workers = (memory available + that of polls held now) / memory a poll on this host, without TLS and without models in flight: of the application 38 KiB (hard: 34 KiB) and of nginx 10.5 KiB", measured + ": gunicorn holds a poll of dc_federated's in 34 to 38 KiB, the kernel's part included", "gunicorn-memory"},
-	{"conntrack", "workers = (nf_conntrack_max less other flows) / flows a poll on this host: 1 of its client, and where nginx is there 1 between it and the application and 5 that the round before has closed (hard: none of these on one host, where loopback is not tracked)", "documentation of the kernel's nf_conntrack", "conntrack"},
+	{"conntrack", "workers = (nf_conntrack_max less other flows) / flows a poll on this host: 1 of its client, 1 of its connection before, closed while it was idle, and where nginx is there 1 between it and the application and 5 that the round before has closed (hard: its client's alone, and on two hosts the one behind nginx)", "documentation of the kernel's nf_conntrack", "conntrack"},
 	{"tasks", "workers = pids.max, TasksMax or NPROC less the tasks in use, where each held poll blocks a thread (gthread); no limit where polls share one (gevent)", "documentation of the kernel's pids controller", "gunicorn-tasks"},
 	{"held-run", "safe: the fewest polls held at any moment of a run that came with more workers; hard: the most", Itself, Itself},
 }
@@ -160,7 +160,7 @@ func conntrackFor(n int, others, perPoll int64) int64 { return int64(n)*perPoll 
 // are tracked, too.
 func flowsPerPoll(client, upstream, loopback bool) (least, most int64) {
 	if client {
-		least, most = 1, 1
+		least, most = 1, 2 // and one that a hop closed while the worker trained
 	}
 	if upstream {
 		most += 1 + requestsPerRound

@@ -14,7 +14,7 @@ func started(o facts.Origin) string {
 	return map[string]string{
 		facts.ByUnit: "systemd", facts.ByUserUnit: "its user's systemd", facts.ByLogin: "a login", facts.ByContainer: "a container's runtime",
 		facts.ByPod: "Kubernetes", facts.ByLXC: "LXC", facts.ByOpenRC: "OpenRC", facts.ByRunit: "runit", facts.ByS6: "s6",
-		facts.BySupervisor: "supervisord", facts.ByPM2: "pm2", facts.ByCron: "cron",
+		facts.BySupervisor: "supervisord", facts.ByPM2: "pm2", facts.ByCron: "cron", facts.ByNspawn: "systemd-nspawn",
 	}[o.By]
 }
 
@@ -70,6 +70,10 @@ func outside(o facts.Origin, u *facts.Unit, target int64) (reports.Remedy, bool)
 		return by("start the container with --ulimit nofile=%d:%d (ulimits: nofile: of a compose file, Ulimit=nofile=%d:%d of a quadlet)", target, target, target, target)
 	case facts.ByPod:
 		return by("a pod can't ask for it: raise LimitNOFILE= of the node's containerd.service or crio.service (or the runtime's default rlimits) to %d and restart the runtime, or let the image's entry point run ulimit -n up to its hard limit", target)
+	case facts.ByCron:
+		return by("cron starts it: a line for its user in /etc/security/limits.d counts from the next run on where pam.d/cron has pam_limits; else run ulimit -n %d in what cron starts, up to the hard limit. A service of the init system is the better place", target)
+	case facts.ByNspawn:
+		return by("set LimitNOFILE=%d below [Exec] of /etc/systemd/nspawn/%s.nspawn, and start the container anew", target, o.Name)
 	case facts.ByLXC:
 		return by("set lxc.prlimit.nofile = %d in the container's config (LXD and Incus: limits.kernel.nofile), and start it anew", target)
 	case facts.ByOpenRC:

@@ -44,6 +44,8 @@ func evalLimitsConf(c Case) Outcome {
 		return fail(got, want, best.Source, reports.Remedy{Text: fmt.Sprintf(format, a...)})
 	}
 	switch by := s.origin.By; {
+	case c.Container.V && !(c.Session.V.Limited && by == facts.ByLogin):
+		return because("a limit where the container is started", "limits.conf is for logins, and nothing logs in to start what runs in a container. The remedy of app/nofile names the place")
 	case by == facts.ByLogin || by == facts.ByCron || by == facts.ByNobody && s.unit == "":
 	case by == facts.ByUnit || by == facts.ByUserUnit || s.unit != "":
 		return because("a limit where systemd reads it", "limits.conf is for logins; services of systemd take LimitNOFILE= of their unit. The remedy of app/nofile sets it")

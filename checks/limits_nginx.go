@@ -2,6 +2,8 @@ package checks
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
@@ -57,4 +59,41 @@ func (c Case) nginxUnitRemedy(unit string, target int64, text string) reports.Re
 		set = u.NoFile.Source
 	}
 	return c.unitRemedy(unit, set, fmt.Sprintf("LimitNOFILE=%d", target), text)
+}
+
+// httpPorts are those that SELinux's policy lets a web server connect to, of the
+// type http_port_t (semanage port -l).
+var httpPorts = []uint16{80, 81, 443, 488, 8008, 8009, 8443, 9000}
+
+// evalSELinux asks whether SELinux lets nginx reach the application.
+func evalSELinux(c Case, n *facts.Nginx) Outcome {
+	v := c.SELinux
+	switch {
+	case !v.Known():
+		return cantTell("SELinux", v)
+	case !v.V.Enforcing:
+		return notApplicable("SELinux is not enforced")
+	}
+	to := ""
+	for i := range n.Sites {
+		at := n.Sites[i].At(facts.RoutePoll)
+		if at == nil || at.Upstream == nil {
+			continue
+		}
+		for _, p := range at.Upstream.Peers {
+			if addr, err := netip.ParseAddrPort(p.Address); err == nil && !slices.Contains(httpPorts, addr.Port()) {
+				to = p.Address
+			}
+		}
+	}
+	switch {
+	case to == "":
+		return notApplicable("nginx passes to no port that SELinux guards")
+	case !v.V.NetConnect.Known():
+		return cantTell("httpd_can_network_connect", v.V.NetConnect)
+	case v.V.NetConnect.V:
+		return pass("httpd_can_network_connect is on", v.V.NetConnect.Source)
+	}
+	return fail("httpd_can_network_connect is off, and nginx passes to "+to, "on", v.V.NetConnect.Source,
+		reports.Remedy{Text: "let web servers connect to any port", Commands: []string{"setsebool -P httpd_can_network_connect on"}})
 }

@@ -16,7 +16,7 @@ func pendingLimit(u *facts.Unit, p facts.Process) (pending bool, other string) {
 	switch o := p.Origin.V; {
 	case got == want:
 		return false, ""
-	case u.Container != "" || o.By == facts.ByContainer || o.By == facts.ByPod || o.By == facts.ByLXC:
+	case u.Container != "" || o.By == facts.ByContainer || o.By == facts.ByPod || o.By == facts.ByLXC || o.By == facts.ByNspawn:
 		return false, "a container's limit is its runtime's"
 	case o.By != facts.ByUnit && o.By != facts.ByUserUnit && o.By != facts.ByNobody:
 		return false, "it is started by " + started(o)

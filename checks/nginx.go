@@ -29,6 +29,15 @@ upstream's. nginx -t warns only where worker_connections exceed the limit, not w
 		Eval:    evalNginxNoFile,
 	},
 	{
+		ID: "nginx/selinux", Title: "SELinux lets nginx reach the application", Severity: reports.SeverityWarn, On: OnProxy,
+		Reads: []string{"/sys/fs/selinux/enforce and booleans, else /etc/selinux/config", "nginx's upstreams"},
+		Why: `Where SELinux is enforced nginx (httpd_t) may connect to the ports of web servers alone, such as 80, 8008 and
+9000, unless the boolean httpd_can_network_connect is on.`,
+		Symptom: "connect() to 127.0.0.1:5000 failed (13: Permission denied) while connecting to upstream: a 502 for every poll",
+		Mend:    "setsebool -P httpd_can_network_connect on",
+		Eval:    onConfig(evalSELinux),
+	},
+	{
 		ID: "nginx/draining", Title: "no nginx of before a reload lingers", Severity: reports.SeverityWarn, On: OnProxy,
 		Reads: []string{"/proc/PID/cmdline"},
 		Why: `After a reload old worker processes stay until their last poll ends. Each keeps its connections,

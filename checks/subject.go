@@ -164,7 +164,11 @@ func (c Case) tightest(procs []facts.Process) subject {
 		if u := c.Service.V; u != nil && u.Name == s.unit {
 			s.serviceUnit = u
 		}
-		if by := s.origin.By; s.unit == "" && p.User.Known() && c.Systemd.V && (by == facts.ByLogin || by == facts.ByNobody || by == facts.ByCron) {
+		by := s.origin.By
+		if by == facts.ByLogin || by == facts.ByCron { // the unit is of sshd or cron
+			s.unit, s.serviceUnit = "", nil
+		}
+		if p.User.Known() && (by == facts.ByLogin || by == facts.ByNobody && s.unit == "" && c.Systemd.V) {
 			s.user = p.User.V // of a login, then, or of what a login started
 		}
 		if !s.nofile.Known() {

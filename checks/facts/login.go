@@ -72,7 +72,7 @@ func (s services) pamRules(session Session) pamRules {
 	r := pamRules{nrOpen: s.pid1.nrOpen, pid1: s.pid1.own, mayRaise: s.pid1.mayRaise, setAll: session.SetAll}
 	if v, ok := readPAMVersion(s.r, s.os); ok {
 		r.unlimited = known(!v.before(unlimitedIsMost), fmt.Sprintf("Linux-PAM %d.%d.%d", v[0], v[1], v[2]))
-		if s.os.Known() && s.os.V.Is("rhel", "centos") && v.before(unlimitedIsMost) {
+		if s.os.Known() && s.os.V.enterprise() && v.before(unlimitedIsMost) {
 			r.unlimited = Value[bool]{Err: "whether this pam_limits can set nofile to unlimited is not known"} // some updates can
 		}
 	} else {

@@ -22,8 +22,9 @@ const (
 	ByS6         = "s6"         // s6-supervise
 	BySupervisor = "supervisor" // supervisord
 	ByPM2        = "pm2"
-	ByCron       = "cron" // cron and atd
-	ByNobody     = ""     // nothing tells
+	ByCron       = "cron"   // cron and atd
+	ByNspawn     = "nspawn" // systemd-nspawn
+	ByNobody     = ""       // nothing tells
 )
 
 // Origin is who started a process.
@@ -45,7 +46,7 @@ func readOrigin(r Root, pid int) (Origin, error) {
 		return Origin{}, err
 	}
 	group := originOfGroup(parseCgroupPaths(text))
-	if group.By == ByContainer || group.By == ByPod || group.By == ByLXC {
+	if group.By == ByContainer || group.By == ByPod || group.By == ByLXC || group.By == ByNspawn {
 		return group, nil
 	}
 	for at, n := pid, 0; at > 1 && n < maxAncestors; n++ {
@@ -62,7 +63,7 @@ func readOrigin(r Root, pid int) (Origin, error) {
 				return Origin{}, err
 			}
 			if o := originOfParent(stat.name, args); o.By != ByNobody {
-				if o.By == ByLogin && group.By != ByNobody {
+				if o.By == ByLogin && group.By != ByNobody && !loginServices.MatchString(group.Name) {
 					break
 				}
 				return o, nil
@@ -82,7 +83,9 @@ func readOrigin(r Root, pid int) (Origin, error) {
 var (
 	containerGroup = regexp.MustCompile(`(?:^|/)(?:docker|libpod|libpod-payload|libpod-container|crio|cri-containerd|nerdctl|buildkit)-[0-9a-f]{4,}(?:\.scope)?(?:/|$)|/docker/[0-9a-f]{12,}|/system\.slice:docker:`)
 	podGroup       = regexp.MustCompile(`/kubepods(?:\.slice|/|$)`)
+	nspawnGroup    = regexp.MustCompile(`/systemd-nspawn@([^/]+)\.service/|/machine-([^/]+)\.scope(?:/|$)`)
 	lxcGroup       = regexp.MustCompile(`(?:^|/)lxc(?:\.payload)?[./]([^/]+)`)
+	loginServices  = regexp.MustCompile(`^(?:sshd?(?:@.*)?|getty@.*|serial-getty@.*)\.service$`) // where logins have no scope of their own
 	userManagerDir = regexp.MustCompile(`^user@(\d+)\.service$`)
 )
 
@@ -95,6 +98,9 @@ func originOfGroup(paths map[string]string) Origin {
 			return Origin{By: ByPod}
 		case lxcGroup.MatchString(at):
 			return Origin{By: ByLXC, Name: lxcGroup.FindStringSubmatch(at)[1]}
+		case nspawnGroup.MatchString(at):
+			m := nspawnGroup.FindStringSubmatch(at)
+			return Origin{By: ByNspawn, Name: m[1] + m[2]}
 		case containerGroup.MatchString(at):
 			o = Origin{By: ByContainer}
 		}

@@ -20,6 +20,9 @@ func (o OS) Is(ids ...string) bool {
 	return slices.ContainsFunc(ids, func(id string) bool { return o.ID == id || slices.Contains(o.Like, id) })
 }
 
+// enterprise says whether it is RHEL or one that is built of it.
+func (o OS) enterprise() bool { return o.Is("rhel", "centos") && o.ID != "amzn" || o.ID == "ol" }
+
 // Major is the number before the version's first dot; 0: there is none.
 func (o OS) Major() int {
 	s, _, _ := strings.Cut(o.Version, ".")

@@ -21,7 +21,10 @@ var pamDirs = []string{"/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"}
 
 // readLoginSession is how logins are limited: sshd's, where there is one, since
 // servers are reached by it; else the console's.
-func readLoginSession(r Root) (Session, error) {
+func readLoginSession(r Root, container bool) (Session, error) {
+	if container && pamFile(r, "sshd") == "" {
+		return Session{Service: "login", Why: "this is a container, and its runtime asks no PAM"}, nil
+	}
 	conf := []string{"/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config", "/usr/share/openssh/sshd_config"}
 	for _, file := range conf {
 		if !r.Exists(file) {
@@ -122,7 +125,7 @@ func pamFile(r Root, service string) string {
 }
 
 // readSession follows a service's stack to pam_limits. A root that has limits.conf
-// and no stacks at all is a part of a host, and taken to have it.
+// or systemd and no stacks at all is a part of a host, and taken to have it.
 func readSession(r Root, service string) (Session, error) {
 	s := Session{Service: service}
 	file := pamFile(r, service)
@@ -132,8 +135,8 @@ func readSession(r Root, service string) (Session, error) {
 			some = some || r.Exists(dir)
 		}
 		switch {
-		case !some && r.Exists("/etc/security"):
-			s.Limited, s.Why = true, "/etc/security is there, and no pam.d to say otherwise"
+		case !some && (r.Exists("/etc/security") || readSystemd(r).V):
+			s.Limited, s.Why = true, "no pam.d says otherwise"
 			return s, nil
 		case !some:
 			s.Why = "no PAM is here"

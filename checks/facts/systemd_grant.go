@@ -15,7 +15,7 @@ const oldManagersOwn = 65536
 
 // managersOwn is PID 1's NOFILE, where it does not run what systemd would raise it to.
 func managersOwn(pid1 Value[Limits], nrOpen Value[int64], version Value[int], o Value[OS]) Value[Bound] {
-	el8 := o.Known() && o.V.Is("rhel", "centos") && o.V.Major() == 8
+	el8 := o.Known() && o.V.enterprise() && o.V.Major() == 8
 	switch {
 	case pid1.Known():
 		return known(pid1.V.NoFile, pid1.Source)

@@ -33,6 +33,9 @@ func setters(r Root, all []setting, cwd string) (container, setter string) {
 		case runtimes[base]:
 			container = base
 			continue
+		case base == "su" || base == "runuser" || base == "sudo":
+			setter = fmt.Sprintf("the session that %s opens at %s (User= needs none; its limits are those of limits.conf)", base, s.source)
+			continue
 		case supervisors[base]:
 			setter = base + ", started at " + s.source
 			continue

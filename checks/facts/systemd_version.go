@@ -128,12 +128,14 @@ func releaseOf(o OS) (rel release, ok bool) {
 		return rolling, true
 	case o.ID == "ubuntu", o.ID == "debian", o.ID == "fedora", o.ID == "amzn", o.ID == "nixos", o.ID == "alpine":
 		name = o.ID
-	case o.Is("rhel", "centos"), o.ID == "ol":
+	case o.enterprise():
 		name = "rhel"
 	case o.ID == "sles", o.ID == "opensuse-leap", o.ID == "sle_hpc", o.ID == "sles_sap":
 		name = "sles"
 	case o.Is("ubuntu") && o.Major() >= 18: // Mint and Pop number theirs otherwise, and are newer
 		name = "ubuntu"
+	case o.Is("debian") && !o.Is("ubuntu"): // Raspbian and Kali: as Debian numbers them, or by the year
+		name = "debian"
 	default:
 		return release{}, false
 	}
@@ -171,7 +173,7 @@ func managerDefault(version Value[int], o Value[OS]) (b Bound, sure bool) {
 		return Bound{soft, kernelHard}, false
 	case version.V >= 240:
 		return Bound{soft, hard}, true
-	case o.Known() && o.V.Is("rhel", "centos") && o.V.Major() == 8:
+	case o.Known() && o.V.enterprise() && o.V.Major() == 8:
 		return Bound{soft, el8Hard}, true
 	}
 	return Bound{soft, kernelHard}, true
