@@ -247,7 +247,7 @@ func evalConnectTimeout(_ Case, p place) Outcome {
 func within(p place, least, most time.Duration, line string, named ...any) Outcome {
 	var all []Outcome
 	for i := 0; i < len(named); i += 2 {
-		name, v := named[i].(string), named[i+1].(nginx.Value[time.Duration])
+		name, v := named[i].(string), named[i+1].(nginx.Value[time.Duration]) // #nosec G602 -- they come in pairs
 		got := name + " " + short(v.V)
 		want := fmt.Sprintf("between %s and %s", short(least), short(most))
 		mend := write(v, p.block(), p.at.Source, name+" "+line+";", "time for slow links, and an end")

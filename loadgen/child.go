@@ -36,7 +36,7 @@ type Child struct {
 // StartChild starts `exe serve …` and waits until it says where it listens. The
 // child dies with this process, however that ends.
 func StartChild(ctx context.Context, exe string, args ...string) (*Child, error) {
-	cmd := exec.Command(exe, append([]string{"serve"}, args...)...)
+	cmd := exec.Command(exe, append([]string{"serve"}, args...)...) // #nosec G204 -- fltool itself, or what the flag names
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
 		Setpgid:   true, // Ctrl-C is for us: we stop the child when we are done with it

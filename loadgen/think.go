@@ -54,7 +54,7 @@ func (t Think) draw(r *rand.PCG) time.Duration {
 	if t == (Think{}) {
 		return 0
 	}
-	rnd := rand.New(r)
+	rnd := rand.New(r) // #nosec G404 -- of a load, no secret
 	if t.mean > 0 {
 		return time.Duration(rnd.ExpFloat64() * float64(t.mean))
 	}

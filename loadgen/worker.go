@@ -281,7 +281,7 @@ func (w *worker) again(p *Plan, now time.Duration) (fate, time.Duration) {
 	}
 	longest := min(backoffLongest, backoffBase<<min(w.failures, 16))
 	w.failures++
-	return w.unlessLate(p, now, time.Duration(rand.New(&w.rng).Int64N(int64(longest)+1)))
+	return w.unlessLate(p, now, time.Duration(rand.New(&w.rng).Int64N(int64(longest)+1))) // #nosec G404 -- of a load, no secret
 }
 
 func (w *worker) unlessLate(p *Plan, now, delay time.Duration) (fate, time.Duration) {

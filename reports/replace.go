@@ -133,7 +133,7 @@ func Target(path string) (at string, old fs.FileInfo, err error) {
 // create makes a new file, as os.CreateTemp does but with a mode.
 func create(prefix string, mode fs.FileMode) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(fmt.Sprintf("%s%d", prefix, rand.Uint64()), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+		f, err := os.OpenFile(fmt.Sprintf("%s%d", prefix, rand.Uint64()), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode) // #nosec G404 -- only to be free; O_EXCL guards it
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

@@ -98,7 +98,7 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 		}
 		exe = self
 	}
-	run := exec.CommandContext(ctx, exe, append(slices.Clone(command[1:]), "--out", path)...)
+	run := exec.CommandContext(ctx, exe, append(slices.Clone(command[1:]), "--out", path)...) // #nosec G204 -- fltool itself, or what the flag names
 	var said strings.Builder
 	run.Stderr = &said
 	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }

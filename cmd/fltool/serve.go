@@ -24,7 +24,7 @@ import (
 // The environment's name and password of the admin, as upstream's.
 const (
 	envAdminUsername = "DCF_SERVER_ADMIN_USERNAME"
-	envAdminPassword = "DCF_SERVER_ADMIN_PASSWORD"
+	envAdminPassword = "DCF_SERVER_ADMIN_PASSWORD" // #nosec G101 -- the name, not the password
 )
 
 // serveFlags is what the user asked serve for.

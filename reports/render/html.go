@@ -44,14 +44,14 @@ func HTML(w io.Writer, r reports.Report) error {
 			return err
 		}
 		// Drawn by the library, which escapes what text is in it.
-		f := pageFigure{Title: c.title, SVG: template.HTML(svg)}
+		f := pageFigure{Title: c.title, SVG: template.HTML(svg)} // #nosec G203 -- escaped, see above
 		for i, l := range c.lines {
 			s := strokes[i%len(strokes)]
 			mark := fmt.Sprintf(`<path d="M0 4H28" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`, s.hex, s.dash)
 			if l.dots {
 				mark = fmt.Sprintf(`<circle cx="14" cy="4" r="3" fill="%s"/>`, s.hex)
 			}
-			f.Key = append(f.Key, template.HTML(`<svg class="key" viewBox="0 0 28 8" aria-hidden="true">`+mark+`</svg>`+template.HTMLEscapeString(l.name)))
+			f.Key = append(f.Key, template.HTML(`<svg class="key" viewBox="0 0 28 8" aria-hidden="true">`+mark+`</svg>`+template.HTMLEscapeString(l.name))) // #nosec G203 -- the name is escaped
 		}
 		figures = append(figures, f)
 	}
