@@ -20,6 +20,7 @@ var access = []Symptom{
 	}, "set the read timeout of the hop that writes this log above the longest hold; that hop's error log tells whether it was its own"),
 	answered(502, "a proxy got no answer from the application (502)", []Cause{
 		{"nobody listened, where it ended at once", []string{"app/found"}},
+		{"an Apache waited for longer than ProxyTimeout: it answers 502 then, not 504", nil},
 		{"the connection was closed while the poll was held: a killed or restarted process", []string{"app/timeout", "host/memory", "app/graceful-timeout"}},
 		{"the application closed an idle connection just as it was used again (keep-alive)", []string{"app/keepalive", "nginx/upstream-keepalive"}},
 	}, "the proxy's error log tells which"),

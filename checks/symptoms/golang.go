@@ -15,4 +15,20 @@ var golang = []Symptom{
 		Causes:   only("the process that connects has as many descriptors open as its limit allows"),
 		Do:       "raise the limit of the process that writes this log (Caddy, Traefik, a client), not of the server that it calls",
 	},
+	{
+		Source: "go", Title: "a proxy in Go gave up waiting for the application's answer",
+		Literals: []string{`net/http: timeout awaiting response headers`},
+		Causes: []Cause{
+			{"the poll was held for longer than Caddy's response_header_timeout or Traefik's responseHeaderTimeout", nil},
+			{"the application hangs: all of its threads hold polls", []string{"app/worker-class"}},
+		},
+		Do: "leave that timeout out, as both do by default, or set it above the longest hold",
+	},
+	{
+		Source: "go", Title: "a proxy or client in Go found nobody listening",
+		Literals: []string{`connect: connection refused`},
+		Line:     `dial (tcp|unix)`,
+		Causes:   only("the application does not run, is being restarted, or listens elsewhere", "app/found"),
+		Do:       "see why the application ended, or mend the address",
+	},
 }

@@ -28,4 +28,10 @@ var gunicorn = []Symptom{
 		Causes:   only("max_requests: after so many requests the process ends, with all polls that it holds and what it keeps in memory"),
 		Do:       "leave max_requests at 0 for a server that holds polls and state",
 	},
+	{
+		Source: "gunicorn", Title: "a worker process of gunicorn did not end in time, and its polls were cut",
+		Literals: []string{`Worker graceful timeout (pid:`},
+		Causes:   only("max_requests, a reload or a stop ended it, and held polls outlived graceful_timeout, 30 s unless set", "app/graceful-timeout"),
+		Do:       "leave max_requests at 0; reload between rounds, or set graceful_timeout above the longest hold",
+	},
 }

@@ -62,9 +62,9 @@ var haproxy = []Symptom{
 		{"a device behind HAProxy reset it", nil},
 	}, "look into the application's and the kernel's log at the same second"),
 	ended("c[HD]", "a client was silent for longer than HAProxy's timeout client", []Cause{
-		{"a held poll: the client rightly waits, and timeout client is shorter than the hold", nil},
+		{"in mode tcp, or on an upgraded connection, a held poll: the client rightly waits", nil},
 		{"a slow or dead link during an upload or a download", nil},
-	}, "set timeout client above the longest hold, as timeout server", " cH", " cD"),
+	}, "set timeout client (in mode tcp), timeout tunnel (upgraded) above the longest hold, as timeout server", " cH", " cD"),
 	ended("C[HDQC]", "a client went away before it had its answer", []Cause{
 		{"a hop in front of HAProxy gave up: its idle timeout is shorter than the hold", []string{"lb/idle-timeout"}},
 		{"the worker gave up or was stopped", nil},

@@ -47,12 +47,13 @@ var lines = []struct{ line, title string }{
 	{`[2026-05-01 10:00:00 +0000] [7] [ERROR] Worker (pid:9) was sent SIGKILL! Perhaps out of memory?`, "a worker process of gunicorn was killed"},
 	{`[2026-05-01 10:00:00 +0000] [7] [WARNING] Worker with pid 9 was terminated due to signal 9`, "a worker process of gunicorn was killed"},
 	{`[2026-05-01 10:00:00 +0000] [9] [INFO] Autorestarting worker after current request.`, "gunicorn recycled a worker process"},
+	{`[2026-05-01 10:00:00 +0000] [9] [WARNING] Worker graceful timeout (pid:9)`, "a worker process of gunicorn did not end in time, and its polls were cut"},
 
 	{`Fri May  1 10:00:00 2026 - *** uWSGI listen queue of socket "127.0.0.1:5000" (fd: 3) full !!! (101/100) ***`, "uWSGI's listen queue was full"},
 	{`Fri May  1 10:00:00 2026 - [DANGER] async queue is full !!!`, "uWSGI had no async core left"},
 	{`Fri May  1 10:00:00 2026 - *** HARAKIRI ON WORKER 1 (pid: 9, try: 1) ***`, "uWSGI killed a process that worked for too long"},
 	{`DAMN ! worker 1 (pid: 9) died, killed by signal 9 :( trying respawn ...`, "a process of uWSGI was killed or crashed"},
-	{`accept(): Too many open files [core/utils.c line 2046]`, "uWSGI ran out of file descriptors"},
+	{`epoll_create(): Too many open files [core/event.c line 507]`, "uWSGI ran out of file descriptors"},
 	{`connect_to_tcp()/socket(): No file descriptors available [core/socket.c line 462]`, "uWSGI ran out of file descriptors"},
 
 	{`OSError: [Errno 24] Too many open files: '/tmp/x'`, "the application ran out of file descriptors"},
@@ -60,6 +61,7 @@ var lines = []struct{ line, title string }{
 	{`/bin/sh: 1: fork: Resource temporarily unavailable`, "the application could not start a thread or a process"},
 	{`OSError: [Errno 28] No space left on device`, "the application's disk was full"},
 	{`WARNING:waitress.queue:Task queue depth is 12`, "more requests waited in waitress than it has threads"},
+	{`WARNING:waitress:total open connections reached the connection limit, no longer accepting new connections`, "waitress had as many connections as it accepts"},
 	{`WARNING:  Exceeded concurrency limit.`, "uvicorn refused requests above its limit"},
 	{`ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate`, "a worker does not trust the server's certificate"},
 
@@ -69,6 +71,8 @@ var lines = []struct{ line, title string }{
 
 	{`Error: EMFILE: too many open files, accept`, "Node ran out of file descriptors"},
 	{`2026/05/01 10:00:00 http: Accept error: accept tcp [::]:5000: accept4: too many open files; retrying in 5ms`, "a server in Go ran out of file descriptors"},
+	{`{"level":"error","ts":1795882721.8,"logger":"http.log.error","msg":"net/http: timeout awaiting response headers","request":{"uri":"/poll"}}`, "a proxy in Go gave up waiting for the application's answer"},
+	{`{"level":"error","ts":1,"logger":"http.log.error","msg":"dial tcp 127.0.0.1:5000: connect: connection refused"}`, "a proxy or client in Go found nobody listening"},
 	{`{"level":"error","ts":1,"logger":"http.log.error","msg":"dial tcp 127.0.0.1:5000: socket: too many open files"}`, "a client or proxy in Go ran out of file descriptors"},
 
 	{`[ALERT]    (7) : Proxy fl reached process FD limit (maxsock=200). Please check 'ulimit-n' and restart.`, "HAProxy ran out of file descriptors"},

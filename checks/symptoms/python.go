@@ -27,14 +27,20 @@ var python = []Symptom{
 	{
 		Source: "waitress", Title: "more requests waited in waitress than it has threads",
 		Literals: []string{`Task queue depth is `},
-		Causes:   only("each held poll keeps a thread, and there are 4 unless threads= says more"),
+		Causes:   only("each held poll keeps a thread, and there are 4 unless threads= says more", "app/worker-class"),
 		Do:       "set threads to the workers, or serve long polls by a server that needs no thread a poll",
+	},
+	{
+		Source: "waitress", Title: "waitress had as many connections as it accepts",
+		Literals: []string{`total open connections reached the connection limit`},
+		Causes:   only("connection_limit, 100 unless set, less two of its own; idle connections count", "app/worker-connections"),
+		Do:       "set connection_limit to twice the workers",
 	},
 	{
 		Source: "uvicorn", Title: "uvicorn refused requests above its limit",
 		Literals: []string{`Exceeded concurrency limit.`},
-		Causes:   only("--limit-concurrency: as many connections or requests as that are answered 503"),
-		Do:       "raise --limit-concurrency above the workers, each counted twice where connections are idle",
+		Causes:   only("--limit-concurrency: from as many connections as that on, idle ones counted, requests are answered 503", "app/worker-class"),
+		Do:       "raise --limit-concurrency above all connections that workers and proxies keep",
 	},
 	{
 		Source: "python", Title: "a worker does not trust the server's certificate",

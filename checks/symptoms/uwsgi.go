@@ -7,13 +7,13 @@ var uwsgi = []Symptom{
 		Source: "uwsgi", Title: "uWSGI's listen queue was full",
 		Literals: []string{`listen queue of socket "`},
 		Line:     `\(fd: \d+\) full`,
-		Causes:   only("all processes and threads hold polls, so nothing is accepted; the queue holds 100 unless listen= says more"),
+		Causes:   only("all processes and threads hold polls, so nothing is accepted; the queue holds 100 unless listen= says more", "app/worker-class"),
 		Do:       "run as many threads or gevent cores as workers; listen and net.core.somaxconn only lengthen the wait",
 	},
 	{
 		Source: "uwsgi", Title: "uWSGI had no async core left",
 		Literals: []string{`[DANGER] async queue is full`},
-		Causes:   only("as many polls are held as gevent= or async= has cores"),
+		Causes:   only("as many polls are held as gevent= or async= has cores", "app/worker-class"),
 		Do:       "raise gevent= above the workers",
 	},
 	{
@@ -36,7 +36,7 @@ var uwsgi = []Symptom{
 		Source: "uwsgi", Title: "uWSGI ran out of file descriptors",
 		Literals: []string{`Too many open files [`, `No file descriptors available [`},
 		Line:     `\[\S+ line \d+\]`,
-		Causes:   only("the process has as many descriptors open as its limit allows", "app/nofile"),
+		Causes:   only("the process has as many descriptors open as its limit allows: each thread takes one beside that of its poll", "app/nofile"),
 		Do:       "raise LimitNOFILE= of its unit, or max-fd",
 	},
 }
