@@ -21,6 +21,19 @@ func started(o facts.Origin) string {
 // nofileRemedy says how the subject gets a NOFILE of at least need: where who
 // started it sets limits. What fltool's own file would not change is for hands.
 func (c Case) nofileRemedy(s subject, need int64) reports.Remedy {
+	r := c.nofileRemedyHere(s, need)
+	// Above fs.nr_open the kernel takes no limit, and a service might not start.
+	if top := c.Sysctls.NROpen; top.Known() && need > top.V && len(r.Files) > 0 && len(c.sysctlRemedy("", "fs.nr_open = 0").Files) == 0 {
+		var lines []string
+		for _, f := range r.Files {
+			lines = append(lines, f.Path+": "+strings.Join(f.Lines, ", "))
+		}
+		return reports.Remedy{Text: fmt.Sprintf("raise fs.nr_open first, see host/nr-open; then %s (%s)", r.Text, strings.Join(lines, "; ")), Then: r.Then}
+	}
+	return r
+}
+
+func (c Case) nofileRemedyHere(s subject, need int64) reports.Remedy {
 	hard := c.attainable(s.unit, s.nofile.V.Hard)
 	target := c.target(need, hard)
 	if r, ok := outside(s.origin, s.serviceUnit, target); ok {

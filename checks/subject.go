@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
 )
@@ -118,6 +119,13 @@ func (c Case) app() subject {
 	if u := c.Service.V; u != nil {
 		s := subject{who: u.Name + " (not running)", nofile: u.NoFile, unit: u.Name, serviceUnit: u, refused: u.Refused}
 		s.origin = facts.Origin{By: facts.ByUnit, Name: u.Name}
+		if u.Init == facts.ByOpenRC {
+			name := strings.TrimSuffix(u.Name, ".service")
+			s.who, s.unit, s.origin = name+" of OpenRC (not running)", "", facts.Origin{By: facts.ByOpenRC, Name: name}
+			if u.NoFileSet {
+				s.origin.Source = u.NoFile.Source
+			}
+		}
 		if u.User != "" {
 			s.origin = facts.Origin{By: facts.ByUserUnit, Name: u.Name, User: u.User}
 		}

@@ -73,3 +73,39 @@ func FuzzOrigin(f *testing.F) {
 		}
 	})
 }
+
+// A service of OpenRC that does not run is what its script and conf.d would start.
+func TestOpenRC(t *testing.T) {
+	r := write(t, map[string]string{
+		"etc/init.d/fl":  "#!/sbin/openrc-run\ncommand=\"/usr/bin/gunicorn\"\ncommand_args=\"-k gevent --worker-connections 4096 app:app\"\ndirectory=/srv\n",
+		"etc/conf.d/fl":  "#rc_ulimit=\"-n 9\"\nrc_ulimit=\"-u 100 -n 4096\"\n",
+		"etc/rc.conf":    "rc_ulimit=\"-n 7\"\n",
+		"etc/init.d/old": "#!/bin/sh\n",
+		"proc/1/comm":    "init\n",
+	})
+	f := gather(t, r, Asked{Service: "fl"})
+	u := f.Service.V
+	if u == nil || u.NoFile.V != (Bound{4096, 4096}) || u.NoFile.Source != "/etc/conf.d/fl:2" || u.Gunicorn == nil || u.Gunicorn.WorkerConnections.V != 4096 {
+		t.Errorf("%+v", u)
+	}
+	if _, err := Gather(r, Options{Asked: Asked{Service: "old"}}); err == nil {
+		t.Error("a script that is not OpenRC's was read as one")
+	}
+	for args, want := range map[string]Bound{
+		"-n 65536": {65536, 65536}, "-Hn 5000": {1024, 5000}, "-S -n 2000": {2000, 524288}, "-n unlimited": {Unlimited, Unlimited}, "-u 9": {1024, 524288}, "-n": {1024, 524288}, "-Hn 100": {100, 100},
+	} {
+		if b, _ := parseUlimit(args, Bound{1024, 524288}); b != want {
+			t.Errorf("%s: %v, want %v", args, b, want)
+		}
+	}
+}
+
+func FuzzOpenRC(f *testing.F) {
+	f.Add("export rc_ulimit=\"-Hn 5 -u 9\"\ncommand='/usr/bin/x'\n", "-n 5")
+	f.Fuzz(func(t *testing.T, text, args string) {
+		parseShellSettings(text)
+		if b, _ := parseUlimit(args, Bound{1024, 4096}); less(b.Hard, b.Soft) {
+			t.Errorf("soft above hard: %v", b)
+		}
+	})
+}

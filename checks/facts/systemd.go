@@ -26,6 +26,7 @@ type Unit struct {
 	Gunicorn   *Gunicorn    `json:"gunicorn,omitempty"`   // as ExecStart would start it
 	Executable string       `json:"executable,omitempty"` // base name of ExecStart's program
 	Scripted   bool         `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
+	Init       string       `json:"init,omitempty"`       // "openrc": whose script it is; "" systemd's unit
 	Setter     string       `json:"setter,omitempty"`     // what sets another limit after systemd did: "ulimit at /etc/systemd/system/fl.service:8"
 	Container  string       `json:"container,omitempty"`  // what it starts a container with: "podman"; its own limit is not the container's
 	Template   string       `json:"template,omitempty"`   // file that a generator made it of: a quadlet
@@ -275,6 +276,11 @@ func (s services) readService(name string, procs Value[[]Process]) (Value[*Unit]
 		return known[*Unit](nil, "no service asked for or running"), nil
 	}
 	u, err := s.unit(m, name)
+	if _, none := err.(errNoUnit); none {
+		if script, ok, scriptErr := s.openrc(name); ok {
+			u, err = script, scriptErr
+		}
+	}
 	if err != nil {
 		if _, none := err.(errNoUnit); none && asked {
 			return Value[*Unit]{}, err

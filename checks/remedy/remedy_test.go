@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +53,12 @@ func scratch(t testing.TB, files map[string]string) string {
 		path := filepath.Join(root, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if target, ok := strings.CutPrefix(text, "-> "); ok {
+			if err := os.Symlink(target, path); err != nil {
+				t.Fatal(err)
+			}
+			continue
 		}
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -118,6 +125,76 @@ func TestScriptMends(t *testing.T) {
 			for file, text := range h.files {
 				if b, err := os.ReadFile(filepath.Join(root, file)); err != nil || string(b) != text {
 					t.Errorf("%s is not as it was: %v", file, err)
+				}
+			}
+		})
+	}
+}
+
+// Hosts on which fltool's own file would not win, or is not read.
+var stubborn = map[string]struct {
+	files   map[string]string
+	asked   facts.Asked
+	byHand  string // the finding
+	because string // within its remedy
+}{
+	"a drop-in that is read later": {
+		map[string]string{"etc/systemd/system/fl.service": "[Service]\nExecStart=/usr/bin/gunicorn app:app\n", "etc/systemd/system/fl.service.d/zzz.conf": "[Service]\nLimitNOFILE=1000\n"},
+		facts.Asked{Service: "fl"}, "app/nofile", "zzz.conf:2 is read after",
+	},
+	"an alias with a drop-in that is read later": {
+		map[string]string{"usr/lib/systemd/system/dcf.service": "[Service]\nExecStart=/usr/bin/gunicorn app:app\n", "etc/systemd/system/fl.service": "-> /usr/lib/systemd/system/dcf.service", "etc/systemd/system/fl.service.d/zzz.conf": "[Service]\nLimitNOFILE=1000\n"},
+		facts.Asked{Service: "fl"}, "app/nofile", "zzz.conf:2 is read after",
+	},
+	"ulimit in what a unit starts": {
+		map[string]string{"etc/systemd/system/fl.service": "[Service]\nExecStart=/bin/sh -c 'ulimit -n 1000; exec /usr/bin/gunicorn app:app'\nLimitNOFILE=1000\n"},
+		facts.Asked{Service: "fl"}, "app/nofile", "ulimit at",
+	},
+	"pam_limits has the last word": {
+		map[string]string{"etc/systemd/system/fl.service": "[Service]\nUser=fl\nPAMName=login\nExecStart=/usr/bin/gunicorn app:app\n", "etc/pam.d/login": "session required pam_limits.so\n", "etc/security/limits.conf": "fl - nofile 1000\n"},
+		facts.Asked{Service: "fl"}, "app/nofile", "limits.conf:1",
+	},
+	"lifted out": {
+		map[string]string{"etc/security/limits.conf": "fl -\n"}, facts.Asked{User: "fl"}, "app/nofile", "lifts fl out",
+	},
+	"a line that is read later": {
+		map[string]string{"etc/security/limits.d/zzz.conf": "fl - nofile 1000\n"}, facts.Asked{User: "fl"}, "app/nofile", "zzz.conf:1 is read after",
+	},
+	"a login without PAM": {
+		map[string]string{"etc/ssh/sshd_config": "UsePAM no\n", "etc/security/limits.conf": "fl - nofile 65536\n"}, facts.Asked{User: "fl"}, "app/nofile", "UsePAM yes",
+	},
+	"a setting that is read later": {
+		map[string]string{"etc/sysctl.d/zzz.conf": "fs.nr_open = 3000\n", "etc/systemd/system/fl.service": "[Service]\nExecStart=/usr/bin/gunicorn app:app\n"},
+		facts.Asked{Service: "fl"}, "host/nr-open", "zzz.conf:1 is read after",
+	},
+}
+
+// Where fltool's file would change nothing, none is written for it, and it is
+// named as by hand; what is written mends.
+func TestPlansWin(t *testing.T) {
+	for name, h := range stubborn {
+		t.Run(name, func(t *testing.T) {
+			files := maps.Clone(h.files)
+			files["etc/passwd"], files["etc/group"] = "fl:x:1000:1000::/srv:/bin/sh\n", "fl:x:1000:\n"
+			files["etc/os-release"] = "ID=debian\nVERSION_ID=13\n"
+			files["usr/lib/systemd/systemd"] = ""
+			files["usr/lib/systemd/libsystemd-shared-257.so"] = ""
+			root := scratch(t, files)
+			findings, own := judge(t, root, h.asked, 5000)
+			plan := Make(findings, own)
+			i := slices.IndexFunc(plan.Manual, func(f reports.Finding) bool { return f.Check == h.byHand })
+			if i < 0 || !strings.Contains(plan.Manual[i].Remedy.Text, h.because) {
+				t.Errorf("by hand is %v, want %s with %q", plan.Manual, h.byHand, h.because)
+			}
+			written := make(map[string]bool)
+			for _, f := range findings {
+				written[f.Check] = f.Severity != reports.SeverityInfo && len(f.Remedy.Files) > 0 && f.Remedy.Hand == ""
+			}
+			sh(t, root, plan.Script("test"))
+			findings, _ = judge(t, root, h.asked, 5000)
+			for _, id := range bad(findings) {
+				if written[id] {
+					t.Errorf("%s is still there after the script, and nobody was told", id)
 				}
 			}
 		})
