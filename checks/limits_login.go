@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -59,16 +60,34 @@ func evalLimitsConf(c Case) Outcome {
 		return because("pam_limits for logins", "limits.conf is not read for logins here (%s): add session required pam_limits.so to the stack and log in anew, or raise the limit where the application is started", c.Session.V.Why)
 	case s.user == "root" && (!c.OS.Known() || c.OS.V.Is("debian", "ubuntu")):
 		return because("a line that names root", "lines of * and @group do not apply to root on Debian and Ubuntu; write one that names root, or run the service as another user")
+	case s.user != "" && c.Login.V != nil && c.Login.V.Refused != "":
+		return because("a limit that can be set", "%s, so that pam_limits refuses the login: lower it", c.Login.V.Refused)
 	case s.user != "" && c.Login.V != nil && c.Login.V.Kept != "":
 		return because("a limit that can be set", "%s, so that nothing is set: lower it", c.Login.V.Kept)
 	case s.user != "" && c.Login.V != nil && c.Login.V.Lifted:
 		return because("no line that lifts the user out", "%s lifts %s out of all limits", strings.Join(c.Login.V.Lines, ", "), s.user)
+	case s.user != "" && c.Login.V != nil:
+		return because("the line to win", "%s", whyLess(best, *c.Login.V))
 	case s.user != "":
 		o := because("the line to win, or a new login", "another line wins for this user, or the process was started from a session older than the edit: log in again")
 		o.Remedy.Then = "login"
 		return o
 	}
 	return pass(fmt.Sprintf("%v for %s", s.limit(), s.who), s.nofile.Source)
+}
+
+// whyLess says why a login gets less than a line promises.
+func whyLess(best facts.LimitLine, l facts.Login) string {
+	counts := slices.Contains(l.Lines, best.Source)
+	switch {
+	case counts && best.Type == "hard":
+		return "the line sets the hard half alone, and a server lives under the soft one: write a soft line as well"
+	case counts && best.Type == "soft":
+		return "the hard limit cuts it: write a hard line as well"
+	case len(l.Lines) > 0:
+		return fmt.Sprintf("%s decides for %s: a line of the user beats one of a group, and that one of *; of equals the last counts", strings.Join(l.Lines, " and "), l.User)
+	}
+	return fmt.Sprintf("the line does not mean %s", l.User)
 }
 
 // bestLine is the one that promises the most descriptors.

@@ -234,3 +234,28 @@ func TestNginxHardLimit(t *testing.T) {
 		}
 	}
 }
+
+// Why a login has less than a line promises is told for the login to come.
+func TestWhyLess(t *testing.T) {
+	for want, c := range map[string]struct {
+		line  facts.LimitLine
+		login facts.Login
+	}{
+		"a soft line as well":                  {facts.LimitLine{Domain: "fl", Type: "hard"}, facts.Login{Lines: []string{"conf:1"}}},
+		"a hard line as well":                  {facts.LimitLine{Domain: "fl", Type: "soft"}, facts.Login{Lines: []string{"conf:1", "conf:2"}}},
+		"conf:2 decides":                       {facts.LimitLine{Domain: "*", Type: "-"}, facts.Login{Lines: []string{"conf:2"}}},
+		"does not mean":                        {facts.LimitLine{Domain: "bob", Type: "-"}, facts.Login{}},
+		"so that pam_limits refuses the login": {facts.LimitLine{Domain: "fl", Type: "-"}, facts.Login{Refused: "hard nofile 9 is above fs.nr_open 8"}},
+		"so that nothing is set":               {facts.LimitLine{Domain: "fl", Type: "-"}, facts.Login{Kept: "hard nofile 9 is above fs.nr_open 8"}},
+		"lifts fl out":                         {facts.LimitLine{Domain: "*", Type: "-"}, facts.Login{Lines: []string{"conf:2"}, Lifted: true}},
+	} {
+		f := tuned()
+		c.line.Item, c.line.Value, c.line.Source = "nofile", 65536, "conf:1"
+		c.login.User, c.login.Limits.NoFile = "fl", facts.Bound{Soft: 1024, Hard: 4096}
+		f.Asked.User, f.Login, f.Logins.V = "fl", is(&c.login), []facts.LimitLine{c.line}
+		check, _ := ByID("app/limits-conf")
+		if o := check.Eval(check.cases(OneHost(f), demand)[0]); !strings.Contains(o.Remedy.Text, want) {
+			t.Errorf("%q, want %q", o.Remedy.Text, want)
+		}
+	}
+}

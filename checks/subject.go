@@ -100,11 +100,15 @@ func (c Case) app() subject {
 		if !c.Login.Known() || c.Login.V == nil {
 			return subject{err: "login of " + c.Asked.User + ": " + c.Login.Why()}
 		}
-		return subject{
+		s := subject{
 			who:    "login of " + c.Asked.User,
 			nofile: facts.Value[facts.Bound]{V: c.Login.V.Limits.NoFile, Source: c.Login.Source},
-			user:   c.Asked.User, refused: c.Login.V.Refused,
+			user:   c.Asked.User,
 		}
+		if why := c.Login.V.Refused; why != "" {
+			s.refused = "pam_limits refuses the login: " + why
+		}
+		return s
 	}
 	procs, known := c.appProcesses()
 	if !known {
