@@ -48,7 +48,7 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
-var all = slices.Concat(appChecks, nginxChecks, slotChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
+var all = slices.Concat(appChecks, nginxChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }

@@ -3,6 +3,7 @@ package checks
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
@@ -35,7 +36,7 @@ var formulas = []Formula{
 	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
 	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
-	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address; without nodelay its delay, 0 where none is set, instead of burst, as nginx lets what is above wait: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
+	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address; without nodelay its delay, 0 where none is set, instead of burst, as nginx lets what is above wait: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once. And not more than rate · hold / 2: whenever a hold ends its worker asks for a challenge and polls anew, for ever", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
 	{"ports", "workers = ip_local_port_range less ip_local_reserved_ports, times the upstream's addresses, for one source address", measured + ": 28232 by default", "nginx-ports"},
 	{"host-files", "workers = (fs.file-max − descriptors of other programs) / descriptors a poll on this host: 1 of the application and 2 of nginx", "documentation of the kernel's fs.file-max", Unproven},
@@ -60,6 +61,7 @@ const (
 	tcpPagesPerSock  = 1        // buffered at once while models are sent
 	timeWaitSeconds  = 60       // a closed connection keeps its port for
 	requestsPerRound = 5        // challenge, model, update, challenge, poll
+	requestsPerHold  = 2        // challenge, poll
 	requestsAtOnce   = 8        // after a restart: register, challenge, poll; and a round
 	reloadTasks      = 32       // processes and threads that a restart beside the old needs
 	maxWorkers       = math.MaxInt32
@@ -204,6 +206,23 @@ func byRequests(l nginx.LimitReq) int64 {
 	}
 	atOnce := min(burst, maxWorkers) + 1
 	return min(atOnce, (atOnce+int64(min(l.Rate, maxWorkers)))/requestsAtOnce)
+}
+
+// bySteadyRate is nginx-limit-req's other bound: how many workers a rate of requests
+// a second carries for ever, where each asks for some things a hold.
+func bySteadyRate(rate float64, hold time.Duration, asks int) int64 {
+	if hold <= 0 || asks == 0 {
+		return maxWorkers
+	}
+	return int64(min(rate*hold.Seconds()/float64(asks), maxWorkers))
+}
+
+// steadyRateFor is the inverse: the rate for n workers, and half as much again.
+func steadyRateFor(n int, hold time.Duration) int64 {
+	if hold <= 0 {
+		return 1
+	}
+	return int64(float64(n)*requestsPerHold/hold.Seconds()*1.5) + 1
 }
 
 // limitReqFor is a burst that n workers behind one address live with: four rounds

@@ -30,9 +30,10 @@ from one address, and behind a load balancer all do, unless real_ip tells them a
 		Formula: "nginx-limit-req",
 		Why: `When a model is published every worker asks for a challenge at the same moment, and for the model and the
 rest of a round soon after. What exceeds burst, and rate for as long as it takes, is refused; without nodelay what exceeds
-delay, 0 unless it is set, waits its turn at the rate. Behind one address all workers share one budget. Once some are refused all spin, since they ask again at once.`,
+delay, 0 unless it is set, waits its turn at the rate. Whenever a hold ends its worker asks for a challenge and polls
+anew, so that the rate itself must carry twice the workers a hold: burst lets a crowd in once. Behind one address all workers share one budget. Once some are refused all spin, since they ask again at once.`,
 		Symptom: "limiting requests, excess: a 503 for most workers whenever a round ends",
-		Mend:    "Set burst to twenty times the workers behind one address, with nodelay.",
+		Mend:    "Set burst to twenty times the workers behind one address, with nodelay, and the zone's rate above twice the workers a hold.",
 		Eval:    onRoutes(evalLimitReq, facts.RouteChallenge, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},
 	{
@@ -160,12 +161,31 @@ func evalLimitConn(c Case, p place) Outcome {
 
 func evalLimitReq(c Case, p place) Outcome {
 	return judgeShares(c, p, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
+		steady, atOnce := bySteadyRate(l.Rate, c.hold(), p.limited(l.Zone)), byRequests(l)
+		if steady < atOnce {
+			rate := steadyRateFor(c.Demand.Workers, c.hold())
+			return share{
+				key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: steady,
+				got: fmt.Sprintf("%s, for ever", perSecond(l.Rate)), want: fmt.Sprintf("%dr/s: a challenge and a poll of each worker every %s", rate, short(c.hold())),
+				line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay; and at %s rate=%dr/s;", l.Zone, limitReqFor(c.Demand.Workers), l.RateAt, max(rate, int64(l.Rate))),
+			}
+		}
 		return share{
-			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: byRequests(l),
+			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: atOnce,
 			got: burst(l) + " at " + perSecond(l.Rate), want: fmt.Sprintf("burst %d, nodelay", limitReqFor(c.Demand.Workers)),
 			line: fmt.Sprintf("limit_req zone=%s burst=%d nodelay;", l.Zone, limitReqFor(c.Demand.Workers)),
 		}
 	})
+}
+
+// limited is how many of the things that a worker asks for every hold a zone counts.
+func (p place) limited(zone string) (n int) {
+	for _, route := range []string{facts.RouteChallenge, facts.RoutePoll} {
+		if at := p.site.At(route); at != nil && slices.ContainsFunc(at.LimitReq.V, func(l nginx.LimitReq) bool { return l.Zone == zone }) {
+			n++
+		}
+	}
+	return n
 }
 
 // burst writes what limit_req lets through above its rate, and whether it waits.

@@ -20,7 +20,7 @@ the files say is not what is in force.`,
 		Eval:    onConfig(evalNginxConfig),
 	},
 	{
-		ID: "nginx/route", Title: "nginx passes polls to the application", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		ID: "nginx/route", Title: "nginx passes polls to the application", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After: []string{"nginx/config"},
 		Reads: []string{"every server and location of nginx, and their proxy_pass"},
 		Why: `The server is chosen by listen and server_name, the location by path. Where no location passes polls to

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
@@ -79,6 +80,14 @@ func edit(pairs ...string) change {
 			config = strings.Replace(config, pairs[i], pairs[i+1], 1)
 		}
 		f.Nginx = tunedNginx(config)
+	}
+}
+
+// upstreamSocket has polls go to a socket of which that is known.
+func upstreamSocket(v facts.Value[facts.UpstreamSocket]) change {
+	return func(f *facts.Facts) {
+		edit("127.0.0.1:5000 max_conns=20000", "unix:/run/fl.sock")(f)
+		f.Nginx.V.UpstreamSockets = map[string]facts.Value[facts.UpstreamSocket]{"/run/fl.sock": v}
 	}
 }
 
@@ -180,6 +189,23 @@ func init() {
 		"nginx/upstream-peers": {
 			fail: edit("keepalive 64;", "server 127.0.0.1:5002;"), unknown: edit("proxy_pass http://fl;\n        }", "proxy_pass http://$x;\n        }"), na: noNginx, workers: -1,
 		},
+		"nginx/protocol": {
+			fail:    edit("location / {", "location /challenge_phrase/ { return 404; } location / {"),
+			unknown: edit("location / {", "location /challenge_phrase/ { rewrite ^/c /x last; } location / {"), na: noNginx, workers: -1,
+		},
+		"nginx/access": {
+			fail:    edit("location / {", "auth_basic staging; location / {"),
+			unknown: edit("location / {", "location / { auth_request /auth;"), na: noNginx, workers: -1,
+		},
+		"nginx/socket-access": {
+			pass:    upstreamSocket(is(facts.UpstreamSocket{Path: "/run/fl.sock", User: "www-data", Mode: "srw-rw---- fl:www-data"})),
+			fail:    upstreamSocket(is(facts.UpstreamSocket{Path: "/run/fl.sock", User: "www-data", Mode: "srw------- fl:fl", Refused: "/run/fl.sock is closed to www-data"})),
+			unknown: upstreamSocket(no[facts.UpstreamSocket]()), na: func(*facts.Facts) {}, workers: -1,
+		},
+		"nginx/upstream-name": {
+			fail:    edit("127.0.0.1:5000 max_conns=20000", "app.example.org:5000"),
+			unknown: noConfig, na: noNginx, workers: -1,
+		},
 		"nginx/max-conns": {
 			fail: edit("max_conns=20000", "max_conns=900"), unknown: edit("proxy_pass http://fl;\n        }", "proxy_pass http://$x;\n        }"), na: edit(" max_conns=20000", ""), workers: 900,
 		},
@@ -244,6 +270,33 @@ func init() {
 	c := cases["host/port-range"]
 	c.na = edit("server 127.0.0.1:5000 max_conns=20000", "server unix:/run/fl.sock")
 	cases["host/port-range"] = c
+}
+
+// Whenever a hold ends a worker asks twice, so a rate carries half of its hold's
+// requests, whatever burst lets in at first.
+func TestSteadyRate(t *testing.T) {
+	for _, tt := range []struct {
+		rate float64
+		hold time.Duration
+		asks int
+		want int64
+	}{
+		{1, 2 * time.Second, 2, 1}, {30, 2 * time.Second, 2, 30}, {0.5, time.Hour, 2, 900}, {1, time.Hour, 1, 3600}, {1, 0, 2, maxWorkers}, {1, time.Second, 0, maxWorkers}, {math.MaxFloat64, time.Hour, 1, maxWorkers},
+	} {
+		if got := bySteadyRate(tt.rate, tt.hold, tt.asks); got != tt.want {
+			t.Errorf("%g r/s of holds of %s: %d workers, want %d", tt.rate, tt.hold, got, tt.want)
+		}
+	}
+	for _, n := range []int{1, 30, 5000} {
+		if rate := steadyRateFor(n, 3*time.Second); bySteadyRate(float64(rate), 3*time.Second, requestsPerHold) < int64(n) {
+			t.Errorf("%d r/s is not enough for %d workers", rate, n)
+		}
+	}
+	f := tuned()
+	edit("rate=1000r/s", "rate=6r/m")(&f)
+	if o := askOne(t, "nginx/limit-req", f); o.Status != reports.StatusFail || o.Capacity.Safe != 180 || !strings.Contains(o.Remedy.Text, "rate=") {
+		t.Errorf("a rate of 0.1 a second and holds of an hour: %+v", o)
+	}
 }
 
 // By the rate a limit_req lets more through, and never more at once than its burst.

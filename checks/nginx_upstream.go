@@ -3,6 +3,7 @@ package checks
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -32,12 +33,13 @@ keeps connections by default.`,
 		Eval:    onRoutes(evalUpstreamKeepalive, facts.RoutePoll, facts.RouteModel, facts.RouteUpdate),
 	},
 	{
-		ID: "nginx/upstream-peers", Title: "one application's state behind one upstream", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		ID: "nginx/upstream-peers", Title: "one application's state behind one upstream", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		Reads: []string{"the servers of the upstream that polls go to"},
 		Why: `dc_federated keeps registrations, challenges and the model's version in the memory of one process. With two
-upstream servers each has its own, and nginx sends a challenge to one and the poll to the other.`,
+upstream servers each has its own, and nginx sends a challenge to one and the poll to the other, unless it is told to
+send each client to the same one always.`,
 		Symptom: "Unregistered Worker and Invalid Worker at random, and rounds that never end",
-		Mend:    "Name one server. Several addresses of one process are fine: waive this check then.",
+		Mend:    "Name one server, or choose by ip_hash, hash or sticky. Several addresses of one process are fine: waive this check then.",
 		Eval:    onRoutes(evalUpstreamPeers, facts.RoutePoll, facts.RouteChallenge, facts.RouteUpdate),
 	},
 	{
@@ -157,15 +159,18 @@ func evalUpstreamPeers(c Case, p place) Outcome {
 	}
 	active := 0
 	for _, peer := range u.Peers {
-		if !peer.Down {
+		if !peer.Down && !peer.Backup {
 			active++
 		}
 	}
+	sticky := u.Method == "ip_hash" || strings.HasPrefix(u.Method, "hash ") || strings.HasPrefix(u.Method, "sticky ")
 	switch {
 	case active <= 1 && u.Incomplete != "":
 		return unknownFor("whether the upstream of %s has more servers: %s", u.Source, u.Incomplete)
 	case active <= 1:
 		return pass(u.Name, u.Source)
+	case sticky && !strings.Contains(u.Method, "request_uri") && !strings.Contains(u.Method, "$uri"):
+		return pass(fmt.Sprintf("%d servers, each client's by %s", active, u.Method), u.Source)
 	}
 	return fail(fmt.Sprintf("%d servers, chosen by %s", active, u.Method), "one, unless they are addresses of one process", u.Source,
 		reports.Remedy{Text: "leave one server in the upstream of " + u.Source, Then: "reload"})
@@ -173,6 +178,9 @@ func evalUpstreamPeers(c Case, p place) Outcome {
 
 func evalMaxConns(c Case, p place) Outcome {
 	u := p.at.Upstream
+	if u == nil && !p.n.MaxConns && p.n.Incomplete == "" && !p.n.Fragment {
+		return notApplicable("no upstream block sets max_conns")
+	}
 	if u == nil {
 		return c.noUpstream(p)
 	}

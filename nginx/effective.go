@@ -50,6 +50,7 @@ func (l *level) effective() Effective {
 		ProxyBind:                l.word("proxy_bind", is("")),
 		ProxyLimitRate:           l.size("proxy_limit_rate", is("0")),
 		ProxyPassRequestBody:     l.flag("proxy_pass_request_body", is("on")),
+		ProxyMethod:              l.word("proxy_method", is("")),
 		ProxyPassRequestHeaders:  l.flag("proxy_pass_request_headers", is("on")),
 
 		Access:          l.access(),
@@ -65,6 +66,7 @@ func (l *level) effective() Effective {
 		RealIPHeader:    l.word("real_ip_header", is("X-Real-IP")),
 		LimitConnStatus: l.number("limit_conn_status", is("503")),
 
+		ErrorPage: l.lines("error_page", is("")),
 		AccessLog: l.lines("access_log", d.compiled(d.cfg.Build.AccessLogPath)),
 		ErrorLog:  l.lines("error_log", d.compiled(d.cfg.Build.ErrorLogPath)),
 	}
@@ -148,7 +150,7 @@ func (d *decoder) limitReq(n *node) LimitReq {
 		return r
 	}
 	z, err := d.zone("limit_req", r.Zone)
-	r.Key, r.Rate = z.Key, z.Rate
+	r.Key, r.Rate, r.RateAt = z.Key, z.Rate, z.Source
 	if r.Err == "" {
 		r.Err, r.Outside = err, d.outside(err)
 	}

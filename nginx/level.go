@@ -100,7 +100,7 @@ func orNone(s string) string {
 // where they hold variables; it refuses a variable in the others.
 var takesVariables = map[string]bool{
 	"limit_rate": true, "limit_rate_after": true, "proxy_limit_rate": true,
-	"proxy_bind": true, "auth_basic": true,
+	"proxy_bind": true, "proxy_method": true, "auth_basic": true,
 	"ssl_certificate": true, "ssl_certificate_key": true,
 	"access_log": true,
 }

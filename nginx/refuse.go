@@ -133,17 +133,17 @@ func wrongErrorPage(args []string) string {
 // wrongCondition reads the words of an if, whose parentheses the lexer leaves on
 // the first and the last.
 func wrongCondition(args []string) string {
-	text := strings.Join(args, " ")
-	if !strings.HasPrefix(text, "(") || !strings.HasSuffix(text, ")") || len(text) < 3 {
+	last := len(args) - 1
+	if !strings.HasPrefix(args[0], "(") || !strings.HasSuffix(args[last], ")") || last == 0 && len(args[0]) < 3 {
 		return fmt.Sprintf("invalid condition %q", args[0])
 	}
 	words := slices.Clone(args) // each whole: a quoted one may hold spaces
-	if words[0] = words[0][1:]; words[0] == "" {
-		words = words[1:]
-	}
-	last := len(words) - 1
-	if words[last] = strings.TrimSuffix(words[last], ")"); words[last] == "" && args[len(args)-1] == ")" || words[0] == "" {
+	words[last] = strings.TrimSuffix(words[last], ")")
+	if words[last] == "" {
 		words = words[:last]
+	}
+	if words[0] = strings.TrimPrefix(words[0], "("); words[0] == "" {
+		words = words[1:]
 	}
 	switch {
 	case len(words) == 0:

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -182,26 +184,49 @@ func (c *Config) within(r Route, s *Server, merge Value[bool], path string) Rout
 		r.Err = err.Error()
 		return r
 	}
-	if r.Err = rewritten(s.Rewrites, path, false); r.Err != "" || r.Return != nil {
-		return r // before any location is looked at
+	if r.Err = rewritten(s.Rewrites, path, false); r.Err != "" {
+		return r
+	}
+	if r.Return != nil { // before any location is looked at
+		if name := s.Effective.errorPage(r.Return.Code); name != "" {
+			r.leadTo(name, path)
+		}
+		return r
 	}
 	r.Location, r.Redirect, _, err = find(r.Server.Locations, path)
 	if err != nil {
 		r.Location, r.Redirect, r.Err = nil, "", err.Error()
 		return r
 	}
-	if r.handledAt(r.Location, path); r.Err != "" || r.Return != nil {
+	if r.handledAt(r.Location, path); r.Err != "" || r.Location == nil {
 		return r
 	}
-	if l := r.Location; l != nil && l.Pass == nil && len(l.TryFiles) > 0 {
-		last := l.TryFiles[len(l.TryFiles)-1]
-		for i := range r.Server.Locations {
-			if n := &r.Server.Locations[i]; n.Kind == Named && n.Pattern == last {
-				r.handledAt(n, path)
-			}
+	l := r.Location
+	switch {
+	case r.Return != nil:
+		if name := l.errorPage(r.Return.Code); name != "" {
+			r.leadTo(name, path)
 		}
+	case l.Pass != nil:
+	case len(l.TryFiles) > 0:
+		last := l.TryFiles[len(l.TryFiles)-1]
+		if code, err := strconv.Atoi(strings.TrimPrefix(last, "=")); err == nil && strings.HasPrefix(last, "=") {
+			last = l.errorPage(code)
+		}
+		r.leadTo(last, path)
+	default:
+		r.leadTo(l.errorPage(http.StatusNotFound), path) // there is no such file
 	}
 	return r
+}
+
+// leadTo goes on in a named location, if the server has it.
+func (r *Route) leadTo(name, path string) {
+	for i := range r.Server.Locations {
+		if n := &r.Server.Locations[i]; n.Kind == Named && n.Pattern == name {
+			r.handledAt(n, path)
+		}
+	}
 }
 
 // handledAt has a location handle the request, unless what rewrites there leads

@@ -129,7 +129,7 @@ func (d *decoder) upstream(n *node) {
 			if len(s.args) > 0 {
 				u.Zone = Value[string]{V: s.args[0], Raw: strings.Join(s.args, " "), Source: s.source()}
 			}
-		case "ip_hash", "least_conn", "hash", "random", "least_time":
+		case "ip_hash", "least_conn", "hash", "random", "least_time", "sticky":
 			u.Method = s.text()
 		}
 	}

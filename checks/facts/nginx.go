@@ -31,10 +31,13 @@ type Nginx struct {
 	Reuseport  int             `json:"reuseport,omitempty"` // of them: those that are opened anew for each process
 	Logs       int             `json:"logs"`                // files that each process keeps open to log to
 	Sites      []Site          `json:"sites"`
-	Guessed    bool            `json:"guessed,omitempty"` // nothing passes to the application's address: the sites are all that pass anywhere
+	MaxConns   bool            `json:"maxConns,omitempty"` // an upstream block sets max_conns
+	Guessed    bool            `json:"guessed,omitempty"`  // nothing passes to the application's address: the sites are all that pass anywhere
 	Elsewhere  []string        `json:"elsewhere,omitempty"`
 	Strays     []Stray         `json:"strays,omitempty"` // files that were meant for nginx and are not read by it
 	BodyDisk   Value[Disk]     `json:"bodyDisk"`         // where bodies are spilled to
+	// UpstreamSockets are the unix sockets that polls go to, by path.
+	UpstreamSockets map[string]Value[UpstreamSocket] `json:"upstreamSockets,omitempty"`
 }
 
 // Site is a server of nginx that passes polls to the application, and what is
@@ -66,6 +69,11 @@ type Route struct {
 	Location string `json:"location,omitempty"` // Source of one of Site.Locations; "": none matches, or nginx answers itself
 	Err      string `json:"err,omitempty"`
 	Outside  bool   `json:"outside,omitempty"` // Err is for want of what stands outside of a fragment
+	// Answer is what nginx does itself with a request that it passes nowhere, and
+	// AnswerAt where that stands; "" where it passes it on.
+	Answer   string       `json:"answer,omitempty"`
+	AnswerAt string       `json:"answerAt,omitempty"`
+	Gates    []nginx.Gate `json:"gates,omitempty"` // what keeps a worker out, or may
 }
 
 // At is the location that a route leads to; nil where none matches and where
@@ -109,6 +117,14 @@ var routePaths = map[string]string{
 	RouteModel:     "/return_global_model",
 	RouteUpdate:    "/receive_worker_update/03a107bf",
 	RouteAdmin:     "/workers",
+}
+
+// WorkerRoutes are those that a worker needs, in the order of its first use.
+var WorkerRoutes = []string{RouteRegister, RouteChallenge, RoutePoll, RouteModel, RouteUpdate}
+
+// routeMethods is how each is asked for.
+var routeMethods = map[string]string{
+	RouteRegister: "POST", RouteChallenge: "GET", RoutePoll: "POST", RouteModel: "POST", RouteUpdate: "POST", RouteAdmin: "GET",
 }
 
 // NginxOptions say which config is meant, and which part of it.
@@ -173,6 +189,9 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 			}
 		}
 	}
+	n.MaxConns = slices.ContainsFunc(c.Upstreams, func(u nginx.Upstream) bool {
+		return slices.ContainsFunc(u.Peers, func(p nginx.Peer) bool { return p.MaxConns > 0 })
+	})
 	for _, p := range c.Proxies(true) {
 		if p.Pass.Kind != "proxy" {
 			n.Elsewhere = append(n.Elsewhere, fmt.Sprintf("%s_pass %s (%s)", p.Pass.Kind, p.Pass.Raw, p.Pass.Source))
@@ -190,6 +209,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 			n.Sites[i].Certificates = readCertificates(r, path.Dir(c.Path), n.Sites[i].Server)
 		}
 		n.BodyDisk = readBodyDisk(r, n)
+		n.UpstreamSockets = readUpstreamSockets(r, n)
 		n.Strays = readStrays(r, c.Files)
 	}
 	n.keepWhatIsJudged()
@@ -240,7 +260,7 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 			}
 			return nil, false, nil
 		}
-		return []Site{site(c, route.Server, base)}, false, nil
+		return []Site{site(c, route.Server, base, &q, asked)}, false, nil
 	}
 	to := asked.Upstream
 	if to == "" {
@@ -271,7 +291,7 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 	}
 	for _, s := range servers {
 		for _, base := range bases[s] {
-			one := site(c, s, base)
+			one := site(c, s, base, nil, asked)
 			if poll := one.At(RoutePoll); one.Routes[RoutePoll].Err != "" || poll != nil && passes(proxies, poll) {
 				found = append(found, one)
 			}
@@ -284,8 +304,9 @@ func passes(proxies []nginx.Proxy, l *Location) bool {
 	return slices.ContainsFunc(proxies, func(p nginx.Proxy) bool { return p.Location != nil && p.Location.Source == l.Source })
 }
 
-// site follows every route through a server.
-func site(c *nginx.Config, s *nginx.Server, base string) Site {
+// site follows every route through a server; q is the request of the URL that was
+// asked about, nil where none was.
+func site(c *nginx.Config, s *nginx.Server, base string, q *nginx.Request, asked Asked) Site {
 	out := Site{Source: s.Source, Names: s.Names, Base: base, Server: *s, Routes: make(map[string]Route)}
 	out.Server.Locations = nil
 	out.Server.Effective = nginx.Effective{} // the locations' is what counts
@@ -298,12 +319,25 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 			out.Sockets = append(out.Sockets, socket)
 		}
 	}
-	for _, name := range []string{RouteRegister, RouteChallenge, RoutePoll, RouteModel, RouteUpdate, RouteAdmin} {
+	client := nginx.Client{Balancer: asked.Balancer != "", Loopback: asked.Balancer == "" && len(out.Sockets) > 0}
+	asks := nginx.Request{TLS: len(out.Sockets) > 0}
+	for _, socket := range out.Sockets {
+		client.Loopback = client.Loopback && (strings.HasPrefix(socket.Address, "127.") || strings.HasPrefix(socket.Address, "[::1]"))
+		asks.TLS = asks.TLS && socket.SSL
+	}
+	if q != nil {
+		asks = *q
+	}
+	for _, name := range append(WorkerRoutes[:len(WorkerRoutes):len(WorkerRoutes)], RouteAdmin) {
 		at := base + routePaths[name]
 		way := c.RouteIn(s, at)
 		to := Route{Path: at, Err: way.Err}
 		if way.Err == "" && way.Return == nil && way.Final != nil {
 			to.Location = way.Final.Source
+		}
+		if asks.Path = at; way.Err == "" {
+			to.Answer, to.AnswerAt = ownAnswer(way)
+			to.Gates = c.Gates(way, asks, routeMethods[name], client)
 		}
 		out.Routes[name] = to
 		if to.Location != "" && out.At(name) == nil {
@@ -321,6 +355,21 @@ func site(c *nginx.Config, s *nginx.Server, base string) Site {
 		}
 	}
 	return out
+}
+
+// ownAnswer says what nginx does with a request that it does not pass on.
+func ownAnswer(way nginx.Route) (answer, source string) {
+	switch l := way.Final; {
+	case way.Return != nil:
+		return fmt.Sprintf("return %d", way.Return.Code), way.Return.Source
+	case way.Redirect != "":
+		return "sent on to " + way.Redirect, way.Location.Source
+	case l == nil:
+		return "no location matches, and there is no such file", way.Server.Source
+	case l.Pass == nil && l.Incomplete == "":
+		return fmt.Sprintf("location %s passes nothing on", l.Name()), l.Source
+	}
+	return "", ""
 }
 
 // addDefault keeps a socket's default server, once.

@@ -1,0 +1,105 @@
+package checks
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
+	"github.com/fltool/fltool/reports"
+)
+
+var accessChecks = []Check{
+	{
+		ID: "nginx/protocol", Title: "nginx passes the whole protocol on", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		After: []string{"nginx/config", "nginx/route"},
+		Reads: []string{"the location of each of the five routes, and where it passes to"},
+		Why: `A worker registers, asks for a challenge, polls, takes the model and sends its update: five routes. Where
+nginx passes the poll alone and answers another itself, no round ends; dc_federated's workers spin on the reply.`,
+		Symptom: "404 or 405 for a challenge or an update, and workers that ask again at once",
+		Mend:    "Pass all five routes on, best by one location for the prefix that they share.",
+		Eval:    onSites(evalProtocol),
+	},
+	{
+		ID: "nginx/access", Title: "nginx lets workers in", Severity: reports.SeverityError, On: OnProxy, Lint: true,
+		After: []string{"nginx/config", "nginx/route"},
+		Reads: []string{"allow, deny, auth_basic, auth_request, satisfy, limit_except, if, internal, ssl_verify_client and listen on the way of each route"},
+		Why: `dc_federated's workers have no password, no certificate and no header of their own: they register, poll and
+upload by POST. What asks them for more keeps all of them out, and what hangs on the request can't be told from here.`,
+		Symptom: "400, 401, 403 or 405 for every worker, each of which asks again at once",
+		Mend:    "Let the workers' routes through: auth_basic off, allow for their networks, limit_except GET POST.",
+		Eval:    onSites(evalAccess),
+	},
+}
+
+func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+	var poll *facts.Location
+	if r := s.Routes[facts.RoutePoll]; r.Err != "" {
+		return c.noWay(r)
+	} else if poll = s.At(facts.RoutePoll); poll == nil || poll.Pass == nil {
+		return notApplicable("polls are not passed on")
+	}
+	for _, route := range facts.WorkerRoutes {
+		r := s.Routes[route]
+		switch at := s.At(route); {
+		case r.Err != "":
+			return c.noWay(r)
+		case r.Answer != "":
+			return fail(fmt.Sprintf("%s: %s", r.Path, r.Answer), "all five routes passed on to "+poll.Pass.Raw, r.AnswerAt,
+				reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location = %s { proxy_pass %s; } or one location for all routes", s.Source, r.Path, poll.Pass.Raw), Then: "reload"})
+		case at == nil || at.Pass == nil:
+			return unknownFor("where nginx passes %s", r.Path)
+		case at.Pass.Err == "" && poll.Pass.Err == "" && at.Pass.Upstream != poll.Pass.Upstream:
+			return fail(fmt.Sprintf("%s goes to %s, polls to %s", r.Path, at.Pass.Raw, poll.Pass.Raw), "one application for all five routes, since its state is in memory", at.Pass.Source,
+				reports.Remedy{Text: fmt.Sprintf("at %s write: %s_pass %s; or waive this check where both are one process", at.Pass.Source, at.Pass.Kind, poll.Pass.Raw), Then: "reload"})
+		}
+	}
+	return pass("all five routes go to "+poll.Pass.Raw, poll.Pass.Source)
+}
+
+func evalAccess(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+	var maybe *nginx.Gate
+	known := false
+	for _, route := range facts.WorkerRoutes {
+		r := s.Routes[route]
+		if r.Err != "" || r.Answer != "" && !slices.ContainsFunc(r.Gates, func(g nginx.Gate) bool { return !g.Maybe }) {
+			continue // nginx/protocol and nginx/route tell
+		}
+		known = true
+		for i, g := range r.Gates {
+			if !g.Maybe {
+				return fail(fmt.Sprintf("%s: %s", r.Path, g.Text), "workers that have nothing but their signature", g.Source, openGate(g, r.Path))
+			}
+			if maybe == nil {
+				maybe = &r.Gates[i]
+			}
+		}
+	}
+	switch {
+	case maybe != nil:
+		o := unknownFor("%s: %s", maybe.Directive, maybe.Text)
+		o.Source = maybe.Source
+		return o
+	case !known:
+		return notApplicable("nginx/route and nginx/protocol tell")
+	}
+	return pass("nothing asks workers for more than they have", s.Source)
+}
+
+// openGate is how workers get past a gate.
+func openGate(g nginx.Gate, path string) reports.Remedy {
+	text := fmt.Sprintf("remove %s at %s, or keep it from %s and the other routes of workers", g.Directive, g.Source, path)
+	switch g.Directive {
+	case "auth_basic":
+		text = "in the location of the workers' routes write: auth_basic off;"
+	case "deny":
+		text = fmt.Sprintf("at %s write before it: allow NETWORK; for each network of workers", g.Source)
+	case "limit_except":
+		text = fmt.Sprintf("at %s write: limit_except GET POST", g.Source)
+	case "ssl_verify_client":
+		text = fmt.Sprintf("at %s write: ssl_verify_client optional; since dc_federated's workers have no certificate", g.Source)
+	case "http2":
+		text = fmt.Sprintf("at %s remove http2 from listen, or add ssl", g.Source)
+	}
+	return reports.Remedy{Text: text, Then: "reload"}
+}
