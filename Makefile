@@ -21,7 +21,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: help run build test lint bench prove prove-quick regress baseline planted fuzz setup clean
+.PHONY: help run build test lint bench prove prove-quick regress baseline planted kills fuzz setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -80,6 +80,11 @@ RUNS ?= 6
 planted: ## find planted faults in EXPERIMENTS of RUNS runs each: an hour
 	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs $(RUNS)
+
+KILLS ?= 200
+
+kills: ## kill a server with state KILLS times while workers play rounds: a minute
+	go test -run '^TestKills$$' -v -timeout 1h ./cmd/fltool -kills $(KILLS)
 
 # An input that is new is made smaller by FUZZMINIMIZE runs at most: by default that
 # takes a minute for each large one, and nothing else is tried meanwhile.

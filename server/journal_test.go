@@ -24,9 +24,10 @@ func FuzzJournal(f *testing.F) {
 		}
 		return append(journalHead(int64(headSize+len(b))), b...)
 	}
+	id := newUnsafeID()
 	f.Add(whole())
-	f.Add(whole(`{"mode":"safe"}`, `{"worker":{"id":"a","order":1,"listed":true}}`, `{"left":"a"}`))
-	f.Add(append(whole(`{"model":{"name":"model-1","size":1,"sha256":"x"},"version":1}`), appendFrame(nil, []byte(`{"accepted":{"round":1,"worker":"a"}}`))...))
+	f.Add(whole(`{"mode":"safe"}`, `{"worker":{"id":"`+id+`","order":1,"listed":true}}`, `{"left":"`+id+`"}`))
+	f.Add(append(whole(`{"model":{"name":"model-1","size":1,"sha256":"x"},"version":1}`), appendFrame(nil, []byte(`{"accepted":{"round":1,"worker":"`+id+`"}}`))...))
 	f.Add(whole(`{"version":9223372036854775807}`, `{"accepted":null}`, `{"model":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		all := stored{models: map[string]modelFile{}, workers: map[string]storedWorker{}, accepted: map[int64]set{}}

@@ -11,8 +11,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/fltool/fltool/server/wire"
 )
 
 // ErrNoRoom is a disk on which no update may be kept for want of space.
@@ -40,10 +38,7 @@ const (
 	keptNew     = "update-" // in incoming, and a number
 )
 
-var (
-	keptNewName = regexp.MustCompile("^" + keptNew + "[0-9]+$")
-	keptWorker  = regexp.MustCompile("^[0-9a-f]{56,64}(" + wire.UnauthenticatedSuffix + ")?$")
-)
+var keptNewName = regexp.MustCompile("^" + keptNew + "[0-9]+$")
 
 // NewKeeper makes dir if need be and clears what an earlier process left half
 // written: no other may still write there. It keeps nothing that would leave less
@@ -135,7 +130,7 @@ func (k *Keeper) Aggregate(_ context.Context, round Round) ([]byte, error) {
 	for _, f := range files {
 		if counts.has(f.Name()) {
 			delete(counts, f.Name())
-		} else if !keptWorker.MatchString(f.Name()) {
+		} else if !workerID.MatchString(f.Name()) {
 			continue // not a Keeper's
 		} else if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
 			return nil, fmt.Errorf("kept updates: %w", err)

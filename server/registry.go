@@ -2,10 +2,14 @@ package server
 
 import (
 	"crypto/ed25519"
+	"regexp"
 	"slices"
 
 	"github.com/fltool/fltool/server/wire"
 )
+
+// workerID is what an id looks like: a public key, or what newUnsafeID makes.
+var workerID = regexp.MustCompile("^([0-9a-f]{64}|[0-9a-f]{56}" + wire.UnauthenticatedSuffix + ")$")
 
 // worker is what the server knows about one.
 type worker struct {

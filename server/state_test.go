@@ -278,16 +278,23 @@ func TestStateErrors(t *testing.T) {
 		"no state beside updates": {"model-2", func(path string) error {
 			return errors.Join(os.Remove(path), os.Remove(filepath.Dir(path)+"/"+stateFile))
 		}, ErrStateLost},
-		"new state beside a model":       {stateFile, func(path string) error { return os.WriteFile(path, journalHead(int64(headSize)), 0o600) }, ErrStateLost},
-		"no model":                       {"model-2", os.Remove, ErrStateDamaged},
-		"empty model":                    {"model-2", empty, ErrStateDamaged},
-		"model cut short":                {"model-2", func(path string) error { return os.Truncate(path, 3) }, ErrStateDamaged},
-		"model with a wrong byte":        {"model-2", func(path string) error { return os.WriteFile(path, []byte("a mOdel"), 0o600) }, ErrStateDamaged},
-		"model is a pipe":                {"model-2", func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) }, ErrStateDamaged},
-		"a state of another kind":        {stateFile, func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("no database "), 10000), 0o600) }, ErrStateDamaged},
-		"a record of another version":    {stateFile, func(path string) error { return writeJournal(path, `{"mode":"safe","parrot":1}`) }, ErrStateDamaged},
-		"a record that is no JSON":       {stateFile, func(path string) error { return writeJournal(path, "parrot") }, ErrStateDamaged},
-		"a record with a text as number": {stateFile, func(path string) error { return writeJournal(path, `{"version":"x"}`) }, ErrStateDamaged},
+		"new state beside a model":    {stateFile, func(path string) error { return os.WriteFile(path, journalHead(int64(headSize)), 0o600) }, ErrStateLost},
+		"no model":                    {"model-2", os.Remove, ErrStateDamaged},
+		"empty model":                 {"model-2", empty, ErrStateDamaged},
+		"model cut short":             {"model-2", func(path string) error { return os.Truncate(path, 3) }, ErrStateDamaged},
+		"model with a wrong byte":     {"model-2", func(path string) error { return os.WriteFile(path, []byte("a mOdel"), 0o600) }, ErrStateDamaged},
+		"model is a pipe":             {"model-2", func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) }, ErrStateDamaged},
+		"a state of another kind":     {stateFile, func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("no database "), 10000), 0o600) }, ErrStateDamaged},
+		"a record of another version": {stateFile, func(path string) error { return writeJournal(path, `{"mode":"safe","parrot":1}`) }, ErrStateDamaged},
+		"a file of others to remove":  {stateFile, func(path string) error { return writeJournal(path, `{"temp":".new-/../mine"}`) }, ErrStateDamaged},
+		"a model elsewhere": {stateFile, func(path string) error {
+			return writeJournal(path, `{"model":{"name":"../model-1","size":1,"sha256":""},"version":1}`)
+		}, ErrStateDamaged},
+		"a version without a model":        {stateFile, func(path string) error { return writeJournal(path, `{"version":3}`) }, ErrStateDamaged},
+		"a worker whose id is a path":      {stateFile, func(path string) error { return writeJournal(path, `{"worker":{"id":"../a","order":1}}`) }, ErrStateDamaged},
+		"an update whose worker is a path": {stateFile, func(path string) error { return writeJournal(path, `{"accepted":{"round":1,"worker":"../a"}}`) }, ErrStateDamaged},
+		"a record that is no JSON":         {stateFile, func(path string) error { return writeJournal(path, "parrot") }, ErrStateDamaged},
+		"a record with a text as number":   {stateFile, func(path string) error { return writeJournal(path, `{"version":"x"}`) }, ErrStateDamaged},
 	} {
 		if name == "model is a pipe" {
 			// tree would wait for what comes out of it.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
@@ -38,116 +37,6 @@ const (
 	stateFile = "state.db"
 	newFile   = ".new-" // begins the names of files that are not whole yet
 )
-
-// record is one change of the state. Those of its fields that are set are made, in
-// this order.
-type record struct {
-	Mode     string        `json:"mode,omitempty"` // "safe" or "unsafe"
-	Worker   *storedWorker `json:"worker,omitempty"`
-	Left     string        `json:"left,omitempty"`    // a worker that is forgotten
-	Temp     string        `json:"temp,omitempty"`    // a file that is about to be written
-	Model    *modelFile    `json:"model,omitempty"`   // about to be written, or written
-	Version  int64         `json:"version,omitempty"` // published: of the last such model
-	Accepted *accepted     `json:"accepted,omitempty"`
-}
-
-type storedWorker struct {
-	ID         string `json:"id"`
-	Order      int    `json:"order"`
-	Registered bool   `json:"registered,omitempty"`
-	Listed     bool   `json:"listed,omitempty"`
-	Excused    bool   `json:"excused,omitempty"` // unregistered by the admin
-	// Removed by the admin: a key that the key list still holds must not come back
-	// with the next start.
-	Removed bool `json:"removed,omitempty"`
-}
-
-// accepted is an update that counts for a round.
-type accepted struct {
-	Round  int64  `json:"round"`
-	Worker string `json:"worker"`
-}
-
-// stored is all that a state says.
-type stored struct {
-	mode     string
-	version  int64  // 0: the state is new
-	current  string // the name of its model's file
-	models   map[string]modelFile
-	temps    []string
-	workers  map[string]storedWorker
-	accepted map[int64]set // by round
-
-	model   []byte   // what current holds
-	strange []string // files that look like models, and are not of this state
-}
-
-// add takes a record in.
-func (all *stored) add(payload []byte) error {
-	var r record
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
-		return fmt.Errorf("%w: %w", ErrStateDamaged, err)
-	}
-	if r.Mode != "" {
-		all.mode = r.Mode
-	}
-	if r.Worker != nil {
-		all.workers[r.Worker.ID] = *r.Worker
-	}
-	if r.Left != "" {
-		delete(all.workers, r.Left)
-	}
-	if r.Temp != "" {
-		all.temps = append(all.temps, r.Temp)
-	}
-	if r.Model != nil {
-		all.models[r.Model.Name] = *r.Model
-		if r.Version != 0 {
-			all.publish(r.Version, r.Model.Name)
-		}
-	}
-	if r.Accepted != nil {
-		of := all.accepted[r.Accepted.Round]
-		if of == nil {
-			of = set{}
-			all.accepted[r.Accepted.Round] = of
-		}
-		of[r.Accepted.Worker] = struct{}{}
-	}
-	return nil
-}
-
-func (all *stored) publish(version int64, name string) {
-	all.version, all.current = version, name
-	for n := range all.accepted {
-		if n < version {
-			delete(all.accepted, n)
-		}
-	}
-}
-
-// records is the shortest way to say all.
-func (all *stored) records() []record {
-	records := []record{{Mode: all.mode}}
-	for _, w := range all.workers {
-		records = append(records, record{Worker: &w})
-	}
-	for name, m := range all.models {
-		r := record{Model: &m}
-		if name == all.current {
-			r.Version = all.version
-		}
-		records = append(records, r)
-	}
-	for n, ids := range all.accepted {
-		for id := range ids {
-			records = append(records, record{Accepted: &accepted{n, id}})
-		}
-	}
-	return records
-}
 
 // openStore opens a state or begins one. It reads all before it changes anything,
 // and where it gives an error, it has changed nothing.
