@@ -38,8 +38,8 @@ const (
 	newFile   = ".new-" // begins the names of files that are not whole yet
 )
 
-// openStore opens a state or begins one. It reads all before it changes anything,
-// and where it gives an error, it has changed nothing.
+// openStore opens a state or begins one. It reads all before it changes anything:
+// where the state is refused, no file was touched; where the disk is, none was lost.
 func openStore(dir string, mode string) (*store, stored, error) {
 	none := stored{}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
