@@ -21,7 +21,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: help run build test lint bench prove prove-quick regress baseline planted kills fuzz setup clean
+.PHONY: help run build test lint bench prove prove-quick regress baseline planted kills fuzz fresh setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -97,6 +97,13 @@ fuzz: ## every fuzz target for FUZZTIME each
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) $$pkg || exit 1; \
 		done; \
 	done
+
+FRESH ?= /var/tmp/fltool-fresh
+
+fresh: ## run and test on a new Debian in FRESH (as root; it is removed afterwards)
+	command -v debootstrap >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+	$(SUDO) .ci/fresh $(FRESH) 'make run' 'make test'
+	$(SUDO) rm -rf $(FRESH)
 
 setup: ## install what the tests need and is missing (RUNLEVEL=1: start no service)
 	@missing=; for p in $(PACKAGES); do \
