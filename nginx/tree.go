@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -95,7 +96,8 @@ func (r *reader) file(name string) (*node, error) {
 	n := &node{file: name, isBlock: true}
 	r.seen[name] = n
 	r.names = append(r.names, name)
-	r.parse(n, content)
+	// Other bytes would not survive being saved as JSON.
+	r.parse(n, bytes.ToValidUTF8(content, []byte("\uFFFD")))
 	return n, nil
 }
 

@@ -113,11 +113,11 @@ func parse(text string) *content {
 	c := new(content)
 	var mends []string
 	for l := range strings.Lines(text) {
-		l = strings.TrimSpace(l)
+		l = strings.TrimSpace(reports.Clean(l))
 		switch {
 		case l == "" || l == header:
 		case strings.HasPrefix(l, "# "):
-			mends = append(mends, reports.Clean(strings.TrimPrefix(l, "# ")))
+			mends = append(mends, strings.TrimPrefix(l, "# "))
 		case strings.HasPrefix(l, "[") && strings.HasSuffix(l, "]"):
 			c.section = l[1 : len(l)-1]
 		default:
