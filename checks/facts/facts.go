@@ -148,7 +148,7 @@ func Gather(r Root, o Options) (Facts, error) {
 		return Facts{}, fmt.Errorf("nginx's config: %w", err)
 	}
 	f.Session = read(pamDirs[0], func() (Session, error) { return readLoginSession(r, f.Container.V) })
-	f.Logins = readLimitLines(r, f.Session.V.Conf)
+	f.Logins = units.limitLines(f.Session.V.Conf)
 	if f.Login, err = units.readLogin(f, o.User); err != nil {
 		return Facts{}, err
 	}

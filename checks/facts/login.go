@@ -88,6 +88,12 @@ func (s services) pamRules(session Session) pamRules {
 	return r
 }
 
+// limitLines reads limits.conf as this host's pam_limits does.
+func (s services) limitLines(conf string) Value[[]LimitLine] {
+	v, ok := readPAMVersion(s.r, s.os)
+	return readLimitLines(s.r, conf, ok && v.before(pamVersion{1, 6, 0}))
+}
+
 // login is what a session of a user gets that begins with some limits.
 func (s services) login(user string, session Session, start Limits, from string) (Login, string, error) {
 	a, err := readAccount(s.r, user)
@@ -97,7 +103,7 @@ func (s services) login(user string, session Session, start Limits, from string)
 	if !session.Limited {
 		return Login{User: a.name, Limits: start}, from, nil
 	}
-	lines := readLimitLines(s.r, session.Conf)
+	lines := s.limitLines(session.Conf)
 	if !lines.Known() {
 		return Login{}, "", errors.New(lines.Why())
 	}

@@ -31,7 +31,7 @@ type LimitLine struct {
 // readLimitLines reads every line that counts; one file that can't be read
 // makes all unknown, since its lines might win. A module that is told a file by
 // conf= reads no other.
-func readLimitLines(r Root, conf string) Value[[]LimitLine] {
+func readLimitLines(r Root, conf string, firstWord bool) Value[[]LimitLine] {
 	files, err := limitFiles(r, conf)
 	if err != nil {
 		return unknown[[]LimitLine](err)
@@ -45,7 +45,7 @@ func readLimitLines(r Root, conf string) Value[[]LimitLine] {
 		if err != nil {
 			return unknown[[]LimitLine](err)
 		}
-		lines = append(lines, parseLimitsConf(string(b), file)...)
+		lines = append(lines, parseLimitsConf(string(b), file, firstWord)...)
 	}
 	return known(lines, limitsConfs[0])
 }
@@ -87,8 +87,9 @@ func sortedByName(byName map[string]string) []string {
 }
 
 // parseLimitsConf keeps what pam_limits would heed on nofile and nproc; a line
-// that it would refuse is skipped here as there.
-func parseLimitsConf(text, file string) []LimitLine {
+// that it would refuse is skipped here as there. Before 1.6 it looked at the first
+// word of a value alone.
+func parseLimitsConf(text, file string, firstWord bool) []LimitLine {
 	var out []LimitLine
 	n := 0
 	for line := range strings.Lines(text) {
@@ -110,7 +111,11 @@ func parseLimitsConf(text, file string) []LimitLine {
 			if l.Item != "nofile" && l.Item != "nproc" || !slices.Contains([]string{"soft", "hard", "-"}, l.Type) {
 				continue
 			}
-			v, ok := pamNumber(strings.ToLower(strings.Join(f[3:], " ")))
+			value := f[3:]
+			if firstWord {
+				value = value[:1]
+			}
+			v, ok := pamNumber(strings.ToLower(strings.Join(value, " ")))
 			if !ok {
 				continue
 			}
@@ -199,13 +204,18 @@ const (
 
 // rank is how closely a domain means a user. An exact group id means those of all
 // the user's groups, a range of them that of the first. spareRoot is Debian's
-// and Ubuntu's patch: root is meant by his name alone.
+// and Ubuntu's patch: neither * nor a group's name means root, and of a range of
+// groups its module takes the numbers for ids of users (measured on 1.5.2).
 func rank(domain string, a account, spareRoot bool) int {
 	root := spareRoot && a.uid == 0
 	if domain == a.name {
 		return rankUser
 	}
-	if g, ok := strings.CutPrefix(domain, "@"); ok {
+	g, ok := strings.CutPrefix(domain, "@")
+	if ok && root {
+		domain, ok = g, !strings.Contains(g, ":")
+	}
+	if ok {
 		r, isRange, err := parseRange(g)
 		in := slices.Contains(a.groups, g)
 		switch {
@@ -225,7 +235,7 @@ func rank(domain string, a account, spareRoot bool) int {
 		}
 		return rankEverybody
 	}
-	if r, isRange, err := parseRange(domain); isRange && err == nil && r.has(a.uid) && !root {
+	if r, isRange, err := parseRange(domain); isRange && err == nil && r.has(a.uid) {
 		return rankUser
 	}
 	return rankNone

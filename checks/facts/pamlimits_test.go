@@ -10,7 +10,7 @@ var anyRules = pamRules{debian: true, known: true, nrOpen: known[int64](1<<20, "
 
 func mustResolve(t *testing.T, conf string, who account, start Limits) Login {
 	t.Helper()
-	l, err := resolveLogin(parseLimitsConf(conf, "f"), who, start, anyRules)
+	l, err := resolveLogin(parseLimitsConf(conf, "f", false), who, start, anyRules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +39,8 @@ func TestResolveLogin(t *testing.T) {
 		{"another group", "@wheel - nofile 9", alice, 1024, 524288, ""},
 		{"wildcards are not root's", "* - nofile 65535", root, 1024, 524288, ""},
 		{"groups are not root's", "@fl - nofile 65535", root, 1024, 524288, ""},
+		{"ids mean root", "0: - nofile 7", root, 7, 7, "f:1"},
+		{"and ranges of groups are ids of users to Debian's root", "root - nofile 9\n@0:5 - nofile 7\n@2000: - nofile 8", root, 7, 7, "f:2"},
 		{"root by name", "root - nofile 65535", root, 65535, 65535, "f:1"},
 		{"soft is cut to hard", "* soft nofile 9000\nalice hard nofile 4000", alice, 4000, 4000, "f:1 f:2"},
 		{"soft and hard by different lines", "* hard nofile 9000\nalice soft nofile 4000", alice, 4000, 9000, "f:2 f:1"},
@@ -86,7 +88,7 @@ func TestLimitFilesInOrder(t *testing.T) {
 		"etc/group":                          "alice:x:1000:\n",
 		"proc/1/comm":                        "systemd\n",
 	})
-	v := readLimitLines(r, "")
+	v := readLimitLines(r, "", false)
 	if !v.Known() || len(v.V) != 3 {
 		t.Fatalf("%+v", v)
 	}
@@ -124,7 +126,7 @@ func FuzzLimitsConf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		base := Limits{NoFile: Bound{1024, 4096}, NProc: Bound{Unlimited, Unlimited}}
 		for _, who := range []account{{name: "root"}, {name: "alice", uid: 1000, gid: 1000, groups: []string{"fl"}}} {
-			l, err := resolveLogin(parseLimitsConf(text, "f"), who, base, anyRules)
+			l, err := resolveLogin(parseLimitsConf(text, "f", len(text)%2 == 0), who, base, anyRules)
 			if err != nil {
 				t.Fatal(err)
 			}
