@@ -39,7 +39,7 @@ func (e *entrance) Accept() (net.Conn, error) {
 		switch {
 		case err == nil:
 			e.gate.welcome(c)
-		case (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && e.gate.makeRoom():
+		case (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && e.gate.makeRoom(scarcePatience):
 			// There is a descriptor again.
 		default:
 			return nil, err
@@ -55,11 +55,11 @@ func (e *entrance) Close() error {
 	return nil
 }
 
-// makeRoom has a stranger give way, if there is one.
-func (g *gate) makeRoom() bool {
+// makeRoom has a stranger give way that gave no sign for that long, if there is one.
+func (g *gate) makeRoom(quiet time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.giveWay(g.strangers.take(&g.strangers.all, 0))
+	return g.giveWay(g.mute.take(&g.mute.all, quiet)) || g.giveWay(g.strangers.take(&g.strangers.all, quiet))
 }
 
 // welcome takes a new connection, a stranger. It comes into line once it says
@@ -72,7 +72,7 @@ func (g *gate) welcome(c net.Conn) {
 			short = descriptorsShort(fd)
 		})
 		if short {
-			g.makeRoom()
+			g.makeRoom(strangersPatience)
 		}
 	}
 	g.mu.Lock()
@@ -83,7 +83,6 @@ func (g *gate) welcome(c net.Conn) {
 	}
 	v := &visit{conn: c, class: &g.newcomers, silent: true, stranger: stranger{from: origin(c.RemoteAddr().String())}}
 	g.visits[c] = v
-	g.silent++
 	wait := grace
 	if g.draining {
 		wait = gatePatience
@@ -109,10 +108,9 @@ func (g *gate) hear(v *visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_ = v.conn.SetReadDeadline(time.Time{}) // under the lock: closeEntrances sets it, too
-	g.strangers.drop(v)
+	v.drop()
 	delete(g.visits, v.conn)
 	v.silent = false
-	g.silent--
 	if err != nil || g.shut {
 		cut(v.conn)
 		g.tell()

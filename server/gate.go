@@ -38,10 +38,10 @@ type gate struct {
 	draining  bool
 	entrances []*entrance
 	visits    map[net.Conn]*visit // all that are here or in net/http
-	strangers strangers           // those of them that may have to give way
+	mute      strangers           // those of them that have not said a word
+	strangers strangers           // those that had their turn, and are not known to be workers'
 	workers   class
 	newcomers class
-	silent    int            // newcomers that have not said a word
 	inside    int            // those that have a place
 	hearing   sync.WaitGroup // a goroutine for each that is silent
 }
@@ -68,6 +68,7 @@ func newGate(perAddress int) *gate {
 	g := &gate{
 		empty:     make(chan struct{}, 1),
 		visits:    map[net.Conn]*visit{},
+		mute:      newStrangers(silentStrangers * perAddress),
 		strangers: newStrangers(perAddress),
 		workers:   class{newLine(), placesPerCPU * cpus},
 		newcomers: class{newLine(), strangersPerCPU * cpus},
@@ -131,12 +132,12 @@ func (g *gate) state(c net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateActive:
-		g.strangers.sign(v)
+		v.sign()
 	case http.StateIdle:
-		g.strangers.sign(v)
+		v.sign()
 		g.leave(v)
 	case http.StateHijacked, http.StateClosed:
-		g.strangers.drop(v)
+		v.drop()
 		delete(g.visits, c)
 		g.leave(v)
 	}
@@ -167,7 +168,7 @@ func (g *gate) inLine() int {
 
 // settled says whether all that came in have been answered or lost their places;
 // the lock is held.
-func (g *gate) settled() bool { return g.silent+g.waiting()+g.inside == 0 }
+func (g *gate) settled() bool { return g.mute.all.Len()+g.waiting()+g.inside == 0 }
 
 // tell wakes settle if it is time; the lock is held.
 func (g *gate) tell() {

@@ -10,24 +10,29 @@ import (
 
 // Bounds of strangers when Config does not say.
 const (
-	// DefaultMaxStrangers is how many connections of one address may be open without
-	// being a worker's. Thousands of workers that arrive at once from one address,
-	// a proxy's or a NAT's, do not reach it: those in line don't count, and who had
-	// its turn proves itself with its first request.
+	// DefaultMaxStrangers is how many connections of one address may be open that
+	// had their turn without having proved to be a worker's. Thousands of workers
+	// that arrive at once from one address, a proxy's or a NAT's, do not reach it:
+	// those in line don't count, and a worker proves itself with its first request.
 	DefaultMaxStrangers = 2048
+	// Of those that have not said a word there may be as many times more: they cost
+	// less.
+	silentStrangers = 8
 	// DefaultStrangerIdle is how long a connection that is not a worker's may be idle:
 	// longer than nginx keeps one, so that it is nginx that closes it.
 	DefaultStrangerIdle = 75 * time.Second
 	// So many addresses may have their bound's number of them.
 	strangersAddresses = 4
-	// One that has just come, or said something, does not give way to a bound: on a
-	// slow path, a request needs some round trips.
-	strangersPatience = time.Second
+	// Who has come or said something so short ago does not give way: a client may be
+	// on a slow path or a busy machine, and a worker that is cut is lost.
+	strangersPatience = 10 * time.Second
+	// Nor so short ago, when there is no descriptor left for a newcomer.
+	scarcePatience = time.Second
 )
 
-// strangers are connections that had their turn, or have not said a word, and that
-// nobody has proved to be a worker's. Where there are too many, the one that has
-// given no sign for longest gives way. Its owner locks.
+// strangers are connections that nobody has proved to be a worker's. Where there
+// are too many, the one that has given no sign for longest gives way. Its owner
+// locks.
 type strangers struct {
 	perAddress int
 	all        list.List // of *visit, in the order of their last signs
@@ -38,7 +43,8 @@ type strangers struct {
 type stranger struct {
 	from      string
 	signed    time.Time     // when it gave its last sign
-	inAll, in *list.Element // in strangers.all, and in the address's list; nil if it is in neither
+	among     *strangers    // nil if it is none
+	inAll, in *list.Element // in among.all, and in the address's list
 }
 
 func newStrangers(perAddress int) strangers {
@@ -52,7 +58,7 @@ func (s *strangers) add(v *visit) *visit {
 		same = list.New()
 		s.by[v.from] = same
 	}
-	v.signed = time.Now()
+	v.signed, v.among = time.Now(), s
 	v.inAll, v.in = s.all.PushBack(v), same.PushBack(v)
 	switch {
 	case same.Len() > s.perAddress:
@@ -73,35 +79,42 @@ func (s *strangers) take(from *list.List, quiet time.Duration) *visit {
 	if time.Since(v.signed) < quiet {
 		return nil
 	}
-	s.drop(v)
+	v.drop()
 	return v
 }
 
 // sign notes that one, if it is one, does something.
-func (s *strangers) sign(v *visit) {
-	if v.in != nil {
+func (v *stranger) sign() {
+	if s := v.among; s != nil {
 		v.signed = time.Now()
 		s.all.MoveToBack(v.inAll)
 		s.by[v.from].MoveToBack(v.in)
 	}
 }
 
-// drop forgets one, if it is one.
-func (s *strangers) drop(v *visit) {
-	if v.in == nil {
+// drop lets one be none any more, if it is one.
+func (v *stranger) drop() {
+	s := v.among
+	if s == nil {
 		return
 	}
 	same := s.by[v.from]
 	s.all.Remove(v.inAll)
 	same.Remove(v.in)
-	v.inAll, v.in = nil, nil
+	v.among, v.inAll, v.in = nil, nil, nil
 	if same.Len() == 0 {
 		delete(s.by, v.from)
 	}
 }
 
 // meet counts a stranger, for which another may have to give way; the lock is held.
-func (g *gate) meet(v *visit) { g.giveWay(g.strangers.add(v)) }
+func (g *gate) meet(v *visit) {
+	if v.silent {
+		g.giveWay(g.mute.add(v))
+	} else {
+		g.giveWay(g.strangers.add(v))
+	}
+}
 
 // giveWay cuts a connection, if there is one, and says whether there was. Whoever
 // waits for it or works on it sees that.
@@ -137,7 +150,7 @@ func (g *gate) proved(r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v.worker = true
-	g.strangers.drop(v)
+	v.drop()
 }
 
 // isWorkers says whether a request's connection is a worker's.
@@ -160,7 +173,7 @@ func (g *gate) spare(r *http.Request) (end func()) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.strangers.drop(v)
+	v.drop()
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()

@@ -54,50 +54,52 @@ func isCut(t *testing.T, c net.Conn) bool {
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// TestStrangersGiveWay: silent ones, half requests and those that were refused;
-// who has come just now, waits in line or is a worker does not.
+// TestStrangersGiveWay: silent ones, half requests and those that were refused; who
+// has come just now or is a worker does not.
 func TestStrangersGiveWay(t *testing.T) {
-	const notFound = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-	inBubble(t, Config{MaxStrangers: 3}, func(t *testing.T, s *Server, cs []*client) {
-		ended := cs[0].startPoll(t.Context(), "1")
-		var all []net.Conn
-		come := func(says string) {
-			c := dialFake(t, cs[0])
-			if says != "" {
-				say(t, c, says)
+	const bound = 2
+	for says, most := range map[string]int{
+		"":                                    bound * silentStrangers,
+		"GET":                                 bound,
+		"GET /no HTTP/1.1\r\nHost: x\r\n\r\n": bound,
+	} {
+		inBubble(t, Config{MaxStrangers: bound}, func(t *testing.T, s *Server, cs []*client) {
+			ended := cs[0].startPoll(t.Context(), "1")
+			come := func() net.Conn {
+				c := dialFake(t, cs[0])
+				if says != "" {
+					say(t, c, says)
+				}
+				if isCut(t, c) { // reads an answer
+					t.Errorf("%q: the newcomer is cut", says)
+				}
+				return c
 			}
-			all = append(all, c)
-			synctest.Wait()
-		}
-		for _, says := range []string{"", "GET", notFound} {
-			come(says)
-			if says == notFound {
-				isCut(t, all[2]) // reads the answer
+			var all []net.Conn
+			for range most + 1 {
+				all = append(all, come())
 			}
-		}
-		come("G")
-		for i, c := range all {
-			if isCut(t, c) {
-				t.Errorf("%d gave way though it has just come", i)
+			if isCut(t, all[0]) {
+				t.Errorf("%q: one gave way though it had just come", says)
 			}
-		}
-		for i := range 4 {
-			time.Sleep(2 * strangersPatience)
-			come("")
-			if !isCut(t, all[i]) {
-				t.Errorf("%d did not give way", i)
+			time.Sleep(strangersPatience)
+			come()
+			if !isCut(t, all[0]) {
+				t.Errorf("%q: the first did not give way", says)
 			}
-			if isCut(t, all[i+1]) {
-				t.Errorf("%d gave way before its time", i+1)
+			for _, c := range all[1:] {
+				if isCut(t, c) {
+					t.Errorf("%q: more than one gave way", says)
+				}
 			}
-		}
-		for _, c := range cs {
-			c.accepted("u") // on the connections that they had
-		}
-		if p := <-ended; p.text != wire.TextUpdated {
-			t.Errorf("%+v", p)
-		}
-	})
+			for _, c := range cs {
+				c.accepted("u") // on the connections that they had
+			}
+			if p := <-ended; p.text != wire.TextUpdated {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
 }
 
 // TestWorkersRestForHours, and strangers that ask for a worker's challenge don't.
@@ -146,18 +148,20 @@ func TestAnUploadDoesNotGiveWay(t *testing.T) {
 			_, _ = segments.WriteTo(&body) // memory takes all
 			say(t, c, fmt.Sprintf("POST %s/%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
 				wire.PathUpdate, cs[0].id, form.ContentType, body.Len(), body.Next(50)))
-			for range 3 {
-				time.Sleep(2 * strangersPatience)
-				dialFake(t, cs[0])
+			for range 2 {
+				time.Sleep(strangersPatience)
+				say(t, dialFake(t, cs[0]), "G")
+				synctest.Wait()
 			}
 			say(t, c, body.String())
 			if _, text := r.receive(t); text != tt.want {
 				t.Errorf("%q", text)
 			}
-			time.Sleep(2 * strangersPatience)
-			dialFake(t, cs[0])
-			time.Sleep(2 * strangersPatience)
-			dialFake(t, cs[0])
+			for range 2 {
+				time.Sleep(strangersPatience)
+				say(t, dialFake(t, cs[0]), "G")
+				synctest.Wait()
+			}
 			if gone := isCut(t, c); gone != (i == 0) {
 				t.Errorf("update %d: given way afterwards: %v", i, gone)
 			}
@@ -166,7 +170,7 @@ func TestAnUploadDoesNotGiveWay(t *testing.T) {
 	})
 }
 
-// scarce is a listener that gives a connection, then has no descriptor twice.
+// scarce is a listener that gives its connections, then has no descriptor any more.
 type scarce struct {
 	net.Listener
 	conns []net.Conn
@@ -181,17 +185,21 @@ func (l *scarce) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// TestNoDescriptors: a stranger gives way, however short it has been there. Where
-// there is none, net/http is told.
+// TestNoDescriptors: a stranger gives way, though not at once. Where there is none,
+// net/http is told.
 func TestNoDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(DefaultMaxStrangers)
 		ours, theirs := net.Pipe()
-		if _, err := g.entrance(&scarce{conns: []net.Conn{theirs}}).Accept(); !errors.Is(err, unix.EMFILE) {
-			t.Error(err)
-		}
-		if !isCut(t, ours) {
-			t.Error("the stranger is still there")
+		e := g.entrance(&scarce{conns: []net.Conn{theirs}})
+		for i, quiet := range []time.Duration{0, scarcePatience} {
+			time.Sleep(quiet)
+			if _, err := e.Accept(); !errors.Is(err, unix.EMFILE) {
+				t.Error(err)
+			}
+			if gone := isCut(t, ours); gone != (i == 1) {
+				t.Errorf("after %v the stranger is gone: %v", quiet, gone)
+			}
 		}
 		_ = g.Close()
 	})
