@@ -2,7 +2,6 @@ package checks
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -58,75 +57,6 @@ fs.nr_open can't be set: there the line changes nothing, or the login is refused
 		Eval:    evalLimitsConf,
 	},
 	{
-		ID: "app/worker-class", Title: "gunicorn's workers do not block on a poll", Severity: reports.SeverityError, On: OnApp,
-		Reads:   []string{"gunicorn's command line", "GUNICORN_CMD_ARGS", "its config file, where that is plain data"},
-		Formula: "gunicorn-blocking",
-		Why:     `A sync worker serves one request at a time and gthread one a thread; a held poll is a request that does not end.`,
-		Symptom: "as many workers as gunicorn has processes and threads are held, all others hang",
-		Mend:    "Start gunicorn with -k gevent (and python3-gevent installed).",
-		Eval:    evalWorkerClass,
-	},
-	{
-		ID: "app/worker-connections", Title: "gunicorn's worker_connections", Severity: reports.SeverityError, On: OnApp,
-		After:   []string{"app/worker-class"},
-		Reads:   []string{"gunicorn's command line", "GUNICORN_CMD_ARGS", "its config file, where that is plain data"},
-		Formula: "gunicorn-connections",
-		Why: `gevent and eventlet workers accept worker_connections connections, 1000 by default. Idle keep-alive
-connections count. At one more worker than that the last one waits for ever, and with it a round that waits for all.`,
-		Symptom: "exactly as many workers as the setting are held; the rest hang or are reset, and the round never ends",
-		Mend: `Set worker_connections to twice the workers and 64. Where the program starts gunicorn itself, as
-dc_federated does, the environment variable GUNICORN_CMD_ARGS="--worker-connections N" sets it without a change of code.`,
-		Eval: evalWorkerConnections,
-	},
-	{
-		ID: "app/processes", Title: "one process holds the application's state", Severity: reports.SeverityError, On: OnApp,
-		Reads: []string{"gunicorn's command line", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"},
-		Why: `dc_federated keeps registrations, challenges and the model's version in memory. With two worker
-processes each has its own, and a worker talks to either as it happens.`,
-		Symptom: "Unregistered Worker and Invalid Worker at random, and rounds that never end",
-		Mend:    "Run one process: --workers 1, and no WEB_CONCURRENCY.",
-		Eval:    evalProcesses,
-	},
-	{
-		ID: "app/timeout", Title: "gunicorn does not kill a worker that holds a poll", Severity: reports.SeverityError, On: OnApp,
-		After: []string{"app/worker-class"},
-		Reads: []string{"gunicorn's command line", "GUNICORN_CMD_ARGS", "its config file, where that is plain data"},
-		Why: `gunicorn kills a worker process that is silent for longer than timeout, 30 s by default. A sync worker
-is silent while it holds a poll. With threads (gthread) or gevent the process says that it lives while polls are held:
-there the timeout is a heartbeat only.`,
-		Symptom: "WORKER TIMEOUT in gunicorn's log every 30 s; all polls of that process are cut",
-		Mend:    "Use gevent workers; with sync set --timeout above the longest hold, or 0.",
-		Eval:    evalTimeout,
-	},
-	{
-		ID: "app/keepalive", Title: "gunicorn keeps idle connections for long enough", Severity: reports.SeverityInfo, On: OnApp,
-		Reads: []string{"gunicorn's command line", "GUNICORN_CMD_ARGS", "its config file, where that is plain data"},
-		Why: `gunicorn closes a connection that is idle for keepalive seconds, 2 by default. A worker trains for
-longer than that, and its next request may meet the close half-way. Behind nginx without upstream keep-alive it does not matter.`,
-		Symptom: "now and then a worker's request after training is reset",
-		Mend:    "Set --keep-alive to more than the time that workers think, for instance 75.",
-		Eval:    evalKeepalive,
-	},
-	{
-		ID: "app/graceful-timeout", Title: "a reload of gunicorn waits for held polls", Severity: reports.SeverityInfo, On: OnApp,
-		Reads: []string{"gunicorn's command line", "GUNICORN_CMD_ARGS", "its config file, where that is plain data"},
-		Why: `On a reload gunicorn gives requests graceful_timeout seconds, 30 by default, and cuts what is left. A
-poll that is cut without a reply ends dc_federated's worker for good.`,
-		Symptom: "after a reload the fleet is gone",
-		Mend:    "Reload between rounds, or set --graceful-timeout above the longest hold; supervise the workers in any case.",
-		Eval:    evalGraceful,
-	},
-	{
-		ID: "app/accept-queue", Title: "the accept queue takes a burst of reconnects", Severity: reports.SeverityWarn, On: OnApp,
-		Reads: []string{"gunicorn's backlog", "net.core.somaxconn"},
-		Why: `After a restart all workers connect at once. Connections wait in the accept queue, which holds the
-smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.somaxconn. What other servers ask for can't be
-seen.`,
-		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
-		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
-		Eval:    evalAcceptQueue,
-	},
-	{
 		ID: "app/pids", Title: "room for the application's processes and threads", Severity: reports.SeverityError, On: OnApp,
 		Reads:   []string{"pids.max and pids.current of the control group", "else TasksMax= of the unit", "RLIMIT_NPROC in /proc/PID/limits", "kernel.pid_max", "kernel.threads-max", "the threads of the servers that run"},
 		Formula: "tasks",
@@ -166,21 +96,32 @@ func evalNoFile(c Case) Outcome {
 	if !s.nofile.Known() {
 		return cantTell("NOFILE of "+s.who, s.nofile)
 	}
-	need := descriptorsFor(c.Demand.Workers, s.baseFDs())
+	per, o := c.perWorker()
+	if o != nil {
+		return *o
+	}
+	base, why := c.baseFDs(s)
+	if why != "" {
+		return unknownFor("what %s has open: %s", s.who, why)
+	}
+	need := descriptorsFor(c.Demand.Workers, per, base)
 	if s.refused != "" {
 		return c.limits(Capacity{}, s.refused, fmt.Sprintf("%d, or what fs.nr_open allows", need), s.nofile.Source, func() reports.Remedy { return c.nofileRemedy(s, need) })
 	}
-	n := byDescriptors(s.limit(), s.baseFDs())
-	o := c.limits(Capacity{Safe: n, Hard: n, InUse: s.inUse, Unit: "fds"},
-		fmt.Sprintf("%v for %s%s%s", s.limit(), s.who, s.cut(), c.skipped(s.unit)), fmt.Sprintf("%d: one a poll and %d", need, s.baseFDs()), s.nofile.Source,
+	each := "one a poll"
+	if per > 1 {
+		each = fmt.Sprintf("%d a worker while updates of %s are sent", per, facts.Bytes(c.anUpdate()))
+	}
+	judged := c.limits(Capacity{Safe: byDescriptors(s.limit(), per, base), Hard: byDescriptors(s.limit(), 1, base), InUse: s.inUse, Unit: "fds"},
+		fmt.Sprintf("%v for %s%s%s", s.limit(), s.who, s.cut(), c.skipped(s.unit)), fmt.Sprintf("%d: %s and %d", need, each, base), s.nofile.Source,
 		func() reports.Remedy { return c.nofileRemedy(s, need) })
 	// The unit gives enough already: what is missing is the restart.
-	if u := s.serviceUnit; o.Status == reports.StatusFail && u != nil && u.NoFile.Known() && s.process != nil && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
+	if u := s.serviceUnit; judged.Status == reports.StatusFail && u != nil && u.NoFile.Known() && s.process != nil && !unitLimit(u, s.goes).Below(need) && !c.attainable(s.unit, s.nofile.V.Hard).Below(need) && s.inUse.Known() {
 		if is, _ := pendingLimit(u, *s.process); is {
-			o.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %s; restart it", u.NoFile.Source, askedOf(u)), Commands: restartCommands(u)[1:], Then: "restart"}
+			judged.Remedy = reports.Remedy{Text: fmt.Sprintf("%s gives %s; restart it", u.NoFile.Source, askedOf(u)), Commands: restartCommands(u)[1:], Then: "restart"}
 		}
 	}
-	return o
+	return judged
 }
 
 // skipped names the lines of a unit that set LimitNOFILE= in words that systemd
@@ -213,215 +154,6 @@ func evalUnitPending(c Case) Outcome {
 	return pending(c.Service.V, procs)
 }
 
-// withGunicorn runs a check that is about gunicorn alone.
-func withGunicorn(eval func(Case, *facts.Gunicorn) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
-		g, unknown := c.gunicorn()
-		switch {
-		case unknown != nil:
-			return *unknown
-		case g == nil:
-			return c.noGunicorn()
-		}
-		return eval(c, g)
-	}
-}
-
-// gunicornRemedy changes a setting by the environment where that decides, and
-// by words where a command line or existing GUNICORN_CMD_ARGS would win.
-func (c Case) gunicornRemedy(g *facts.Gunicorn, flag, from string) reports.Remedy {
-	s := c.app()
-	// A variable of somebody else's may hold more flags than fltool keeps; its
-	// own drop-in's are merged.
-	dropIn := "/etc/systemd/system/" + s.unit + ".d/" + facts.OwnName
-	ours := strings.Contains(c.Own.V[dropIn], "GUNICORN_CMD_ARGS")
-	wins := strings.Contains(from, "cmdline") || strings.Contains(from, ".service") && !strings.HasPrefix(from, dropIn+":")
-	if s.unit != "" && c.Systemd.V && (!g.EnvArgs || ours) && !wins {
-		return c.unitRemedy(s.unit, "", fmt.Sprintf(`Environment="GUNICORN_CMD_ARGS=%s"`, flag), "set it for the service by GUNICORN_CMD_ARGS")
-	}
-	text := fmt.Sprintf("start gunicorn with %s", flag)
-	switch {
-	case g.EnvArgs && strings.Contains(from, "GUNICORN_CMD_ARGS"):
-		text = fmt.Sprintf("change GUNICORN_CMD_ARGS to hold %s", flag)
-	case g.EnvArgs:
-		text = fmt.Sprintf("add %s to GUNICORN_CMD_ARGS", flag)
-	case strings.Contains(from, "cmdline") || strings.Contains(from, ".service"):
-		text = fmt.Sprintf("change the command line that starts gunicorn to hold %s: it wins over file and environment", flag)
-	case g.Embedded:
-		text = fmt.Sprintf(`start the program with GUNICORN_CMD_ARGS="%s" in its environment`, flag)
-	}
-	return reports.Remedy{Text: text, Then: "restart"}
-}
-
-var evalWorkerClass = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
-	if !g.WorkerClass.Known() {
-		return cantTell("worker class", g.WorkerClass)
-	}
-	switch g.WorkerClass.V {
-	case "gevent", "eventlet":
-		return pass(g.WorkerClass.V, g.WorkerClass.Source)
-	case "sync", "gthread":
-	default:
-		return unknownFor("worker class %s: whether it blocks on a poll is not known", g.WorkerClass.V)
-	}
-	if !g.Workers.Known() {
-		return cantTell("processes", g.Workers)
-	}
-	threads, source := 1, g.WorkerClass.Source
-	if g.WorkerClass.V == "gthread" {
-		if !g.Threads.Known() {
-			return cantTell("threads", g.Threads)
-		}
-		threads, source = g.Threads.V, g.Threads.Source // more than one thread makes sync gthread
-	}
-	n := byBlocking(g.Workers.V, threads)
-	return c.limits(Capacity{Safe: n, Hard: n},
-		fmt.Sprintf("%s, %d × %d", g.WorkerClass.V, g.Workers.V, threads), "gevent", source,
-		func() reports.Remedy {
-			flags := "--worker-class gevent"
-			if want := gunicornConnectionsFor(c.Demand.Workers); g.WorkerConnections.V < want {
-				flags += fmt.Sprintf(" --worker-connections %d", want) // or that fails next
-			}
-			return c.gunicornRemedy(g, flags, g.WorkerClass.Source)
-		})
-})
-
-var evalWorkerConnections = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
-	if !g.WorkerClass.Known() {
-		return cantTell("worker class", g.WorkerClass)
-	}
-	if g.WorkerClass.V == "sync" {
-		return notApplicable("sync workers hold one connection each")
-	}
-	if !g.WorkerConnections.Known() {
-		return cantTell("worker_connections", g.WorkerConnections)
-	}
-	safe, hard := byGunicornConnections(g.WorkerConnections.V)
-	want := gunicornConnectionsFor(c.Demand.Workers)
-	return c.limits(Capacity{Safe: safe, Hard: hard, InUse: c.connections(false), Unit: "connections"},
-		fmt.Sprint(g.WorkerConnections.V), fmt.Sprintf("%d: two a worker and %d", want, gunicornSpare), g.WorkerConnections.Source,
-		func() reports.Remedy {
-			return c.gunicornRemedy(g, fmt.Sprintf("--worker-connections %d", want), g.WorkerConnections.Source)
-		})
-})
-
-var evalProcesses = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
-	if !g.Workers.Known() {
-		return cantTell("workers", g.Workers)
-	}
-	if g.Workers.V > 1 {
-		return fail(fmt.Sprintf("%d processes", g.Workers.V), "1: its state is in memory", g.Workers.Source, c.gunicornRemedy(g, "--workers 1", g.Workers.Source))
-	}
-	return pass("1 process", g.Workers.Source)
-})
-
-// heartbeat says whether gunicorn's timeout is a heartbeat only with a class of
-// workers: whether they tell that they live while they hold a poll.
-func heartbeat(class string) (only, known bool) {
-	switch class {
-	case "sync":
-		return false, true
-	case "gthread", "gevent", "eventlet", "tornado":
-		return true, true
-	}
-	return false, false
-}
-
-var evalTimeout = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
-	if !g.WorkerClass.Known() {
-		return cantTell("worker class", g.WorkerClass)
-	}
-	switch only, known := heartbeat(g.WorkerClass.V); {
-	case !known:
-		return unknownFor("worker class %s: whether it is silent while it holds a poll is not known", g.WorkerClass.V)
-	case only:
-		return notApplicable("with %s the timeout is a heartbeat only", g.WorkerClass.V)
-	}
-	if !g.Timeout.Known() {
-		return cantTell("timeout", g.Timeout)
-	}
-	if g.Timeout.V == 0 || g.Timeout.V > c.Demand.HoldSeconds {
-		return pass(seconds(g.Timeout.V), g.Timeout.Source)
-	}
-	return fail(seconds(g.Timeout.V), "more than the hold of "+seconds(c.Demand.HoldSeconds)+", or gevent", g.Timeout.Source,
-		c.gunicornRemedy(g, "--worker-class gevent", g.Timeout.Source))
-})
-
-var evalKeepalive = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
-	const enough = 60 // seconds, as long as a training of a small model
-	proxy := c.Deployment.Proxy.HasNginx
-	switch {
-	case !proxy.Known():
-		return cantTell("nginx", proxy)
-	case proxy.V:
-		return notApplicable("nginx is in front: it decides how long connections live")
-	case !g.Keepalive.Known():
-		return cantTell("keepalive", g.Keepalive)
-	case g.Keepalive.V < enough:
-		return fail(seconds(g.Keepalive.V), "more than workers think", g.Keepalive.Source, c.gunicornRemedy(g, "--keep-alive 75", g.Keepalive.Source))
-	}
-	return pass(seconds(g.Keepalive.V), g.Keepalive.Source)
-})
-
-var evalGraceful = withGunicorn(func(c Case, g *facts.Gunicorn) Outcome {
-	if !g.GracefulTimeout.Known() {
-		return cantTell("graceful_timeout", g.GracefulTimeout)
-	}
-	if g.GracefulTimeout.V > c.Demand.HoldSeconds {
-		return pass(seconds(g.GracefulTimeout.V), g.GracefulTimeout.Source)
-	}
-	return fail(seconds(g.GracefulTimeout.V), "more than the hold of "+seconds(c.Demand.HoldSeconds), g.GracefulTimeout.Source,
-		reports.Remedy{Text: "reload between rounds, or " + lower(c.gunicornRemedy(g, fmt.Sprintf("--graceful-timeout %.0f", c.Demand.HoldSeconds+60), g.GracefulTimeout.Source).Text)})
-})
-
-func evalAcceptQueue(c Case) Outcome {
-	max := c.Sysctls.SoMaxConn
-	if !max.Known() {
-		return cantTell("net.core.somaxconn", max)
-	}
-	queue, from := max.V, max.Source
-	g, unknown := c.gunicorn()
-	if unknown != nil {
-		return *unknown
-	}
-	// Go's servers ask for as much as the kernel gives. What others ask for, nobody
-	// can say, but that more than the kernel's is cut.
-	if g == nil && !c.goes() && queue >= int64(c.Demand.Workers) {
-		return unknownFor("what backlog the server asks for is not known")
-	}
-	if g != nil {
-		if !g.Backlog.Known() {
-			return cantTell("backlog", g.Backlog)
-		}
-		if b := int64(g.Backlog.V); b < queue {
-			queue, from = b, g.Backlog.Source
-		}
-	}
-	if queue >= int64(c.Demand.Workers) {
-		return pass(fmt.Sprint(queue), from)
-	}
-	size := powerOfTwo(int64(c.Demand.Workers))
-	var r reports.Remedy
-	if g != nil && int64(g.Backlog.V) < int64(c.Demand.Workers) {
-		r = c.gunicornRemedy(g, fmt.Sprintf("--backlog %d", size), g.Backlog.Source)
-	}
-	if max.V < int64(c.Demand.Workers) {
-		r = both(c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size)), r)
-		r.Then = "restart"
-	}
-	return fail(fmt.Sprint(queue), fmt.Sprintf("%d, all workers at once", c.Demand.Workers), from, r)
-}
-
-// goes says whether the application is known to be a Go program, running or as its
-// unit would start it.
-func (c Case) goes() bool {
-	procs, _ := c.appProcesses()
-	if len(procs) == 0 {
-		return c.Service.V != nil && c.Service.V.Executable == "fltool"
-	}
-	return !slices.ContainsFunc(procs, func(p facts.Process) bool { return p.Kind != facts.KindGo && p.Kind != facts.KindFltool })
-}
-
 // tasks is what a limit of processes and threads leaves.
 type tasks struct {
 	free, use int64
@@ -435,9 +167,9 @@ func evalPIDs(c Case) Outcome {
 	if !known {
 		return cantTell("processes", c.Processes)
 	}
-	g, unknown := c.gunicorn()
-	if unknown != nil {
-		return *unknown
+	h, none := c.server()
+	if none != nil && none.Status == reports.StatusUnknown {
+		return *none
 	}
 	var least *tasks
 	consider := func(max facts.Limit, use int64, counted, what, source string) {
@@ -516,12 +248,13 @@ func evalPIDs(c Case) Outcome {
 	if least == nil {
 		return pass("unlimited", c.Sysctls.PIDMax.Source)
 	}
-	switch {
-	case g == nil:
-	case !g.WorkerClass.Known():
-		return cantTell("worker class", g.WorkerClass)
-	case g.WorkerClass.V == "gthread":
-		return c.threads(*least)
+	if none == nil {
+		switch a := h.Tasks(); {
+		case !a.Is():
+			return unanswered(a)
+		case a.V > 0:
+			return c.threads(*least)
+		}
 	}
 	if least.free >= reloadTasks {
 		return pass(least.got, least.source)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -33,10 +34,12 @@ type On int
 
 // The hosts.
 const (
-	OnApp   On = iota // where the application runs
-	OnProxy           // where nginx runs
-	OnEach            // on either, separately
-	OnURL             // from outside, through the URL that workers use
+	OnApp      On = iota // where the application runs
+	OnProxy              // where nginx runs
+	OnEach               // on either, separately
+	OnHop                // of every proxy and forwarder before the application, but nginx
+	OnBalancer           // of every load balancer that was named
+	OnURL                // from outside, through the URL that workers use
 )
 
 // Group is the part of the id before the slash.
@@ -48,7 +51,8 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
-var all = slices.Concat(appChecks, nginxChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
+var all = slices.Concat(appChecks, holdsChecks, stateChecks, silenceChecks, hopBodyChecks, keepaliveChecks, restartChecks, backlogChecks,
+	nginxChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, memoryChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }
@@ -89,6 +93,9 @@ type Case struct {
 	Deployment Deployment
 	Demand     reports.Demand
 	Lint       bool // nginx's config is all that is known
+
+	Hop    *kinds.Hop // that a check of OnHop is asked of; nil: there is none
+	noHops *Outcome   // why what is before the application is not known
 }
 
 // An Outcome is a check's answer.
@@ -101,6 +108,8 @@ type Outcome struct {
 	Remedy   reports.Remedy
 	Capacity *Capacity // nil where it limits no number of workers, and where that is unknown
 	RuledOut []string  // causes of the check's that what was seen speaks against
+	Mild     bool      // a fail that is a warning, whatever the check's severity
+	Proof    string    // of Capacity, where a kind's own experiments proved it; "": its formula's
 }
 
 // Capacity is how many workers a limit supports.

@@ -24,55 +24,99 @@ var cases = map[string]struct {
 	workers                 int // supported by the failing facts; -1: the check limits no number
 }{
 	"app/found": {
-		fail:    func(f *facts.Facts) { without(f, facts.KindGunicorn) },
+		fail:    func(f *facts.Facts) { without(f, gunicorn) },
 		unknown: unseen, never: "there is or there is not", workers: -1,
 	},
 	"app/unit-pending": {
-		fail:    func(f *facts.Facts) { nofile(f, facts.KindGunicorn, 1024, 524288) },
+		fail:    func(f *facts.Facts) { nofile(f, gunicorn, 1024, 524288) },
 		unknown: func(f *facts.Facts) { f.Service = no[*facts.Unit]() },
 		na:      func(f *facts.Facts) { f.Service.V = nil }, workers: -1,
 	},
 	"app/nofile": {
-		fail:    func(f *facts.Facts) { nofile(f, facts.KindGunicorn, 1000, 524288) },
-		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Limits = no[facts.Limits]() },
+		fail:    func(f *facts.Facts) { nofile(f, gunicorn, 1000, 524288) },
+		unknown: func(f *facts.Facts) { processes(f, gunicorn)[1].Limits = no[facts.Limits]() },
 		never:   "a server always has a limit", workers: 987,
 	},
 	"app/limits-conf": {
-		fail:    func(f *facts.Facts) { nofile(f, facts.KindGunicorn, 1024, 524288) },
+		fail:    func(f *facts.Facts) { nofile(f, gunicorn, 1024, 524288) },
 		unknown: func(f *facts.Facts) { f.Logins = no[[]facts.LimitLine]() },
 		na:      func(f *facts.Facts) { f.Logins.V = nil }, workers: -1,
 	},
 	"app/worker-class": {
-		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Workers.V = "sync", 4 },
-		unknown: func(f *facts.Facts) { settings(f).WorkerClass = no[string]() },
-		na:      goServer, workers: 4,
+		fail:    func(f *facts.Facts) { set(f, "worker_class", "sync"); set(f, "workers", "4") },
+		unknown: func(f *facts.Facts) { hide(f, "worker_class") },
+		na:      nobody, workers: 4,
 	},
 	"app/worker-connections": {
-		fail:    func(f *facts.Facts) { settings(f).WorkerConnections.V = 1000 },
-		unknown: func(f *facts.Facts) { settings(f).WorkerConnections = no[int]() },
+		fail:    func(f *facts.Facts) { set(f, "worker_connections", "1000") },
+		unknown: func(f *facts.Facts) { hide(f, "worker_connections") },
 		na:      goServer, workers: 468,
 	},
 	"app/processes": {
-		fail:    func(f *facts.Facts) { settings(f).Workers.V = 2 },
-		unknown: func(f *facts.Facts) { settings(f).Workers = no[int]() },
-		na:      goServer, workers: -1,
+		fail:    func(f *facts.Facts) { set(f, "workers", "2") },
+		unknown: func(f *facts.Facts) { hide(f, "workers") },
+		na:      nobody, workers: -1,
 	},
 	"app/timeout": {
-		pass:    func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 0 },
-		fail:    func(f *facts.Facts) { settings(f).WorkerClass.V = "sync" },
-		unknown: func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout = "sync", no[float64]() },
+		pass:    func(f *facts.Facts) { set(f, "worker_class", "sync"); set(f, "timeout", "0") },
+		fail:    func(f *facts.Facts) { set(f, "worker_class", "sync") },
+		unknown: func(f *facts.Facts) { set(f, "worker_class", "sync"); hide(f, "timeout") },
 		na:      func(*facts.Facts) {}, workers: -1,
 	},
 	"app/keepalive": {
 		pass:    noNginx,
-		fail:    func(f *facts.Facts) { noNginx(f); settings(f).Keepalive.V = 2 },
-		unknown: func(f *facts.Facts) { noNginx(f); settings(f).Keepalive = no[float64]() },
+		fail:    func(f *facts.Facts) { noNginx(f); set(f, "keepalive", "2") },
+		unknown: func(f *facts.Facts) { noNginx(f); hide(f, "keepalive") },
 		na:      func(*facts.Facts) {}, workers: -1,
 	},
 	"app/graceful-timeout": {
-		fail:    func(f *facts.Facts) { settings(f).GracefulTimeout.V = 30 },
-		unknown: func(f *facts.Facts) { settings(f).GracefulTimeout = no[float64]() },
-		na:      goServer, workers: -1,
+		fail:    func(f *facts.Facts) { set(f, "graceful_timeout", "30") },
+		unknown: func(f *facts.Facts) { hide(f, "graceful_timeout") },
+		na:      nobody, workers: -1,
+	},
+	"app/recycling": {
+		fail:    func(f *facts.Facts) { set(f, "max_requests", "1000") },
+		unknown: func(f *facts.Facts) { hide(f, "max_requests") },
+		na:      nobody, workers: -1,
+	},
+	"app/body": {
+		fail: func(f *facts.Facts) {
+			goServer(f)
+			processes(f, facts.KindFltool)[0].Settings["max-update"] = is("1MB")
+		},
+		unknown: func(f *facts.Facts) {
+			goServer(f)
+			processes(f, facts.KindFltool)[0].Settings["max-update"] = no[string]()
+		},
+		na: nobody, workers: -1,
+	},
+	"proxy/holds": {
+		pass: front("holds=2000"), fail: front("holds=50"), unknown: front(""), na: func(*facts.Facts) {}, workers: 50,
+	},
+	"proxy/connections": {
+		pass: front("connections=2000"), fail: front("connections=50"), unknown: front(""), na: func(*facts.Facts) {}, workers: 50,
+	},
+	"proxy/timeout": {
+		pass: front("silence=2h"), fail: front("silence=15s"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
+	},
+	"proxy/body": {
+		pass: front("body=100MB"), fail: front("body=1MB"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
+	},
+	"proxy/keepalive": {
+		pass: behind("keepalive=2h"), fail: behind("keepalive=15s"), unknown: behind(""), na: func(*facts.Facts) {}, workers: -1,
+	},
+	"lb/body": {
+		pass: func(f *facts.Facts) { f.Asked.Balancers = []string{"aws-alb"} },
+		fail: func(f *facts.Facts) {
+			f.Asked.Balancers, f.Asked.Hops = []string{"aws-alb"}, []string{"aws-alb body=10MB"}
+		},
+		unknown: func(f *facts.Facts) { f.Asked.Balancers = []string{"soon"} }, na: func(*facts.Facts) {}, workers: -1,
+	},
+	"proxy/restart": {
+		pass: front("restart=2h"), fail: front("restart=15s"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
+	},
+	"proxy/accept-queue": {
+		pass: front("backlog=4096"), fail: front("backlog=128"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
 	},
 	"app/accept-queue": {
 		fail:    func(f *facts.Facts) { f.Sysctls.SoMaxConn.V = 128 },
@@ -80,10 +124,10 @@ var cases = map[string]struct {
 		never:   "every listener has a queue", workers: -1,
 	},
 	"app/pids": {
-		fail:    func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup.V.PIDs.Max = 20 },
-		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup = no[facts.Cgroup]() },
+		fail:    func(f *facts.Facts) { processes(f, gunicorn)[1].Cgroup.V.PIDs.Max = 20 },
+		unknown: func(f *facts.Facts) { processes(f, gunicorn)[1].Cgroup = no[facts.Cgroup]() },
 		na: func(f *facts.Facts) {
-			without(f, facts.KindGunicorn)
+			without(f, gunicorn)
 			f.Service.V, f.Shell.V = nil, nil
 		}, workers: -1,
 	},
@@ -116,12 +160,12 @@ var cases = map[string]struct {
 	"host/file-max": {
 		fail:    func(f *facts.Facts) { f.Sysctls.FileMax.V = 4800 },
 		unknown: func(f *facts.Facts) { f.Files = no[facts.OpenFiles]() },
-		never:   "every kernel has it", workers: 966,
+		never:   "every kernel has it", workers: 960,
 	},
 	"host/port-range": {
 		fail:    func(f *facts.Facts) { f.Ports.V = facts.PortRange{Lo: 40000, Hi: 40499, Reserved: 10} },
 		unknown: func(f *facts.Facts) { f.Ports = no[facts.PortRange]() },
-		na:      func(f *facts.Facts) { processes(f, facts.KindGunicorn)[0].Listen.V = nil }, workers: 490,
+		na:      func(f *facts.Facts) { processes(f, gunicorn)[0].Listen.V = nil }, workers: 490,
 	},
 	"host/time-wait": {
 		fail:    func(f *facts.Facts) { f.Sysctls.TWReuse.V, f.Ports.V.Lo = 0, 60000 },
@@ -152,8 +196,8 @@ var cases = map[string]struct {
 		}, workers: 214,
 	},
 	"host/oom-kills": {
-		fail:    func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup.V.Memory.Hits.V = 2 },
-		unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[1].Cgroup.V.Memory.Hits = no[int64]() },
+		fail:    func(f *facts.Facts) { processes(f, gunicorn)[1].Cgroup.V.Memory.Hits.V = 2 },
+		unknown: func(f *facts.Facts) { processes(f, gunicorn)[1].Cgroup.V.Memory.Hits = no[int64]() },
 		na: func(f *facts.Facts) {
 			for i := range f.Processes.V {
 				f.Processes.V[i].Cgroup.V.Memory = facts.CgroupLimit{Max: facts.Unlimited}
@@ -248,7 +292,7 @@ func workersOf(o Outcome) int {
 
 // The ids are for ever; what a check says of itself is there.
 func TestCheckData(t *testing.T) {
-	kebab := regexp.MustCompile(`^(app|nginx|host|lb|tls|probe)/[a-z0-9]+(-[a-z0-9]+)*$`)
+	kebab := regexp.MustCompile(`^(app|nginx|proxy|host|lb|tls|probe)/[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
 	used := make(map[string]bool)
 	for _, c := range All() {
@@ -312,7 +356,7 @@ func TestTunedHostPasses(t *testing.T) {
 // which runs gunicorn inside: nothing is promised of it.
 func TestScriptedUnit(t *testing.T) {
 	f := tuned()
-	without(&f, facts.KindGunicorn)
+	without(&f, gunicorn)
 	f.Service.V.Executable, f.Service.V.Scripted = "python3", true
 	findings, capacity := Run(OneHost(f), demand, nil, time.Time{})
 	if v, _ := Verdict(findings, reports.SeverityError); v != reports.VerdictRefused || capacity.AtMost == nil {
@@ -324,6 +368,8 @@ func TestScriptedUnit(t *testing.T) {
 		}
 	}
 	f.Service.V.Executable, f.Service.V.Scripted = "fltool", false
+	f.Service.V.Kind, f.Service.V.Role = facts.KindFltool, facts.RoleServer
+	f.Service.V.Settings = facts.Settings{"max-hold": is("0"), "max-update": is("100MB"), "keep-updates": is("")}
 	findings, _ = Run(OneHost(f), demand, nil, time.Time{})
 	if v, reasons := Verdict(findings, reports.SeverityError); v != reports.VerdictPass {
 		t.Errorf("fltool serve: %s, %q", v, reasons)
@@ -340,28 +386,29 @@ func TestThreadsNeedTasks(t *testing.T) {
 		status reports.Status
 	}{
 		{"control group", func(f *facts.Facts) {
-			processes(f, facts.KindGunicorn)[1].Cgroup.V.PIDs = facts.CgroupLimit{Max: 500, InUse: 12, Source: "pids.max"}
+			processes(f, gunicorn)[1].Cgroup.V.PIDs = facts.CgroupLimit{Max: 500, InUse: 12, Source: "pids.max"}
 		}, 500 - 12 + 3, reports.StatusFail}, // 3 are held
 		{"NPROC", func(f *facts.Facts) {
-			for _, p := range processes(f, facts.KindGunicorn) {
+			for _, p := range processes(f, gunicorn) {
 				p.Limits.V.NProc = facts.Bound{Soft: 300, Hard: 300}
 			}
 		}, 300 - 10 + 3, reports.StatusFail}, // its five processes have two threads each
 		{"NPROC of a user of its own", func(f *facts.Facts) {
-			for _, p := range processes(f, facts.KindGunicorn) {
+			for _, p := range processes(f, gunicorn) {
 				p.Limits.V.NProc, p.User.V = facts.Bound{Soft: 300, Hard: 300}, "app"
 			}
 		}, 300 - 4 + 3, reports.StatusFail},
 		{"the kernel's", func(f *facts.Facts) { f.Sysctls.PIDMax.V = 400 }, 400 - 10 + 3, reports.StatusFail},
 		{"unit", func(f *facts.Facts) {
-			f.Service.V.Gunicorn = settings(f)
+			f.Service.V.Kind, f.Service.V.Role, f.Service.V.Settings = gunicorn, facts.RoleServer, processes(f, gunicorn)[0].Settings
 			f.Service.V.TasksMax.V = 800
-			without(f, facts.KindGunicorn)
+			without(f, gunicorn)
 		}, 800, reports.StatusFail},
 		{"plenty", func(*facts.Facts) {}, 4096 - 10 + 3, reports.StatusPass},
 	} {
 		f := tuned()
-		settings(&f).WorkerClass.V, settings(&f).Threads.V = "gthread", 5000
+		set(&f, "worker_class", "gthread")
+		set(&f, "threads", "5000")
 		tt.change(&f)
 		o := check.Eval(check.cases(OneHost(f), demand)[0])
 		if o.Status != tt.status || o.Capacity == nil || o.Capacity.Safe != tt.want {
@@ -389,7 +436,7 @@ func TestHits(t *testing.T) {
 func TestSkippedLines(t *testing.T) {
 	f := tuned()
 	f.Service.V.Ignored = []string{"/etc/systemd/system/fl.service:7"}
-	nofile(&f, facts.KindGunicorn, 1000, 1000)
+	nofile(&f, gunicorn, 1000, 1000)
 	check, _ := ByID("app/nofile")
 	if o := check.Eval(check.cases(OneHost(f), demand)[0]); !strings.Contains(o.Got, "skips /etc/systemd/system/fl.service:7") {
 		t.Errorf("%q", o.Got)
@@ -452,7 +499,7 @@ func TestUnknownLimitPromisesNothing(t *testing.T) {
 
 func TestCausesMuteConsequences(t *testing.T) {
 	f := tuned()
-	nofile(&f, facts.KindGunicorn, 1024, 524288)
+	nofile(&f, gunicorn, 1024, 524288)
 	d := demand
 	d.Workers = 2000
 	findings, _ := Run(OneHost(f), d, nil, time.Time{})
@@ -469,7 +516,7 @@ func TestCausesMuteConsequences(t *testing.T) {
 }
 
 func TestNoImpossibleRemedy(t *testing.T) {
-	for _, kind := range []string{facts.KindGunicorn, facts.KindNginx} {
+	for _, kind := range []string{gunicorn, facts.KindNginx} {
 		f := tuned()
 		f.MayRaise.V = false
 		f.Ceiling.V.NoFile.Hard = 20000
@@ -505,10 +552,10 @@ func TestNoImpossibleRemedy(t *testing.T) {
 func TestShellHasMore(t *testing.T) {
 	f := tuned()
 	f.MayRaise.V, f.Systemd.V, f.Service.V = false, false, nil
-	for _, p := range processes(&f, facts.KindGunicorn) {
+	for _, p := range processes(&f, gunicorn) {
 		p.Unit.V = ""
 	}
-	nofile(&f, facts.KindGunicorn, 100, 100)
+	nofile(&f, gunicorn, 100, 100)
 	f.Shell.V.Limits.NoFile = facts.Bound{Soft: 1024, Hard: 20000}
 	check, _ := ByID("app/nofile")
 	for workers, want := range map[int]string{1000: "ulimit -n 20000", 19000: "ulimit -n 20000", 30000: ""} {
@@ -523,7 +570,7 @@ func TestShellHasMore(t *testing.T) {
 
 func TestWaivers(t *testing.T) {
 	f := tuned()
-	settings(&f).WorkerConnections.V = 1000
+	set(&f, "worker_connections", "1000")
 	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	w, err := ParseWaiver("app/worker-connections until 2027-01-31 = known")
 	if err != nil {
@@ -556,7 +603,7 @@ func TestWaivers(t *testing.T) {
 func TestTwoHosts(t *testing.T) {
 	app, proxy := tuned(), tuned()
 	noNginx(&app)
-	without(&proxy, facts.KindGunicorn)
+	without(&proxy, gunicorn)
 	proxy.Service.V = nil
 	proxy.Sysctls.FileMax.V = 3000
 	findings, capacity := Run(Deployment{App: &app, Proxy: &proxy}, demand, nil, time.Time{})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -16,9 +17,12 @@ func is[T any](v T) facts.Value[T] { return facts.Value[T]{V: v, Source: "test"}
 func no[T any]() facts.Value[T] { return facts.Value[T]{Err: "removed"} }
 
 // demand is what the tables ask for.
-var demand = reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 20e6}
+var demand = reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 20e6, ModelAssumed: true}
 
-const port = 5000
+const (
+	port     = 5000
+	gunicorn = "gunicorn"
+)
 
 func listener(addr string, established int) facts.Listener {
 	return facts.Listener{Addr: netip.MustParseAddrPort(addr), Established: established}
@@ -34,8 +38,8 @@ func tuned() facts.Facts {
 	}
 	process := func(pid, ppid int, kind, part, unit string) facts.Process {
 		p := facts.Process{
-			PID: pid, PPID: ppid, Kind: kind, Part: part, Name: kind,
-			User: is("fl"), Limits: is(limits), FDs: is(20), RSSBytes: is(int64(50 << 20)), Threads: is(2),
+			PID: pid, PPID: ppid, Kind: kind, Role: kinds.ByName(kind).Role, Part: part, Name: kind,
+			User: is("fl"), Limits: is(limits), FDs: is(16), RSSBytes: is(int64(50 << 20)), Threads: is(2),
 			Listen: is([]facts.Listener{}), Unit: is(unit), Cgroup: is(free),
 			Origin: is(facts.Origin{By: facts.ByUnit, Name: unit}),
 		}
@@ -44,11 +48,14 @@ func tuned() facts.Facts {
 		}
 		return p
 	}
-	gunicorn := process(10, 1, facts.KindGunicorn, "master", "fl.service")
-	gunicorn.Listen = is([]facts.Listener{listener("127.0.0.1:5000", 3)})
-	gunicorn.Gunicorn = &facts.Gunicorn{
-		WorkerClass: is("gevent"), WorkerConnections: is(4096), Workers: is(1), Threads: is(1),
-		Timeout: is(30.0), GracefulTimeout: is(7200.0), Keepalive: is(75.0), Backlog: is(2048),
+	app := process(10, 1, gunicorn, "master", "fl.service")
+	app.Listen = is([]facts.Listener{listener("127.0.0.1:5000", 3)})
+	app.Settings = facts.Settings{}
+	for name, v := range map[string]string{
+		"worker_class": "gevent", "worker_connections": "4096", "workers": "1", "threads": "1", "timeout": "30",
+		"graceful_timeout": "7200", "keepalive": "75", "backlog": "2048", "max_requests": "0", "heeds": "GUNICORN_CMD_ARGS",
+	} {
+		app.Settings[name] = is(v)
 	}
 	nginx := process(20, 1, facts.KindNginx, "master", "nginx.service")
 	nginx.Listen = is([]facts.Listener{listener("0.0.0.0:443", 3)})
@@ -78,7 +85,7 @@ func tuned() facts.Facts {
 		Persisted: is([]facts.Persisted{{Key: "net.core.somaxconn", Value: "4096", Source: "/etc/sysctl.d/60-fl.conf:1", Running: is("4096")}}),
 		KubeProxy: is(false),
 		Processes: is([]facts.Process{
-			gunicorn, process(11, 10, facts.KindGunicorn, "worker", "fl.service"),
+			app, process(11, 10, gunicorn, "worker", "fl.service"),
 			nginx, process(21, 20, facts.KindNginx, "worker", "nginx.service"), process(22, 20, facts.KindNginx, "worker", "nginx.service"),
 		}),
 		Service:   is(unit("fl.service")),
@@ -130,7 +137,10 @@ func nofile(f *facts.Facts, kind string, soft, hard facts.Limit) {
 	}
 }
 
-func settings(f *facts.Facts) *facts.Gunicorn { return processes(f, facts.KindGunicorn)[0].Gunicorn }
+// set changes a setting of the application, and hide makes it unknown.
+func set(f *facts.Facts, name, value string) { processes(f, gunicorn)[0].Settings[name] = is(value) }
+
+func hide(f *facts.Facts, name string) { processes(f, gunicorn)[0].Settings[name] = no[string]() }
 
 // without leaves nothing of a kind running.
 func without(f *facts.Facts, kind string) {
@@ -152,8 +162,27 @@ func noNginx(f *facts.Facts) {
 func unseen(f *facts.Facts) { f.Processes = no[[]facts.Process]() }
 
 func goServer(f *facts.Facts) {
-	p := *processes(f, facts.KindGunicorn)[0]
-	p.Kind, p.Part, p.Gunicorn = facts.KindFltool, "", nil
-	without(f, facts.KindGunicorn)
+	p := *processes(f, gunicorn)[0]
+	p.Kind, p.Part, p.Settings = facts.KindFltool, "", facts.Settings{"max-hold": is("0"), "max-update": is("100MB"), "keep-updates": is("")}
+	without(f, gunicorn)
 	f.Processes.V = append(f.Processes.V, p)
+}
+
+// nobody leaves no server, running or to be started.
+func nobody(f *facts.Facts) {
+	without(f, gunicorn)
+	f.Service.V = nil
+}
+
+// front puts a proxy before nginx of which just so much is stated.
+func front(stated string) change {
+	return func(f *facts.Facts) { f.Asked.Hops = []string{"gateway " + stated} }
+}
+
+// behind does so behind a balancer.
+func behind(stated string) change {
+	return func(f *facts.Facts) {
+		front(stated)(f)
+		f.Asked.Balancers = []string{"aws-alb"}
+	}
 }

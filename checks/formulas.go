@@ -30,9 +30,9 @@ const measured = "measured on Linux 6.18 with nginx 1.22.1, gunicorn 20.1 and ge
 func Formulas() []Formula { return slices.Clone(formulas) }
 
 var formulas = []Formula{
-	{"app-descriptors", "workers = NOFILE − 13; of fltool serve − 12", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one", "fltool-descriptors, gunicorn-descriptors"},
+	{"app-descriptors", "hard: NOFILE − what the server has open beside its connections (13 at least; of fltool serve 12); safe: the same, by two where updates are larger than what the server keeps in memory (bottle: 100 KiB), which --model-size or --update-size states", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one, an update in a file a second", "fltool-descriptors, gunicorn-descriptors"},
 	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, "gunicorn-connections, gunicorn-reconnect"},
-	{"gunicorn-blocking", "workers = processes × threads: each held poll blocks one", "gunicorn's documentation of sync and gthread workers", "gunicorn-threads"},
+	{"holds", "what its kind holds: threads, or processes × threads, where each held poll blocks one; else the bound that it is given", "documentation and sources of each kind", "gunicorn-threads"},
 	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
 	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
@@ -49,21 +49,16 @@ var formulas = []Formula{
 
 // The constants of the formulas.
 const (
-	appBaseFDs       = 13       // of the application itself: gunicorn's, and what is assumed of others
-	fltoolBaseFDs    = 12       // of fltool serve itself
-	nginxFewFDs      = 10       // of one nginx worker process itself, at least
-	nginxSpareFDs    = 256      // above worker_connections: what nginx opens itself, and bodies on disk
-	nginxFDsPerPoll  = 2        // client and upstream
-	gunicornSpare    = 64       // connections that are no worker's
-	appBytesPerPoll  = 38 << 10 // gunicorn with gevent, as much as was ever seen
-	appLeastBytes    = 34 << 10 // the same, as little
-	nginxBytes2      = 21 << 10 // of two polls: 10.5 KiB each
-	tcpPagesPerSock  = 1        // buffered at once while models are sent
-	timeWaitSeconds  = 60       // a closed connection keeps its port for
-	requestsPerRound = 5        // challenge, model, update, challenge, poll
-	requestsPerHold  = 2        // challenge, poll
-	requestsAtOnce   = 8        // after a restart: register, challenge, poll; and a round
-	reloadTasks      = 32       // processes and threads that a restart beside the old needs
+	appBaseFDs       = 13  // of the application itself: gunicorn's, and what is assumed of others
+	nginxFewFDs      = 10  // of one nginx worker process itself, at least
+	nginxSpareFDs    = 256 // above worker_connections: what nginx opens itself, and bodies on disk
+	nginxFDsPerPoll  = 2   // client and upstream
+	tcpPagesPerSock  = 1   // buffered at once while models are sent
+	timeWaitSeconds  = 60  // a closed connection keeps its port for
+	requestsPerRound = 5   // challenge, model, update, challenge, poll
+	requestsPerHold  = 2   // challenge, poll
+	requestsAtOnce   = 8   // after a restart: register, challenge, poll; and a round
+	reloadTasks      = 32  // processes and threads that a restart beside the old needs
 	maxWorkers       = math.MaxInt32
 )
 
@@ -72,15 +67,15 @@ const (
 func workers(n int64) int { return int(min(max(n, 0), maxWorkers)) }
 
 // byDescriptors is app-descriptors.
-func byDescriptors(limit facts.Limit, base int64) int {
+func byDescriptors(limit facts.Limit, perWorker, base int64) int {
 	if limit == facts.Unlimited {
 		return maxWorkers
 	}
-	return workers(int64(limit) - base)
+	return workers((int64(limit) - base) / perWorker)
 }
 
 // descriptorsFor is the inverse: the NOFILE for n workers.
-func descriptorsFor(n int, base int64) int64 { return int64(n) + base }
+func descriptorsFor(n int, perWorker, base int64) int64 { return int64(n)*perWorker + base }
 
 // nginxOwn is how many descriptors a worker process of nginx holds itself: stdin,
 // stdout, stderr, epoll and its eventfd; logs; a channel to each process; listeners.
@@ -103,18 +98,6 @@ func nginxByDescriptors(limit facts.Limit, own int64) int {
 	return workers((int64(limit) - own) / nginxFDsPerPoll)
 }
 
-// byGunicornConnections is gunicorn-connections.
-func byGunicornConnections(connections int) (safe, hard int) {
-	hard = workers(int64(connections))
-	return min(hard, workers((int64(connections)-gunicornSpare)/2)), hard
-}
-
-// gunicornConnectionsFor is the inverse: what n workers need.
-func gunicornConnectionsFor(n int) int { return 2*n + gunicornSpare }
-
-// byBlocking is gunicorn-blocking.
-func byBlocking(processes, threads int) int { return workers(int64(processes) * int64(threads)) }
-
 // byPorts is ports.
 func byPorts(p facts.PortRange, addresses int) int {
 	return workers(int64(p.Usable()) * int64(addresses))
@@ -127,17 +110,6 @@ func byHostFiles(fileMax, others, perPoll int64) int {
 
 // hostFilesFor is the inverse: the fs.file-max for n workers.
 func hostFilesFor(n int, others, perPoll int64) int64 { return max(others, 0) + int64(n)*perPoll }
-
-// pollBytes is what a held poll takes of memory: at most, and at least.
-func pollBytes(app, nginx bool) (most, least int64) {
-	if app {
-		most, least = appBytesPerPoll, appLeastBytes
-	}
-	if nginx || !app {
-		most, least = most+nginxBytes2/2, least+nginxBytes2/2
-	}
-	return most, least
-}
 
 // memoryFor is the inverse of memory: the bytes for n workers.
 func memoryFor(n int, perPoll int64) int64 { return int64(n) * perPoll }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
@@ -63,34 +63,6 @@ network namespace has entries of its own.`,
 		Eval:    evalConntrack,
 	},
 	{
-		ID: "host/memory", Title: "memory for held polls", Severity: reports.SeverityError, On: OnEach,
-		Reads:   []string{"/proc/meminfo", "/proc/net/tcp"},
-		Formula: "memory",
-		Why: `A held poll costs the application 34 to 38 KiB and nginx 10.5 KiB, plain HTTP. Models and updates in
-flight come on top of that.`,
-		Symptom: "the OOM killer ends the application; every poll is cut",
-		Mend:    "More memory, or fewer workers on this host.",
-		Eval:    evalMemory,
-	},
-	{
-		ID: "host/cgroup-memory", Title: "memory of the container or service", Severity: reports.SeverityError, On: OnEach,
-		Reads:   []string{"memory.max, memory.high, memory.current and memory.stat of the control group and all above it (v1 and v2)"},
-		Formula: "memory",
-		Why: `A container's or a service's memory limit ends its processes while the host has plenty left. Above memory.high
-they are not killed but slowed down, and a server's memory can't be given back: it crawls.`,
-		Symptom: "Memory cgroup out of memory: Killed process; the container restarts",
-		Mend:    "Raise --memory of the container or MemoryMax= of the unit.",
-		Eval:    evalCgroupMemory,
-	},
-	{
-		ID: "host/oom-kills", Title: "nothing was killed for want of memory", Severity: reports.SeverityWarn, On: OnEach,
-		Reads:   []string{"oom_kill in memory.events of the control group and all above it (v1: memory.oom_control)"},
-		Why:     `The counter tells that processes of the application's or nginx's group were killed at their memory limit since the group began. What was killed held polls.`,
-		Symptom: "all polls of a process are cut at once; Memory cgroup out of memory in the kernel's log",
-		Mend:    "Raise the memory limit, or find what grows: old nginx processes after reloads, models in flight. The counter starts anew with the service or container.",
-		Eval:    evalOOMKills,
-	},
-	{
 		ID: "host/sysctl-pending", Title: "the kernel has what sysctl.d sets", Severity: reports.SeverityWarn, On: OnEach,
 		Reads: []string{"sysctl.d in /etc, /run, /usr/local/lib, /usr/lib and /lib", "/proc/sys"},
 		Why: `A file in sysctl.d counts when the host starts or when somebody applies it. A value set by hand is gone after
@@ -143,8 +115,8 @@ func evalNROpen(c Case) Outcome {
 	if !v.Known() {
 		return cantTell("fs.nr_open", v)
 	}
-	n := byDescriptors(facts.Limit(v.V), appBaseFDs)
-	need := descriptorsFor(c.Demand.Workers, appBaseFDs)
+	n := byDescriptors(facts.Limit(v.V), 1, appBaseFDs)
+	need := descriptorsFor(c.Demand.Workers, 1, appBaseFDs)
 	if c.Role != "app" {
 		if !c.HasNginx.Known() {
 			return cantTell("nginx", c.HasNginx)
@@ -162,20 +134,24 @@ func evalNROpen(c Case) Outcome {
 	})
 }
 
-// fdsPerPoll is what a poll takes on this host; unknown where nginx's presence is.
-func (c Case) fdsPerPoll() (n int64, ok bool) {
-	if c.carriesApp() {
-		n++
+// fdsPerPoll is what a poll takes on this host; o: why that can't be told.
+func (c Case) fdsPerPoll() (n int64, o *Outcome) {
+	hops, o := c.here()
+	if o != nil {
+		return 0, o
 	}
-	if c.Role != "app" {
-		if !c.HasNginx.Known() {
-			return 0, false
-		}
-		if c.HasNginx.V {
-			n += nginxFDsPerPoll
+	for _, h := range hops {
+		a := h.Descriptors()
+		switch {
+		case a.Status == kinds.NA:
+		case !a.Is():
+			o := unanswered(a)
+			return 0, &o
+		default:
+			n += a.V.Poll
 		}
 	}
-	return max(n, 1), true
+	return max(n, 1), nil
 }
 
 func evalFileMax(c Case) Outcome {
@@ -186,9 +162,9 @@ func evalFileMax(c Case) Outcome {
 	if !used.Known() {
 		return cantTell("open files", used)
 	}
-	per, ok := c.fdsPerPoll()
-	if !ok {
-		return cantTell("nginx", c.HasNginx)
+	per, o := c.fdsPerPoll()
+	if o != nil {
+		return *o
 	}
 	own := int64(0)
 	for _, p := range c.Processes.V {
@@ -378,163 +354,6 @@ func evalConntrack(c Case) Outcome {
 
 const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
 
-func evalMemory(c Case) Outcome {
-	v := c.Memory
-	if !v.Known() {
-		return cantTell("memory", v)
-	}
-	if c.Role != "app" && !c.HasNginx.Known() {
-		return cantTell("nginx", c.HasNginx)
-	}
-	per, least := pollBytes(c.carriesApp(), c.Role != "app" && c.HasNginx.V)
-	held := max(c.held(false), c.held(true))
-	return c.limits(Capacity{Safe: byMemory(v.V.AvailableBytes, held, per), Hard: byMemory(v.V.AvailableBytes, held, least), InUse: facts.Value[int64]{V: v.V.TotalBytes - v.V.AvailableBytes, Source: v.Source}, Unit: "bytes"},
-		fmt.Sprintf("%s free of %s", size(v.V.AvailableBytes), size(v.V.TotalBytes)),
-		fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), v.Source,
-		func() reports.Remedy {
-			return reports.Remedy{Text: "give the host more memory, or spread the workers over several hosts"}
-		})
-}
-
-func evalCgroupMemory(c Case) Outcome {
-	if !c.Processes.Known() {
-		return cantTell("processes", c.Processes)
-	}
-	// What shares a limit shares its memory.
-	type group struct {
-		limit      facts.CgroupLimit
-		app, nginx bool
-	}
-	groups := make(map[string]*group)
-	add := func(v facts.Value[facts.Cgroup], app bool) {
-		l := v.V.Memory
-		if l.Max == facts.Unlimited {
-			return
-		}
-		g := groups[l.Source]
-		if g == nil {
-			g = &group{limit: l}
-			groups[l.Source] = g
-		}
-		g.app, g.nginx = g.app || app, g.nginx || !app
-	}
-	// planned is the limit of a unit that does not run.
-	planned := func(u *facts.Unit, app bool) {
-		add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.MemoryMax.V, Source: u.MemoryMax.Source}}}, app)
-	}
-	serves, proxies := false, false
-	for _, p := range c.Processes.V {
-		if !p.HoldsPolls() {
-			continue
-		}
-		if !p.Cgroup.Known() {
-			return cantTell("control group", p.Cgroup)
-		}
-		add(p.Cgroup, p.Serves())
-		serves, proxies = serves || p.Serves(), proxies || !p.Serves()
-	}
-	if u := c.Service; !serves && c.carriesApp() {
-		if !u.Known() {
-			return cantTell("unit", u)
-		}
-		switch {
-		case u.V != nil:
-			if !u.V.MemoryMax.Known() {
-				return cantTell("MemoryMax", u.V.MemoryMax)
-			}
-			planned(u.V, true)
-		case !c.Shell.Known():
-			return cantTell("this shell", c.Shell)
-		case c.Shell.V != nil:
-			if !c.Shell.V.Cgroup.Known() {
-				return cantTell("control group of this shell", c.Shell.V.Cgroup)
-			}
-			add(c.Shell.V.Cgroup, true)
-		}
-	}
-	if u := c.NginxUnit; !proxies && c.Role != "app" {
-		switch {
-		case !c.HasNginx.Known():
-			return cantTell("nginx", c.HasNginx)
-		case !c.HasNginx.V:
-		case !u.Known():
-			return cantTell("nginx.service", u)
-		case u.V == nil:
-		case !u.V.MemoryMax.Known():
-			return cantTell("MemoryMax of nginx.service", u.V.MemoryMax)
-		default:
-			planned(u.V, false)
-		}
-	}
-	var tightest *group
-	var k Capacity
-	for _, g := range groups {
-		per, least := pollBytes(g.app, g.nginx)
-		free, held := int64(g.limit.Max)-g.limit.InUse, max(c.heldIf(g.app, false), c.heldIf(g.nginx, true))
-		n := Capacity{Safe: byMemory(free, held, per), Hard: byMemory(free, held, least), Unit: "bytes"}
-		if tightest == nil || n.Safe < k.Safe || n.Safe == k.Safe && g.limit.Source < tightest.limit.Source {
-			tightest, k = g, n
-		}
-	}
-	if tightest == nil {
-		return notApplicable("no memory limit is set")
-	}
-	l := tightest.limit
-	per, _ := pollBytes(tightest.app, tightest.nginx)
-	k.InUse = facts.Value[int64]{V: l.InUse, Source: l.Source}
-	got := fmt.Sprintf("%s used of %s", size(l.InUse), size(int64(l.Max)))
-	mend := "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)"
-	if strings.HasSuffix(l.Source, "memory.high") {
-		got += "; above that processes are slowed down"
-		mend = "raise memory.high: MemoryHigh= of the unit, or what the container is started with"
-	}
-	return c.limits(k, got, fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, per)), float64(per)/1024), l.Source,
-		func() reports.Remedy {
-			return reports.Remedy{Text: mend, Then: "restart"}
-		})
-}
-
-// evalOOMKills asks whether the limits of the application's and nginx's groups
-// have killed.
-func evalOOMKills(c Case) Outcome {
-	if !c.Processes.Known() {
-		return cantTell("processes", c.Processes)
-	}
-	var most facts.Value[int64]
-	limited := false
-	for _, p := range c.Processes.V {
-		if !p.Cgroup.Known() {
-			return cantTell("control group", p.Cgroup)
-		}
-		l := p.Cgroup.V.Memory
-		if l.Max == facts.Unlimited {
-			continue
-		}
-		limited = true
-		if !l.Hits.Known() {
-			return cantTell("kills", l.Hits)
-		}
-		if l.Hits.V >= most.V {
-			most = l.Hits
-		}
-	}
-	switch {
-	case !limited:
-		return notApplicable("no memory limit is set")
-	case most.V == 0:
-		return pass("0 since the group began", most.Source)
-	}
-	return fail(count(int(min(most.V, maxWorkers)), "process was", "processes were")+" killed at the memory limit", "0", most.Source,
-		reports.Remedy{Text: "raise the memory limit of the container or unit, or find what grows: see host/cgroup-memory, nginx/draining and the kernel's log"})
-}
-
-func (c Case) heldIf(in, nginx bool) int64 {
-	if !in {
-		return 0
-	}
-	return c.held(nginx)
-}
-
 func evalTCPMem(c Case) Outcome {
 	v := c.Sysctls.TCPMem
 	if !v.Known() {
@@ -543,9 +362,9 @@ func evalTCPMem(c Case) Outcome {
 	if !c.Sockets.Known() {
 		return cantTell("sockets", c.Sockets)
 	}
-	per, ok := c.fdsPerPoll() // every descriptor of a poll is a socket
-	if !ok {
-		return cantTell("nginx", c.HasNginx)
+	per, o := c.fdsPerPoll() // every descriptor of a poll is a socket
+	if o != nil {
+		return *o
 	}
 	page := c.Sockets.V.PageBytes
 	if page == 0 {

@@ -12,8 +12,8 @@ import (
 // by somebody.
 func startedBy(o facts.Origin, change func(*facts.Facts)) facts.Facts {
 	f := tuned()
-	nofile(&f, facts.KindGunicorn, 500, 500)
-	for _, p := range processes(&f, facts.KindGunicorn) {
+	nofile(&f, gunicorn, 500, 500)
+	for _, p := range processes(&f, gunicorn) {
 		p.Origin.V = o
 		if o.By != facts.ByUnit && o.By != facts.ByUserUnit {
 			p.Unit.V = ""

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
@@ -86,7 +87,7 @@ func (c Case) tellsApart(p place, key string) bool {
 	switch {
 	case !byAddress(key):
 		return false
-	case !endsTLS(c.Asked.Balancer), strings.Contains(key, "x_forwarded_for"):
+	case !c.endsTLS(), strings.Contains(key, "x_forwarded_for"):
 		return true
 	case strings.Contains(key, "realip"): // the peer's, whatever is said of the client
 		return false
@@ -263,14 +264,17 @@ func evalAdminExposed(_ Case, p place) Outcome {
 		reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location ^~ %s/workers { allow 127.0.0.1; deny all; proxy_pass %s; }", p.site.Source, p.site.Base, p.at.Pass.Raw), Then: "reload"})
 }
 
-// endsTLS tells load balancers that speak TLS to workers themselves.
-func endsTLS(balancer string) bool {
-	return slices.Contains([]string{"aws-alb", "gcp-https", "cloudflare"}, balancer)
+// endsTLS says whether a load balancer speaks TLS to workers itself.
+func (c Case) endsTLS() bool {
+	return slices.ContainsFunc(c.Asked.Balancers, func(name string) bool {
+		b, err := kinds.ParseBalancer(name)
+		return err == nil && b.EndsTLS
+	})
 }
 
 func evalPlainHTTP(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
-	if endsTLS(c.Asked.Balancer) {
-		return notApplicable("%s speaks TLS to the workers", c.Asked.Balancer)
+	if c.endsTLS() {
+		return notApplicable("%s speaks TLS to the workers", strings.Join(c.Asked.Balancers, ", "))
 	}
 	if len(s.Sockets) == 0 {
 		return unknownFor("what the server of %s listens at", s.Source)

@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,12 +143,12 @@ func init() {
 			fail: edit("proxy_read_timeout 2h;", ""), unknown: inVariable("proxy_read_timeout", "2h"), na: noNginx, workers: -1,
 		},
 		"lb/idle-timeout": {
-			pass:    func(f *facts.Facts) { f.Asked.Balancer = "2h" },
-			fail:    func(f *facts.Facts) { f.Asked.Balancer = "aws-alb" },
-			unknown: func(f *facts.Facts) { f.Asked.Balancer = "soon" }, na: func(*facts.Facts) {}, workers: -1,
+			pass:    func(f *facts.Facts) { f.Asked.Balancers = []string{"2h"} },
+			fail:    func(f *facts.Facts) { f.Asked.Balancers = []string{"aws-alb"} },
+			unknown: func(f *facts.Facts) { f.Asked.Balancers = []string{"soon"} }, na: func(*facts.Facts) {}, workers: -1,
 		},
 		"nginx/timeout-chain": {
-			fail: func(f *facts.Facts) { f.Asked.Balancer = "aws-nlb" }, unknown: inVariable("proxy_read_timeout", "2h"), na: noNginx, workers: -1,
+			fail: func(f *facts.Facts) { f.Asked.Balancers = []string{"aws-nlb"} }, unknown: inVariable("proxy_read_timeout", "2h"), na: noNginx, workers: -1,
 		},
 		"nginx/proxy-connect-timeout": {
 			fail: edit("proxy_read_timeout", "proxy_connect_timeout 1d; proxy_read_timeout"), unknown: edit("proxy_read_timeout", "proxy_connect_timeout $x; proxy_read_timeout"), na: noNginx, workers: -1,
@@ -182,8 +183,8 @@ func init() {
 			fail: edit("proxy_http_version 1.1;", ""), unknown: inVariable("proxy_http_version", "1.1"), na: noNginx, workers: -1,
 		},
 		"nginx/upstream-keepalive": {
-			fail:    func(f *facts.Facts) { settings(f).Keepalive.V = 2 },
-			unknown: func(f *facts.Facts) { settings(f).Keepalive = no[float64]() },
+			fail:    func(f *facts.Facts) { set(f, "keepalive", "2") },
+			unknown: func(f *facts.Facts) { hide(f, "keepalive") },
 			na:      edit("keepalive 64;", ""), workers: -1,
 		},
 		"nginx/upstream-peers": {
@@ -231,14 +232,14 @@ func init() {
 			fail: edit("deny all;", ""), unknown: noConfig, na: edit("allow 10.0.0.0/8; deny all; proxy_pass http://fl;", "return 403;"), workers: -1,
 		},
 		"nginx/plain-http": {
-			fail: edit("listen 443 ssl http2", "listen 80"), unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Sockets = nil }, na: func(f *facts.Facts) { f.Asked.Balancer = "aws-alb" }, workers: -1,
+			fail: edit("listen 443 ssl http2", "listen 80"), unknown: func(f *facts.Facts) { f.Nginx.V.Sites[0].Sockets = nil }, na: func(f *facts.Facts) { f.Asked.Balancers = []string{"aws-alb"} }, workers: -1,
 		},
 		"nginx/upstream-exposed": {
 			fail: func(f *facts.Facts) {
-				processes(f, facts.KindGunicorn)[0].Listen.V = []facts.Listener{listener("0.0.0.0:5000", 3)}
+				processes(f, gunicorn)[0].Listen.V = []facts.Listener{listener("0.0.0.0:5000", 3)}
 			},
-			unknown: func(f *facts.Facts) { processes(f, facts.KindGunicorn)[0].Listen = no[[]facts.Listener]() },
-			na:      func(f *facts.Facts) { without(f, facts.KindGunicorn) }, workers: -1,
+			unknown: func(f *facts.Facts) { processes(f, gunicorn)[0].Listen = no[[]facts.Listener]() },
+			na:      func(f *facts.Facts) { without(f, gunicorn) }, workers: -1,
 		},
 		"tls/protocols": {
 			fail: edit("ssl_protocols TLSv1.2", "ssl_protocols TLSv1 TLSv1.2"), unknown: noConfig, na: edit("443 ssl", "443"), workers: -1,
@@ -322,9 +323,9 @@ func TestChain(t *testing.T) {
 	}{
 		{func(*facts.Facts) {}, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
 		{edit("proxy_read_timeout 2h", "proxy_read_timeout 0"), "worker no timeout → nginx 0s (weakest) → gunicorn heartbeat only → hold 1h"},
-		{func(f *facts.Facts) { settings(f).WorkerClass.V, f.Asked.Balancer = "sync", "aws-nlb" }, "worker no timeout → lb 5m50s → nginx 2h → gunicorn 30s (weakest) → hold 1h"},
-		{func(f *facts.Facts) { settings(f).WorkerClass.V, settings(f).Timeout.V = "sync", 0 }, "worker no timeout → nginx 2h (weakest) → gunicorn no timeout → hold 1h"},
-		{func(f *facts.Facts) { settings(f).WorkerClass.V = "gthread" }, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
+		{func(f *facts.Facts) { set(f, "worker_class", "sync"); f.Asked.Balancers = []string{"aws-nlb"} }, "worker no timeout → aws-nlb 5m50s → nginx 2h → gunicorn 30s (weakest) → hold 1h"},
+		{func(f *facts.Facts) { set(f, "worker_class", "sync"); set(f, "timeout", "0") }, "worker no timeout → nginx 2h (weakest) → gunicorn no timeout → hold 1h"},
+		{func(f *facts.Facts) { set(f, "worker_class", "gthread") }, "worker no timeout → nginx 2h (weakest) → gunicorn heartbeat only → hold 1h"},
 	} {
 		f := tuned()
 		c.change(&f)
@@ -441,7 +442,7 @@ func TestLimitsBehindABalancer(t *testing.T) {
 	} {
 		f := tuned()
 		edit(tt.edits...)(&f)
-		f.Asked.Balancer = tt.balancer
+		f.Asked.Balancers = slices.DeleteFunc([]string{tt.balancer}, func(s string) bool { return s == "" })
 		o := askOne(t, "nginx/limit-conn", f)
 		if o.Capacity == nil || o.Capacity.Safe != 4000 || (o.Capacity.Hard == maxWorkers) != tt.apart {
 			t.Errorf("%q %q: %+v", tt.balancer, tt.edits, o.Capacity)

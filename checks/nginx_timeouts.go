@@ -3,49 +3,17 @@ package checks
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
 const minuteAtLeast = time.Minute
-
-// Balancers are the idle timeouts of what stands before nginx, as their
-// vendors' documentation gives the defaults.
-var Balancers = map[string]time.Duration{
-	"aws-alb":    60 * time.Second,
-	"aws-nlb":    350 * time.Second,
-	"azure-lb":   4 * time.Minute,
-	"gcp-https":  30 * time.Second,
-	"cloudflare": 120 * time.Second,
-}
-
-// balancerSetting is where each of them is raised.
-var balancerSetting = map[string]string{
-	"aws-alb":    "set the attribute idle_timeout.timeout_seconds, up to 4000 s",
-	"aws-nlb":    "set the listener's attribute tcp.idle_timeout.seconds, up to 6000 s",
-	"azure-lb":   "set the rule's idle timeout, up to 100 minutes, and TCP reset with it",
-	"gcp-https":  "set timeoutSec of the backend service",
-	"cloudflare": "only plans for enterprises raise it: go round the proxy",
-}
-
-// ParseBalancer reads a name of Balancers or a duration.
-func ParseBalancer(s string) (time.Duration, error) {
-	if d, ok := Balancers[s]; ok {
-		return d, nil
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("want aws-alb, aws-nlb, azure-lb, gcp-https, cloudflare or an idle timeout such as 90s")
-	}
-	return d, nil
-}
 
 var timeoutChecks = []Check{
 	{
@@ -59,18 +27,9 @@ default, nginx gives up and answers 504; dc_federated's workers poll again at on
 		Eval:    onRoutes(evalReadTimeout, facts.RoutePoll),
 	},
 	{
-		ID: "lb/idle-timeout", Title: "the load balancer waits for as long as a poll is held", Severity: reports.SeverityError, On: OnProxy,
-		Reads: []string{"--lb: " + strings.Join(slices.Sorted(maps.Keys(Balancers)), ", ") + ", or a duration"},
-		Why: `What stands before nginx has an idle timeout of its own: AWS ALB 60 s, NLB 350 s, Azure 4 min, Google 30 s,
-Cloudflare about 120 s. Some answer 504, some drop the connection and tell nobody: such a worker waits for ever.`,
-		Symptom: "504, or polls that never return though the model is out",
-		Mend:    "Raise its idle timeout above the longest hold, or end holds earlier: fltool serve --max-hold does.",
-		Eval:    evalBalancer,
-	},
-	{
 		ID: "nginx/timeout-chain", Title: "every hop outlasts a held poll", Severity: reports.SeverityInfo, On: OnProxy,
-		After: []string{"nginx/proxy-read-timeout", "lb/idle-timeout", "app/timeout"},
-		Reads: []string{"--lb", "proxy_read_timeout", "gunicorn's worker class and timeout", "--hold"},
+		After: []string{"nginx/proxy-read-timeout", "lb/idle-timeout", "proxy/timeout", "app/timeout"},
+		Reads: []string{"--lb", "proxy_read_timeout", "the timeouts of every other hop", "--hold"},
 		Why: `A poll lives for as long as the most impatient hop lets it. gunicorn's timeout is in the chain only with
 sync workers; with gevent and threads it is a heartbeat. dc_federated's workers have no timeout of their own.`,
 		Symptom: "polls end at the time of the weakest hop",
@@ -107,12 +66,13 @@ they let anybody hold slots by sending nothing.`,
 		Eval:    onRoutes(evalClientTimeouts, facts.RouteUpdate, facts.RoutePoll),
 	},
 	{
-		ID: "nginx/keepalive-timeout", Title: "a worker's connection outlasts its thinking", Severity: reports.SeverityInfo, On: OnProxy, Lint: true,
-		Reads: []string{"keepalive_timeout in force"},
+		ID: "nginx/keepalive-timeout", Title: "idle connections to nginx outlast what uses them", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"keepalive_timeout in force", "--lb"},
 		Why: `nginx closes a connection that is idle for keepalive_timeout, 75 s by default. A worker that trains for
-longer sends its next request into a connection that is being closed, now and then.`,
-		Symptom: "now and then a worker's first request after training is reset",
-		Mend:    "Set keepalive_timeout above the time that workers train for.",
+longer sends its next request into a connection that is being closed, now and then; a load balancer that keeps connections for longer
+does so for all of them, and answers 502.`,
+		Symptom: "now and then a worker's first request after training is reset, or a 502 that stands in no log of nginx",
+		Mend:    "Set keepalive_timeout above the time that workers train for, and above the idle timeout of a load balancer.",
 		Eval:    onRoutes(evalClientKeepalive, facts.RoutePoll, facts.RouteUpdate),
 	},
 	{
@@ -143,29 +103,6 @@ func evalReadTimeout(c Case, p place) Outcome {
 // server's own end of a hold comes first.
 func readTimeoutFor(hold time.Duration) time.Duration { return hold + minuteAtLeast }
 
-func evalBalancer(c Case) Outcome {
-	if c.Asked.Balancer == "" {
-		return notApplicable("none is named by --lb")
-	}
-	d, err := ParseBalancer(c.Asked.Balancer)
-	if err != nil {
-		return unknownFor("--lb %s: %v", c.Asked.Balancer, err)
-	}
-	got := short(d)
-	if _, named := Balancers[c.Asked.Balancer]; named {
-		got = c.Asked.Balancer + " " + got + " by default"
-	}
-	if d > c.hold() {
-		return pass(got, "--lb")
-	}
-	mend := balancerSetting[c.Asked.Balancer]
-	if mend == "" {
-		mend = "raise its idle timeout"
-	}
-	return fail(got, "more than the hold of "+short(c.hold()), "--lb",
-		reports.Remedy{Text: mend + "; then say so by --lb DURATION. Or have the server end holds sooner, by fltool serve --max-hold"})
-}
-
 // evalChain shows the hops of a poll in a row, the weakest marked.
 func evalChain(c Case, p place) Outcome {
 	type hop struct {
@@ -173,41 +110,48 @@ func evalChain(c Case, p place) Outcome {
 		limit      time.Duration
 	}
 	hops := []hop{{name: "worker", note: "no timeout"}}
-	if c.Asked.Balancer != "" {
-		d, err := ParseBalancer(c.Asked.Balancer)
-		if err != nil {
-			return unknownFor("--lb %s: %v", c.Asked.Balancer, err)
-		}
-		hops = append(hops, hop{name: "lb", limit: d})
-	}
-	v := p.at.ProxyReadTimeout
-	if !v.Known() {
-		return unset("proxy_read_timeout", v)
-	}
-	hops = append(hops, hop{name: "nginx", limit: v.V})
-	app := *c.Deployment.App
-	g, unknown := Case{Facts: app}.gunicorn()
-	if unknown != nil {
-		return *unknown
-	}
-	if g != nil {
-		if !g.WorkerClass.Known() {
-			return cantTell("gunicorn's worker class", g.WorkerClass)
-		}
-		h := hop{name: "gunicorn", note: "heartbeat only"}
-		only, known := heartbeat(g.WorkerClass.V)
-		if !known {
-			return unknownFor("gunicorn's worker class %s: whether its timeout cuts held polls is not known", g.WorkerClass.V)
-		}
-		if !only {
-			if !g.Timeout.Known() {
-				return cantTell("gunicorn's timeout", g.Timeout)
+	add := func(h kinds.Hop) *Outcome {
+		if h.Kind == kinds.Nginx {
+			v := p.at.ProxyReadTimeout
+			if !v.Known() {
+				o := unset("proxy_read_timeout", v)
+				return &o
 			}
-			if h.note = "no timeout"; g.Timeout.V > 0 {
-				h.note, h.limit = "", duration(g.Timeout.V)
-			}
+			hops = append(hops, hop{name: "nginx", limit: v.V})
+			return nil
 		}
-		hops = append(hops, h)
+		a := h.Silence()
+		switch {
+		case a.Status == kinds.NA:
+			hops = append(hops, hop{name: h.Kind.Kind, note: "heartbeat only"})
+		case !a.Is():
+			o := unanswered(a)
+			return &o
+		case a.V == kinds.Forever:
+			hops = append(hops, hop{name: h.Kind.Kind, note: "no timeout"})
+		default:
+			hops = append(hops, hop{name: h.Kind.Kind, limit: a.V})
+		}
+		return nil
+	}
+	fronts, o := c.fronts()
+	if o != nil {
+		return *o
+	}
+	for _, h := range fronts {
+		if o := add(c.way(h)); o != nil {
+			return *o
+		}
+	}
+	app := Case{Facts: *c.Deployment.App, Deployment: c.Deployment, Demand: c.Demand}
+	server, none := app.server()
+	switch {
+	case none != nil && none.Status == reports.StatusUnknown:
+		return *none
+	case none == nil:
+		if o := add(server); o != nil {
+			return *o
+		}
 	}
 	weakest := -1
 	for i, h := range hops {
@@ -223,6 +167,7 @@ func evalChain(c Case, p place) Outcome {
 		}
 		parts = append(parts, text)
 	}
+	v := p.at.ProxyReadTimeout
 	got := strings.Join(append(parts, "hold "+short(c.hold())), " → ")
 	if weakest >= 0 && hops[weakest].limit <= c.hold() {
 		return fail(got, hops[weakest].name+" above "+short(c.hold()), source(v, p.at.Source),
@@ -275,16 +220,26 @@ func evalClientTimeouts(_ Case, p place) Outcome {
 	return within(p, 10*time.Second, 10*time.Minute, "60s", named...)
 }
 
-func evalClientKeepalive(_ Case, p place) Outcome {
+func evalClientKeepalive(c Case, p place) Outcome {
 	v := p.at.KeepaliveTimeout
 	if !v.Known() {
 		return unset("keepalive_timeout", v)
 	}
-	if v.V >= minuteAtLeast {
+	least, want := minuteAtLeast, "a minute at least, more where training takes longer"
+	if n := len(c.Asked.Balancers); n > 0 { // the last of them reuses connections
+		b, err := kinds.ParseBalancer(c.Asked.Balancers[n-1])
+		if err != nil {
+			return unknownFor("--lb: %v", err)
+		}
+		if uses := (kinds.Hop{Kind: b}).Keepalive(); uses.Is() && uses.V >= least {
+			least, want = uses.V+time.Second, fmt.Sprintf("more than %s, for which %s uses them", short(uses.V), b.Kind)
+		}
+	}
+	if v.V >= least {
 		return pass(short(v.V), source(v, p.at.Source))
 	}
-	return fail(short(v.V), "a minute at least, more where training takes longer", source(v, p.at.Source),
-		write(v, p.block(), p.at.Source, "keepalive_timeout 75s;", "keep idle connections for longer"))
+	return fail(short(v.V), want, source(v, p.at.Source),
+		write(v, p.block(), p.at.Source, "keepalive_timeout "+nginxTime(max(75*time.Second, least+14*time.Second))+";", "keep idle connections for longer"))
 }
 
 // longHold is from when on dead peers are worth probing for.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
@@ -24,7 +25,7 @@ keep-alive, copied from somewhere, goes to the application with every request.`,
 	},
 	{
 		ID: "nginx/upstream-keepalive", Title: "nginx lets go of idle connections before the application does", Severity: reports.SeverityWarn, On: OnProxy,
-		Reads: []string{"keepalive and keepalive_timeout of the upstream block", "gunicorn's keepalive"},
+		Reads: []string{"keepalive and keepalive_timeout of the upstream block", "the application's keep-alive"},
 		Why: `gunicorn closes an idle connection after keepalive seconds, 2 by default; nginx keeps it for 60. A request
 that nginx sends into a connection that is being closed is a 502, and a POST is not sent again. From 1.29.7 on nginx
 keeps connections by default.`,
@@ -130,26 +131,28 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 	if u.Keepalive.V == 0 {
 		return notApplicable("nginx keeps no idle connections to it")
 	}
-	g, unknown := Case{Facts: *c.Deployment.App}.gunicorn()
-	if unknown != nil {
-		return *unknown
-	}
-	if g == nil {
-		return notApplicable("no gunicorn is there")
+	app := Case{Facts: *c.Deployment.App, Deployment: c.Deployment, Demand: c.Demand}
+	h, none := app.server()
+	if none != nil {
+		return *none
 	}
 	if !u.KeepaliveTimeout.Known() {
 		return unset("keepalive_timeout", u.KeepaliveTimeout)
 	}
-	if !g.Keepalive.Known() {
-		return cantTell("gunicorn's keepalive", g.Keepalive)
+	a := h.Keepalive()
+	if !a.Is() {
+		return unanswered(a)
 	}
-	theirs := duration(g.Keepalive.V)
-	got := fmt.Sprintf("nginx %s, gunicorn %s", short(u.KeepaliveTimeout.V), short(theirs))
-	if u.KeepaliveTimeout.V < theirs {
+	got := fmt.Sprintf("nginx %s, %s %s", short(u.KeepaliveTimeout.V), h.Kind.Kind, kinds.Short(a.V))
+	if a.V == kinds.Forever || u.KeepaliveTimeout.V < a.V {
 		return pass(got, source(u.KeepaliveTimeout, u.Source))
 	}
-	return fail(got, "nginx's below gunicorn's", source(u.KeepaliveTimeout, u.Source),
-		reports.Remedy{Text: fmt.Sprintf("start gunicorn with --keep-alive 75, or add to the upstream of %s: keepalive_timeout %s;", u.Source, nginxTime(max(theirs/2, time.Second))), Then: "restart"})
+	nginxs := fmt.Sprintf("add to the upstream of %s: keepalive_timeout %s;", u.Source, nginxTime(max(a.V/2, time.Second)))
+	if a.Set == nil {
+		return fail(got, "nginx's below "+h.Kind.Kind+"'s", source(u.KeepaliveTimeout, u.Source), reports.Remedy{Text: nginxs, Then: "reload"})
+	}
+	return fail(got, "nginx's below "+h.Kind.Kind+"'s", source(u.KeepaliveTimeout, u.Source),
+		reports.Remedy{Text: fmt.Sprintf("start %s with %s, or %s", h.Kind.Kind, a.Set(75), nginxs), Then: "restart"})
 }
 
 func evalUpstreamPeers(c Case, p place) Outcome {

@@ -104,6 +104,10 @@ func onText(o On) string {
 		return "Asked on the host of the application."
 	case OnProxy:
 		return "Asked on the host of nginx."
+	case OnHop:
+		return "Asked of every proxy and forwarder before the application but nginx, which has checks of its own."
+	case OnBalancer:
+		return "Asked of every load balancer that `--lb` names."
 	case OnURL:
 		return "Asked from outside, through the URL that workers use (`--url`)."
 	default:

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
 
 var probeHoldChecks = []Check{
 	{
 		ID: "probe/longest-hold", Title: "a poll is held as long as it must be", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/upstream-alive", "nginx/proxy-read-timeout", "lb/idle-timeout", "app/timeout"},
+		After: []string{"probe/upstream-alive", "nginx/proxy-read-timeout", "lb/idle-timeout", "proxy/timeout", "app/timeout"},
 		Reads: []string{"one poll by a worker of its own, held until it was cut or --probe-hold was over"},
 		Why: `Every hop between a worker and the server has an idle timeout, and a held poll is idle. The shortest
 counts, and most of them are in no file that fltool could read. The time at which a poll was cut tells which hop it may
@@ -28,7 +29,7 @@ balancer), or let the server end holds before it does (fltool serve --max-hold),
 	},
 	{
 		ID: "probe/held", Title: "the workers of a run through the URL are all held", Severity: reports.SeverityError, On: OnURL,
-		After: []string{"probe/upstream-alive", "app/nofile", "app/worker-class", "app/worker-connections", "nginx/worker-connections", "nginx/nofile",
+		After: []string{"probe/upstream-alive", "app/nofile", "app/worker-class", "app/worker-connections", "proxy/holds", "nginx/worker-connections", "nginx/nofile",
 			"nginx/limit-conn", "nginx/limit-req", "nginx/max-conns", "host/port-range", "host/memory"},
 		Reads:   []string{"a run of --then-simulate workers through the URL"},
 		Formula: "held-run",
@@ -125,19 +126,28 @@ func (d Deployment) patientWith(h facts.Hold) (out []string) {
 	if !nginxGaveUp {
 		out = append(out, "nginx/proxy-read-timeout")
 	}
-	balancer, err := time.Duration(0), error(nil)
-	if d.Proxy != nil && d.Proxy.Asked.Balancer != "" {
-		balancer, err = ParseBalancer(d.Proxy.Asked.Balancer)
+	cut := map[string]bool{} // by check
+	if d.Proxy != nil {
+		fronts, _ := Case{Facts: *d.Proxy, Deployment: d}.fronts()
+		for _, h := range fronts {
+			check := "proxy/timeout"
+			if h.Kind.Role == kinds.RoleBalancer {
+				check = "lb/idle-timeout"
+			}
+			a := Case{Facts: *d.Proxy, Deployment: d}.way(h).Silence()
+			cut[check] = cut[check] || a.Is() && ended(a.V)
+		}
 	}
-	if err != nil || !ended(balancer) {
-		out = append(out, "lb/idle-timeout")
-	}
-	var g *facts.Gunicorn
 	if d.App != nil {
-		g, _ = Case{Facts: *d.App}.gunicorn()
+		if server, none := (Case{Facts: *d.App, Deployment: d}).server(); none == nil {
+			a := server.Silence()
+			cut["app/timeout"] = a.Is() && ended(a.V)
+		}
 	}
-	if g == nil || !g.Timeout.Known() || !ended(duration(g.Timeout.V)) {
-		out = append(out, "app/timeout")
+	for _, check := range []string{"lb/idle-timeout", "proxy/timeout", "app/timeout"} {
+		if !cut[check] {
+			out = append(out, check)
+		}
 	}
 	return out
 }

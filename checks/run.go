@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 )
 
 // Defaults are the demand where a user names none.
-var Defaults = reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 20e6}
+var Defaults = reports.Demand{Workers: 1000, HoldSeconds: 3600, ModelBytes: 20e6, ModelAssumed: true}
 
 // A Waiver takes a check out of the verdict; it stays in the findings.
 type Waiver struct {
@@ -41,7 +42,12 @@ func Run(d Deployment, demand reports.Demand, waivers []Waiver, now time.Time) (
 func Lint(n *facts.Nginx, asked facts.Asked, demand reports.Demand, waivers []Waiver, now time.Time) ([]reports.Finding, reports.Capacity) {
 	f := facts.Facts{Asked: asked, Nginx: facts.Value[*facts.Nginx]{V: n, Source: n.Path}}
 	alone := Case{Facts: f, Deployment: OneHost(f), Demand: demand, Lint: true}
-	findings, ledger := ask(lints, func(Check) []Case { return []Case{alone} }, waivers, now)
+	findings, ledger := ask(lints, func(check Check) []Case {
+		if check.On == OnBalancer {
+			return alone.hopCases(true)
+		}
+		return []Case{alone}
+	}, waivers, now)
 	return findings, answer(ledger)
 }
 
@@ -85,7 +91,12 @@ func (check Check) cases(d Deployment, demand reports.Demand) []Case {
 	case d.App == nil:
 		return nil
 	case d.Single():
-		return []Case{{Facts: *d.App, Deployment: d, Demand: demand}}
+		c := Case{Facts: *d.App, Deployment: d, Demand: demand}
+		switch check.On {
+		case OnHop, OnBalancer:
+			return c.hopCases(check.On == OnBalancer)
+		}
+		return []Case{c}
 	}
 	app := Case{Facts: *d.App, Role: "app", Deployment: d, Demand: demand}
 	proxy := Case{Facts: *d.Proxy, Role: "proxy", Deployment: d, Demand: demand}
@@ -94,6 +105,8 @@ func (check Check) cases(d Deployment, demand reports.Demand) []Case {
 		return []Case{app}
 	case OnProxy:
 		return []Case{proxy}
+	case OnHop, OnBalancer:
+		return proxy.hopCases(check.On == OnBalancer)
 	default:
 		return []Case{app, proxy}
 	}
@@ -105,13 +118,16 @@ func (check Check) finding(c Case, o Outcome) reports.Finding {
 		Check: check.ID, Host: c.Role, Title: check.Title, Status: o.Status, Severity: check.Severity,
 		Got: o.Got, Want: o.Want, Source: o.Source, Reason: o.Reason, Remedy: o.Remedy, Doc: check.Doc(),
 	}
+	if c.Hop != nil {
+		f.Hop = c.Hop.Name()
+	}
 	if o.Capacity != nil {
 		n := o.Capacity.Safe
 		f.Workers = &n
 	}
 	if o.Status == reports.StatusFail {
 		f.Symptom = check.Symptom
-		if check.Severity != reports.SeverityError {
+		if check.Severity != reports.SeverityError || o.Mild {
 			f.Status = reports.StatusWarn
 		}
 	}
@@ -127,6 +143,12 @@ func (check Check) row(c Case, o Outcome, waived bool) (reports.Row, bool) {
 	r := reports.Row{Limit: check.ID, Host: c.Role, Waived: waived, Source: o.Source, Proof: Unproven}
 	if check.Formula != "" {
 		r.Proof = formula(check.Formula).Proof
+	}
+	if check.Formula == "holds" {
+		r.Proof = cmp.Or(o.Proof, Unproven)
+	}
+	if c.Hop != nil {
+		r.Hop = c.Hop.Name()
 	}
 	k := o.Capacity
 	if k == nil {
@@ -252,12 +274,16 @@ func Unknown(findings []reports.Finding, severity reports.Severity) []string {
 	return said
 }
 
-// nameOf is a finding's check, and its host where there are several.
+// nameOf is a finding's check, and its hop or host where there are several.
 func nameOf(f reports.Finding) string {
-	if f.Host == "" {
-		return f.Check
+	name := f.Check
+	if f.Hop != "" {
+		name += " of " + f.Hop
 	}
-	return f.Check + " on " + f.Host
+	if f.Host != "" {
+		name += " on " + f.Host
+	}
+	return name
 }
 
 // Verdict sums findings up: fail, refused (a check that counts can't be told),
@@ -269,7 +295,7 @@ func Verdict(findings []reports.Finding, least reports.Severity) (reports.Verdic
 		switch {
 		case f.Status == reports.StatusFail:
 			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", nameOf(f), f.Got, f.Want))
-		case f.Status == reports.StatusWarn && f.Severity == reports.SeverityWarn:
+		case f.Status == reports.StatusWarn && f.Severity != reports.SeverityInfo:
 			warns = append(warns, fmt.Sprintf("%s: %s", nameOf(f), f.Got))
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
+	"github.com/fltool/fltool/reports"
 )
 
 // A subject is whose limits the application is judged by.
@@ -24,12 +26,50 @@ type subject struct {
 	refused     string         // why it would not start, or not get in
 }
 
-// baseFDs is how many descriptors the subject holds itself.
-func (s subject) baseFDs() int64 {
-	if s.base == 0 {
-		return appBaseFDs
+// ownFiles is how many descriptors a kind of server holds itself.
+func ownFiles(k *kinds.Kind) int64 { return kinds.Hop{Kind: k}.Descriptors().V.Own }
+
+// raisesItself says whether a kind of server raises its soft limit to the hard one.
+func raisesItself(kind string) bool { return kind == kinds.Go.Kind || kind == facts.KindFltool }
+
+// baseFDs is how many descriptors the subject has beside its connections: what it
+// has open now, where it runs, and what its kind always has.
+func (c Case) baseFDs(s subject) (n int64, why string) {
+	n = s.base
+	if n == 0 {
+		n = appBaseFDs
 	}
-	return s.base
+	if s.process == nil {
+		return n, ""
+	}
+	if !s.inUse.Known() {
+		return 0, s.inUse.Why()
+	}
+	return max(n, s.inUse.V-c.held(false)), ""
+}
+
+// perWorker is how many descriptors a worker takes: one while its poll is held, more
+// while it sends an update that the application keeps in a file meanwhile.
+func (c Case) perWorker() (n int64, o *Outcome) {
+	if c.Demand.ModelAssumed {
+		return 1, nil // what more its kind may take is app/worker-class's to tell
+	}
+	h, none := c.server()
+	switch {
+	case none != nil && none.Status == reports.StatusUnknown:
+		return 0, none
+	case none != nil:
+		return 1, nil
+	}
+	a := h.Descriptors()
+	if !a.Is() {
+		o := unanswered(a)
+		return 0, &o
+	}
+	if a.V.Upload > a.V.Poll && c.anUpdate() > a.V.Spool {
+		return a.V.Upload, nil
+	}
+	return a.V.Poll, nil
 }
 
 // limit is what binds the subject.
@@ -56,41 +96,6 @@ func (c Case) appProcesses() (procs []facts.Process, known bool) {
 		}
 	}
 	return procs, c.Processes.Known()
-}
-
-// gunicorn is the settings of the application's gunicorn, running or as its
-// unit would start it; nil where it is none, and where nothing says what it is.
-// Where that can't be told, unknown says why.
-func (c Case) gunicorn() (g *facts.Gunicorn, unknown *Outcome) {
-	cant := func(o Outcome) (*facts.Gunicorn, *Outcome) { return nil, &o }
-	for _, p := range c.Processes.V {
-		if p.Gunicorn != nil {
-			return p.Gunicorn, nil
-		}
-	}
-	procs, ok := c.appProcesses()
-	switch u := c.Service; {
-	case !ok:
-		return cant(cantTell("processes", c.Processes))
-	case len(procs) > 0:
-		return nil, nil
-	case !u.Known():
-		return cant(cantTell("unit", u))
-	case u.V == nil:
-		return nil, nil
-	case u.V.Gunicorn == nil && u.V.Scripted:
-		return cant(unknownFor("%s starts %s, and whether that runs gunicorn shows only while it runs: start it", u.V.Name, u.V.Executable))
-	default:
-		return u.V.Gunicorn, nil
-	}
-}
-
-// noGunicorn says why what is about gunicorn is not asked.
-func (c Case) noGunicorn() Outcome {
-	if procs, _ := c.appProcesses(); len(procs) == 0 && c.Service.V == nil {
-		return notApplicable("no server runs")
-	}
-	return notApplicable("the application is not gunicorn")
 }
 
 // app finds the subject: who was asked for, else what runs, else the shell that
@@ -133,8 +138,8 @@ func (c Case) app() subject {
 		if u.User != "" {
 			s.origin = facts.Origin{By: facts.ByUserUnit, Name: u.Name, User: u.User}
 		}
-		if u.Executable == "fltool" {
-			s.goes, s.base = true, fltoolBaseFDs
+		s.base = ownFiles(kinds.ByName(u.Kind))
+		if s.goes = raisesItself(u.Kind); s.goes {
 			if u.AtLeast {
 				s.nofile = facts.Value[facts.Bound]{Err: "the hard limit that systemd gives by default differs by its version, and that is not known"}
 			}
@@ -162,15 +167,13 @@ func (c Case) tightest(procs []facts.Process) subject {
 	var out subject
 	for i, p := range procs {
 		s := subject{who: fmt.Sprintf("%s %d", p.Kind, p.PID), process: &procs[i]}
-		if p.Kind == facts.KindFltool {
-			s.base = fltoolBaseFDs
-		}
+		s.base = ownFiles(kinds.ByName(p.Kind))
 		if p.Kind == facts.KindOther {
 			s.who = fmt.Sprintf("%s %d", p.Name, p.PID)
 		}
 		s.nofile = facts.Value[facts.Bound]{V: p.Limits.V.NoFile, Source: p.Limits.Source, Err: p.Limits.Err}
 		// Not every Go program does it: those built before 1.19 live under the soft one.
-		s.goes = (p.Kind == facts.KindGo || p.Kind == facts.KindFltool) && s.nofile.V.Soft == s.nofile.V.Hard
+		s.goes = raisesItself(p.Kind) && s.nofile.V.Soft == s.nofile.V.Hard
 		s.inUse = facts.Value[int64]{V: int64(p.FDs.V), Source: p.FDs.Source, Err: p.FDs.Err}
 		s.unit, s.origin = p.Unit.V, p.Origin.V
 		if u := c.Service.V; u != nil && u.Name == s.unit {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -20,8 +21,8 @@ func askOne(t *testing.T, id string, f facts.Facts) Outcome {
 // Processes that share a socket, as uWSGI's do, share its connections.
 func TestSharedSocketIsCountedOnce(t *testing.T) {
 	f := tuned()
-	for _, p := range processes(&f, facts.KindGunicorn) {
-		p.Kind, p.Part, p.Gunicorn = facts.KindOther, "", nil
+	for _, p := range processes(&f, gunicorn) {
+		p.Kind, p.Part, p.Settings = facts.KindOther, "", nil
 		p.Listen = is([]facts.Listener{listener("0.0.0.0:5000", 1000), listener("[::]:5000", 1000)})
 	}
 	if n := (Case{Facts: f}).held(false); n != 1000 {
@@ -37,7 +38,7 @@ func TestConnectionsOfMasters(t *testing.T) {
 			t.Errorf("nginx %v: %+v, want 3", nginx, v)
 		}
 	}
-	processes(&c.Facts, facts.KindGunicorn)[0].Listen = no[[]facts.Listener]()
+	processes(&c.Facts, gunicorn)[0].Listen = no[[]facts.Listener]()
 	if v := c.connections(false); v.Known() {
 		t.Errorf("the master hides its sockets: %+v", v)
 	}
@@ -52,22 +53,23 @@ func TestGoServersLimit(t *testing.T) {
 		want       reports.Status
 		workers    int
 	}{
-		{facts.KindGo, 1024, 524288, reports.StatusPass, 1011}, // built before Go 1.19
-		{facts.KindGo, 512, 524288, reports.StatusFail, 499},
+		{kinds.Go.Kind, 1024, 524288, reports.StatusPass, 1011}, // built before Go 1.19
+		{kinds.Go.Kind, 512, 524288, reports.StatusFail, 499},
 		{facts.KindFltool, 512, 524288, reports.StatusFail, 500},
-		{facts.KindGo, 524288, 524288, reports.StatusPass, 524275},
+		{kinds.Go.Kind, 524288, 524288, reports.StatusPass, 524275},
 	} {
 		f := tuned()
 		goServer(&f)
-		processes(&f, facts.KindFltool)[0].Kind = tt.kind
+		p := processes(&f, facts.KindFltool)[0]
+		p.Kind, p.FDs.V = tt.kind, 5+3 // three of them connections
 		nofile(&f, tt.kind, tt.soft, tt.hard)
 		if o := askOne(t, "app/nofile", f); o.Status != tt.want || workersOf(o) != tt.workers {
 			t.Errorf("%s with %d soft, %d hard: %s, %d workers, want %s, %d", tt.kind, tt.soft, tt.hard, o.Status, workersOf(o), tt.want, tt.workers)
 		}
 	}
 	f := tuned()
-	without(&f, facts.KindGunicorn)
-	f.Service.V.Executable, f.Service.V.NoFile.V = "fltool", facts.Bound{Soft: 1024, Hard: 524288}
+	without(&f, gunicorn)
+	f.Service.V.Kind, f.Service.V.NoFile.V = facts.KindFltool, facts.Bound{Soft: 1024, Hard: 524288}
 	if o := askOne(t, "app/nofile", f); o.Status != reports.StatusPass || workersOf(o) != 524276 {
 		t.Errorf("fltool that does not run: %s, %d workers", o.Status, workersOf(o))
 	}
@@ -78,7 +80,7 @@ func TestRunningServerNeedsNoUnit(t *testing.T) {
 	f := tuned()
 	goServer(&f)
 	f.Service = no[*facts.Unit]()
-	if o := askOne(t, "app/worker-class", f); o.Status != reports.StatusNA {
+	if o := askOne(t, "app/worker-class", f); o.Status != reports.StatusPass {
 		t.Errorf("%s: %s", o.Status, o.Reason)
 	}
 }
@@ -104,16 +106,16 @@ func TestTimeWaitOfAnotherHost(t *testing.T) {
 // What backlog a server asks for is known of gunicorn and of Go's; of others only
 // that the kernel cuts it.
 func TestAcceptQueueOfOthers(t *testing.T) {
-	for executable, want := range map[string]reports.Status{"fltool": reports.StatusPass, "server": reports.StatusUnknown} {
+	for kind, want := range map[string]reports.Status{facts.KindFltool: reports.StatusPass, "": reports.StatusUnknown} {
 		f := tuned()
-		without(&f, facts.KindGunicorn)
-		f.Service.V.Executable = executable
+		without(&f, gunicorn)
+		f.Service.V.Kind, f.Service.V.Role = kind, facts.RoleServer
 		if o := askOne(t, "app/accept-queue", f); o.Status != want {
-			t.Errorf("%s: %s (%s), want %s", executable, o.Status, o.Got, want)
+			t.Errorf("%q: %s (%s), want %s", kind, o.Status, o.Got, want)
 		}
 		f.Sysctls.SoMaxConn.V = 128
 		if o := askOne(t, "app/accept-queue", f); o.Status != reports.StatusFail {
-			t.Errorf("%s with somaxconn 128: %s", executable, o.Status)
+			t.Errorf("%q with somaxconn 128: %s", kind, o.Status)
 		}
 	}
 }

@@ -29,6 +29,7 @@ const (
 type Finding struct {
 	Check    string   `json:"check"`          // stable kebab id: "app/nofile"
 	Host     string   `json:"host,omitempty"` // "app" or "proxy", where the deployment has two
+	Hop      string   `json:"hop,omitempty"`  // "haproxy 201", where a check is asked of several
 	Title    string   `json:"title"`
 	Status   Status   `json:"status"`
 	Severity Severity `json:"severity"`
@@ -78,10 +79,23 @@ type Capacity struct {
 	FailedAt    int      `json:"failedAt,omitempty"`    // the lowest level that did not hold; 0: none was tried
 }
 
+// Hop is one process group or device on the way from workers to the application.
+type Hop struct {
+	Name    string   `json:"name"`              // "gunicorn 100"
+	Kind    string   `json:"kind,omitempty"`    // of the catalogue: "gunicorn"
+	Role    string   `json:"role,omitempty"`    // "server", "proxy", "forwarder", "balancer"
+	Version string   `json:"version,omitempty"` // where it is known
+	Listen  []string `json:"listen,omitempty"`  // "0.0.0.0:80"
+	Holds   *int     `json:"holds,omitempty"`   // workers by its own limits; absent: unknown, or no limit of its own
+	Silence string   `json:"silence,omitempty"` // for which it lets a held poll be: "1m", "for ever"
+	Why     string   `json:"why,omitempty"`     // of what is not known of it
+}
+
 // Row is one limit of the ledger.
 type Row struct {
 	Limit       string `json:"limit"`                 // check id
 	Host        string `json:"host,omitempty"`        // as the finding's
+	Hop         string `json:"hop,omitempty"`         // as the finding's
 	Waived      bool   `json:"waived,omitempty"`      // shown, and left out of the answer
 	Workers     *int   `json:"workers"`               // safe bound; null is unknown
 	WorkersHard *int   `json:"workersHard,omitempty"` // hard bound, where it differs

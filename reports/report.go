@@ -73,6 +73,7 @@ type Report struct {
 	Levels     []Level      `json:"levels,omitempty"` // in the order of trial
 	Slopes     []Slope      `json:"slopes,omitempty"`
 	Plan       *Plan        `json:"plan,omitempty"`
+	Chain      []Hop        `json:"chain,omitempty"` // the way from workers to the application, in that order
 	Findings   []Finding    `json:"findings,omitempty"`
 	Capacity   *Capacity    `json:"capacity,omitempty"`
 }
@@ -94,12 +95,13 @@ type Env struct {
 
 // Demand is what the deployment is asked to carry.
 type Demand struct {
-	Workers     int     `json:"workers"`
-	Rounds      int     `json:"rounds,omitempty"`
-	HoldSeconds float64 `json:"holdSeconds,omitempty"` // longest time a poll is held
-	ModelBytes  int64   `json:"modelBytes,omitempty"`  // global model before compression
-	UpdateBytes int64   `json:"updateBytes,omitempty"` // worker's update before compression
-	RampSeconds float64 `json:"rampSeconds,omitempty"` // over which the workers arrive
+	Workers      int     `json:"workers"`
+	Rounds       int     `json:"rounds,omitempty"`
+	HoldSeconds  float64 `json:"holdSeconds,omitempty"`  // longest time a poll is held
+	ModelBytes   int64   `json:"modelBytes,omitempty"`   // global model before compression
+	ModelAssumed bool    `json:"modelAssumed,omitempty"` // nobody stated the model's size: it is a guess
+	UpdateBytes  int64   `json:"updateBytes,omitempty"`  // worker's update before compression
+	RampSeconds  float64 `json:"rampSeconds,omitempty"`  // over which the workers arrive
 }
 
 // Shard says which 1-based part of a larger run a report holds.

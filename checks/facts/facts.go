@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 )
 
 // Schema names the format and version of saved facts. A reader refuses any other.
-const Schema = "fltool.facts/v1"
+const Schema = "fltool.facts/v2"
 
 // Facts is all that is judged about one host. Every field that was read is a
 // Value, so that what is missing is unknown and never zero.
@@ -58,11 +59,14 @@ type Asked struct {
 	PID     int    `json:"pid,omitempty"`
 	Service string `json:"service,omitempty"` // "fl.service"
 	User    string `json:"user,omitempty"`
-	Port    int    `json:"port,omitempty"` // the application listens on
+	Port    int    `json:"port,omitempty"` // that the application is reached at on its host: asked for, else found, else the first of DefaultPorts
 
 	URL      string `json:"url,omitempty"`      // that workers use, without secrets: picks nginx's server and location
 	Upstream string `json:"upstream,omitempty"` // of nginx: "127.0.0.1:5000"; "": the port on loopback
-	Balancer string `json:"balancer,omitempty"` // before nginx: a name of Balancers, or its idle timeout
+
+	Balancers []string `json:"balancers,omitempty"` // before the host, in the order that workers meet them: names of the catalogue, or idle timeouts
+	Hops      []string `json:"hops,omitempty"`      // what the user states of hops: "haproxy holds=2000 silence=1h"
+	Holds     int64    `json:"holds,omitempty"`     // polls that the application holds, as the user states
 }
 
 // Shell is the process that started fltool: a server started from there gets
@@ -73,12 +77,10 @@ type Shell struct {
 	Cgroup Value[Cgroup] `json:"cgroup"`
 }
 
-// DefaultPort is dc_federated's.
-const DefaultPort = 5000
-
 // Options say what to gather.
 type Options struct {
 	Asked
+	Specs  []Spec // the kinds of programs to know
 	Nginx  NginxOptions
 	Parent int       // process that started fltool, on this host; 0: another host
 	Now    time.Time // the moment of gathering
@@ -90,9 +92,6 @@ type Options struct {
 func Gather(r Root, o Options) (Facts, error) {
 	if err := r.Check(); err != nil {
 		return Facts{}, err
-	}
-	if o.Port == 0 {
-		o.Port = DefaultPort
 	}
 	o.Service = serviceName(o.Service)
 	f := Facts{
@@ -124,19 +123,21 @@ func Gather(r Root, o Options) (Facts, error) {
 		o.Service, _ = systemManager.names(r, o.Service)
 	}
 
-	procs, err := readProcesses(r, o.Asked)
+	procs, port, err := readProcesses(r, o.Specs, o.Asked)
 	if err != nil {
 		return Facts{}, err
 	}
-	f.Processes = procs
+	f.Processes, o.Port = procs, cmp.Or(port, DefaultPorts[0])
+	f.Asked.Port = o.Port
 	if f.Service, err = units.readService(o.Service, procs); err != nil {
 		return Facts{}, err
 	}
-	// A title that hides the arguments leaves those that the unit starts it with.
-	if u := f.Service.V; u != nil && u.Gunicorn != nil {
+	if u := f.Service.V; u != nil {
+		identify(r, o.Specs, u)
+		// A title that hides the arguments leaves those that the unit starts it with.
 		for i, p := range f.Processes.V {
-			if p.Gunicorn != nil && p.Gunicorn.Hidden && p.Unit.V == u.Name {
-				f.Processes.V[i].Gunicorn = u.Gunicorn
+			if p.Settings["hidden"].Known() && p.Unit.V == u.Name && p.Kind == u.Kind {
+				f.Processes.V[i].Settings = u.Settings
 			}
 		}
 	}

@@ -462,6 +462,16 @@ func readMasterArgs(r Root, procs []Process, port uint16) (masterArgs, error) {
 	return out, nil
 }
 
+// MasterConf is the main file that a running master was started with, of what
+// stands behind "nginx: master process"; "": its build's own.
+func MasterConf(title string) string {
+	m := parseMasterTitle(title)
+	if m.conf != "" && !path.IsAbs(m.conf) && m.prefix != "" {
+		return path.Join(m.prefix, m.conf)
+	}
+	return m.conf
+}
+
 func parseMasterTitle(title string) masterArgs {
 	var m masterArgs
 	words := strings.Fields(title)

@@ -91,7 +91,7 @@ ssl_certificate tls/fl.pem; ssl_certificate_key tls/fl.key; location / { proxy_p
 	write("etc/var/nginx/nginx.conf", "")
 
 	read := func() (*Nginx, Value[Certificate]) {
-		n, err := ReadNginx(NewRoot(root), nil, Asked{Port: DefaultPort}, NginxOptions{})
+		n, err := ReadNginx(NewRoot(root), nil, Asked{Port: DefaultPorts[0]}, NginxOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,6 @@ package facts
 
 import (
 	"bytes"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,16 +14,7 @@ const port5000 = "0100007F:1388"
 // host is a fake one with these processes.
 func host(t testing.TB, procs ...factstest.Process) Root {
 	t.Helper()
-	dir := t.TempDir()
-	if err := factstest.Kernel(dir, true); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range procs {
-		if err := p.Write(dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return NewRoot(dir)
+	return NewRoot(factstest.Host(t, procs...))
 }
 
 func gather(t testing.TB, r Root, a Asked) Facts {
@@ -36,160 +24,6 @@ func gather(t testing.TB, r Root, a Asked) Facts {
 		t.Fatal(err)
 	}
 	return f
-}
-
-func who(f Facts) string {
-	var out []string
-	for _, p := range f.Processes.V {
-		s := fmt.Sprintf("%d:%s", p.PID, p.Kind)
-		if p.Part != "" {
-			s += ":" + p.Part
-		}
-		if p.Draining {
-			s += ":draining"
-		}
-		out = append(out, s)
-	}
-	if !f.Processes.Known() {
-		return "unknown"
-	}
-	return strings.Join(out, " ")
-}
-
-func TestWhoServes(t *testing.T) {
-	python := []string{"/usr/bin/python3", "/usr/bin/gunicorn", "-k", "gevent", "app:app"}
-	master := factstest.Process{PID: 10, Args: python, Listen: []string{port5000}, Cwd: "/srv"}
-	worker := factstest.Process{PID: 11, PPID: 10, Args: python}
-	other := factstest.Process{PID: 40, Args: []string{"/usr/bin/python3", "/usr/bin/gunicorn", "x:y"}, Listen: []string{"0100007F:1F40"}}
-	nginx := []factstest.Process{
-		{PID: 20, Args: []string{"nginx: master process /usr/sbin/nginx"}},
-		{PID: 21, PPID: 20, UID: 33, Args: []string{"nginx: worker process"}},
-		{PID: 22, PPID: 20, UID: 33, Args: []string{"nginx: worker process is shutting down"}},
-	}
-	embedded := factstest.Process{PID: 30, Args: []string{"python3", "server.py"}, Listen: []string{port5000}, Links: []string{"/tmp/wgunicorn-abc (deleted)"}}
-	child := factstest.Process{PID: 31, PPID: 30, Args: []string{"python3", "server.py"}}
-	for _, c := range []struct {
-		name  string
-		procs []factstest.Process
-		asked Asked
-		want  string
-	}{
-		{"nobody", nil, Asked{}, ""},
-		{"gunicorn", []factstest.Process{master, worker}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
-		{"a worker with a child of its own", []factstest.Process{master, worker, {PID: 12, PPID: 11, Args: []string{"train"}}}, Asked{}, "10:gunicorn:master 11:gunicorn:worker 12:gunicorn:worker"},
-		{"gunicorn and nginx", append([]factstest.Process{master, worker}, nginx...), Asked{}, "10:gunicorn:master 11:gunicorn:worker 20:nginx:master 21:nginx:worker 22:nginx:worker:draining"},
-		{"the one on the port", []factstest.Process{master, worker, other}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
-		{"another port", []factstest.Process{master, worker, other}, Asked{Port: 8000}, "40:gunicorn"},
-		{"no one on the port", []factstest.Process{other}, Asked{}, "40:gunicorn"},
-		{"by pid", []factstest.Process{master, worker, other}, Asked{PID: 40}, "40:gunicorn"},
-		{"a stranger on the port", []factstest.Process{other, {PID: 50, Args: []string{"/srv/server"}, Listen: []string{port5000}}}, Asked{}, "50:other"},
-		{"gunicorn inside a program", []factstest.Process{embedded, child}, Asked{}, "30:gunicorn:master 31:gunicorn:worker"},
-		{"titles of setproctitle", []factstest.Process{{PID: 10, Args: []string{"gunicorn: master [app]"}}, {PID: 11, PPID: 10, Args: []string{"gunicorn: worker [app]"}}}, Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
-		{"fltool", []factstest.Process{{PID: 60, Args: []string{"/usr/bin/fltool", "serve"}}, {PID: 61, Args: []string{"fltool", "preflight"}}}, Asked{}, "60:fltool"},
-		{"by service", []factstest.Process{{PID: 70, Args: []string{"python3", "x.py"}, Cgroup: "0::/system.slice/fl.service"}, other}, Asked{Service: "fl"}, "70:other"},
-		{"an editor of a file named gunicorn", []factstest.Process{{PID: 80, Args: []string{"vi", "gunicorn"}}}, Asked{}, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := host(t, c.procs...)
-			if c.asked.Service != "" {
-				unit := filepath.Join(r.String(), "etc/systemd/system/fl.service")
-				os.MkdirAll(filepath.Dir(unit), 0o755)
-				if err := os.WriteFile(unit, []byte("[Service]\nExecStart=/usr/bin/python3 x.py\n"), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			f := gather(t, r, c.asked)
-			if got := who(f); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-	r := host(t, master)
-	for _, a := range []Asked{{PID: 99}, {Service: "none"}} {
-		if _, err := Gather(r, Options{Asked: a}); err == nil {
-			t.Errorf("%+v is not there, and no error", a)
-		}
-	}
-}
-
-func TestProcessFacts(t *testing.T) {
-	r := host(t, factstest.Process{
-		PID: 10, UID: 1000, Args: []string{"gunicorn", "--worker-connections", "2064"}, Soft: "4096", Hard: "unlimited",
-		Cgroup: "0::/system.slice/fl.service", Cwd: "/srv", Listen: []string{port5000}, Env: []string{"SECRET=hunter2", "WEB_CONCURRENCY=2"},
-	})
-	p := gather(t, r, Asked{}).Processes.V[0]
-	if p.Limits.V.NoFile != (Bound{4096, Unlimited}) || p.FDs.V != 4 || p.User.V != "fl" || p.Unit.V != "fl.service" || p.RSSBytes.V != 5000*4096 || p.Threads.V != 2 {
-		t.Errorf("%+v", p)
-	}
-	if len(p.Listen.V) != 1 || p.Listen.V[0].Addr.String() != "127.0.0.1:5000" {
-		t.Errorf("listens on %+v", p.Listen)
-	}
-	if g := p.Gunicorn; g.WorkerConnections.V != 2064 || g.Workers.V != 2 {
-		t.Errorf("gunicorn %+v", g)
-	}
-}
-
-// setproctitle writes over the arguments; what the unit starts is known then.
-func TestHiddenArguments(t *testing.T) {
-	procs := []factstest.Process{
-		{PID: 10, Args: []string{"gunicorn: master [app]"}, Cgroup: "0::/system.slice/fl.service", Listen: []string{port5000}},
-		{PID: 11, PPID: 10, Args: []string{"gunicorn: worker [app]"}, Cgroup: "0::/system.slice/fl.service"},
-	}
-	r := host(t, procs...)
-	if g := gather(t, r, Asked{}).Processes.V[0].Gunicorn; !g.Hidden || g.WorkerClass.Known() {
-		t.Errorf("%+v", g)
-	}
-	unit := filepath.Join(r.String(), "etc/systemd/system/fl.service")
-	if err := os.MkdirAll(filepath.Dir(unit), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(unit, []byte("[Service]\nExecStart=/usr/bin/gunicorn -k gevent x\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if g := gather(t, r, Asked{}).Processes.V[0].Gunicorn; g.WorkerClass.V != "gevent" || g.WorkerClass.Source != "/etc/systemd/system/fl.service:2" {
-		t.Errorf("%+v", g)
-	}
-}
-
-// No secret of a command line or an environment is saved.
-func TestNoSecrets(t *testing.T) {
-	r := host(t, factstest.Process{
-		PID: 10, Args: []string{"gunicorn", "--env", "DCF_SERVER_ADMIN_PASSWORD=hunter2", "-k", "gevent", "app:app('hunter2')"},
-		Env: []string{"DCF_SERVER_ADMIN_PASSWORD=hunter2", "GUNICORN_CMD_ARGS=--env P=hunter2 --timeout 5"}, Listen: []string{port5000},
-	})
-	var b bytes.Buffer
-	if err := gather(t, r, Asked{}).Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(b.String(), "hunter2") {
-		t.Error("the facts hold a secret")
-	}
-	if !strings.Contains(b.String(), "gevent") {
-		t.Error("the facts hold no setting either")
-	}
-}
-
-// What can't be read is unknown with its reason, and the rest goes on.
-func TestGarbledProc(t *testing.T) {
-	for file, text := range map[string]string{
-		"limits": "Max open files many few files", "status": "Uid:\tx\n", "cgroup": "nonsense",
-	} {
-		r := host(t, factstest.Process{PID: 10, Args: []string{"gunicorn"}})
-		if err := os.WriteFile(filepath.Join(r.String(), "proc/10", file), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		f := gather(t, r, Asked{})
-		if len(f.Processes.V) != 1 {
-			t.Fatalf("%s garbled: %s", file, who(f))
-		}
-		p := f.Processes.V[0]
-		unknown := map[string]string{"limits": p.Limits.Why(), "status": p.User.Why(), "cgroup": p.Cgroup.Why()}
-		for name, why := range unknown {
-			if (name == file) != (why != "") {
-				t.Errorf("%s garbled: %s is unknown because %q", file, name, why)
-			}
-		}
-	}
 }
 
 func TestCgroups(t *testing.T) {
@@ -271,7 +105,7 @@ func TestSavedFactsReadBack(t *testing.T) {
 		"[]":               "cannot unmarshal",
 		"nonsense":         "not JSON at byte 2",
 		text + "{}":        "not JSON",
-		strings.Replace(text, Schema, "fltool.facts/v2", 1): `schema "fltool.facts/v2"`,
+		strings.Replace(text, Schema, "fltool.facts/v1", 1): `schema "fltool.facts/v1"`,
 		strings.Replace(text, `"pid": 10`, `"pid": "x"`, 1): "pid",
 		strings.Replace(text, `"pid": 10`, `"pid": -10`, 1): "PID is -10",
 	} {
@@ -287,7 +121,7 @@ func TestSavedFactsReadBack(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"schema":"fltool.facts/v1","memory":{"v":{"totalBytes":1},"source":"x"},"processes":{"v":[{"pid":1,"listen":{"v":[{"addr":"127.0.0.1:1"}]}}]}}`))
+	f.Add([]byte(`{"schema":"fltool.facts/v2","memory":{"v":{"totalBytes":1},"source":"x"},"processes":{"v":[{"pid":1,"listen":{"v":[{"addr":"127.0.0.1:1"}]}}]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := Read(bytes.NewReader(b))
 		if err != nil {
@@ -342,8 +176,6 @@ func FuzzProc(f *testing.F) {
 			}
 			parseCapBnd(strings.NewReader(s))
 			unitOf(parseCgroupPaths(s))
-			classify(strings.Fields(s))
-			gunicornAt(strings.Fields(s))
 		}
 	})
 }

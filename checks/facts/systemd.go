@@ -23,7 +23,6 @@ type Unit struct {
 	MemoryMax  Value[Limit] `json:"memoryMax"`            // bytes, and MemoryHigh= where that is less
 	Ignored    []string     `json:"ignored,omitempty"`    // file:line of settings that systemd can't parse and skips
 	MainPID    int          `json:"mainPid,omitempty"`    // 0: not running, or not to be seen from here
-	Gunicorn   *Gunicorn    `json:"gunicorn,omitempty"`   // as ExecStart would start it
 	Executable string       `json:"executable,omitempty"` // base name of ExecStart's program
 	Scripted   bool         `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
 	Init       string       `json:"init,omitempty"`       // "openrc": whose script it is; "" systemd's unit
@@ -32,10 +31,16 @@ type Unit struct {
 	Template   string       `json:"template,omitempty"`   // file that a generator made it of: a quadlet
 	PAM        string       `json:"pam,omitempty"`        // PAMName= of a stack whose pam_limits decides
 
-	program string // ExecStart's, with its path
-	start   string // ExecStart's words
-	runAs   string
-	cwd     string
+	Kind     string        `json:"kind,omitempty"` // of what ExecStart would start; "": none that is known
+	Role     Role          `json:"role,omitempty"`
+	Version  Value[string] `json:"version,omitzero"`
+	Settings Settings      `json:"settings,omitempty"`
+
+	program  string // ExecStart's, with its path
+	start    string // ExecStart's words
+	runAs    string
+	cwd      string
+	settings []setting
 }
 
 // errNoUnit says that a unit has no file, or none that counts, and why.
@@ -96,8 +101,7 @@ func (s services) unit(m manager, name string) (*Unit, error) {
 	} else {
 		s.limit(u, m, s.userCeiling(m.user))
 	}
-	u.Gunicorn = unitGunicorn(s.r, all)
-	u.Scripted = u.Gunicorn == nil && scripted(s.r, u.program)
+	u.settings = all
 	u.Container, u.Setter = setters(s.r, all, u.cwd)
 	return u, nil
 }
@@ -219,7 +223,7 @@ func (u *Unit) merge(all []setting) {
 		case "WorkingDirectory":
 			u.cwd = strings.TrimPrefix(s.value, "-")
 		case "ExecStart":
-			if words, err := splitWords(strings.TrimLeft(s.value, "-@:+!")); err == nil && len(words) > 0 {
+			if words, err := SplitWords(strings.TrimLeft(s.value, "-@:+!")); err == nil && len(words) > 0 {
 				u.program, u.Executable, u.start = words[0], path.Base(words[0]), strings.Join(words, " ")
 			}
 		}

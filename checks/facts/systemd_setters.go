@@ -25,7 +25,7 @@ func setters(r Root, all []setting, cwd string) (container, setter string) {
 			continue
 		}
 		container, setter = "", ""
-		words, err := splitWords(strings.TrimLeft(s.value, "-@:+!"))
+		words, err := SplitWords(strings.TrimLeft(s.value, "-@:+!"))
 		if err != nil || len(words) == 0 {
 			continue
 		}

@@ -145,34 +145,6 @@ func TestInstancesAndPrefixes(t *testing.T) {
 	}
 }
 
-// Where what a unit starts may run gunicorn inside, nobody can say what its
-// settings are.
-func TestScripted(t *testing.T) {
-	for start, want := range map[string]bool{
-		"/usr/bin/python3 server.py":         true,
-		"/opt/venv/bin/python3.11 server.py": true,
-		"/usr/bin/env python3 server.py":     true,
-		"/bin/bash -c 'exec gunicorn a:a'":   true,
-		"/srv/start":                         true,
-		"/srv/absent":                        true,
-		"/srv/binary":                        false,
-		"-/usr/local/bin/fltool serve":       false,
-		"/usr/bin/gunicorn app:app":          false, // its settings are read
-		"/usr/bin/python3 -m gunicorn app:a": false,
-	} {
-		u, err := readUnit(write(t, map[string]string{
-			"etc/systemd/system/fl.service": "[Service]\nExecStart=" + start + "\n",
-			"srv/start":                     "#!/bin/sh\n", "srv/binary": "\x7fELF\x02\x01\x01",
-		}), "fl.service")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u.Scripted != want {
-			t.Errorf("%s: scripted %v, gunicorn %v", start, u.Scripted, u.Gunicorn)
-		}
-	}
-}
-
 func FuzzUnit(f *testing.F) {
 	f.Add("[Service]\nLimitNOFILE=1:2\nUser=fl\nTasksMax=4K\nMemoryMax=50%\nExecStart=-/usr/bin/gunicorn -w 4 'a b' \\\n --timeout=3\nEnvironment=\"GUNICORN_CMD_ARGS=-k gevent\" A=b\n")
 	f.Add("\\\n[\n=\n]=[\nTasksMax=99999999999G\n")
@@ -188,6 +160,6 @@ func FuzzUnit(f *testing.F) {
 				t.Errorf("negative limit %d", l)
 			}
 		}
-		unitGunicorn(NewRoot("/nonexistent"), all)
+		unitProgram(NewRoot("/nonexistent"), nil, all)
 	})
 }

@@ -24,13 +24,13 @@ type tcpTable struct {
 	timeWait    map[uint16]int      // by local port: closed, and kept for a minute
 }
 
-// readTCP reads /proc/net/tcp and tcp6 of the network namespace that r's /proc
-// shows.
-func readTCP(r Root) (tcpTable, error) {
+// readTCP reads tcp and tcp6 of a directory: /proc/net, or /proc/PID/net of
+// another network namespace.
+func readTCP(r Root, dir string) (tcpTable, error) {
 	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), timeWait: make(map[uint16]int)}
-	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	for _, path := range []string{dir + "/tcp", dir + "/tcp6"} {
 		f, err := r.Open(path)
-		if absent(err) && path != "/proc/net/tcp" {
+		if absent(err) && strings.HasSuffix(path, "6") {
 			continue // no IPv6
 		}
 		if err != nil {
@@ -105,7 +105,7 @@ func readTimeWait(r Root, ports Value[PortRange], counted Value[Sockstat]) Value
 	if !ports.Known() {
 		return Value[int]{Err: ports.Why()}
 	}
-	t, err := readTCP(r)
+	t, err := readTCP(r, "/proc/net")
 	if err != nil {
 		return unknown[int](err)
 	}

@@ -43,6 +43,7 @@ const userHZ = 100
 // procStat is what is read of /proc/PID/stat.
 type procStat struct {
 	name     string // 15 characters
+	state    string // "S", "Z", …
 	ppid     int
 	ticks    uint64 // of user and system time
 	rssPages int64
@@ -74,7 +75,7 @@ func parseStat(text string) (procStat, error) {
 	if len(f) <= rss {
 		return procStat{}, fmt.Errorf("%q is cut short", firstLine(text))
 	}
-	s := procStat{name: text[open+1 : shut]}
+	s := procStat{name: text[open+1 : shut], state: f[0]}
 	var err error
 	if s.ppid, err = strconv.Atoi(f[ppid]); err != nil {
 		return procStat{}, fmt.Errorf("parent %q is no process", f[ppid])

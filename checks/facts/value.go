@@ -44,7 +44,9 @@ func read[T any](path string, f func() (T, error)) Value[T] {
 	return known(v, path)
 }
 
-// absent tells a file that is not there from one that can't be read.
+// Absent tells a file that is not there from one that can't be read.
+func Absent(err error) bool { return absent(err) }
+
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // Limit is a resource limit or a kernel's maximum; Unlimited where there is none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -69,7 +70,7 @@ func scratch(t testing.TB, files map[string]string) string {
 
 func judge(t *testing.T, root string, asked facts.Asked, workers int) ([]reports.Finding, map[string]string) {
 	t.Helper()
-	f, err := facts.Gather(facts.NewRoot(root), facts.Options{Asked: asked, Now: time.Unix(0, 0)})
+	f, err := facts.Gather(facts.NewRoot(root), facts.Options{Asked: asked, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

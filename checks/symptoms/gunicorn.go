@@ -25,7 +25,7 @@ var gunicorn = []Symptom{
 	{
 		Source: "gunicorn", Title: "gunicorn recycled a worker process",
 		Literals: []string{`Autorestarting worker after current request`},
-		Causes:   only("max_requests: after so many requests the process ends, with all polls that it holds and what it keeps in memory"),
+		Causes:   []Cause{{"max_requests: after so many requests the process ends, with all polls that it holds and what it keeps in memory", []string{"app/recycling"}}},
 		Do:       "leave max_requests at 0 for a server that holds polls and state",
 	},
 	{

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/reports/render"
@@ -35,7 +36,9 @@ type judgeFlags struct {
 	flavour    string
 	flURL      string
 	upstream   string
-	lb         string
+	lb         []string
+	hops       []string
+	holds      int64
 	facts      []string
 	saveFacts  string
 	ignore     []string
@@ -50,13 +53,15 @@ func (j *judgeFlags) register(cmd *cobra.Command) {
 	f.IntVar(&j.pid, "pid", 0, "judge the limits of this process")
 	f.StringVar(&j.service, "service", "", "judge the limits of this systemd service")
 	f.StringVar(&j.user, "user", "", "judge the limits that a login of this user gets")
-	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
+	f.IntVar(&j.port, "port", 0, "port that the application is reached at (default: as found; 5000, 8080, 8000\nor what a proxy passes to)")
 	f.StringVar(&j.nginxConf, "nginx-conf", "", "nginx's main `file` (default: the running nginx's); - is the output of nginx -T on standard input")
 	f.StringVar(&j.version, "nginx-version", "", "nginx's version (default: as nginx -V or the package tells)")
 	f.StringVar(&j.flavour, "nginx-flavour", "", "nginx's flavour: "+strings.Join(nginx.Flavours(), ", ")+" (default: as nginx -V tells)")
 	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks nginx's server and location")
 	f.StringVar(&j.upstream, "upstream", "", "address that nginx passes polls to (default 127.0.0.1 and the port)")
-	f.StringVar(&j.lb, "lb", "", "load balancer before nginx: aws-alb, aws-nlb, azure-lb, gcp-https, cloudflare, or its idle timeout")
+	f.StringArrayVar(&j.lb, "lb", nil, "load balancer before the host, or its idle timeout; again for each, in the order\nthat workers meet them: "+strings.Join(kinds.Balancers(), ", "))
+	f.StringArrayVar(&j.hops, "hop", nil, "what can't be read of a hop: 'haproxy holds=2000 silence=1h'; its questions are\nholds, connections, tasks, descriptors, memory, silence, body, keepalive,\nrestart, state, backlog")
+	f.Int64Var(&j.holds, "holds", 0, "polls that the application holds at once, where fltool can't know it")
 	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts;\nprobe=FILE for those of a probe")
 	f.StringVar(&j.saveFacts, "save-facts", "", "write the facts that were read to this file")
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
@@ -92,8 +97,10 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	}
 	help := cmd.CommandPath() + " --help lists the flags"
 	switch {
-	case j.port < 1 || j.port > 65535:
+	case j.port < 0 || j.port > 65535 || j.port == 0 && cmd.Flags().Changed("port"):
 		return out, usageError(help, "--port %d: want 1 to 65535", j.port)
+	case j.holds < 0 || j.holds == 0 && cmd.Flags().Changed("holds"):
+		return out, usageError(help, "--holds %d: want 1 or more", j.holds)
 	case j.pid < 0:
 		return out, usageError(help, "--pid %d is no process", j.pid)
 	}
@@ -148,15 +155,18 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 			}
 		}
 		d, err := readFacts(j.facts)
-		if err == nil && j.lb != "" && d.Proxy != nil {
-			d.Proxy.Asked.Balancer = j.lb
+		if err == nil && d.Proxy != nil {
+			for _, f := range []*facts.Facts{d.App, d.Proxy} {
+				j.state(&f.Asked)
+			}
 		}
 		return d, err
 	}
 	if j.outside != nil && j.outside.only {
 		return d, nil
 	}
-	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancer: j.lb}, Now: now}
+	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream}, Specs: kinds.Specs(), Now: now}
+	j.state(&o.Asked)
 	o.Nginx.Version, o.Nginx.Flavour = j.version, j.flavour
 	if o.Nginx.Conf = j.nginxConf; j.nginxConf == "-" {
 		o.Nginx.Conf, o.Nginx.Dump = "", cmd.InOrStdin()
@@ -170,6 +180,19 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 		return d, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, nginx's main file by --nginx-conf, a host's files by --root", "read facts: %w", err)
 	}
 	return checks.OneHost(f), nil
+}
+
+// state adds what the user says that can't be read.
+func (j *judgeFlags) state(a *facts.Asked) {
+	if len(j.lb) > 0 {
+		a.Balancers = j.lb
+	}
+	if len(j.hops) > 0 {
+		a.Hops = j.hops
+	}
+	if j.holds > 0 {
+		a.Holds = j.holds
+	}
 }
 
 // checkWay finds wrong flags about the way through nginx.
@@ -188,9 +211,14 @@ func (j *judgeFlags) checkWay() error {
 			return usageError("for example 127.0.0.1:5000 or unix:/run/fl.sock", "--upstream %s is no address", j.upstream)
 		}
 	}
-	if j.lb != "" {
-		if _, err := checks.ParseBalancer(j.lb); err != nil {
-			return usageError("", "--lb %s: %w", j.lb, err)
+	for _, lb := range j.lb {
+		if _, err := kinds.ParseBalancer(lb); err != nil {
+			return usageError("", "--lb %s: %w", lb, err)
+		}
+	}
+	for _, hop := range j.hops {
+		if _, _, err := kinds.ParseHop(hop); err != nil {
+			return usageError("", "--hop %s: %w", hop, err)
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
@@ -66,7 +67,7 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 		return nil
 	}
 	o := facts.Options{
-		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: l.f.target}, Parent: os.Getppid(), Now: time.Now(),
+		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: l.f.target}, Specs: kinds.Specs(), Parent: os.Getppid(), Now: time.Now(),
 	}
 	g, err := facts.Gather(facts.NewRoot("/"), o)
 	if err == nil && behindNginx(g, target.Port()) {

@@ -55,7 +55,7 @@ func (d *demandFlags) demand(cmd *cobra.Command) (reports.Demand, error) {
 	case d.modelSize > 1<<40:
 		return reports.Demand{}, usageError(help, "--model-size %s: want 1TiB at most", d.modelSize.String())
 	}
-	return reports.Demand{Workers: d.workers, HoldSeconds: d.hold.Seconds(), ModelBytes: int64(d.modelSize)}, nil
+	return reports.Demand{Workers: d.workers, HoldSeconds: d.hold.Seconds(), ModelBytes: int64(d.modelSize), ModelAssumed: !cmd.Flags().Changed("model-size")}, nil
 }
 
 func newNginxLint() *cobra.Command {
@@ -103,7 +103,7 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 				return err
 			}
 			start := time.Now()
-			asked := facts.Asked{Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancer: j.lb}
+			asked := facts.Asked{Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancers: j.lb}
 			o := facts.NginxOptions{Conf: args[0], Version: version, Flavour: flavour, Local: true}
 			if args[0] == "-" {
 				o.Conf, o.Dump = "", cmd.InOrStdin()
@@ -124,10 +124,10 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 	}
 	j.demandFlags.register(cmd)
 	f := cmd.Flags()
-	f.IntVar(&j.port, "port", facts.DefaultPort, "port that the application listens on")
+	f.IntVar(&j.port, "port", facts.DefaultPorts[0], "port that the application listens on")
 	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks server and location")
 	f.StringVar(&j.upstream, "upstream", "", "address that polls are passed to (default 127.0.0.1 and the port)")
-	f.StringVar(&j.lb, "lb", "", "load balancer before nginx, as of preflight")
+	f.StringArrayVar(&j.lb, "lb", nil, "load balancer before nginx, as of preflight")
 	f.StringVar(&version, "nginx-version", "", "version of the nginx that will read it: directives and some defaults hang on it")
 	f.StringVar(&flavour, "nginx-flavour", "", "flavour of the nginx that will read it: "+strings.Join(nginx.Flavours(), ", ")+" (default oss)")
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")

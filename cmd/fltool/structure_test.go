@@ -31,7 +31,8 @@ var mayImport = map[string][]string{
 	"nginx":        {},
 	"checks/facts": {"nginx"},
 	"checks/probe": {"server/wire", "checks/facts"},
-	"checks":       {"checks/facts", "checks/symptoms", "nginx", "reports"},
+	"checks/kinds": {"checks/facts", "nginx"},
+	"checks":       {"checks/kinds", "checks/facts", "checks/symptoms", "nginx", "reports"},
 
 	"checks/symptoms":        {},
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments

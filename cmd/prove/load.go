@@ -16,6 +16,7 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/reports"
 )
@@ -212,7 +213,7 @@ func (r *room) during(look, do func() error) error {
 
 // queue keeps the longest accept queue seen of a port's listeners.
 func (r *room) queue(port uint16, longest *int) error {
-	f, err := facts.Gather(facts.NewRoot("/"), facts.Options{Asked: facts.Asked{Port: appPort}, Now: time.Now()})
+	f, err := facts.Gather(facts.NewRoot("/"), facts.Options{Asked: facts.Asked{Port: appPort}, Specs: kinds.Specs(), Now: time.Now()})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 )
 
 // A Process is one of a fake host. Zero fields are left at what an idle process
@@ -21,6 +22,21 @@ type Process struct {
 	Links      []string // targets of its descriptors: "socket:[7]"
 	Cwd        string
 	Listen     []string // addresses as /proc/net/tcp has them: "0100007F:1388"
+}
+
+// Host makes a fake host under systemd with these processes, and gives its directory.
+func Host(t testing.TB, procs ...Process) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := Kernel(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if err := p.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // Write adds the process to the host below root.

@@ -1,25 +1,63 @@
-package facts
+package kinds
 
 import (
 	"fmt"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts"
 )
 
-// brief says what is set, and ? where that is unknown.
-func brief(g *Gunicorn) string {
-	if g == nil {
-		return "none"
+// write makes a host of files.
+func write(t testing.TB, files map[string]string) facts.Root {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s %s %s %s", orUnknown(g.WorkerClass), orUnknown(g.WorkerConnections), orUnknown(g.Workers), orUnknown(g.Timeout))
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return facts.NewRoot(dir)
 }
 
-func orUnknown[T any](v Value[T]) string {
-	if !v.Known() {
-		return "?"
+// set says what settings are, and ? where that is unknown.
+func set(s facts.Settings, names ...string) string {
+	var out []string
+	for _, n := range names {
+		v := s.Get(n)
+		if !v.Known() {
+			v.V = "?"
+		}
+		out = append(out, v.V)
 	}
-	return fmt.Sprint(v.V)
+	return strings.Join(out, " ")
+}
+
+func brief4(s facts.Settings) string {
+	if s == nil {
+		return "none"
+	}
+	return set(s, "worker_class", "worker_connections", "workers", "timeout")
+}
+
+// env is an environment's variables as facts keep them.
+func env(list []string) map[string]facts.Value[string] {
+	out := map[string]facts.Value[string]{}
+	for _, e := range list {
+		name, v, _ := strings.Cut(e, "=")
+		out[name] = known(v, "environ "+name)
+	}
+	return out
 }
 
 func TestGunicornSettings(t *testing.T) {
@@ -39,7 +77,7 @@ func TestGunicornSettings(t *testing.T) {
 		{"threads make gthread", "--threads 4", nil, "", "gthread 1000 1 30"},
 		{"abbreviated", "--worker-con 5", nil, "", "sync ? 1 30"},
 		{"no value", "--timeout", nil, "", "sync 1000 1 ?"},
-		{"garbage", "--timeout never -w -3", nil, "", "sync 1000 ? ?"},
+		{"garbage", "--timeout never -w -3", nil, "", "sync 1000 -3 never"},
 		{"concurrency", "", []string{"WEB_CONCURRENCY=8"}, "", "sync 1000 8 30"},
 		{"flag over concurrency", "-w 1", []string{"WEB_CONCURRENCY=8"}, "", "sync 1000 1 30"},
 		{"environment", "", []string{"GUNICORN_CMD_ARGS=--worker-connections '2064' -k gevent"}, "", "gevent 2064 1 30"},
@@ -47,6 +85,9 @@ func TestGunicornSettings(t *testing.T) {
 		{"unclosed quote", "", []string{"GUNICORN_CMD_ARGS=--timeout '5"}, "", "? ? ? ?"},
 		{"config", "", nil, "worker_class = 'gevent'\nworker_connections=2_064 # x\n", "gevent 2064 1 30"},
 		{"environment over config", "", []string{"GUNICORN_CMD_ARGS=-k eventlet"}, "worker_class = 'gevent'\ntimeout = 5\n", "eventlet 1000 1 5"},
+		{"sums and products", "", nil, "worker_connections = 1000 * 4 + 64\nworkers = 2*1 # two\n", "sync 4064 2 30"},
+		{"a huge product", "", nil, "workers = 99999999 * 99999999\n", "sync 1000 ? 30"},
+		{"uvicorn's", "-k uvicorn.workers.UvicornWorker", nil, "", "uvicorn 1000 1 30"},
 		{"computed", "", nil, "import multiprocessing\nworkers = multiprocessing.cpu_count() * 2 + 1\n", "sync 1000 ? 30"},
 		{"conditional", "", nil, "timeout = 5\nif x:\n    timeout = 6\n", "sync 1000 1 ?"},
 		{"set again by a literal", "", nil, "timeout = f()\ntimeout = 6\n", "sync 1000 1 6"},
@@ -65,23 +106,23 @@ func TestGunicornSettings(t *testing.T) {
 			if c.config != "" {
 				files["srv/gunicorn.conf.py"] = c.config
 			}
-			g := resolveGunicorn(write(t, files), gunicornSource{args: strings.Fields(c.args), argsFrom: "/proc/1/cmdline", env: pickEnv(c.env, "environ"), cwd: "/srv"})
-			if got := brief(g); got != c.want {
+			d := readGunicorn(write(t, files), facts.Program{PID: 7, Args: append([]string{"gunicorn"}, strings.Fields(c.args)...), From: "/proc/7/cmdline", Env: env(c.env), Cwd: "/srv"})
+			if got := brief4(d.Settings); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
 	}
-	g := resolveGunicorn(write(t, nil), gunicornSource{args: []string{"-w", "2"}, argsFrom: "x", envErr: fmt.Errorf("denied"), cwd: "/"})
-	if got := brief(g); got != "? ? 2 ?" {
+	d := readGunicorn(write(t, nil), facts.Program{Args: []string{"gunicorn", "-w", "2"}, From: "x", EnvErr: fmt.Errorf("denied"), Cwd: "/"})
+	if got := brief4(d.Settings); got != "? ? 2 ?" {
 		t.Errorf("an environment that can't be read: %s", got)
 	}
 }
 
 func TestUnitGunicorn(t *testing.T) {
-	r := write(t, map[string]string{
+	files := map[string]string{
 		"srv/fl/gunicorn.conf.py": "worker_class = 'gevent'\n",
 		"etc/default/fl":          "# x\nSECRET=hunter2\nGUNICORN_CMD_ARGS=\"--worker-connections 2064\"\n",
-	})
+	}
 	for text, want := range map[string]string{
 		"ExecStart=/usr/bin/gunicorn -w 2 app:app":                                                                      "sync 1000 2 30",
 		"WorkingDirectory=/srv/fl\nExecStart=/usr/bin/gunicorn app:app":                                                 "gevent 1000 1 30",
@@ -117,47 +158,52 @@ func TestUnitGunicorn(t *testing.T) {
 		"EnvironmentFile=/etc/default/none\nEnvironmentFile=\nExecStart=/usr/bin/gunicorn a":                        "sync 1000 1 30",
 		"EnvironmentFile=/etc/default/*\nExecStart=/usr/bin/gunicorn -w 1 a":                                        "? ? 1 ?",
 	} {
-		if got := brief(unitGunicorn(r, parseUnit("[Service]\n"+text, "u"))); got != want {
+		files["etc/systemd/system/fl.service"] = "[Service]\n" + text + "\n"
+		f, err := facts.Gather(write(t, files), facts.Options{Asked: facts.Asked{Service: "fl"}, Specs: Specs(), Now: time.Unix(0, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := brief4(f.Service.V.Settings); got != want {
 			t.Errorf("%s\ngot %s, want %s", text, got, want)
 		}
 	}
 }
 
-func TestSplitWords(t *testing.T) {
-	for s, want := range map[string][]string{
-		"":                   nil,
-		" a  b\t":            {"a", "b"},
-		`'a b' "c \"d" e\ f`: {"a b", `c "d`, "e f"},
-		`a''b`:               {"ab"},
-		`''`:                 {""},
+// What bottle 0.13 and newer make of gunicorn inside a program.
+func TestEmbeddedGunicorn(t *testing.T) {
+	for _, c := range []struct{ bottle, want string }{
+		{"__version__ = '0.12.25'\n", "gevent 4096 1 ?"},
+		{"__version__ = '0.13.2'\n", "gevent 1000 1 ?"},
+		{"", "gevent ? 1 ?"},
 	} {
-		got, err := splitWords(s)
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %q, %v; want %q", s, got, err, want)
+		files := map[string]string{"proc/7/maps": "7f00-7f01 r-xp 0 0 0 /usr/lib/python3/dist-packages/gevent/_event.so\n"}
+		if c.bottle != "" {
+			files["srv/bottle.py"] = c.bottle
 		}
-	}
-	for _, bad := range []string{`'`, `"a`, `a\`} {
-		if got, err := splitWords(bad); err == nil {
-			t.Errorf("%q: %q", bad, got)
+		d := readGunicorn(write(t, files), facts.Program{PID: 7, Args: []string{"python3", "server.py"}, From: "/proc/7/cmdline",
+			Env: env([]string{"GUNICORN_CMD_ARGS=--worker-connections 4096"}), Cwd: "/srv"})
+		if got := brief4(d.Settings); got != c.want {
+			t.Errorf("%q: %s, want %s", c.bottle, got, c.want)
 		}
 	}
 }
 
 func FuzzGunicornArgs(f *testing.F) {
 	f.Add("-k gevent --worker-connections=5 -w2 -c x -- y", "--timeout '3'")
-	f.Fuzz(func(t *testing.T, args, env string) {
-		src := gunicornSource{argsFrom: "a", env: pickEnv([]string{"GUNICORN_CMD_ARGS=" + env, "WEB_CONCURRENCY=" + args}, "e"), cwd: "/"}
-		var err error
-		if src.args, err = splitWords(args); err != nil {
-			src.args = strings.Fields(args)
+	f.Fuzz(func(t *testing.T, args, vars string) {
+		words, err := facts.SplitWords(args)
+		if err != nil {
+			words = strings.Fields(args)
 		}
-		src.unit = len(args)%2 == 0
-		g := resolveGunicorn(NewRoot("/nonexistent"), src)
-		for _, v := range []Value[int]{g.WorkerConnections, g.Workers, g.Threads, g.Backlog} {
-			if v.Known() && v.V < 0 {
-				t.Errorf("%+v", v)
+		p := facts.Program{Args: append([]string{"gunicorn"}, words...), From: "a", Unexpanded: len(args)%2 == 0, Cwd: "/",
+			Env: env([]string{"GUNICORN_CMD_ARGS=" + vars, "WEB_CONCURRENCY=" + args})}
+		h := Hop{Kind: Gunicorn, Settings: readGunicorn(facts.NewRoot("/nonexistent"), p).Settings}
+		for _, f := range gunicornFlags {
+			if v := h.Count(f.name); v.Known() && v.V < 0 {
+				t.Errorf("%s: %+v", f.name, v)
 			}
 		}
+		h.Answers()
 	})
 }
 
@@ -170,9 +216,4 @@ func FuzzGunicornConfig(f *testing.F) {
 			}
 		}
 	})
-}
-
-func FuzzEnvFile(f *testing.F) {
-	f.Add("A=b\n#x\nGUNICORN_CMD_ARGS='--timeout 5'\nWEB_CONCURRENCY=\"\n")
-	f.Fuzz(func(t *testing.T, text string) { pickEnv(parseEnvFile(text), "f") })
 }

@@ -1,0 +1,322 @@
+package checks
+
+import (
+	"cmp"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
+	"github.com/fltool/fltool/reports"
+)
+
+// server is the application's hop: as it runs, else as its unit would start it. Where
+// there is none, or where that can't be told, o says so.
+func (c Case) server() (h kinds.Hop, o *Outcome) {
+	none := func(o Outcome) (kinds.Hop, *Outcome) { return kinds.Hop{}, &o }
+	if !c.Processes.Known() {
+		return none(cantTell("processes", c.Processes))
+	}
+	var group []facts.Process
+	for _, p := range c.Processes.V {
+		if p.Serves() {
+			group = append(group, p)
+		}
+	}
+	stated, err := c.stated()
+	if err != "" {
+		return none(unknownFor("%s", err))
+	}
+	if len(group) > 0 {
+		// Its leader, whose settings count, is the one that listens.
+		slices.SortStableFunc(group, func(a, b facts.Process) int { return cmp.Compare(part(a), part(b)) })
+		return hopOf(group, stated), nil
+	}
+	switch u := c.Service; {
+	case !u.Known():
+		return none(cantTell("unit", u))
+	case u.V == nil:
+		return none(notApplicable("no server runs"))
+	case u.V.Kind != "" && u.V.Role == facts.RoleServer:
+		k := kinds.ByName(u.V.Kind)
+		return kinds.Hop{Kind: k, Settings: u.V.Settings, Version: u.V.Version, Stated: stated.of(k)}, nil
+	case u.V.Scripted:
+		return none(unknownFor("%s starts %s, and what that runs shows only while it runs: start it", u.V.Name, u.V.Executable))
+	}
+	return kinds.Hop{Kind: kinds.Other, Stated: stated.of(kinds.Other)}, nil
+}
+
+// part sorts a group's leader first.
+func part(p facts.Process) int {
+	if p.Part == "worker" {
+		return 1
+	}
+	return 0
+}
+
+// hopOf is the hop of a group, its leader first.
+func hopOf(group []facts.Process, stated statements) kinds.Hop {
+	k := kinds.ByName(group[0].Kind)
+	return kinds.Hop{Kind: k, Processes: group, Settings: group[0].Settings, Version: group[0].Version, Stated: stated.of(k)}
+}
+
+// statements are what the user says of hops, by kind; "" is the application's.
+type statements map[string]map[kinds.Question]string
+
+// of is what is stated of a kind.
+func (s statements) of(k *kinds.Kind) map[kinds.Question]string {
+	out := map[kinds.Question]string{}
+	for q, v := range s[k.Kind] {
+		out[q] = v
+	}
+	if k.Role == facts.RoleServer {
+		for q, v := range s[""] {
+			out[q] = v
+		}
+	}
+	return out
+}
+
+// stated reads what was asked with --hop and --holds.
+func (c Case) stated() (s statements, err string) {
+	s = statements{}
+	for _, text := range c.Asked.Hops {
+		kind, said, err := kinds.ParseHop(text)
+		if err != nil {
+			return nil, "--hop " + text + ": " + err.Error()
+		}
+		if s[kind] == nil {
+			s[kind] = said
+			continue
+		}
+		for q, v := range said {
+			s[kind][q] = v
+		}
+	}
+	if c.Asked.Holds > 0 {
+		s[""] = map[kinds.Question]string{kinds.Holds: strconv.FormatInt(c.Asked.Holds, 10)}
+	}
+	return s, ""
+}
+
+// fronts are the hops before the application on one host, the outermost first: load
+// balancers in the order that they were named in, then what was stated and is not
+// seen, then what runs, by how many hops it is away. nginx's that does not run is one
+// by its config.
+func (c Case) fronts() (hops []kinds.Hop, o *Outcome) {
+	none := func(o Outcome) ([]kinds.Hop, *Outcome) { return nil, &o }
+	if !c.Processes.Known() && !c.Lint {
+		return none(cantTell("processes", c.Processes))
+	}
+	stated, err := c.stated()
+	if err != "" {
+		return none(unknownFor("%s", err))
+	}
+	for _, name := range c.Asked.Balancers {
+		b, err := kinds.ParseBalancer(name)
+		if err != nil {
+			return none(unknownFor("--lb %s: %v", name, err))
+		}
+		hops = append(hops, kinds.Hop{Kind: b, Stated: stated.of(b)})
+	}
+	groups := c.frontGroups()
+	for _, name := range slices.Sorted(maps.Keys(stated)) {
+		k := kinds.ByName(name)
+		seen := name == "" || k.Role == facts.RoleServer && k != kinds.Other ||
+			slices.ContainsFunc(groups, func(g []facts.Process) bool { return g[0].Kind == name }) ||
+			slices.ContainsFunc(hops, func(h kinds.Hop) bool { return h.Kind.Kind == name })
+		if !seen && !c.isApplication(name) {
+			if k == kinds.Other {
+				k = kinds.Named(name)
+			}
+			hops = append(hops, kinds.Hop{Kind: k, Stated: stated[name]})
+		}
+	}
+	for _, g := range groups {
+		hops = append(hops, hopOf(g, stated))
+	}
+	if c.Nginx.V != nil && len(c.Nginx.V.Sites) > 0 && !slices.ContainsFunc(groups, func(g []facts.Process) bool { return g[0].Kind == facts.KindNginx }) {
+		hops = append(hops, kinds.Hop{Kind: kinds.Nginx, Stated: stated.of(kinds.Nginx)})
+	}
+	return hops, nil
+}
+
+// isApplication says whether a name that was stated is the application's program.
+func (c Case) isApplication(name string) bool {
+	return slices.ContainsFunc(c.Deployment.App.Processes.V, func(p facts.Process) bool { return p.Serves() && (p.Kind == name || p.Name == name) })
+}
+
+// frontGroups are the groups of processes before the application, the outermost
+// first: each passes on to what listens behind it.
+func (c Case) frontGroups() [][]facts.Process {
+	byLeader := make(map[int][]facts.Process)
+	var leaders []facts.Process
+	for _, p := range c.Processes.V {
+		if p.Serves() {
+			continue
+		}
+		leader := p.PID
+		if p.Part == "worker" && slices.ContainsFunc(c.Processes.V, func(q facts.Process) bool { return q.PID == p.PPID && q.Kind == p.Kind }) {
+			leader = p.PPID
+		} else {
+			leaders = append(leaders, p)
+		}
+		byLeader[leader] = append(byLeader[leader], p)
+	}
+	away := make(map[int]int) // hops from the application; a leader that is not in it: nobody can say
+	targets := map[int]bool{c.Asked.Port: true}
+	for _, p := range c.Processes.V {
+		if p.Serves() {
+			addPorts(targets, p)
+		}
+	}
+	for n := 1; n <= len(leaders); n++ {
+		next := make(map[int]bool)
+		for _, p := range leaders {
+			if _, done := away[p.PID]; !done && slices.ContainsFunc(p.Passes.V, func(to facts.Pass) bool { return targets[portOf(to.To)] }) {
+				away[p.PID] = n
+				addPorts(next, p)
+			}
+		}
+		targets = next
+	}
+	slices.SortStableFunc(leaders, func(a, b facts.Process) int {
+		first := func(p facts.Process) int { return cmp.Or(away[p.PID], len(leaders)+1) }
+		return cmp.Compare(first(b), first(a))
+	})
+	out := make([][]facts.Process, len(leaders))
+	for i, p := range leaders {
+		out[i] = byLeader[p.PID]
+		slices.SortStableFunc(out[i], func(a, b facts.Process) int { return cmp.Compare(part(a), part(b)) })
+	}
+	return out
+}
+
+func addPorts(ports map[int]bool, p facts.Process) {
+	for _, l := range p.Listen.V {
+		ports[int(l.Addr.Port())] = true
+	}
+}
+
+// portOf is the port of "host:port"; -1 where there is none.
+func portOf(address string) int {
+	_, p, err := net.SplitHostPort(address)
+	if err != nil {
+		return -1
+	}
+	n, err := strconv.Atoi(p)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// way is a hop with the settings of the way that it passes polls on by.
+func (c Case) way(h kinds.Hop) kinds.Hop {
+	if len(h.Processes) == 0 {
+		return h
+	}
+	for _, p := range h.Processes[0].Passes.V {
+		if len(p.Settings) == 0 || !c.leads(p) {
+			continue
+		}
+		s := facts.Settings{}
+		for name, v := range h.Settings {
+			s[name] = v
+		}
+		for name, v := range p.Settings {
+			s[name] = v
+		}
+		h.Settings = s
+		return h
+	}
+	return h
+}
+
+// leads says whether a pass may lead to the application or to another hop before it.
+func (c Case) leads(p facts.Pass) bool {
+	to := portOf(p.To)
+	if to == c.Asked.Port || to < 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.Processes.V, func(q facts.Process) bool { return q.ListensOn(uint16(to)) })
+}
+
+// Chain is the way from workers to the application as a report has it.
+func Chain(d Deployment, demand reports.Demand, ledger []reports.Row) []reports.Hop {
+	if d.App == nil {
+		return nil
+	}
+	out := []reports.Hop{}
+	add := func(c Case) bool {
+		fronts, o := c.fronts()
+		if o != nil {
+			return false
+		}
+		for _, h := range fronts {
+			out = append(out, c.shown(c.way(h), ledger))
+		}
+		return true
+	}
+	proxy := Case{Facts: *d.Proxy, Deployment: d, Demand: demand}
+	app := Case{Facts: *d.App, Deployment: d, Demand: demand}
+	if !d.Single() && !add(proxy) || !add(app) {
+		return nil
+	}
+	server, o := app.server()
+	if o != nil {
+		return append(out, reports.Hop{Name: "application", Why: o.Reason})
+	}
+	return append(out, app.shown(server, ledger))
+}
+
+// shown is a hop as a report has it.
+func (c Case) shown(h kinds.Hop, ledger []reports.Row) reports.Hop {
+	out := reports.Hop{Name: h.Name(), Kind: h.Kind.Kind, Role: string(h.Kind.Role)}
+	if h.Version.Known() {
+		out.Version = h.Version.V
+	}
+	if len(h.Processes) > 0 {
+		for _, l := range h.Processes[0].Listen.V {
+			out.Listen = append(out.Listen, l.Addr.String())
+		}
+	}
+	group := map[facts.Role]string{facts.RoleServer: "app/", facts.RoleProxy: "proxy/", facts.RoleForwarder: "proxy/", kinds.RoleBalancer: "proxy/"}[h.Kind.Role]
+	if h.Kind == kinds.Nginx {
+		group = "nginx/"
+		if v := c.Nginx.V; v != nil {
+			out.Version = v.Build.Version
+			for i := range v.Sites {
+				if at := v.Sites[i].At(facts.RoutePoll); at != nil && at.ProxyReadTimeout.Known() {
+					out.Silence = short(at.ProxyReadTimeout.V)
+				}
+			}
+		}
+	} else {
+		silence := h.Silence()
+		switch silence.Status {
+		case kinds.Known:
+			out.Silence = kinds.Short(silence.V)
+		case kinds.NA:
+			out.Silence = kinds.Short(kinds.Forever)
+		default:
+			out.Why = silence.Why
+		}
+	}
+	for _, r := range ledger {
+		if !strings.HasPrefix(r.Limit, group) || r.Waived || group == "proxy/" && r.Hop != h.Name() {
+			continue
+		}
+		if r.Workers == nil {
+			out.Holds, out.Why = nil, cmp.Or(out.Why, r.Limit+" is unknown")
+			return out
+		}
+		if out.Holds == nil || *r.Workers < *out.Holds {
+			out.Holds = r.Workers
+		}
+	}
+	return out
+}

@@ -1,0 +1,65 @@
+package checks
+
+import (
+	"fmt"
+
+	"github.com/fltool/fltool/checks/kinds"
+	"github.com/fltool/fltool/reports"
+)
+
+// What a reload, a restart or a recycled process does to held polls.
+var restartChecks = []Check{
+	{
+		ID: "app/recycling", Title: "no process is recycled while it holds polls", Severity: reports.SeverityError, On: OnApp,
+		Reads: []string{"gunicorn's max_requests, uWSGI's max-requests and the like"},
+		Why: `A server that ends its process after so many requests and starts another cuts the polls that it holds, after
+a grace of seconds, and loses what dc_federated keeps in memory: registrations, challenges, the round. With 1000 workers and five
+requests a round 1000 requests are over before the first round is.`,
+		Symptom: "Autorestarting worker after current request in gunicorn's log; all polls cut without a reply, then Unregistered Worker for ever",
+		Mend:    "Leave max_requests at 0.",
+		Eval: ofServer(func(c Case, h kinds.Hop) Outcome {
+			a := h.Restart()
+			switch {
+			case !a.Is():
+				return unanswered(a)
+			case a.V.Requests > 0:
+				return fail(fmt.Sprintf("after %d requests", a.V.Requests), "never", a.Source,
+					c.mend(h, func(int64) string { return "--max-requests 0" }, 0, a.Source))
+			}
+			return pass("never", a.Source)
+		}),
+	},
+	{
+		ID: "app/graceful-timeout", Title: "a reload waits for held polls", Severity: reports.SeverityInfo, On: OnApp,
+		Reads: []string{"gunicorn's graceful_timeout and the like"},
+		Why: `On a reload gunicorn gives requests graceful_timeout seconds, 30 by default, and cuts what is left. A
+poll that is cut without a reply ends dc_federated's worker for good.`,
+		Symptom: "after a reload the fleet is gone",
+		Mend:    "Reload between rounds, or set --graceful-timeout above the longest hold; supervise the workers in any case.",
+		Eval:    ofServer(func(c Case, h kinds.Hop) Outcome { return c.reload(h) }),
+	},
+	{
+		ID: "proxy/restart", Title: "a reload of a proxy waits for held polls", Severity: reports.SeverityInfo, On: OnHop,
+		Reads:   []string{"the proxy's config: HAProxy's hard-stop-after, Envoy's drain time"},
+		Why:     `A reload replaces the proxy's process; the old one stays until its polls end, or cuts them after a time. A restart cuts them all at once.`,
+		Symptom: "after a reload or restart of the proxy the fleet is gone",
+		Mend:    "Reload between rounds, and never restart while polls are held; supervise the workers in any case.",
+		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.reload(h) }),
+	},
+}
+
+// reload judges how long a reload lets held polls be.
+func (c Case) reload(h kinds.Hop) Outcome {
+	a := h.Restart()
+	switch {
+	case !a.Is():
+		return unanswered(a)
+	case a.V.Grace == kinds.Forever || a.V.Grace > c.hold():
+		return pass(a.Got, a.Source)
+	}
+	r := reports.Remedy{Text: "reload or restart between rounds"}
+	if a.Set != nil {
+		r.Text += ", or " + lower(c.mend(h, a.Set, int64(c.Demand.HoldSeconds)+60, a.Source).Text)
+	}
+	return fail(a.Got, "more than the hold of "+short(c.hold()), a.Source, r)
+}
