@@ -87,7 +87,7 @@ var appRows = []row{
 		clients: []string{"timed out", "reset"},
 	},
 	{
-		id: "gunicorn-threads", check: "app/worker-class", formula: "gunicorn-blocking", limit: "gunicorn's threads", set: "2 × 40", unit: "workers",
+		id: "gunicorn-threads", check: "app/worker-class", formula: "holds", limit: "gunicorn's threads", set: "2 × 40", unit: "workers",
 		run: func(r *room) (Measurement, error) {
 			// Held for longer than its timeout, which kills sync workers alone.
 			if _, err := r.gunicorn(nil, 0, "--worker-class", "gthread", "--workers", "2", "--threads", "40", "--timeout", "3"); err != nil {
