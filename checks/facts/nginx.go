@@ -319,7 +319,7 @@ func site(c *nginx.Config, s *nginx.Server, base string, q *nginx.Request, asked
 			out.Sockets = append(out.Sockets, socket)
 		}
 	}
-	client := nginx.Client{Balancer: asked.Balancer != "", Loopback: asked.Balancer == "" && len(out.Sockets) > 0}
+	client := nginx.Client{Balancer: len(asked.Balancers) > 0, Loopback: len(asked.Balancers) == 0 && len(out.Sockets) > 0}
 	asks := nginx.Request{TLS: len(out.Sockets) > 0}
 	for _, socket := range out.Sockets {
 		client.Loopback = client.Loopback && (strings.HasPrefix(socket.Address, "127.") || strings.HasPrefix(socket.Address, "[::1]"))

@@ -53,8 +53,7 @@ func (s services) openrc(name string) (u *Unit, ok bool, err error) {
 	}
 	u.program, u.Executable = set["command"], path.Base(set["command"])
 	start := setting{"Service", "ExecStart", set["command"] + " " + set["command_args"], script}
-	u.Gunicorn = unitGunicorn(s.r, []setting{{"Service", "WorkingDirectory", set["directory"], script}, start})
-	u.Scripted = u.Gunicorn == nil && scripted(s.r, u.program)
+	u.settings = []setting{{"Service", "WorkingDirectory", set["directory"], script}, start}
 	return u, true, nil
 }
 
@@ -76,7 +75,7 @@ func parseShellSettings(text string) []shellSetting {
 		if m == nil {
 			continue
 		}
-		words, err := splitWords(m[2])
+		words, err := SplitWords(m[2])
 		if err != nil {
 			continue
 		}

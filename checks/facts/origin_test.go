@@ -85,7 +85,13 @@ func TestOpenRC(t *testing.T) {
 	})
 	f := gather(t, r, Asked{Service: "fl"})
 	u := f.Service.V
-	if u == nil || u.NoFile.V != (Bound{4096, 4096}) || u.NoFile.Source != "/etc/conf.d/fl:2" || u.Gunicorn == nil || u.Gunicorn.WorkerConnections.V != 4096 {
+	if u == nil || u.NoFile.V != (Bound{4096, 4096}) || u.NoFile.Source != "/etc/conf.d/fl:2" {
+		t.Errorf("%+v", u)
+	}
+	specs := []Spec{{Kind: "gunicorn", Match: func(args []string) bool { return args[0] == "/usr/bin/gunicorn" }, Read: func(_ Root, p Program) Details {
+		return Details{Settings: Settings{"args": known(strings.Join(p.Args[1:], " ")+" in "+p.Cwd, p.From)}}
+	}}}
+	if identify(r, specs, u); u.Kind != "gunicorn" || u.Settings["args"].V != "-k gevent --worker-connections 4096 app:app in /srv" {
 		t.Errorf("%+v", u)
 	}
 	if _, err := Gather(r, Options{Asked: Asked{Service: "old"}}); err == nil {
