@@ -64,7 +64,7 @@ network namespace has entries of its own.`,
 	},
 	{
 		ID: "host/sysctl-pending", Title: "the kernel has what sysctl.d sets", Severity: reports.SeverityWarn, On: OnEach,
-		Reads: []string{"sysctl.d in /etc, /run, /usr/local/lib, /usr/lib and /lib", "/proc/sys"},
+		Reads: []string{"sysctl.d in /etc and /run", "/proc/sys"},
 		Why: `A file in sysctl.d counts when the host starts or when somebody applies it. A value set by hand is gone after
 the next start; one that a file sets may have been overridden since: kube-proxy sets nf_conntrack_max by the number of cores.`,
 		Symptom: "the file says one thing and the kernel refuses at another; or all is well until the host is rebooted",

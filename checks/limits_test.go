@@ -259,3 +259,19 @@ func TestWhyLess(t *testing.T) {
 		}
 	}
 }
+
+// A package's default and what an image brought ask for nothing.
+func TestSysctlPendingOfNobody(t *testing.T) {
+	check, _ := ByID("host/sysctl-pending")
+	for name, change := range map[string]change{
+		"a package's": func(f *facts.Facts) { f.Persisted.V[0].Source = "/usr/lib/sysctl.d/50-default.conf:1" },
+		"an image's":  func(f *facts.Facts) { f.Container.V = true },
+	} {
+		f := tuned()
+		f.Persisted.V[0].Running.V = "128"
+		change(&f)
+		if o := check.Eval(check.cases(OneHost(f), demand)[0]); o.Status != reports.StatusNA {
+			t.Errorf("%s: %s, %s", name, o.Status, o.Got)
+		}
+	}
+}
