@@ -1,16 +1,23 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 var kernelRows = []row{
@@ -25,6 +32,10 @@ var kernelRows = []row{
 	{
 		id: "conntrack", check: "host/conntrack", formula: "conntrack", limit: "free entries of the connection-tracking table, hard bound", set: "200", unit: "workers",
 		run: (*room).conntrack,
+	},
+	{
+		id: "time-wait", check: "host/time-wait", limit: "ports towards the upstream, where closed connections keep theirs", set: "396", unit: "workers",
+		run: (*room).timeWait,
 	},
 }
 
@@ -181,6 +192,61 @@ func (r *room) conntrack() (Measurement, error) {
 	}
 	m.Symptom, err = r.logged(r.row.check)
 	return m, err
+}
+
+// timeWait lets nginx open a connection a request, whose port stays taken for a
+// minute, and counts the requests that come through until there is no port left.
+func (r *room) timeWait() (Measurement, error) {
+	if err := sysctl("net.ipv4.tcp_tw_reuse", "0"); err != nil { // on loopback the kernel would reuse them
+		return Measurement{}, err
+	}
+	if err := sysctl("net.ipv4.ip_local_port_range", "20000 20395"); err != nil {
+		return Measurement{}, err
+	}
+	// By HTTP/1.0 the application may close first, and then the port is its own.
+	if _, err := r.nginx(proxy{connections: 512, location: "            proxy_http_version 1.1;\n            proxy_set_header Connection '';\n"}); err != nil {
+		return Measurement{}, err
+	}
+	if _, err := r.largest(10000, inWorkers); err != nil {
+		return Measurement{}, err
+	}
+	through, err := requests(nginxAddr, 1000)
+	if err != nil {
+		return Measurement{}, err
+	}
+	line, err := r.logged(r.row.check)
+	const perWorker = 1 + 5 // its poll, and the requests of a round
+	return Measurement{float64(through) / perWorker, line}, err
+}
+
+// requests asks one thing after another on one connection, and counts the answers
+// until one is an error.
+func requests(address string, most int) (int, error) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	for n := range most {
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			return n, err
+		}
+		if _, err := fmt.Fprintf(c, "GET %s/nobody HTTP/1.1\r\nHost: fl\r\n\r\n", wire.PathChallenge); err != nil {
+			return n, err
+		}
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			return n, err
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return n, err
+		}
+		if resp.StatusCode != http.StatusOK {
+			return n, nil
+		}
+	}
+	return most, nil
 }
 
 // flows are tracked connections between addresses that nobody has, in the words
