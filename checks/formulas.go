@@ -3,6 +3,7 @@ package checks
 import (
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -30,11 +31,11 @@ const measured = "measured on Linux 6.18 with nginx 1.22.1, gunicorn 20.1 and ge
 func Formulas() []Formula { return slices.Clone(formulas) }
 
 var formulas = []Formula{
-	{"app-descriptors", "hard: NOFILE − what the server has open beside its connections (13 at least; of fltool serve 12); safe: the same, by two where updates are larger than what the server keeps in memory (bottle: 100 KiB), which --model-size or --update-size states", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one, an update in a file a second", "fltool-descriptors, gunicorn-descriptors"},
+	{"app-descriptors", "hard: NOFILE − what the server has open beside its connections (13 at least; of fltool serve 12); safe: the same, by two where updates are larger than what the server keeps in memory (bottle: 100 KiB), which --model-size or --update-size states", measured + ": gunicorn holds 13 descriptors itself, fltool serve 10 and one each for --state and --ops-listen; a poll takes one, an update in a file a second", "fltool-descriptors, gunicorn-descriptors, uploads-descriptors"},
 	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, "gunicorn-connections, gunicorn-reconnect"},
-	{"holds", "what its kind holds: threads, or processes × threads, where each held poll blocks one; else the bound that it is given", "documentation and sources of each kind", "gunicorn-threads"},
+	{"holds", "what its kind holds: threads, or processes × threads, where each held poll blocks one; else the bound that it is given", "documentation and sources of each kind", "gunicorn-threads, waitress-threads"},
 	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
-	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reload"},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process; with reuseport on every listen safe is n of p processes where n/p + 3·√(n/p·(1 − 1/p)) is one process's", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reuseport, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
 	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address; without nodelay its delay, 0 where none is set, instead of burst, as nginx lets what is above wait: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once. And not more than rate · hold / 2: whenever a hold ends its worker asks for a challenge and polls anew, for ever", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
@@ -208,15 +209,30 @@ func bySlots(connections int64, listeners int) (safe, hard int) {
 	return min(hard, workers((connections-connections/16-fixed)/nginxFDsPerPoll)), hard
 }
 
-// slotsFor is the inverse: the least worker_connections whose safe bound is n.
-func slotsFor(n, listeners int) int64 {
-	c := (int64(n)*nginxFDsPerPoll + int64(listeners) + 1) * 16 / 15
+// slotsFor is the inverse: the least worker_connections whose safe bound is n, where
+// connections are spread evenly over so many processes.
+func slotsFor(n, listeners, even int) int64 {
+	c := (int64(n/even)*nginxFDsPerPoll + int64(listeners) + 1) * 16 / 15
 	for {
-		if safe, _ := bySlots(c, listeners); safe >= n {
+		if safe, _ := bySlots(c, listeners); spread(safe, even) >= n {
 			return c
 		}
 		c++
 	}
+}
+
+// spread is how many connections p processes take of which each takes most, where
+// the kernel gives each connection to any of them alike, as with reuseport: as many
+// as leave the mean of a process three standard deviations below its bound.
+func spread(most, p int) int {
+	if p < 2 {
+		return most
+	}
+	fits := func(n int) bool {
+		mean := float64(n) / float64(p)
+		return mean+3*math.Sqrt(mean*(1-1/float64(p))) <= float64(most)
+	}
+	return sort.Search(workers(int64(most)*int64(p)), func(n int) bool { return !fits(n + 1) })
 }
 
 // likelySkew is what several processes hold of the sum of their bounds, since

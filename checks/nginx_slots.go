@@ -224,28 +224,39 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 		return unset("worker_connections", v)
 	}
 	safe, hard := bySlots(v.V, n.Listeners)
-	got := fmt.Sprint(v.V)
+	got, want, why := fmt.Sprint(v.V), "in one process", "one process must hold all, since any may get them all"
 	processes, known := c.nginxProcesses(n)
+	even := 1 // processes over which connections spread evenly
 	mutex := n.Events.AcceptMutex
-	if processes > 1 {
+	switch {
+	case processes > 1 && n.Reuseport > 0 && n.Reuseport == n.Listeners:
+		even, hard = processes, workers(int64(processes)*int64(hard))
+		safe = spread(safe, even)
+		got += fmt.Sprintf(" in each of %d processes, with reuseport", processes)
+		want, why = fmt.Sprintf("in each of %d processes", processes), "more slots for each process"
+	case processes > 1:
 		hard = workers(int64(processes) * int64(hard))
 		got += fmt.Sprintf(" in each of %d processes", processes)
 		if mutex.Known() && !mutex.V {
 			got += fmt.Sprintf(": likely %d workers", workers(int64(likelySkew*float64(hard))))
 		}
-	} else if !known {
+	case !known:
 		got += " a process"
 	}
-	need := slotsFor(c.Demand.Workers, n.Listeners)
+	need := slotsFor(c.Demand.Workers, n.Listeners, even)
 	inUse := facts.Value[int64]{Err: "connections were not counted"}
 	if c.Processes.Known() && len(c.nginxWorkers()) > 0 {
 		inUse = c.connections(true)
 		inUse.V *= nginxFDsPerPoll
 	}
 	return c.limits(Capacity{Safe: safe, Hard: max(safe, hard), InUse: inUse, Unit: "slots"},
-		got, fmt.Sprintf("%d in one process: two a poll, and 1/16 free so that idle clients are kept", need),
+		got, fmt.Sprintf("%d %s: two a poll, and 1/16 free so that idle clients are kept", need, want),
 		source(v, n.Path), func() reports.Remedy {
-			return write(v, "the events block", n.Path, fmt.Sprintf("worker_connections %d;", need), "one process must hold all, since any may get them all")
+			r := write(v, "the events block", n.Path, fmt.Sprintf("worker_connections %d;", need), why)
+			if one, _ := bySlots(v.V, n.Listeners); known && even == 1 && spread(one, processes) >= c.Demand.Workers {
+				r.Text += "; or add reuseport to every listen, which spreads them over the processes"
+			}
+			return r
 		})
 }
 
@@ -267,7 +278,7 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 	}
 	own := nginxOwn(n, processes)
 	k := nginxByDescriptors(facts.Limit(limit), own)
-	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners), own)
+	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners, 1), own)
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, got,
 		fmt.Sprintf("%d: two a poll and %d, above worker_connections", need, own), source(v, n.Path), func() reports.Remedy {
 			hard := c.attainable("nginx.service", facts.Unlimited)

@@ -133,6 +133,10 @@ var nginxRows = []row{
 		},
 	},
 	{
+		id: "nginx-reuseport", check: "nginx/worker-connections", formula: "nginx-slots", limit: "the same with reuseport, safe bound", set: "4 × 512", unit: "workers",
+		run: (*room).reuseport,
+	},
+	{
 		id: "nginx-descriptors", check: "nginx/nofile", formula: "nginx-descriptors", limit: "worker_rlimit_nofile", set: "200", unit: "workers", quick: true,
 		run: func(r *room) (Measurement, error) {
 			return r.proxied(both, proxy{connections: 4096, nofile: 200}, 150)
@@ -274,6 +278,35 @@ func (r *room) reuse() (Measurement, error) {
 		return err
 	})
 	return Measurement{float64(held), line}, err
+}
+
+// reuseport lets as many workers come as the safe bound of processes that share
+// evenly promises, while an idle client is there to cut, and only then too many.
+func (r *room) reuseport() (Measurement, error) {
+	if _, err := r.nginx(proxy{connections: 512, processes: 4, listen: " reuseport"}); err != nil {
+		return Measurement{}, err
+	}
+	p, err := r.predict(safe, 1)
+	if err != nil {
+		return Measurement{}, err
+	}
+	idle, err := idleClient()
+	if err != nil {
+		return Measurement{}, err
+	}
+	defer idle.Close()
+	rep, err := r.simulate(nginxURL, int(p.Safe), "--ramp", "5s")
+	if err != nil {
+		return Measurement{}, err
+	}
+	if line, err := r.logged(r.row.check); line != "" || err != nil {
+		return Measurement{}, errors.Join(err, fmt.Errorf("at %.0f workers already: %s", p.Safe, line))
+	}
+	if _, err := r.simulate(nginxURL, 1300); err != nil {
+		return Measurement{}, err
+	}
+	line, err := r.logged(r.row.check)
+	return Measurement{float64(rep.Held.Steady), line}, err
 }
 
 // idleClient is a connection to nginx on which a request has been answered.
