@@ -15,17 +15,17 @@ var access = []Symptom{
 		{"the worker gave up or was stopped", nil},
 	}, "all after the same time: raise the idle timeout of the hop in front that has it, or have the server end holds earlier"),
 	answered(504, "a proxy waited for the application for too long (504)", []Cause{
-		{"the poll was held for longer than the proxy waits", []string{"nginx/proxy-read-timeout", "lb/idle-timeout"}},
+		{"the poll was held for longer than the proxy waits", []string{"nginx/proxy-read-timeout", "proxy/timeout", "lb/idle-timeout"}},
 		{"the application does not accept, or hangs", []string{"nginx/proxy-connect-timeout", "app/accept-queue"}},
 	}, "set the read timeout of the hop that writes this log above the longest hold; that hop's error log tells whether it was its own"),
 	answered(502, "a proxy got no answer from the application (502)", []Cause{
 		{"nobody listened, where it ended at once", []string{"app/found"}},
-		{"an Apache waited for longer than ProxyTimeout: it answers 502 then, not 504", nil},
+		{"an Apache waited for longer than ProxyTimeout: it answers 502 then, not 504", []string{"proxy/timeout"}},
 		{"the connection was closed while the poll was held: a killed or restarted process", []string{"app/timeout", "host/memory", "app/graceful-timeout"}},
 		{"the application closed an idle connection just as it was used again (keep-alive)", []string{"app/keepalive", "nginx/upstream-keepalive"}},
 	}, "the proxy's error log tells which"),
 	answered(503, "a request was refused for want of room (503)", []Cause{
-		{"a limit of the proxy: limit_conn, limit_req, maxconn, a circuit breaker, no server left", []string{"nginx/limit-conn", "nginx/limit-req", "nginx/max-conns"}},
+		{"a limit of the proxy: limit_conn, limit_req, maxconn, a circuit breaker, no server left", []string{"nginx/limit-conn", "nginx/limit-req", "nginx/max-conns", "proxy/holds"}},
 		{"a limit of the application, such as uvicorn's --limit-concurrency", nil},
 	}, "the proxy's error log tells which; where it is silent it was the application"),
 	answered(413, "a request was larger than a hop takes (413)", []Cause{

@@ -5,14 +5,14 @@ var apache = []Symptom{
 	{
 		Source: "apache", Title: "Apache had no thread left for a request",
 		Literals: []string{`AH00484:`, `AH03490:`, `AH00161:`, `AH00286:`},
-		Causes:   only("every proxied poll keeps one of MaxRequestWorkers (400 by default under mpm_event)"),
+		Causes:   only("every proxied poll keeps one of MaxRequestWorkers (400 by default under mpm_event)", "proxy/holds"),
 		Do:       "raise MaxRequestWorkers, ServerLimit and ThreadsPerChild together",
 	},
 	{
 		Source: "apache", Title: "Apache gave up on the application's answer",
 		Literals: []string{`AH01102:`, `AH01110:`},
 		Causes: []Cause{
-			{"(70007) the poll was held for longer than ProxyTimeout, 60 s unless set", nil},
+			{"(70007) the poll was held for longer than ProxyTimeout, 60 s unless set", []string{"proxy/timeout"}},
 			{"(104) or no number: the application closed the connection by keep-alive, at a restart, or killed", []string{"app/keepalive", "app/timeout"}},
 		},
 		Do: "set ProxyTimeout above the longest hold; where the line has no (70007) see the application's log",

@@ -6,14 +6,14 @@ import "regexp"
 // say why Envoy itself answered. Istio's sidecars and gateways write the same.
 var envoy = []Symptom{
 	flagged("UT", "Envoy waited for the answer for longer than the route's timeout", []Cause{
-		{"the poll was held for longer than the route's timeout, 15 s unless set", nil},
+		{"the poll was held for longer than the route's timeout, 15 s unless set", []string{"proxy/timeout"}},
 		{"the application hangs: all of its threads hold polls", []string{"app/worker-class"}},
 	}, "set timeout: 0s in the route of polls, and idle_timeout above the longest hold"),
 	flagged("SI", "a request was silent for longer than Envoy's stream_idle_timeout", only(
-		"the poll was held for longer than stream_idle_timeout, 300 s unless set"),
+		"the poll was held for longer than stream_idle_timeout, 300 s unless set", "proxy/timeout"),
 		"set idle_timeout in the route of polls above the longest hold"),
 	flagged("UO", "Envoy's circuit breaker refused a request", only(
-		"as many connections, requests or waiting requests as the cluster's circuit breaker allows, 1024 each unless set"),
+		"as many connections, requests or waiting requests as the cluster's circuit breaker allows, 1024 each unless set", "proxy/holds"),
 		"raise max_connections, max_requests and max_pending_requests of the cluster above the workers"),
 	flagged("UF", "Envoy could not connect to the application", []Cause{
 		{"it does not run, is being restarted, or listens elsewhere", []string{"app/found"}},

@@ -19,7 +19,7 @@ var golang = []Symptom{
 		Source: "go", Title: "a proxy in Go gave up waiting for the application's answer",
 		Literals: []string{`net/http: timeout awaiting response headers`},
 		Causes: []Cause{
-			{"the poll was held for longer than Caddy's response_header_timeout or Traefik's responseHeaderTimeout", nil},
+			{"the poll was held for longer than Caddy's response_header_timeout or Traefik's responseHeaderTimeout", []string{"proxy/timeout"}},
 			{"the application hangs: all of its threads hold polls", []string{"app/worker-class"}},
 		},
 		Do: "leave that timeout out, as both do by default, or set it above the longest hold",

@@ -21,7 +21,7 @@ var haproxy = []Symptom{
 	{
 		Source: "haproxy", Title: "HAProxy held as many connections as it may",
 		Literals: []string{`reached the configured maximum connection limit`},
-		Causes:   only("the global maxconn; further clients wait in the kernel's queue"),
+		Causes:   only("the global maxconn; further clients wait in the kernel's queue", "proxy/connections"),
 		Do:       "raise the global maxconn above the workers",
 	},
 	{
@@ -34,15 +34,15 @@ var haproxy = []Symptom{
 		Do: "see why the checks fail (the line \"is DOWN\" before it says it)",
 	},
 	ended("sH", "HAProxy waited for the answer for longer than timeout server", []Cause{
-		{"the poll was held for longer than timeout server", nil},
+		{"the poll was held for longer than timeout server", []string{"proxy/timeout"}},
 		{"the application hangs: all of its threads hold polls", []string{"app/worker-class"}},
 	}, "set timeout server above the longest hold, or have the server end holds earlier"),
 	ended("sD", "the application fell silent in the middle of an answer for longer than timeout server", []Cause{
-		{"an event stream or a tunnel was silent for longer than timeout server or timeout tunnel", nil},
+		{"an event stream or a tunnel was silent for longer than timeout server or timeout tunnel", []string{"proxy/timeout"}},
 		{"a hop behind HAProxy forgot the connection", nil},
 	}, "set timeout server and timeout tunnel above the longest silence"),
 	ended("sQ", "a request waited in HAProxy's queue for longer than timeout queue", only(
-		"maxconn of the server is reached by held polls, so all others wait"),
+		"maxconn of the server is reached by held polls, so all others wait", "proxy/holds"),
 		"raise maxconn of the server line above the workers"),
 	ended("sC", "HAProxy could not connect to the application within timeout connect", []Cause{
 		{"its host is down, or a firewall drops the packets", nil},
@@ -62,7 +62,7 @@ var haproxy = []Symptom{
 		{"a device behind HAProxy reset it", nil},
 	}, "look into the application's and the kernel's log at the same second"),
 	ended("c[HD]", "a client was silent for longer than HAProxy's timeout client", []Cause{
-		{"in mode tcp, or on an upgraded connection, a held poll: the client rightly waits", nil},
+		{"in mode tcp, or on an upgraded connection, a held poll: the client rightly waits", []string{"proxy/timeout"}},
 		{"a slow or dead link during an upload or a download", nil},
 	}, "set timeout client (in mode tcp), timeout tunnel (upgraded) above the longest hold, as timeout server", " cH", " cD"),
 	ended("C[HDQC]", "a client went away before it had its answer", []Cause{
