@@ -16,6 +16,7 @@ var Waitress = &Kind{
 		Read:  readWaitress,
 	},
 	Source: "waitress/adjustments.py and runner.py of waitress 2.1",
+	Proof:  "waitress-threads, waitress-connections",
 
 	Holds: func(h Hop) Answer[Bound] {
 		v := h.Count("threads")
@@ -30,7 +31,8 @@ var Waitress = &Kind{
 		if !v.Known() {
 			return cant[Bound]("connection_limit", v)
 		}
-		return is(Bound{v.V / 2, v.V, "is not accepted until another ends"}, fmt.Sprint(v.V), v.Source).
+		free := max(v.V-waitressOwn, 0)
+		return is(Bound{free / 2, free, "is not accepted until another ends"}, fmt.Sprintf("%d, %d of them its own", v.V, waitressOwn), v.Source).
 			settable(func(n int64) string { return fmt.Sprintf("--connection-limit=%d", 2*n+100) })
 	},
 	Tasks:       always(is(int64(1), "a thread a poll", waitressDocs)),
@@ -61,6 +63,10 @@ var Waitress = &Kind{
 		return is(v.V, fmt.Sprint(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--backlog=%d", n) })
 	},
 }
+
+// waitressOwn is what waitress counts as connections of its own: its listener, and
+// the pipe that wakes it.
+const waitressOwn = 2
 
 const waitressDocs = "waitress/adjustments.py"
 

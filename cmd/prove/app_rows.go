@@ -31,11 +31,16 @@ func (r *room) gunicorn(env []string, nofile int, args ...string) (*process, err
 
 // wsgi starts Debian's gunicorn with an application by the name of its module.
 func (r *room) wsgi(module string, env []string, nofile int, args ...string) (*process, error) {
+	return r.python(env, nofile, "/usr/bin/gunicorn",
+		append([]string{"--worker-class", "gevent", "--bind", appAddr, "--keep-alive", "30"}, append(args, module+":app")...)...)
+}
+
+// python starts a server of the applications in Python at the application's address.
+func (r *room) python(env []string, nofile int, name string, args ...string) (*process, error) {
 	if err := os.CopyFS(r.dir, apps); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	p, err := r.start(append(env, "PYTHONDONTWRITEBYTECODE=1"), nofile, "/usr/bin/gunicorn",
-		append([]string{"--worker-class", "gevent", "--bind", appAddr, "--keep-alive", "30"}, append(args, module+":app")...)...)
+	p, err := r.start(append(env, "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"), nofile, name, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,4 +185,4 @@ func inHold(ms int64) reports.Demand {
 	return reports.Demand{Workers: 1, HoldSeconds: float64(ms) / 1000}
 }
 
-var rows = slices.Concat(appRows, nginxRows, timeoutRows, kernelRows)
+var rows = slices.Concat(appRows, serverRows, nginxRows, timeoutRows, transferRows, kernelRows)

@@ -46,7 +46,7 @@ const headroom = 40 << 20
 // counts the polls held when the kernel kills it. The application is of
 // dc_federated's kind: bottle, and a queue and a greenlet a poll.
 func (r *room) memory() (Measurement, error) {
-	if err := python("bottle"); err != nil {
+	if err := wantModule("bottle"); err != nil {
 		return Measurement{}, err
 	}
 	g, err := r.group("memory")
@@ -273,8 +273,8 @@ func (r *room) tool(name string, args ...string) error {
 	return nil
 }
 
-// python wants a module of Debian's.
-func python(module string) error {
+// wantModule wants a module of Debian's.
+func wantModule(module string) error {
 	if err := exec.Command("/usr/bin/python3", "-c", "import "+module).Run(); err != nil {
 		return &cannot{"python3-" + module + " is not installed (make setup)"}
 	}

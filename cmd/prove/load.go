@@ -76,20 +76,31 @@ func reason(rep reports.Report, check string) string {
 }
 
 // largest predicts by the check's verdict: the largest demand that it still
-// passes, found by bisection over the facts that the built binary saved.
+// passes.
 func (r *room) largest(most int64, demand func(int64) reports.Demand, args ...string) (Prediction, error) {
+	n, err := r.passes(most, demand, args...)
+	if err != nil {
+		return Prediction{}, err
+	}
+	p := Prediction{float64(n), float64(n)}
+	return p, r.tell(p)
+}
+
+// passes is the largest demand that the check passes, found by bisection over the
+// facts that the built binary saved.
+func (r *room) passes(most int64, demand func(int64) reports.Demand, args ...string) (int64, error) {
 	file := filepath.Join(r.dir, "facts.json")
 	if _, err := r.preflight(append([]string{"--save-facts", file}, args...)...); err != nil {
-		return Prediction{}, err
+		return 0, err
 	}
 	in, err := os.Open(file)
 	if err != nil {
-		return Prediction{}, err
+		return 0, err
 	}
 	defer in.Close()
 	f, err := facts.Read(in)
 	if err != nil {
-		return Prediction{}, err
+		return 0, err
 	}
 	status := func(n int64) (reports.Status, string) {
 		findings, _ := checks.Run(checks.OneHost(f), demand(n), nil, time.Now())
@@ -101,10 +112,10 @@ func (r *room) largest(most int64, demand func(int64) reports.Demand, args ...st
 	}
 	lo, hi := int64(1), most // passes, does not
 	if s, why := status(lo); s != reports.StatusPass {
-		return Prediction{}, fmt.Errorf("%s does not pass for a demand of %d: %s %s", r.row.check, lo, s, why)
+		return 0, fmt.Errorf("%s does not pass for a demand of %d: %s %s", r.row.check, lo, s, why)
 	}
 	if s, why := status(hi); s != reports.StatusFail && s != reports.StatusWarn {
-		return Prediction{}, fmt.Errorf("%s does not fail for a demand of %d: %s %s", r.row.check, hi, s, why)
+		return 0, fmt.Errorf("%s does not fail for a demand of %d: %s %s", r.row.check, hi, s, why)
 	}
 	for hi-lo > 1 {
 		if mid := (lo + hi) / 2; first(status(mid)) == reports.StatusPass {
@@ -113,8 +124,7 @@ func (r *room) largest(most int64, demand func(int64) reports.Demand, args ...st
 			hi = mid
 		}
 	}
-	p := Prediction{float64(lo), float64(lo)}
-	return p, r.tell(p)
+	return lo, nil
 }
 
 func first[A, B any](a A, _ B) A { return a }
@@ -139,12 +149,14 @@ func (r *room) simulate(target string, workers int, args ...string) (reports.Rep
 }
 
 // logged finds the line of the check's symptom in the log of any of the room's
-// processes, as fltool explain --log does.
+// processes, as fltool explain --log does: one that leaves no doubt before one that
+// has other causes, too.
 func (r *room) logged(check string) (string, error) {
 	logs, err := filepath.Glob(filepath.Join(r.dir, "*.log"))
 	if err != nil {
 		return "", err
 	}
+	perhaps := ""
 	for _, name := range logs {
 		f, err := os.Open(name)
 		if err != nil {
@@ -156,12 +168,15 @@ func (r *room) logged(check string) (string, error) {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
 		for _, s := range log.Found {
-			if s.MayBe(check) {
+			switch {
+			case s.MayBe(check) && len(s.Causes) == 1:
 				return s.Example, nil
+			case s.MayBe(check):
+				perhaps = s.Example
 			}
 		}
 	}
-	return "", nil
+	return perhaps, nil
 }
 
 // symptom is what told of the limit: a line of a log, or what clients met.

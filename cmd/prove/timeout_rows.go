@@ -65,6 +65,18 @@ var timeoutRows = []row{
 		},
 	},
 	{
+		id: "waitress-keepalive", check: "nginx/upstream-keepalive", limit: "waitress's channel_timeout", set: seconds(patience), unit: "ms",
+		run: func(r *room) (Measurement, error) {
+			if _, err := r.waitress("--channel-timeout="+strconv.Itoa(patience), "--cleanup-interval=1"); err != nil {
+				return Measurement{}, err
+			}
+			if _, err := r.nginx(proxy{connections: 512, noApp: true, idle: 8}); err != nil { // for whom it matters
+				return Measurement{}, err
+			}
+			return r.idle(appAddr)
+		},
+	},
+	{
 		id: "gunicorn-timeout", check: "app/timeout", limit: "timeout of gunicorn's sync workers", set: seconds(2 * patience), unit: "ms",
 		run: (*room).gunicornTimeout,
 	},

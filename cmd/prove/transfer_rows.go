@@ -22,7 +22,7 @@ var transferRows = []row{
 		run: (*room).uploads,
 	},
 	{
-		id: "downloads-memory", check: "host/cgroup-memory", limit: "memory of gunicorn's control group, while models of 5 MB are loaded", set: "+150 MB", unit: "downloads",
+		id: "downloads-memory", check: "host/cgroup-memory", limit: "memory of gunicorn's control group, while models of 5 MB are loaded", set: "+300 MB", unit: "downloads",
 		run: (*room).downloads,
 	},
 }
@@ -85,7 +85,7 @@ func descriptors(master int) (int, error) {
 
 const (
 	modelBytes   = 5_000_000
-	modelsMemory = 150_000_000
+	modelsMemory = 300_000_000
 )
 
 // downloads lets clients ask for the model, one after the other, and read only the
