@@ -252,11 +252,10 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 	return c.limits(Capacity{Safe: safe, Hard: max(safe, hard), InUse: inUse, Unit: "slots"},
 		got, fmt.Sprintf("%d %s: two a poll, and 1/16 free so that idle clients are kept", need, want),
 		source(v, n.Path), func() reports.Remedy {
-			r := write(v, "the events block", n.Path, fmt.Sprintf("worker_connections %d;", need), why)
 			if one, _ := bySlots(v.V, n.Listeners); known && even == 1 && spread(one, processes) >= c.Demand.Workers {
-				r.Text += "; or add reuseport to every listen, which spreads them over the processes"
+				why += " (or add reuseport to every listen, which spreads them over the processes)"
 			}
-			return r
+			return write(v, "the events block", n.Path, fmt.Sprintf("worker_connections %d;", need), why)
 		})
 }
 
