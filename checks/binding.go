@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,12 +17,14 @@ const (
 	BindingMemory  = "memory"
 	BindingLatency = "latency"
 	BindingRefused = "refused connections"
+	BindingPlaces  = "connections" // as many as it answers, and no more
 )
 
 // A Binding is the limit that a server's behaviour shows, and what shows it.
 type Binding struct {
 	Limit    string // a check's id or one of the above; "" where it can't be told
 	Evidence []string
+	Places   int // workers that the server answered, and no more; 0: it met no such limit
 }
 
 // nearly is the share of a limit from which a peak that was sampled counts as
@@ -36,10 +39,13 @@ const busy = .9
 // that what its clients felt. Several logs may be given; symptoms add up.
 func Bind(r reports.Report, said []symptoms.Found) Binding {
 	for _, of := range []func(reports.Report, []symptoms.Found) Binding{
-		bySaid, byOpenFiles, byEnd, byMemoryLevel, byRefusal, byCPU, byLatency,
+		bySaid, byOpenFiles, byEnd, byMemoryLevel, byPlaces, byQueue, byRefusal, byCPU, byLatency,
 	} {
 		if b := of(r, said); b.Limit != "" {
 			b.Evidence = append(b.Evidence, felt(r)...)
+			if r.Held != nil {
+				b.Places = r.Held.Places
+			}
 			return b
 		}
 	}
@@ -82,7 +88,7 @@ func bySaid(r reports.Report, said []symptoms.Found) Binding {
 		return Binding{}
 	}
 	best := sum[limit]
-	return Binding{limit, []string{fmt.Sprintf("%s such as: %s", count(best.Lines, "line", "lines"), strings.TrimSpace(best.Example))}}
+	return Binding{Limit: limit, Evidence: []string{fmt.Sprintf("%s such as: %s", count(best.Lines, "line", "lines"), strings.TrimSpace(best.Example))}}
 }
 
 // open is what logs said that may have one of several causes.
@@ -105,10 +111,11 @@ func serverOf(r reports.Report) (reports.Resource, bool) {
 
 func byOpenFiles(r reports.Report, _ []symptoms.Found) Binding {
 	x, ok := serverOf(r)
-	if !ok || x.FDLimit <= 0 || float64(x.FDsPeak) < nearly*float64(x.FDLimit) {
+	peak := cmp.Or(x.FDsFullest, x.FDsPeak)
+	if !ok || x.FDLimit <= 0 || float64(peak) < nearly*float64(x.FDLimit) {
 		return Binding{}
 	}
-	return Binding{"app/nofile", []string{fmt.Sprintf("the server had %d of %d descriptors open", x.FDsPeak, x.FDLimit)}}
+	return Binding{Limit: "app/nofile", Evidence: []string{fmt.Sprintf("the server had %d of %d descriptors open", peak, x.FDLimit)}}
 }
 
 var killed = regexp.MustCompile(`the server ended .*signal: killed`)
@@ -116,7 +123,7 @@ var killed = regexp.MustCompile(`the server ended .*signal: killed`)
 func byEnd(r reports.Report, _ []symptoms.Found) Binding {
 	for _, why := range r.Reasons {
 		if killed.MatchString(why) {
-			return Binding{BindingMemory, []string{"the server was killed, as the kernel does when memory ends (its log tells)"}}
+			return Binding{Limit: BindingMemory, Evidence: []string{"the server was killed, as the kernel does when memory ends (its log tells)"}}
 		}
 	}
 	return Binding{}
@@ -125,16 +132,31 @@ func byEnd(r reports.Report, _ []symptoms.Found) Binding {
 func byMemoryLevel(r reports.Report, _ []symptoms.Found) Binding {
 	for _, t := range missed(r) {
 		if t.Metric == "server.rss" || t.Metric == "server.rssPerWorker" {
-			return Binding{BindingMemory, []string{t.Missed()}}
+			return Binding{Limit: BindingMemory, Evidence: []string{t.Missed()}}
 		}
 	}
 	return Binding{}
 }
 
+func byPlaces(r reports.Report, _ []symptoms.Found) Binding {
+	if r.Held == nil || r.Held.Places == 0 {
+		return Binding{}
+	}
+	return Binding{Limit: BindingPlaces, Evidence: []string{fmt.Sprintf("exactly %s a place, and the other %d got not one byte",
+		count(r.Held.Places, "worker had", "workers had"), r.Held.Asked-r.Held.Places)}}
+}
+
+func byQueue(r reports.Report, _ []symptoms.Found) Binding {
+	if r.Queue == nil || r.Queue.Overflows == 0 || !slices.ContainsFunc(r.Errors, func(e reports.ErrorClass) bool { return e.Class == "timed out" || e.Class == "reset" }) {
+		return Binding{}
+	}
+	return Binding{Limit: "app/accept-queue", Evidence: []string{fmt.Sprintf("%s the accept queue full (the kernel's ListenOverflows)", count(int(r.Queue.Overflows), "connection found", "connections found"))}}
+}
+
 func byRefusal(r reports.Report, _ []symptoms.Found) Binding {
 	for _, e := range r.Errors {
 		if e.Class == "refused" && e.Count > 0 {
-			return Binding{BindingRefused, []string{count(e.Count, "connection was refused", "connections were refused")}}
+			return Binding{Limit: BindingRefused, Evidence: []string{count(e.Count, "connection was refused", "connections were refused")}}
 		}
 	}
 	return Binding{}
@@ -157,11 +179,11 @@ func byCPU(r reports.Report, _ []symptoms.Found) Binding {
 	}
 	switch {
 	case x.CPUPeak >= busy*cores:
-		return Binding{BindingCPU, []string{was}}
+		return Binding{Limit: BindingCPU, Evidence: []string{was}}
 	case x.CPUPeak+own >= busy*cores:
-		return Binding{BindingCPU, []string{was + fmt.Sprintf(", the generator beside it %.1f: with the generator elsewhere it may hold more", own)}}
+		return Binding{Limit: BindingCPU, Evidence: []string{was + fmt.Sprintf(", the generator beside it %.1f: with the generator elsewhere it may hold more", own)}}
 	case x.CPUPeak >= busy && x.CPUPeak <= 1.1:
-		return Binding{BindingCPU, []string{was + ": one, as a server does that runs on one thread"}}
+		return Binding{Limit: BindingCPU, Evidence: []string{was + ": one, as a server does that runs on one thread"}}
 	}
 	return Binding{}
 }
@@ -187,7 +209,7 @@ func byLatency(r reports.Report, _ []symptoms.Found) Binding {
 	if len(slow) == 0 {
 		return Binding{}
 	}
-	return Binding{BindingLatency, slow}
+	return Binding{Limit: BindingLatency, Evidence: slow}
 }
 
 // missed are the service levels that were measured and missed: one without samples
@@ -225,15 +247,41 @@ func Predict(c reports.Capacity, ledger []reports.Row) reports.Capacity {
 }
 
 // Name says which limit a measured capacity showed, and puts the measurement into
-// the ledger's row of it.
+// the ledger's row of it. A number of connections alone is the limit whose row foretold
+// it.
 func Name(c reports.Capacity, b Binding) reports.Capacity {
 	c.Limit, c.Evidence = b.Limit, b.Evidence
+	if b.Limit == BindingPlaces {
+		c.Limit, c.Evidence = foretold(c, b)
+	}
 	c.Ledger = slices.Clone(c.Ledger)
 	for i := range c.Ledger {
-		if c.Ledger[i].Limit == b.Limit && b.Limit != "" {
+		if c.Ledger[i].Limit == c.Limit && c.Limit != "" {
 			n := c.Workers
 			c.Ledger[i].Measured = &n
 		}
 	}
 	return c
+}
+
+// foretold is the limit whose hard bound a number of connections is, or is next to:
+// others than workers have some, too.
+func foretold(c reports.Capacity, b Binding) (limit string, evidence []string) {
+	const next = 2
+	limit, evidence = b.Limit, b.Evidence
+	nearest := next + 1
+	for _, row := range c.Ledger {
+		bound := row.WorkersHard
+		if bound == nil {
+			bound = row.Workers
+		}
+		if bound == nil || row.Waived {
+			continue
+		}
+		if off := max(*bound-b.Places, b.Places-*bound); off < nearest {
+			nearest, limit = off, row.Limit
+			evidence = append([]string{fmt.Sprintf("%s, which %s foretold (%d)", b.Evidence[0], row.Limit, *bound)}, b.Evidence[1:]...)
+		}
+	}
+	return limit, evidence
 }

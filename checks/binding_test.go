@@ -46,6 +46,11 @@ func TestBind(t *testing.T) {
 			nil, "app/nofile", "1 × 5xx"},
 		{"descriptors all open", reports.Report{Resources: server(reports.Resource{FDsPeak: 198, FDLimit: 200}), Errors: []reports.ErrorClass{reset}}, nil, "app/nofile", "198 of 200"},
 		{"descriptors left", reports.Report{Resources: server(reports.Resource{FDsPeak: 150, FDLimit: 200}), Errors: []reports.ErrorClass{reset}}, nil, "", "3 × reset"},
+		{"the fullest of several processes", reports.Report{Resources: server(reports.Resource{FDsPeak: 230, FDsFullest: 199, FDLimit: 200, Processes: 3})}, nil, "app/nofile", "199 of 200"},
+		{"several processes, none full", reports.Report{Resources: server(reports.Resource{FDsPeak: 230, FDsFullest: 120, FDLimit: 200, Processes: 3})}, nil, "", ""},
+		{"places", reports.Report{Held: &reports.Held{Asked: 400, Places: 300}, Queue: &reports.Queue{Overflows: 9}, Errors: []reports.ErrorClass{{Class: "timed out", Count: 100}}}, nil, BindingPlaces, "exactly 300 workers had a place, and the other 100 got not one byte"},
+		{"a full accept queue", reports.Report{Queue: &reports.Queue{Overflows: 9}, Errors: []reports.ErrorClass{{Class: "timed out", Count: 100}}}, nil, "app/accept-queue", "9 connections found the accept queue full"},
+		{"somebody else's full accept queue", reports.Report{Queue: &reports.Queue{Overflows: 9}, Thresholds: []reports.Threshold{slow}}, nil, BindingLatency, "missed fanout"},
 		{"no limit of descriptors", reports.Report{Resources: server(reports.Resource{FDsPeak: 150, FDLimit: -1})}, nil, "", ""},
 		{"killed", reports.Report{Reasons: []string{"the server ended during the run: signal: killed"}, Errors: []reports.ErrorClass{{Class: "refused", Count: 9}}}, nil, BindingMemory, "killed"},
 		{"memory", reports.Report{Thresholds: []reports.Threshold{{Expr: "server.rss<1MiB", Metric: "server.rss", Unit: "B", Got: &much}}}, nil, BindingMemory, "missed server.rss<1MiB: 3 MiB"},
@@ -67,5 +72,25 @@ func TestBind(t *testing.T) {
 				t.Errorf("%q by %q; want %q by %q", b.Limit, text, c.limit, c.evidence)
 			}
 		})
+	}
+}
+
+// TestNamePlaces names a number of connections by the row that foretold it.
+func TestNamePlaces(t *testing.T) {
+	n := func(n int) *int { return &n }
+	ledger := []reports.Row{
+		{Limit: "app/worker-connections", Workers: n(118), WorkersHard: n(300)}, {Limit: "app/nofile", Workers: n(387)},
+		{Limit: "host/memory", Workers: n(9000)}, {Limit: "nginx/nofile"}, {Limit: "waived", Workers: n(500), Waived: true},
+	}
+	for places, want := range map[int]string{300: "app/worker-connections", 299: "app/worker-connections", 386: "app/nofile", 350: BindingPlaces, 118: BindingPlaces, 500: BindingPlaces} {
+		c := Name(reports.Capacity{Workers: places, Ledger: ledger}, Bind(reports.Report{Held: &reports.Held{Asked: 600, Places: places}}, nil))
+		if c.Limit != want {
+			t.Errorf("%d places: %s, %q; want %s", places, c.Limit, c.Evidence, want)
+		}
+		for _, row := range c.Ledger {
+			if (row.Measured != nil) != (row.Limit == want) {
+				t.Errorf("%d places: row %+v", places, row)
+			}
+		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 // (series, rounds, resources, …) is of the highest level that held, or of the
 // lowest that did not where none held.
 func (f Found) Report(asked int) reports.Report {
-	shown, _ := f.of(f.Workers)
-	if f.Workers == 0 {
+	shown, ran := f.of(f.Workers)
+	if !ran {
 		shown, _ = f.of(f.Failed)
 	}
 	r := shown.Report
@@ -51,7 +51,7 @@ func (f Found) FailedReport() (reports.Report, bool) {
 func level(t Tried) reports.Level {
 	l := reports.Level{
 		Workers: t.Workers, Verdict: t.Report.Verdict, Rounds: t.Report.Rounds, Thresholds: t.Report.Thresholds,
-		Resources: t.Report.Resources, Reasons: t.Report.Reasons, Errors: t.Report.Errors,
+		Resources: t.Report.Resources, Reasons: t.Report.Reasons, Errors: t.Report.Errors, Remains: t.Remains,
 	}
 	if t.Report.Held != nil {
 		l.Held = *t.Report.Held
@@ -62,7 +62,8 @@ func level(t Tried) reports.Level {
 	return l
 }
 
-// slopes are of the levels that held: one that did not held fewer than it says.
+// slopes are of the levels that held, one that did not held fewer than it says, and
+// that began with nothing of the levels before.
 func (f Found) slopes() []reports.Slope {
 	var out []reports.Slope
 	for _, m := range []struct {
@@ -77,7 +78,7 @@ func (f Found) slopes() []reports.Slope {
 		for _, t := range f.Tried {
 			for _, x := range t.Report.Resources {
 				// No memory is no measurement. No processor time is one: less than a tick.
-				if t.Outcome == LevelHeld && x.Process == "server" && x.RSSPeakBytes > 0 {
+				if t.Outcome == LevelHeld && t.Remains == "" && x.Process == "server" && x.RSSPeakBytes > 0 {
 					workers, values = append(workers, float64(t.Workers)), append(values, m.value(x))
 				}
 			}

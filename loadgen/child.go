@@ -16,13 +16,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/server/wire"
 )
 
 // stopTimeout is how long a child server may take to end before it is killed.
 const stopTimeout = 10 * time.Second
 
-// Child is a reference server that runs as a child process.
+// Child is a server that runs as a child process, in a process group of its own.
 type Child struct {
 	URL    *url.URL
 	PID    int
@@ -30,7 +31,9 @@ type Child struct {
 
 	cmd    *exec.Cmd
 	exited chan error
-	errors *tail
+	ended  chan struct{} // closed when the process has
+	said   func() string
+	slow   bool // it may take longer to end than anybody waits: gunicorn gives requests 30 s
 }
 
 // StartChild starts `exe serve …` and waits until it says where it listens. The
@@ -41,9 +44,10 @@ func StartChild(ctx context.Context, exe string, args ...string) (*Child, error)
 		Pdeathsig: syscall.SIGKILL,
 		Setpgid:   true, // Ctrl-C is for us: we stop the child when we are done with it
 	}
-	c := &Child{cmd: cmd, exited: make(chan error, 1), errors: &tail{}}
+	said := &tail{}
+	c := &Child{cmd: cmd, exited: make(chan error, 1), ended: make(chan struct{}), said: said.String}
 	c.Exited = c.exited
-	cmd.Stderr = c.errors
+	cmd.Stderr = said
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -63,6 +67,7 @@ func StartChild(ctx context.Context, exe string, args ...string) (*Child, error)
 		// What else it says goes nowhere, but must be read for it not to block.
 		_, rerr := io.Copy(io.Discard, out)
 		c.exited <- errors.Join(c.end(cmd.Wait()), rerr)
+		close(c.ended)
 	}()
 	select {
 	case <-ctx.Done():
@@ -95,35 +100,45 @@ func FreshKeys(n int, list string) ([]ed25519.PrivateKey, error) {
 	return keys, os.WriteFile(list, []byte(ids.String()), 0o600)
 }
 
-// Said is the last of what the server wrote to its standard error, 2 KiB at most.
-func (c *Child) Said() string { return c.errors.String() }
+// Said is the last of what the server wrote, 2 KiB at most.
+func (c *Child) Said() string { return c.said() }
 
 // end says how the process ended and what it said last.
 func (c *Child) end(err error) error {
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
-	if said := c.errors.String(); said != "" {
+	if said := c.said(); said != "" {
 		return fmt.Errorf("%w: %s", err, said)
 	}
 	return err
 }
 
-// Stop ends the process and waits for it. It may be called once, and after the
-// process has ended by itself too.
+// Stop ends the process, with what it started, and waits for it. It may be called once,
+// and after the process has ended by itself too.
 func (c *Child) Stop() error {
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return nil // it has ended
+	if err := syscall.Kill(-c.PID, syscall.SIGTERM); err != nil {
+		return nil // nobody is left of the group
 	}
-	select {
-	case <-c.exited:
-		return nil
-	case <-time.After(stopTimeout):
+	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		// Who started others may end before they have.
+		if lives, err := facts.GroupLives(facts.NewRoot("/"), c.PID); !lives {
+			if err == nil {
+				<-c.ended
+			}
+			return err
+		}
 	}
-	err := c.cmd.Process.Kill()
-	<-c.exited
+	err := syscall.Kill(-c.PID, syscall.SIGKILL)
+	<-c.ended
+	if c.slow {
+		return err
+	}
 	return errors.Join(fmt.Errorf("server %d did not stop within %s and was killed", c.PID, stopTimeout), err)
 }
+
+// longestSaid is how much is kept of what a server says, in bytes.
+const longestSaid = 2 << 10
 
 // tail keeps the last lines of what a process says.
 type tail struct {
@@ -134,9 +149,8 @@ type tail struct {
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	const longest = 2 << 10
 	t.buf = append(t.buf, p...)
-	if over := len(t.buf) - longest; over > 0 {
+	if over := len(t.buf) - longestSaid; over > 0 {
 		t.buf = append(t.buf[:0], t.buf[over:]...)
 	}
 	return len(p), nil

@@ -21,9 +21,10 @@ const (
 
 // keeping is what becomes of the keeper.
 type keeping struct {
-	who    atomic.Pointer[worker] // nil until one has come so far
-	state  atomic.Int32
-	rested chan struct{} // closed once it sends nothing more
+	who     atomic.Pointer[worker] // nil until one has come so far
+	state   atomic.Int32
+	answers atomic.Int64  // that it had while it waited
+	rested  chan struct{} // closed once it sends nothing more
 }
 
 const (
@@ -47,7 +48,11 @@ func (k *keeping) waits(w *worker) bool {
 	if k.state.Load() == keepNobody {
 		return false
 	}
-	return k.who.CompareAndSwap(nil, w) || k.is(w)
+	waits := k.who.CompareAndSwap(nil, w) || k.is(w)
+	if waits {
+		k.answers.Add(1)
+	}
+	return waits
 }
 
 func (k *keeping) lost(w *worker) {
@@ -88,9 +93,15 @@ func (r *run) keeper(othersHeld bool) {
 		return
 	}
 	go func() {
-		if r.roomForMore() {
+		answered := r.keep.answers.Load()
+		switch {
+		case r.roomForMore():
 			r.keep.state.CompareAndSwap(keepAsking, keepNobody)
-		} else if r.keep.state.CompareAndSwap(keepAsking, keepFull) {
+		case r.keep.answers.Load() == answered:
+			// Nor was the keeper answered, as behind a proxy: it has no place either, and goes on
+			// asking for one.
+			r.keep.state.CompareAndSwap(keepAsking, keepWaiting)
+		case r.keep.state.CompareAndSwap(keepAsking, keepFull):
 			// As good as held: it has a place, and nobody can take it.
 			r.held.park()
 			r.held.settled.Add(1)

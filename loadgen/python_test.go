@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,6 +33,7 @@ func TestPythonServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	target, pid := gunicorn(t, []string{"KEYS=" + filepath.Join(dir, wire.KeyListFile)})
+	master := parent(t, pid)
 	if err := CheckTarget(bounded(t), target, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,7 @@ func TestPythonServer(t *testing.T) {
 		}
 		p.First = first
 		p.Hold = 100 * time.Millisecond
-		rep, err := Run(bounded(t), p, Options{ServerPID: pid})
+		rep, err := Run(bounded(t), p, Options{ServerPID: master})
 		if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Rounds) != p.Rounds || rep.Held.Steady != workers {
 			t.Fatalf("%s first: verdict %s %v %v, held %+v, errors %v", first, rep.Verdict, rep.Reasons, err, rep.Held, rep.Errors)
 		}
@@ -52,7 +54,8 @@ func TestPythonServer(t *testing.T) {
 				t.Errorf("%s first: round %+v", first, r)
 			}
 		}
-		if r := rep.Resources[0]; r.Process != "server" || r.RSSPeakBytes == 0 || r.FDsPerWorker == nil {
+		// The master holds no poll: what it started does.
+		if r := rep.Resources[0]; r.Process != "server" || r.Processes != 2 || r.FDsPerWorker == nil || *r.FDsPerWorker < .5 || r.FDsFullest >= r.FDsPeak || r.FDLimit == 0 || r.CPUSeconds == 0 {
 			t.Errorf("server %+v", r)
 		}
 	}
@@ -62,6 +65,35 @@ func TestPythonServer(t *testing.T) {
 	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 1 || rep.Lost[0].Class != string(classInvalid) {
 		t.Errorf("verdict %s %v %v, lost %v", rep.Verdict, rep.Reasons, err, rep.Lost)
 	}
+}
+
+// TestWrongProcess measures a process that holds no poll: that is no measure of a poll.
+func TestWrongProcess(t *testing.T) {
+	target, _ := gunicorn(t, nil)
+	idle := exec.Command("sleep", "600")
+	if err := idle.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { idle.Process.Kill(); idle.Wait() }()
+	p := testPlan(target, 5)
+	p.Keys, p.Rounds, p.Hold = nil, 0, 500*time.Millisecond
+	rep, err := Run(bounded(t), p, Options{ServerPID: idle.Process.Pid})
+	if r := rep.Resources[0]; err != nil || r.RSSPeakBytes == 0 || r.FDsPerWorker != nil || r.RSSPerWorkerBytes != nil {
+		t.Errorf("%v, server %+v", err, r)
+	}
+}
+
+// parent is who started a process.
+func parent(t *testing.T, pid int) (ppid int) {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[1], &ppid); err != nil {
+		t.Fatal(err)
+	}
+	return ppid
 }
 
 // TestLeavesNothing holds polls of a server that notices no client that went away, as
@@ -78,12 +110,18 @@ func TestLeavesNothing(t *testing.T) {
 	}
 	before := 0
 	for _, workers := range []int{1, 15, 15, places, places, places + 5, 15} {
-		p := impatient(testPlan(target, workers))
+		p := testPlan(target, workers)
 		p.Keys, p.Rounds, p.Hold = nil, 0, 100*time.Millisecond
-		p.RequestTimeout = p.RoundTimeout
+		if workers > places { // those that wait for a place are not waited for long
+			p.RequestTimeout, p.RoundTimeout = 6*time.Second, 5*time.Second
+		}
 		rep, err := Run(bounded(t), p, Options{})
 		if err != nil || rep.Held.Steady != min(workers, places) || rep.Held.Unfreed != 0 || rep.Held.Kept != b2i(workers >= places) {
 			t.Errorf("%d workers: %v %v, held %+v, errors %v, notes %q", workers, err, rep.Reasons, rep.Held, rep.Errors, rep.Notes)
+		}
+		// Who waits for a place is a victim, and no cause.
+		if want := "the server had places for 20 workers and no more: the other 5 waited for one"; workers > places && (rep.Held.Places != places || rep.Reasons[0] != want) {
+			t.Errorf("held %+v, reasons %q", rep.Held, rep.Reasons)
 		}
 		if before == 0 {
 			before = descriptors() // with what its first requests had it open

@@ -26,6 +26,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 			UpdateBytes: r.plan.updateSize,
 		},
 		Rounds: rounds, Timeline: timeline, Lost: all.lost, Resources: resources,
+		Queue:     r.queue.since(),
 		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
 		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
 	}
@@ -46,7 +47,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 		rep.Errors = append(rep.Errors, *e)
 	}
 	sortReport(&rep)
-	rep.Held = r.heldReport(end, all)
+	rep.Held = r.heldReport(end, all, samples.places)
 	if rep.Held.Kept > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
 	}
@@ -55,12 +56,19 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 	return rep
 }
 
-func (r *run) heldReport(end ending, b *book) *reports.Held {
+func (r *run) heldReport(end ending, b *book, accepted int) *reports.Held {
 	h := &reports.Held{
 		Asked: len(r.workers), Peak: int(r.held.peak.Load()), Steady: end.held,
 		HoldSeconds: end.hold.Seconds(), RepollsAsked: b.repolls,
 	}
+	mute, shut := 0, 0 // without an answer: of those, after they had had some
 	for _, w := range r.workers {
+		if w.mute {
+			mute++
+			if w.id != "" {
+				shut++
+			}
+		}
 		switch {
 		case r.keep.stays(w):
 			h.Kept = 1
@@ -72,7 +80,34 @@ func (r *run) heldReport(end ending, b *book) *reports.Held {
 			h.LostCauses = count(h.LostCauses, &failure{class: w.dropped})
 		}
 	}
+	if r.full(mute, end, b) {
+		h.Places = len(r.workers) - mute
+		if shut > 0 {
+			// Behind a proxy every request has a connection of its own, and a poll that waits for
+			// a place looks held: only the server's side tells.
+			h.Places = max(0, accepted)
+		}
+	}
 	return h
+}
+
+// stillness is how long nobody may have had an answer for those who wait for one not to
+// be waited for any more.
+const stillness = 5 * time.Second
+
+// full says whether the server answered nobody any more: some workers got not one byte
+// and all was still by the end.
+func (r *run) full(mute int, end ending, b *book) bool {
+	still := end.at - time.Duration(r.answered.Load())
+	if mute == 0 || mute == len(r.workers) || still < min(stillness, r.plan.RequestTimeout) {
+		return false
+	}
+	for c := range b.errors {
+		if c != classTimeout && c != classReconnect && c != class5xx {
+			return false
+		}
+	}
+	return true
 }
 
 func count(m map[string]int, f *failure) map[string]int {

@@ -17,13 +17,20 @@ import (
 // sampleEvery is how often the processes' memory and descriptors are looked at.
 const sampleEvery = 250 * time.Millisecond
 
+// What a poll takes at least, in descriptors and in bytes, of a process that holds it:
+// one that grew by less holds none, and was measured in place of the one that does.
+const (
+	leastFDs = .1
+	leastRSS = 100
+)
+
 // mostSamples bounds the samples kept of a hold.
 const mostSamples = 4096
 
-// watched is one process whose use of the machine is followed.
+// watched is a process whose use of the machine is followed, with its descendants.
 type watched struct {
 	name    string // "server" or "generator"
-	pid     int
+	tree    tree
 	first   facts.Usage
 	last    facts.Usage
 	peakRSS int64
@@ -41,10 +48,11 @@ type heldUsage struct {
 
 // sampler follows the processes of a run.
 type sampler struct {
-	root    facts.Root
 	held    *gauge
 	procs   []*watched
 	holding atomic.Bool // the samples count as steady
+	before  int         // connections that the server had accepted when the run began; -1: unknown
+	places  int         // that it had accepted since by the end; -1: unknown
 	began   time.Time
 	garbage garbage // of this process when the run began
 	stop    context.CancelFunc
@@ -54,15 +62,17 @@ type sampler struct {
 // sample starts to follow this process and, unless serverPID is 0, the server's.
 // It takes its first sample before it returns.
 func sample(serverPID int, held *gauge) *sampler {
-	s := &sampler{root: facts.NewRoot("/"), held: held, began: time.Now(), garbage: collected(), done: make(chan struct{})}
+	root := facts.NewRoot("/")
+	s := &sampler{held: held, began: time.Now(), garbage: collected(), done: make(chan struct{})}
 	if serverPID != 0 {
-		s.procs = append(s.procs, &watched{name: "server", pid: serverPID})
+		s.procs = append(s.procs, &watched{name: "server", tree: tree{root: root, pid: serverPID}})
 	}
-	s.procs = append(s.procs, &watched{name: "generator", pid: os.Getpid()})
+	s.procs = append(s.procs, &watched{name: "generator", tree: tree{root: root, pid: os.Getpid(), alone: true}})
 	s.look()
 	for _, p := range s.procs {
 		p.first = p.last
 	}
+	s.before = s.accepted()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	go func() {
@@ -84,8 +94,8 @@ func sample(serverPID int, held *gauge) *sampler {
 // look takes a sample of each process; one that is gone keeps its last.
 func (s *sampler) look() {
 	for _, p := range s.procs {
-		u, err := facts.ReadUsage(s.root, p.pid)
-		if err != nil && u.RSSBytes == 0 {
+		u, err := p.tree.read()
+		if err != nil {
 			continue
 		}
 		p.note(u)
@@ -150,6 +160,24 @@ func (s *sampler) last() {
 	<-s.done
 	s.look()
 	s.holding.Store(false)
+	s.places = -1
+	if now := s.accepted(); now >= 0 && s.before >= 0 {
+		s.places = now - s.before
+	}
+}
+
+// accepted counts the connections that the server has accepted; -1 where nobody can
+// tell.
+func (s *sampler) accepted() int {
+	p := s.procs[0]
+	if p.name != "server" {
+		return -1
+	}
+	n, err := facts.CountAccepted(p.tree.root, p.tree.members)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // end takes a sample of what is left and gives what each process used.
@@ -158,15 +186,18 @@ func (s *sampler) end() []reports.Resource {
 	var all []reports.Resource
 	for _, p := range s.procs {
 		r := reports.Resource{
-			Process: p.name, PID: p.pid, RSSPeakBytes: p.peakRSS,
+			Process: p.name, PID: p.tree.pid, RSSPeakBytes: p.peakRSS,
 			CPUSeconds: p.last.CPUSeconds - p.first.CPUSeconds, CPUPeak: p.peakCPU, FDsPeak: p.peakFDs,
+			FDLimit: p.tree.fullest.limit,
 		}
-		if limits, err := facts.ReadLimits(s.root, p.pid); err == nil {
-			r.FDLimit = int64(limits.NoFile.Soft)
+		if n := len(p.tree.members); n > 1 {
+			r.Processes, r.FDsFullest = n, p.tree.fullest.fds
 		}
-		if rss, fds, ok := p.perWorker(); ok {
+		counted := p.first.FDs >= 0 // else another user's
+		rss, fds, ok := p.perWorker()
+		if holds := counted && fds >= leastFDs || !counted && rss >= leastRSS; ok && holds {
 			r.RSSPerWorkerBytes = &rss
-			if p.first.FDs >= 0 { // else another user's, which can't be counted
+			if counted {
 				r.FDsPerWorker = &fds
 			}
 		}

@@ -42,11 +42,13 @@ type run struct {
 	t       *transport
 	s       *scheduler
 	keep    keeping
+	queue   *queue
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
 	pending        atomic.Int64 // workers that are neither through with their rounds nor lost
 	round          atomic.Int64
+	answered       atomic.Int64 // when a worker other than the keeper last had a good answer, ns since the start
 
 	mu      sync.Mutex
 	classes map[string]int // of errors, since the last tick of the timeline
@@ -141,6 +143,7 @@ func newRun(ctx context.Context, plan Plan, opts Options, held *gauge) (*run, er
 
 // drive runs the attack to its end.
 func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.Tick, ending) {
+	r.queue = watchQueue(r.t.address)
 	r.start = time.Now()
 	r.t.start = r.start
 	if r.opts.Record != nil {
@@ -225,6 +228,9 @@ func (r *run) step(w *worker, b *book) {
 	at, was := w.step, w.through
 	w.waits = w.asksToHold(&r.plan) && r.keep.waits(w)
 	b.enter(w)
+	if w.out.fail == nil && !r.keep.is(w) {
+		r.answered.Store(int64(w.out.done)) // a racing shard may put it back by a moment
+	}
 	fate, delay := w.advance(&r.plan, now)
 	if !was && (w.through || fate == fateLost) {
 		r.pending.Add(-1)

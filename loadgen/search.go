@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fltool/fltool/reports"
 )
 
 // Search says how capacity is sought: by steps up to the first level that does
-// not hold, or by doubling up to it and then halving what lies between.
+// not hold, or by doubling up to it and then halving what lies between. Where a level
+// that did not hold shows how many places the server has, so many are tried next.
 type Search struct {
 	From    int // the first level
 	To      int // the last; 0: none, the search ends where a level does not hold
@@ -22,11 +24,13 @@ type Search struct {
 type Outcome int
 
 // The outcomes. A level that can't be told bounds the search as one that failed
-// does, and proves nothing about the server.
+// does, unless it has held, and proves nothing about the server.
 const (
-	LevelHeld Outcome = iota
-	LevelFailed
-	LevelUnknown // the generator was the limit, or the run was cut short
+	LevelHeld    Outcome = iota
+	LevelFailed          //
+	LevelUnknown         // the generator was the limit
+	LevelSpoiled         // what the levels before left disturbed it, and would disturb the next
+	LevelCut             // the search was ended meanwhile
 )
 
 // OutcomeOf reads the outcome off a level's report, whose thresholds have been
@@ -46,10 +50,19 @@ type Tried struct {
 	Workers int
 	Outcome Outcome
 	Report  reports.Report
+	Remains string // of the levels before, with which it began; "": nothing
+}
+
+// places is how many the server has, as the level showed; 0: it showed none.
+func (t Tried) places() int {
+	if t.Outcome != LevelFailed || t.Report.Held == nil {
+		return 0
+	}
+	return t.Report.Held.Places
 }
 
 // Found is the answer of a search: all levels below the lowest that did not hold
-// held, every time they were tried.
+// held, every time they could be told.
 type Found struct {
 	Workers int     // the highest level that held; 0: none did
 	AtLeast bool    // nothing showed that the server holds no more
@@ -61,7 +74,7 @@ type Found struct {
 
 // Find runs levels until the answer is known, ctx ends or a level can't be run at
 // all, which is the error; what was found until then stands in Found.
-func (s Search) Find(ctx context.Context, level func(ctx context.Context, workers int) (reports.Report, error)) (Found, error) {
+func (s Search) Find(ctx context.Context, level func(ctx context.Context, workers int) (Tried, error)) (Found, error) {
 	if err := s.check(); err != nil {
 		return Found{}, err
 	}
@@ -71,16 +84,16 @@ func (s Search) Find(ctx context.Context, level func(ctx context.Context, worker
 		if !more {
 			return s.found(tried), nil
 		}
-		r, err := level(ctx, n)
+		t, err := level(ctx, n)
 		if err != nil {
 			return s.found(tried), fmt.Errorf("level of %s: %w", workersOf(n), err)
 		}
-		tried = append(tried, Tried{n, OutcomeOf(r), r})
+		t.Workers = n
 		if ctx.Err() != nil {
-			f := s.found(tried)
-			f.AtLeast, f.Cut = true, true
-			f.Notes = append(f.Notes, "interrupted: the search did not come to its end")
-			return f, nil
+			t.Outcome = LevelCut
+		}
+		if tried = append(tried, t); ctx.Err() != nil {
+			return s.found(tried), nil
 		}
 	}
 }
@@ -97,47 +110,69 @@ func (s Search) check() error {
 	return nil
 }
 
-// bounds are the lowest level that did not hold (0: none), the highest below it
-// that did (0: none), and how often that held.
-func bounds(tried []Tried) (bar, good, times int) {
-	for _, t := range tried {
-		if t.Outcome != LevelHeld && (bar == 0 || t.Workers < bar) {
-			bar = t.Workers
-		}
-	}
-	for _, t := range tried {
-		if t.Outcome != LevelHeld || bar != 0 && t.Workers >= bar {
-			continue
-		}
-		switch {
-		case t.Workers > good:
-			good, times = t.Workers, 1
-		case t.Workers == good:
-			times++
-		}
-	}
-	return bar, good, times
+// bounds are what the levels so far say of the answer.
+type bounds struct {
+	good   int // the highest level that held below all that failed; 0: none
+	times  int // that it held
+	doubts int // that it was tried again and could not be told
+	bar    int // the lowest level above it that did not hold; 0: none
+	places int // how many the server has, by the level at the bar; 0: unknown
 }
 
-// next is the level to try after those tried; false: the answer is known.
+// exact says whether as many held as the server has places.
+func (b bounds) exact() bool { return b.places > 0 && b.good == b.places }
+
+func boundsOf(tried []Tried) (b bounds) {
+	for _, t := range tried {
+		if t.Outcome == LevelFailed && (b.bar == 0 || t.Workers < b.bar) {
+			b.bar, b.places = t.Workers, t.places()
+		}
+	}
+	for _, t := range tried {
+		if t.Outcome == LevelHeld && (b.bar == 0 || t.Workers < b.bar) {
+			b.good = max(b.good, t.Workers)
+		}
+	}
+	for _, t := range tried {
+		switch {
+		case t.Workers == b.good && t.Outcome == LevelHeld:
+			b.times++
+		case t.Workers == b.good && t.Outcome == LevelUnknown:
+			b.doubts++
+		case t.Workers > b.good && t.Outcome == LevelUnknown && (b.bar == 0 || t.Workers < b.bar):
+			b.bar, b.places = t.Workers, 0
+		}
+	}
+	if b.exact() {
+		b.times++ // the level that failed held so many as well
+	}
+	return b
+}
+
+// next is the level to try after those tried; false: the answer is known, or can't
+// be.
 func (s Search) next(tried []Tried) (workers int, more bool) {
-	bar, good, times := bounds(tried)
+	b := boundsOf(tried)
 	switch {
 	case len(tried) == 0:
 		return s.From, true
-	case bar == 0 && (s.To == 0 || good < s.To):
-		up := 2 * good
+	case tried[len(tried)-1].Outcome == LevelSpoiled:
+		return 0, false
+	case b.bar == 0 && (s.To == 0 || b.good < s.To):
+		up := 2 * b.good
 		if s.Step > 0 {
-			up = good + s.Step
+			up = b.good + s.Step
 		}
 		if s.To > 0 {
 			up = min(up, s.To)
 		}
 		return up, true
-	case bar != 0 && s.Step == 0 && bar-good > s.within(good):
-		return good + (bar-good)/2, true
-	case good > 0 && times <= s.Confirm:
-		return good, true
+	case b.places > b.good && b.places < b.bar:
+		return b.places, true
+	case b.bar != 0 && s.Step == 0 && !b.exact() && b.bar-b.good > s.within(b.good):
+		return b.good + (b.bar-b.good)/2, true
+	case b.good > 0 && b.times+b.doubts <= s.Confirm:
+		return b.good, true
 	}
 	return 0, false
 }
@@ -150,17 +185,44 @@ func (s Search) within(good int) int {
 }
 
 func (s Search) found(tried []Tried) Found {
-	bar, good, _ := bounds(tried)
-	f := Found{Workers: good, AtLeast: true, Failed: bar, Tried: tried}
+	b := boundsOf(tried)
+	f := Found{Workers: b.good, AtLeast: true, Failed: b.bar, Tried: tried}
+	note := func(format string, a ...any) { f.Notes = append(f.Notes, fmt.Sprintf(format, a...)) }
 	for _, t := range tried {
 		switch {
-		case t.Workers == bar && t.Outcome == LevelFailed:
+		case t.Workers == b.bar && t.Outcome == LevelFailed:
 			f.AtLeast = false
-		case t.Outcome == LevelHeld && bar != 0 && t.Workers == bar:
-			f.Notes = append(f.Notes, fmt.Sprintf("%s held once and not another time: the deployment is near its limit there, or something else disturbs it", workersOf(bar)))
-		case t.Outcome == LevelHeld && bar != 0 && t.Workers > bar:
-			f.Notes = append(f.Notes, fmt.Sprintf("%s held, and %d did not: the answer is below the lowest that did not", workersOf(t.Workers), bar))
+		case t.Outcome == LevelHeld && b.bar != 0 && t.Workers == b.bar:
+			note("%s held once and not another time: the deployment is near its limit there, or something else disturbs it", workersOf(b.bar))
+		case t.Outcome == LevelHeld && b.bar != 0 && t.Workers > b.bar:
+			note("%s held, and %d did not: the answer is below the lowest that did not", workersOf(t.Workers), b.bar)
+		case t.Outcome == LevelUnknown && t.Workers == b.good:
+			note("%s held, and could not be tried again: %s", workersOf(b.good), strings.Join(t.Report.Reasons, "; "))
+		case t.Outcome == LevelSpoiled:
+			f.Cut = true
+			note("the search ended at %s: %s", workersOf(t.Workers), strings.Join(t.Report.Reasons, "; "))
+		case t.Outcome == LevelCut:
+			f.Cut = true
+			if what := "the level of " + workersOf(t.Workers); t.Workers == b.good {
+				note("interrupted while %s was tried again: it held %s", what, times(b.times))
+			} else {
+				note("interrupted in %s: the search did not come to its end", what)
+			}
 		}
 	}
+	if f.Cut && b.places > f.Workers {
+		// They were held, beside others that were not.
+		f.Workers = b.places
+		note("%s were held at the level of %d, and no more; they had no level of their own", workersOf(b.places), b.bar)
+	}
+	f.Cut = f.Cut && (b.places == 0 || f.Workers != b.places)
+	f.AtLeast = f.AtLeast || f.Cut
 	return f
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

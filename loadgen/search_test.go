@@ -30,13 +30,14 @@ func find(t *testing.T, s Search, respond response) (Found, []int) {
 	t.Helper()
 	times := map[int]int{}
 	var order []int
-	f, err := s.Find(t.Context(), func(_ context.Context, n int) (reports.Report, error) {
+	f, err := s.Find(t.Context(), func(_ context.Context, n int) (Tried, error) {
 		times[n]++
 		order = append(order, n)
 		if len(order) > 200 {
 			t.Fatalf("%+v goes on for ever: %v", s, order)
 		}
-		return reports.Report{Verdict: respond(n, times[n])}, nil
+		r := reports.Report{Verdict: respond(n, times[n])}
+		return Tried{Outcome: OutcomeOf(r), Report: r}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +160,87 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestSearchPlaces asks servers that answer so many at once and not one byte to more.
+func TestSearchPlaces(t *testing.T) {
+	const places = 300
+	full := func(workers int) Outcome { // of a level that the server had places for
+		if workers == places {
+			return LevelSpoiled
+		}
+		return LevelHeld
+	}
+	held := func(int) Outcome { return LevelHeld }
+	for _, c := range []struct {
+		name    string
+		search  Search
+		at      func(workers int) Outcome
+		order   []int
+		workers int
+		atLeast bool
+		failed  int
+		note    string
+	}{
+		{"doubling", Search{From: 100, Confirm: 1}, held, []int{100, 200, 400, 300}, 300, false, 400, ""},
+		{"confirmed twice", Search{From: 100, Confirm: 2}, held, []int{100, 200, 400, 300, 300}, 300, false, 400, ""},
+		{"steps", Search{From: 200, Step: 200, Confirm: 1}, held, []int{200, 400, 300}, 300, false, 400, ""},
+		{"one level", Search{From: 400, To: 400, Confirm: 1}, held, []int{400, 300}, 300, false, 400, ""},
+		{"just as many", Search{From: 300, To: 300, Confirm: 1}, held, []int{300, 300}, 300, true, 0, ""},
+		{"the full server keeps them", Search{From: 100, Confirm: 1}, full, []int{100, 200, 400, 300}, 300, false, 400, "300 workers were held at the level of 400, and no more"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var order []int
+			f, err := c.search.Find(t.Context(), func(_ context.Context, n int) (Tried, error) {
+				order = append(order, n)
+				if n > places {
+					return Tried{Outcome: LevelFailed, Report: reports.Report{Held: &reports.Held{Places: places}}}, nil
+				}
+				return Tried{Outcome: c.at(n)}, nil
+			})
+			if d := cmp.Diff(c.order, order); d != "" || err != nil {
+				t.Errorf("%v, levels (-want +got):\n%s", err, d)
+			}
+			if f.Workers != c.workers || f.AtLeast != c.atLeast || f.Failed != c.failed || f.Cut || !strings.Contains(strings.Join(f.Notes, "\n"), c.note) {
+				t.Errorf("found %d, at least %t, failed %d, cut %t; notes %q", f.Workers, f.AtLeast, f.Failed, f.Cut, f.Notes)
+			}
+			if r := f.Report(0); r.Verdict != reports.VerdictPass {
+				t.Errorf("verdict %s %q", r.Verdict, r.Reasons)
+			}
+		})
+	}
+}
+
+// TestSearchKeeps has the answer's confirmation end in every way but a failure: what
+// held is not thrown away.
+func TestSearchKeeps(t *testing.T) {
+	for outcome, want := range map[Outcome]struct {
+		verdict reports.Verdict
+		note    string
+	}{
+		LevelUnknown: {reports.VerdictPass, "200 workers held, and could not be tried again: too busy"},
+		LevelSpoiled: {reports.VerdictRefused, "the search ended at 200 workers: too busy"},
+		LevelCut:     {reports.VerdictRefused, "interrupted while the level of 200 workers was tried again: it held once"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		times := 0
+		f, err := Search{From: 100, To: 200, Confirm: 1}.Find(ctx, func(_ context.Context, n int) (Tried, error) {
+			if n == 200 {
+				times++
+			}
+			if times < 2 {
+				return Tried{}, nil
+			}
+			if outcome == LevelCut {
+				cancel()
+			}
+			return Tried{Outcome: outcome, Report: reports.Report{Reasons: []string{"too busy"}}}, nil
+		})
+		cancel()
+		if r := f.Report(0); err != nil || f.Workers != 200 || !f.AtLeast || r.Verdict != want.verdict || len(f.Notes) != 1 || f.Notes[0] != want.note {
+			t.Errorf("%d: %v, %d, at least %t, %s, notes %q", outcome, err, f.Workers, f.AtLeast, r.Verdict, f.Notes)
+		}
+	}
+}
+
 // TestSearchNoisy asks servers that fail at random, the more the higher the
 // level: whatever they answer, every search ends, and what it says held in all of
 // its trials, with nothing below it that did not.
@@ -176,12 +258,12 @@ func TestSearchNoisy(t *testing.T) {
 			}
 			return reports.VerdictPass
 		})
-		held := 0
+		held := 0 // or tried, and not to be told
 		for _, tried := range f.Tried {
-			if tried.Workers <= f.Workers && tried.Outcome != LevelHeld {
+			if tried.Workers <= f.Workers && tried.Outcome == LevelFailed {
 				t.Errorf("seed %d: %d did not hold, and the answer is %d", seed, tried.Workers, f.Workers)
 			}
-			if tried.Workers == f.Workers {
+			if tried.Workers == f.Workers && tried.Outcome != LevelFailed {
 				held++
 			}
 		}
@@ -196,22 +278,22 @@ func TestSearchNoisy(t *testing.T) {
 
 func TestSearchEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	f, err := Search{From: 1}.Find(ctx, func(_ context.Context, n int) (reports.Report, error) {
+	f, err := Search{From: 1}.Find(ctx, func(_ context.Context, n int) (Tried, error) {
 		if n == 4 {
 			cancel()
-			return reports.Report{Verdict: reports.VerdictRefused}, nil
+			return Tried{Outcome: LevelFailed, Report: reports.Report{Verdict: reports.VerdictFail}}, nil
 		}
-		return reports.Report{Verdict: reports.VerdictPass}, nil
+		return Tried{Report: reports.Report{Verdict: reports.VerdictPass}}, nil
 	})
 	if err != nil || f.Workers != 2 || !f.AtLeast || len(f.Notes) != 1 {
 		t.Errorf("interrupted: %+v, %v", f, err)
 	}
 	broken := errors.New("no disk")
-	f, err = Search{From: 1}.Find(t.Context(), func(_ context.Context, n int) (reports.Report, error) {
+	f, err = Search{From: 1}.Find(t.Context(), func(_ context.Context, n int) (Tried, error) {
 		if n == 4 {
-			return reports.Report{}, broken
+			return Tried{}, broken
 		}
-		return reports.Report{Verdict: reports.VerdictPass}, nil
+		return Tried{}, nil
 	})
 	if !errors.Is(err, broken) || f.Workers != 2 || len(f.Tried) != 2 {
 		t.Errorf("broken: %+v, %v", f, err)

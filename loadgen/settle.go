@@ -3,7 +3,6 @@ package loadgen
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"time"
@@ -24,17 +23,17 @@ const idleUpstream = 64
 type Quiet struct {
 	target netip.AddrPort
 	conns  int // of this host to the target
-	pid    int // of the server; 0: unknown
-	fds    int // it had open; -1: unknown
+	server tree
+	fds    int // the server had open; -1: unknown
 }
 
-// NewQuiet looks at the target, and at the server's process unless pid is 0.
+// NewQuiet looks at the target, and at the server's processes unless pid is 0.
 func NewQuiet(ctx context.Context, target *url.URL, pid int) (*Quiet, error) {
 	address, err := resolve(ctx, target, nil)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
-	q := &Quiet{pid: pid, fds: -1}
+	q := &Quiet{server: tree{root: facts.NewRoot("/"), pid: pid}, fds: -1}
 	if q.target, err = netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
@@ -42,8 +41,8 @@ func NewQuiet(ctx context.Context, target *url.URL, pid int) (*Quiet, error) {
 		return nil, err
 	}
 	if pid != 0 {
-		u, err := facts.ReadUsage(facts.NewRoot("/"), pid)
-		if err != nil && u.RSSBytes == 0 {
+		u, err := q.server.read()
+		if err != nil {
 			return nil, fmt.Errorf("server's process: %w", err)
 		}
 		q.fds = u.FDs
@@ -85,7 +84,7 @@ func (q *Quiet) left() (string, error) {
 	if q.fds < 0 {
 		return "", nil
 	}
-	u, err := facts.ReadUsage(facts.NewRoot("/"), q.pid)
+	u, err := q.server.read()
 	if err != nil {
 		return "", nil // it has ended, or its descriptors are not ours to see any more: the next level tells
 	}
@@ -99,18 +98,4 @@ func (q *Quiet) left() (string, error) {
 func (q *Quiet) Target() netip.AddrPort { return q.target }
 
 // Local says whether the target's address is one of this host's.
-func (q *Quiet) Local() (bool, error) {
-	if q.target.Addr().IsLoopback() {
-		return true, nil
-	}
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return false, fmt.Errorf("this host's addresses: %w", err)
-	}
-	for _, a := range own {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == q.target.Addr().Unmap() {
-			return true, nil
-		}
-	}
-	return false, nil
-}
+func (q *Quiet) Local() (bool, error) { return isLocal(q.target.Addr()) }

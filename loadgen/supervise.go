@@ -27,6 +27,7 @@ type Progress struct {
 
 // ending is how a run came to its end.
 type ending struct {
+	at          time.Duration // since the start
 	held        int           // fewest polls held during the hold
 	hold        time.Duration // how long that was
 	interrupted bool
@@ -140,6 +141,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 		}
 	}
 	now := time.Now()
+	end.at = now.Sub(r.start)
 	s.tell(now, true)
 	s.second(now)
 	if !s.holdFrom.IsZero() {

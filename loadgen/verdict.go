@@ -61,6 +61,9 @@ func complaints(p *Plan, r *reports.Report, end ending) []string {
 	if end.exited != nil {
 		why = append(why, fmt.Sprintf("the server ended during the run: %v", end.exited))
 	}
+	if n := r.Held.Places; n > 0 {
+		why = append(why, fmt.Sprintf("the server had places for %s and no more: the other %d waited for one", workersOf(n), p.Workers-n))
+	}
 	if n := len(r.Lost); n > 0 {
 		l := r.Lost[0]
 		why = append(why, fmt.Sprintf("%d of %d workers lost, the first: %s at %s: %s: %s", n, p.Workers, l.Worker, l.Step, l.Class, l.Detail))

@@ -37,6 +37,7 @@ type worker struct {
 	parked   bool          // one of them was held
 	waits    bool          // the keeper, with its poll for the plan's Hold, for all others
 	waited   int           // challenges that it asked for meanwhile
+	mute     bool          // not one byte answered its last request, which was not a held poll
 	owed     bool          // its last poll was to be held, and the server's answer did not come
 	dropped  class         // how its held poll was lost first, if it was
 	through  bool          // with its rounds, if it had any, and told of the last one's end
@@ -92,6 +93,14 @@ const (
 func (w *worker) review(p *Plan) {
 	o := &w.out
 	f := o.fail
+	switch {
+	case o.held || f == nil:
+		w.mute = false
+	case f.class == classTimeout || f == stopped && o.long():
+		w.mute = o.bytesIn == 0
+	case f != stopped:
+		w.mute = o.status == 504 // a proxy's word for it
+	}
 	if o.held {
 		w.owed = !o.replied() || o.status >= 500
 	}

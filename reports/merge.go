@@ -237,6 +237,9 @@ func addHeld(a, b Held) Held {
 	a.NeverHeld += b.NeverHeld
 	a.LostWhile += b.LostWhile
 	a.RepollsAsked += b.RepollsAsked
+	if a.Places+b.Places > 0 { // all of a shard that met no limit had one
+		a.Places = cmp.Or(a.Places, a.Asked-b.Asked) + cmp.Or(b.Places, b.Asked)
+	}
 	a.Kept += b.Kept
 	a.Unfreed += b.Unfreed
 	a.NeverCauses = addCounts(a.NeverCauses, b.NeverCauses)
@@ -309,6 +312,7 @@ func addResources(a, b []Resource) []Resource {
 		sum[i].CPUSeconds = max(sum[i].CPUSeconds, x.CPUSeconds)
 		sum[i].CPUPeak = max(sum[i].CPUPeak, x.CPUPeak)
 		sum[i].FDsPeak = max(sum[i].FDsPeak, x.FDsPeak)
+		sum[i].FDsFullest = max(sum[i].FDsFullest, x.FDsFullest)
 	}
 	return sum
 }

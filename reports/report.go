@@ -67,6 +67,7 @@ type Report struct {
 	Errors     []ErrorClass `json:"errors,omitempty"`
 	Lost       []Lost       `json:"lost,omitempty"`
 	Bytes      *Bytes       `json:"bytes,omitempty"`
+	Queue      *Queue       `json:"queue,omitempty"` // of a server on env.hostname
 	Resources  []Resource   `json:"resources,omitempty"`
 	Generator  *Generator   `json:"generator,omitempty"`
 	Thresholds []Threshold  `json:"thresholds,omitempty"`
@@ -121,6 +122,7 @@ type Held struct {
 	LostCauses   map[string]int `json:"lostCauses,omitempty"`   // lostWhileHeld by error class
 	HoldSeconds  float64        `json:"holdSeconds,omitempty"`  // how long the hold lasted in fact
 	RepollsAsked int            `json:"repollsAsked,omitempty"` // holds that the server itself ended early with a text
+	Places       int            `json:"places,omitempty"`       // connections that the server took, and no more: the other workers got not one byte; 0: it met no such limit
 	Kept         int            `json:"kept,omitempty"`         // of those held: workers that kept their connection without a poll, since a full server would let nobody end the others' polls
 	Unfreed      int            `json:"unfreed,omitempty"`      // polls that the server may still hold after the run
 }
@@ -185,6 +187,13 @@ type Bytes struct {
 	Received int64 `json:"received"`
 }
 
+// Queue counts connections that found the accept queue of some server full while the
+// run lasted, of all servers of the network namespace.
+type Queue struct {
+	Overflows int64 `json:"overflows"` // TcpExt ListenOverflows
+	Drops     int64 `json:"drops"`     // TcpExt ListenDrops: for that or any other reason
+}
+
 // Resource is what one process used.
 type Resource struct {
 	Process           string   `json:"process"`        // "server" or "generator"
@@ -195,7 +204,9 @@ type Resource struct {
 	CPUSeconds        float64  `json:"cpuSeconds"`
 	CPUPeak           float64  `json:"cpuPeak,omitempty"` // cores kept busy in its busiest second; 0 where less was seen of it
 	FDsPeak           int      `json:"fdsPeak"`
-	FDLimit           int64    `json:"fdLimit,omitempty"` // soft RLIMIT_NOFILE; -1 is unlimited
+	FDLimit           int64    `json:"fdLimit,omitempty"`    // soft RLIMIT_NOFILE of the process that came nearest to its own; -1 is unlimited
+	FDsFullest        int      `json:"fdsFullest,omitempty"` // peak of that process, where there were several
+	Processes         int      `json:"processes,omitempty"`  // where there were several: the one named and its descendants, together
 	FDsPerWorker      *float64 `json:"fdsPerWorker,omitempty"`
 }
 
@@ -234,5 +245,6 @@ type Level struct {
 	Resources     []Resource   `json:"resources,omitempty"`
 	Reasons       []string     `json:"reasons,omitempty"`
 	FanoutSeconds float64      `json:"fanoutSeconds,omitempty"` // of the slowest round
+	Remains       string       `json:"remains,omitempty"`       // of the levels before, with which it began: no measure of this one's cost
 	Errors        []ErrorClass `json:"errors,omitempty"`
 }

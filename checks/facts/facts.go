@@ -103,7 +103,7 @@ func Gather(r Root, o Options) (Facts, error) {
 		Memory:    read(meminfoPath, func() (Memory, error) { return ReadMemory(r) }),
 		Files:     read(fileNrPath, func() (OpenFiles, error) { return readFileNr(r) }),
 		Sockets:   read("/proc/net/sockstat", func() (Sockstat, error) { return ReadSockstat(r) }),
-		Listen:    read(netstatPath, func() (ListenCounters, error) { return readListenCounters(r) }),
+		Listen:    read(netstatPath, func() (ListenCounters, error) { return ReadListenCounters(r) }),
 		Conntrack: readConntrack(r),
 		MayRaise:  read("/proc/1/status", func() (bool, error) { return readMayRaise(r) }),
 		Ceiling:   read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),

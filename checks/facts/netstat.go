@@ -17,7 +17,8 @@ type ListenCounters struct {
 	Drops     int64 `json:"drops"`     // for that or any other reason
 }
 
-func readListenCounters(r Root) (ListenCounters, error) {
+// ReadListenCounters reads /proc/net/netstat.
+func ReadListenCounters(r Root) (ListenCounters, error) {
 	f, err := r.Open(netstatPath)
 	if err != nil {
 		return ListenCounters{}, err

@@ -21,13 +21,14 @@ type Listener struct {
 type tcpTable struct {
 	listeners   map[uint64]Listener // by inode
 	established map[uint16]int      // by local port
+	accepted    map[uint16]int      // of those, that a program has taken from the accept queue
 	timeWait    map[uint16]int      // by local port: closed, and kept for a minute
 }
 
 // readTCP reads tcp and tcp6 of a directory: /proc/net, or /proc/PID/net of
 // another network namespace.
 func readTCP(r Root, dir string) (tcpTable, error) {
-	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), timeWait: make(map[uint16]int)}
+	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), accepted: make(map[uint16]int), timeWait: make(map[uint16]int)}
 	for _, path := range []string{dir + "/tcp", dir + "/tcp6"} {
 		f, err := r.Open(path)
 		if absent(err) && strings.HasSuffix(path, "6") {
@@ -77,6 +78,9 @@ func (t *tcpTable) parse(rd io.Reader) error {
 				t.timeWait[uint16(port)]++
 			} else {
 				t.established[uint16(port)]++
+				if f[9] != "0" { // the inode of a file that somebody has open
+					t.accepted[uint16(port)]++
+				}
 			}
 		case tcpListen:
 			addr, err := parseKernelAddr(f[1])
@@ -138,6 +142,33 @@ func parseKernelAddr(s string) (netip.AddrPort, error) {
 	}
 	addr, _ := netip.AddrFromSlice(b)
 	return netip.AddrPortFrom(addr, uint16(n)), nil
+}
+
+// CountAccepted counts the connections that these processes have accepted on the ports
+// that they listen on: not those that wait in an accept queue, where they look
+// accepted to their clients.
+func CountAccepted(r Root, pids []int) (int, error) {
+	t, err := readTCP(r, "/proc/net")
+	if err != nil {
+		return 0, err
+	}
+	ports := map[uint16]bool{}
+	for _, pid := range pids {
+		inodes, err := readSockets(r, pid)
+		if err != nil {
+			return 0, err
+		}
+		for _, inode := range inodes {
+			if l, ok := t.listeners[inode]; ok {
+				ports[l.Addr.Port()] = true
+			}
+		}
+	}
+	n := 0
+	for port := range ports {
+		n += t.accepted[port]
+	}
+	return n, nil
 }
 
 // CountConnections counts this network namespace's TCP connections to a remote

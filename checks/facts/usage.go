@@ -45,6 +45,7 @@ type procStat struct {
 	name     string // 15 characters
 	state    string // "S", "Z", …
 	ppid     int
+	group    int
 	ticks    uint64 // of user and system time
 	rssPages int64
 }
@@ -71,7 +72,7 @@ func parseStat(text string) (procStat, error) {
 	}
 	// After the name: state, parent (the file's 4th field), …
 	f := strings.Fields(text[shut+1:])
-	const ppid, utime, stime, rss = 4 - 3, 14 - 3, 15 - 3, 24 - 3
+	const ppid, pgrp, utime, stime, rss = 4 - 3, 5 - 3, 14 - 3, 15 - 3, 24 - 3
 	if len(f) <= rss {
 		return procStat{}, fmt.Errorf("%q is cut short", firstLine(text))
 	}
@@ -79,6 +80,9 @@ func parseStat(text string) (procStat, error) {
 	var err error
 	if s.ppid, err = strconv.Atoi(f[ppid]); err != nil {
 		return procStat{}, fmt.Errorf("parent %q is no process", f[ppid])
+	}
+	if s.group, err = strconv.Atoi(f[pgrp]); err != nil {
+		return procStat{}, fmt.Errorf("group %q is none", f[pgrp])
 	}
 	for _, i := range []int{utime, stime} {
 		n, err := strconv.ParseUint(f[i], 10, 62)

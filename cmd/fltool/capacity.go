@@ -97,7 +97,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
 	l := levels{f: f, thresholds: thresholds, stderr: stderr, said: map[int][]symptoms.Found{}}
-	if f.target != "" {
+	if f.target != "" && f.command.line == "" {
 		if err := l.aim(ctx); err != nil {
 			return err
 		}
@@ -191,10 +191,12 @@ func (f *capacityFlags) notes() []string {
 	switch {
 	case f.target == "":
 		notes = append(notes, "every level had a reference server of its own, started anew")
+	case f.command.line != "":
+		notes = append(notes, "every level had a server of its own, started by --server-command")
 	case f.perLevel == 0:
 		notes = append(notes, "polls were held only, no rounds run: how the target ends a round is not known (--rounds-per-level)")
 	}
-	if f.target != "" && f.serverPID != 0 {
+	if f.target != "" && f.command.line == "" {
 		notes = append(notes, "one server lived through all levels: memory that it keeps counts in the levels after")
 	}
 	return notes

@@ -24,17 +24,7 @@ const slots = 512
 // TestCapacityNginx finds the capacity of the reference server behind the real
 // nginx, and the limit that binds.
 func TestCapacityNginx(t *testing.T) {
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		nginx, err = exec.LookPath("/usr/sbin/nginx")
-	}
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("nginx is needed and not installed: apt-get install nginx-light")
-		}
-		t.Skip("nginx is not installed: apt-get install nginx-light")
-	}
-	dir := t.TempDir()
+	nginx, dir := nginxProgram(t), t.TempDir()
 	keys, log, out := filepath.Join(dir, "keys"), filepath.Join(dir, "error.log"), filepath.Join(dir, "capacity.json")
 	fltool(t, 0, "keys", "generate", "-n", "300", keys)
 
@@ -45,20 +35,7 @@ func TestCapacityNginx(t *testing.T) {
 		t.Fatalf("serve says %q: %v", line, err)
 	}
 	address := freeAddress(t)
-	temp := ""
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temp += fmt.Sprintf("%s_temp_path %s/%s; ", kind, dir, kind)
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, `
-daemon off; worker_processes 1; pid %s/pid; error_log %s warn;
-events { worker_connections %d; }
-http { access_log off; %s
-	server { listen %s; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }
-}`, dir, log, slots, temp, address, app), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	start(t, nginx, "-p", dir, "-c", conf, "-e", log)
+	conf := startNginx(t, dir, fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, app))
 	waitListening(t, address, log)
 	// Another nginx of the host, that no request to the target passes.
 	other, elsewhere := t.TempDir(), freeAddress(t)
@@ -100,6 +77,43 @@ http { access_log off; %s
 	if len(r.Slopes) != 3 || r.Slopes[1].Of != "server.fds" || r.Slopes[1].PerWorker <= 0 || r.Slopes[1].PerWorker > 3 {
 		t.Errorf("slopes %+v", r.Slopes)
 	}
+}
+
+// nginxProgram is the real nginx.
+func nginxProgram(t *testing.T) string {
+	t.Helper()
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		nginx, err = exec.LookPath("/usr/sbin/nginx")
+	}
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("nginx is needed and not installed: apt-get install nginx-light")
+		}
+		t.Skip("nginx is not installed: apt-get install nginx-light")
+	}
+	return nginx
+}
+
+// startNginx starts an nginx of one process with all its files in the folder, and its
+// log in error.log, and gives its config file.
+func startNginx(t *testing.T, dir, server string) (conf string) {
+	t.Helper()
+	log, temp := filepath.Join(dir, "error.log"), ""
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += fmt.Sprintf("%s_temp_path %s/%s; ", kind, dir, kind)
+	}
+	conf = filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, `
+daemon off; worker_processes 1; pid %s/pid; error_log %s warn;
+events { worker_connections %d; }
+http { access_log off; %s
+	%s
+}`, dir, log, slots, temp, server), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start(t, nginxProgram(t), "-p", dir, "-c", conf, "-e", log)
+	return conf
 }
 
 func readFile(t *testing.T, path string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -29,7 +30,8 @@ type levels struct {
 	deployment *checks.Deployment
 	said       map[int][]symptoms.Found // by level, in its last trial
 	notes      []string
-	looked     bool // for the deployment's facts
+	looked     bool   // for the deployment's facts
+	kept       string // what the server keeps of a level, which it can't be told to let go of; "": nothing
 }
 
 // aim looks at the target before the first level.
@@ -55,9 +57,46 @@ func (l *levels) aim(ctx context.Context) error {
 			l.notes = append(l.notes, "no prediction: the target is on another host (fltool preflight --save-facts there, then --facts here)")
 			return nil
 		}
-		return l.look(f.serverPID, l.quiet.Target())
+		if err := l.look(f.serverPID, l.quiet.Target()); err != nil {
+			return err
+		}
+		return l.findServer(ctx, plan.Target)
 	}
 	return nil
+}
+
+// findServer measures the one server of this host that the target can be, unless
+// --server-pid names it.
+func (l *levels) findServer(ctx context.Context, target *url.URL) (err error) {
+	pid := serverOf(l.deployment.App.Processes.V)
+	if l.f.serverPID != 0 || pid == 0 || loadgen.CheckServer(pid) != nil {
+		return nil
+	}
+	l.f.serverPID = pid
+	l.notes = append(l.notes, fmt.Sprintf("process %d was measured as the server, since it listens there (--server-pid names another)", pid))
+	if l.quiet, err = loadgen.NewQuiet(ctx, target, pid); err != nil {
+		return cantError("", "%v", err)
+	}
+	return nil
+}
+
+// serverOf is the process that all others of the application descend from; 0 where
+// there is none, or there are several.
+func serverOf(all []facts.Process) (pid int) {
+	in := map[int]bool{}
+	for _, p := range all {
+		in[p.PID] = p.Serves()
+	}
+	for _, p := range all {
+		switch {
+		case !p.Serves() || in[p.PPID]:
+		case pid != 0:
+			return 0
+		default:
+			pid = p.PID
+		}
+	}
+	return pid
 }
 
 // look reads this host's facts for the prediction.
@@ -83,73 +122,120 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 	return nil
 }
 
-// run is one level.
-func (l *levels) run(ctx context.Context, workers int) (rep reports.Report, err error) {
+// run is one level. Where the generator could not keep up with the arrivals it is tried
+// again once, with these slowed.
+func (l *levels) run(ctx context.Context, workers int) (loadgen.Tried, error) {
 	f := l.f.loadFlags // a copy: each level has its own size
 	f.workers, f.rounds, f.hold = workers, l.f.perLevel, l.f.holdLevel
+	t, err := l.once(ctx, f)
+	if g := t.Report.Generator; err == nil && ctx.Err() == nil && g != nil && g.LagP99Seconds > f.maxLag.Seconds() {
+		f.ramp = slowing * max(f.ramp, time.Duration(workers)*arrivalEvery)
+		l.tell(workers, t)
+		fmt.Fprintf(l.stderr, "%s: once more, with arrivals over %s\n", render.Plural(workers, "worker"), f.ramp)
+		t, err = l.once(ctx, f)
+	}
+	if err == nil {
+		l.tell(workers, t)
+	}
+	return t, err
+}
+
+// slowing is how many times longer the arrivals of a level take that is tried again.
+const slowing = 4
+
+// once runs a level.
+func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err error) {
+	t = loadgen.Tried{Outcome: loadgen.LevelUnknown, Report: reports.Report{Verdict: reports.VerdictRefused}}
 	var room *loadgen.RoomError
-	if err := loadgen.CheckRoom(workers, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
-		rep := reports.Report{Verdict: reports.VerdictRefused, Reasons: []string{room.What}}
-		l.tell(workers, rep)
-		return rep, nil
+	if err := loadgen.CheckRoom(f.workers, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
+		t.Report.Reasons = []string{room.What}
+		return t, nil
 	} else if err != nil {
-		return rep, cantError("", "%v", err)
+		return t, cantError("", "%v", err)
 	}
 	plan, _, err := f.plan()
 	if err != nil {
-		return rep, err
+		return t, err
 	}
 	opts := loadgen.Options{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(l.stderr)}
-	left := ""
-	if f.target == "" {
-		child, cleanup, serr := f.serve(ctx, &plan)
-		if serr != nil {
-			return rep, serr
+	child, cleanup, err := f.start(ctx, &plan)
+	if err != nil {
+		return t, err
+	}
+	delete(l.said, f.workers)
+	defer func() {
+		// Read once it has ended: all that it said.
+		err = errors.Join(err, cleanup())
+		if err == nil && child != nil {
+			err = l.listen(f.workers, strings.NewReader(child.Said()))
 		}
-		defer func() {
-			// Read once it has ended: all that it said.
-			err = errors.Join(err, cleanup())
-			if err == nil {
-				err = l.listen(workers, strings.NewReader(child.Said()))
-			}
-		}()
+	}()
+	switch {
+	case child != nil:
 		plan.Target, opts.ServerPID, opts.Exited = child.URL, child.PID, child.Exited
-		if !l.looked {
-			addr, err := netip.ParseAddrPort(child.URL.Host)
-			if err != nil {
-				return rep, cantError("", "%v", err)
-			}
-			if err := l.look(child.PID, addr); err != nil {
-				return rep, err
-			}
+		if err := l.lookOnce(ctx, plan.Target, child.PID); err != nil {
+			return t, err
 		}
-	} else if left, err = l.quiet.Wait(ctx, l.f.settle); err != nil {
-		return rep, cantError("", "wait for the level before to end: %v", err)
+	case l.kept != "":
+		t.Outcome, t.Report.Reasons = loadgen.LevelSpoiled, []string{l.kept}
+		return t, nil
+	default:
+		if t.Remains, err = l.settle(ctx); err != nil {
+			return t, cantError("", "wait for the level before to end: %v", err)
+		}
 	}
 	logs, err := openLogs(l.f.logs)
 	if err != nil {
-		return rep, err
+		return t, err
 	}
 	defer logs.close()
-	if rep, err = loadgen.Run(ctx, plan, opts); err != nil {
-		return rep, cantError("", "%v", err)
+	if t.Report, err = loadgen.Run(ctx, plan, opts); err != nil {
+		return t, cantError("", "%v", err)
 	}
-	if err := rep.Judge(l.thresholds); err != nil {
-		return rep, cantError("", "%v", err)
+	if err := t.Report.Judge(l.thresholds); err != nil {
+		return t, cantError("", "%v", err)
 	}
-	if left != "" && rep.Verdict == reports.VerdictFail {
-		// It bore more than its own workers, so it proves nothing.
-		rep.Verdict = reports.VerdictRefused
-		rep.Reasons = append([]string{fmt.Sprintf("it began with %s %s after the level before: without them it might have held", left, l.f.settle)}, rep.Reasons...)
+	t.Outcome = loadgen.OutcomeOf(t.Report)
+	if t.Remains != "" && t.Outcome == loadgen.LevelFailed {
+		t.Outcome, t.Report.Verdict = loadgen.LevelSpoiled, reports.VerdictRefused
+		t.Report.Reasons = append([]string{fmt.Sprintf("it began with %s %s after the level before: without them it might have held; %s", t.Remains, l.f.settle, goOn)}, t.Report.Reasons...)
 	}
-	delete(l.said, workers)
+	if h := t.Report.Held; h != nil && h.Unfreed > 0 && child == nil {
+		l.kept = fmt.Sprintf("the server still holds %s of the level of %d and can't be told to let go; %s", render.Plural(h.Unfreed, "poll"), f.workers, goOn)
+	}
 	for _, log := range logs {
-		if err := l.listen(workers, log); err != nil {
-			return rep, err
+		if err := l.listen(f.workers, log); err != nil {
+			return t, err
 		}
 	}
-	l.tell(workers, rep)
-	return rep, nil
+	return t, nil
+}
+
+// goOn says how to go on where a server keeps what a level left.
+const goOn = "restart the server to go on, or have --server-command start a fresh one for each level"
+
+// settle waits for the server to let go of the level before, and says what is left.
+func (l *levels) settle(ctx context.Context) (left string, err error) {
+	const soon = time.Second
+	left, err = l.quiet.Wait(ctx, min(soon, l.f.settle))
+	if rest := l.f.settle - soon; left != "" && err == nil && rest > 0 {
+		fmt.Fprintf(l.stderr, "waiting up to %s (--settle) for the server to let go of the level before: %s\n", rest, left)
+		left, err = l.quiet.Wait(ctx, rest)
+	}
+	return left, err
+}
+
+// lookOnce reads the facts for the prediction beside the first server that fltool
+// started.
+func (l *levels) lookOnce(ctx context.Context, target *url.URL, pid int) error {
+	if l.looked {
+		return nil
+	}
+	q, err := loadgen.NewQuiet(ctx, target, 0)
+	if err != nil {
+		return cantError("", "%v", err)
+	}
+	return l.look(pid, q.Target())
 }
 
 // listen keeps what a log says of a level.
@@ -162,24 +248,24 @@ func (l *levels) listen(workers int, log io.Reader) error {
 	return nil
 }
 
-func (l *levels) tell(workers int, r reports.Report) {
-	fmt.Fprintf(l.stderr, "%s: %s\n", render.Plural(workers, "worker"), levelLine(r))
+func (l *levels) tell(workers int, t loadgen.Tried) {
+	fmt.Fprintf(l.stderr, "%s: %s\n", render.Plural(workers, "worker"), levelLine(t))
 }
 
 // levelLine says what became of a level. One that only missed a service level was
 // held all the same.
-func levelLine(r reports.Report) string {
-	outcome := loadgen.OutcomeOf(r)
+func levelLine(t loadgen.Tried) string {
 	line := map[loadgen.Outcome]string{
-		loadgen.LevelHeld: "held", loadgen.LevelFailed: "not held", loadgen.LevelUnknown: "can't tell",
-	}[outcome]
+		loadgen.LevelHeld: "held", loadgen.LevelFailed: "not held", loadgen.LevelUnknown: "can't tell", loadgen.LevelSpoiled: "can't tell",
+	}[t.Outcome]
+	why := t.Report.Reasons
 	switch {
-	case len(r.Reasons) == 0:
+	case len(why) == 0:
 		return line
-	case outcome == loadgen.LevelFailed && strings.HasPrefix(r.Reasons[0], "missed "): // what it lost would stand first
-		return "held, but " + r.Reasons[0]
+	case t.Outcome == loadgen.LevelFailed && strings.HasPrefix(why[0], "missed "): // what it lost would stand first
+		return "held, but " + why[0]
 	}
-	return line + ": " + r.Reasons[0]
+	return line + ": " + why[0]
 }
 
 // openedLogs are logs that are read from where they ended when they were opened.

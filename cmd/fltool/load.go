@@ -26,7 +26,8 @@ import (
 // loadFlags say what load is made and where it goes: simulate's and capacity's.
 type loadFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
-	serverBinary                                                              string
+	serverBinary, serverAt                                                    string
+	command                                                                   commandFlags
 	workers, rounds, serverPID                                                int
 	unsafe, compressible, insecure                                            bool
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
@@ -71,7 +72,8 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.ca, "ca", "", "PEM file of the authorities to trust")
 	fl.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate")
 	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
-	fl.IntVar(&f.serverPID, "server-pid", 0, "measure this process as the server")
+	fl.StringVar(&f.serverAt, "server-pid", "", "measure this process, and all that it started, as the server: a `pid`, or a file with one")
+	f.command.add(cmd)
 	fl.StringVar(&f.serverBinary, "server-binary", "", "fltool whose reference server is started (default: this one)")
 	fl.StringArrayVar(&f.slo, "slo", nil, "service level that must hold, such as 'fanout.p99<2s' or 'errors<0.1%'")
 	cmd.MarkFlagsMutuallyExclusive("keys", "unsafe")
@@ -92,10 +94,13 @@ func (f *loadFlags) check(set func(name string) bool) error {
 			return usageError("the server that fltool starts itself needs none of it", "--%s needs --target", name)
 		}
 	}
+	if err := f.checkCommand(set); err != nil {
+		return err
+	}
 	if !set("seed") {
 		f.seed = rand.Uint64() // #nosec G404 -- of a load, no secret
 	}
-	return nil
+	return f.readPID()
 }
 
 // thresholds are those of --slo.

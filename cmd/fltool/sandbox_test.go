@@ -59,6 +59,7 @@ func newWorld(t *testing.T) string {
 	put("bin/nginx", "#!/bin/sh\n[ \"$1\" = -T ] && exec cat etc/nginx/nginx.conf\n")
 	put("bin/journalctl", "#!/bin/sh\ncat var/log/nginx/error.log\n")
 	put("var/log/nginx/error.log", "2026/03/01 12:00:09 [alert] 7#7: 512 worker_connections are not enough\n")
+	put("app.py", readFile(t, "../../loadgen/testdata/server.py"))
 	put("etc/bash_completion.d/README", "")
 	put("tmp/README", "")
 	put("waivers", "# agreed with operations\napp/accept-queue until 2027-01-31 = workers come one by one\n")
@@ -146,6 +147,9 @@ func newSandbox(t *testing.T, world string) *sandbox {
 
 // servers puts a server of the sandbox in the place of each that a command names.
 func (s *sandbox) servers(t *testing.T, command string) string {
+	if strings.Contains(command, "--server-command") {
+		return strings.ReplaceAll(command, "127.0.0.1:5000", freeAddress(t))
+	}
 	flags := "--listen 127.0.0.1:0 --keys keys"
 	if strings.Contains(command, "--unsafe") {
 		flags = "--listen 127.0.0.1:0 --unsafe --round 10"

@@ -85,12 +85,12 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 
 	ctx := cmd.Context()
 	tidies(ctx)
-	if f.target == "" {
-		child, cleanup, err := f.serve(ctx, &plan)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, cleanup()) }()
+	child, cleanup, err := f.start(ctx, &plan)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cleanup()) }()
+	if child != nil {
 		plan.Target, opts.ServerPID, opts.Exited = child.URL, child.PID, child.Exited
 	} else if err := loadgen.CheckTarget(ctx, plan.Target, plan.TLS); err != nil {
 		return targetError(err)
@@ -126,6 +126,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	} else if err := rep.Judge(thresholds); err != nil {
 		return cantError("", "%v", err)
 	}
+	nameCause(&rep)
 	err = f.output.write(cmd, rep)
 	if hint, herr := f.hint(rep); herr != nil {
 		return errors.Join(err, herr)

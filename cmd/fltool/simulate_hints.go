@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -31,6 +32,20 @@ func (f *simulateFlags) hint(r reports.Report) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s has %d keys and --workers is %d: a server whose round ends with all of them waits for the others", f.keys, keys, f.workers), nil
+}
+
+// nameCause puts the limit that a failed run shows before its victims: what stands
+// first among these is who came upon it first.
+func nameCause(r *reports.Report) {
+	if r.Verdict != reports.VerdictFail || r.Shard != nil {
+		return
+	}
+	b := checks.Bind(*r, nil)
+	switch b.Limit {
+	case "", checks.BindingPlaces, checks.BindingLatency: // a reason already
+		return
+	}
+	r.Reasons = slices.Insert(r.Reasons, 0, fmt.Sprintf("%s: %s", b.Limit, b.Evidence[0]))
 }
 
 // countKeys is how many workers, counted from 0, have a private key in the folder.

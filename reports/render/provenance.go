@@ -20,6 +20,9 @@ func resources(r reports.Report) section {
 		if hosts && x.Host != "" {
 			name += " on " + x.Host
 		}
+		if x.Processes > 1 {
+			name += fmt.Sprintf(", %d processes", x.Processes)
+		}
 		rss, fds, limit := "", "", ""
 		if x.RSSPerWorkerBytes != nil {
 			rss = size(*x.RSSPerWorkerBytes)
@@ -32,6 +35,9 @@ func resources(r reports.Report) section {
 			limit = "unlimited"
 		case x.FDLimit > 0:
 			limit = count(x.FDLimit)
+			if x.Processes > 1 {
+				limit += " each"
+			}
 		}
 		g.rows = append(g.rows, []string{name, size(float64(x.RSSPeakBytes)), rss, seconds(x.CPUSeconds), count(x.FDsPeak), limit, fds})
 	}

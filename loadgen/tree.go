@@ -1,0 +1,83 @@
+package loadgen
+
+import (
+	"time"
+
+	"github.com/fltool/fltool/checks/facts"
+)
+
+// listEvery is how often a tree's members are listed anew.
+const listEvery = time.Second
+
+// tree is a process with all that descend from it: polls are held by the workers of a
+// master. Its use of the machine is theirs together.
+type tree struct {
+	root    facts.Root
+	pid     int
+	alone   bool // without its descendants
+	members []int
+	listed  time.Time
+	cpu     map[int]float64 // seconds of each member, of those that have ended too
+	limits  map[int]int64   // of open descriptors, soft; -1 is unlimited
+	fullest struct {        // the member that was nearest to its limit
+		fds   int
+		limit int64
+	}
+}
+
+// read adds up what the members use. Descriptors are -1 where some may not be
+// counted. The error is that of the process itself, where nothing is known of it.
+func (t *tree) read() (facts.Usage, error) {
+	if t.members == nil || !t.alone && time.Since(t.listed) >= listEvery {
+		members, err := []int{t.pid}, error(nil)
+		if !t.alone {
+			members, err = facts.ReadTree(t.root, t.pid)
+		}
+		if err != nil {
+			return facts.Usage{}, err
+		}
+		t.members, t.listed = members, time.Now()
+	}
+	if t.cpu == nil {
+		t.cpu, t.limits = map[int]float64{}, map[int]int64{}
+	}
+	var sum facts.Usage
+	for i, pid := range t.members {
+		u, err := facts.ReadUsage(t.root, pid)
+		if err != nil && u.RSSBytes == 0 {
+			if i == 0 {
+				return facts.Usage{}, err
+			}
+			continue // it has ended
+		}
+		sum.RSSBytes += u.RSSBytes
+		t.cpu[pid] = u.CPUSeconds
+		if u.FDs < 0 || sum.FDs < 0 {
+			sum.FDs = -1
+			continue
+		}
+		sum.FDs += u.FDs
+		t.near(pid, u.FDs)
+	}
+	for _, cpu := range t.cpu {
+		sum.CPUSeconds += cpu
+	}
+	return sum, nil
+}
+
+// near keeps the member that is nearest to its limit of descriptors.
+func (t *tree) near(pid, fds int) {
+	limit, known := t.limits[pid]
+	if !known {
+		if l, err := facts.ReadLimits(t.root, pid); err == nil {
+			limit = int64(l.NoFile.Soft)
+		}
+		t.limits[pid] = limit
+	}
+	f := &t.fullest
+	switch {
+	case limit == 0: // unknown
+	case f.limit == 0, limit > 0 && (f.limit < 0 || float64(fds)*float64(f.limit) >= float64(f.fds)*float64(limit)):
+		f.fds, f.limit = fds, limit
+	}
+}
