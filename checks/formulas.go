@@ -35,7 +35,7 @@ var formulas = []Formula{
 	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, "gunicorn-connections, gunicorn-reconnect"},
 	{"holds", "what its kind holds: threads, or processes × threads, where each held poll blocks one; else the bound that it is given", "documentation and sources of each kind", "gunicorn-threads, waitress-threads"},
 	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
-	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process, added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process; with reuseport on every listen safe is n of p processes where n/p + 3·√(n/p·(1 − 1/p)) is one process's", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reuseport, nginx-reload"},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process (/ 4 where nginx passes polls to itself or a stream server stands before http, and so on), added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process; with reuseport on every listen safe is n of p processes where n/p + 3·√(n/p·(1 − 1/p)) is one process's", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reuseport, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
 	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address; without nodelay its delay, 0 where none is set, instead of burst, as nginx lets what is above wait: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once. And not more than rate · hold / 2: whenever a hold ends its worker asks for a challenge and polls anew, for ever", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
@@ -86,17 +86,17 @@ func nginxOwn(n *facts.Nginx, processes int) int64 {
 }
 
 // nginxNeeds is the inverse of nginx-descriptors: the NOFILE for n workers.
-func nginxNeeds(n int, own int64) int64 { return nginxFDsPerPoll*int64(n) + own }
+func nginxNeeds(n, hops int, own int64) int64 { return nginxFDsPerPoll*int64(hops)*int64(n) + own }
 
 // rlimitFor is the worker_rlimit_nofile that goes with worker_connections.
 func rlimitFor(connections, own int64) int64 { return connections + max(nginxSpareFDs, own+64) }
 
 // nginxByDescriptors is nginx-descriptors for one process.
-func nginxByDescriptors(limit facts.Limit, own int64) int {
+func nginxByDescriptors(limit facts.Limit, hops int, own int64) int {
 	if limit == facts.Unlimited {
 		return maxWorkers
 	}
-	return workers((int64(limit) - own) / nginxFDsPerPoll)
+	return workers((int64(limit) - own) / (nginxFDsPerPoll * int64(hops)))
 }
 
 // byPorts is ports.
@@ -203,18 +203,19 @@ func steadyRateFor(n int, hold time.Duration) int64 {
 func limitReqFor(n int) int { return 4 * requestsPerRound * n }
 
 // bySlots is nginx-slots for one process.
-func bySlots(connections int64, listeners int) (safe, hard int) {
+func bySlots(connections int64, hops, listeners int) (safe, hard int) {
 	fixed := int64(listeners) + 1 // the channel to the master
-	hard = workers((connections - fixed) / nginxFDsPerPoll)
-	return min(hard, workers((connections-connections/16-fixed)/nginxFDsPerPoll)), hard
+	perPoll := nginxFDsPerPoll * int64(hops)
+	hard = workers((connections - fixed) / perPoll)
+	return min(hard, workers((connections-connections/16-fixed)/perPoll)), hard
 }
 
 // slotsFor is the inverse: the least worker_connections whose safe bound is n, where
 // connections are spread evenly over so many processes.
-func slotsFor(n, listeners, even int) int64 {
-	c := (int64(n/even)*nginxFDsPerPoll + int64(listeners) + 1) * 16 / 15
+func slotsFor(n, hops, listeners, even int) int64 {
+	c := (int64(n/even)*nginxFDsPerPoll*int64(hops) + int64(listeners) + 1) * 16 / 15
 	for {
-		if safe, _ := bySlots(c, listeners); spread(safe, even) >= n {
+		if safe, _ := bySlots(c, hops, listeners); spread(safe, even) >= n {
 			return c
 		}
 		c++

@@ -123,8 +123,8 @@ func evalNROpen(c Case) Outcome {
 		}
 		if c.HasNginx.V {
 			// What more it holds itself is next to nothing of so many.
-			n = min(n, nginxByDescriptors(facts.Limit(v.V), nginxFewFDs))
-			need = nginxNeeds(c.Demand.Workers, nginxFewFDs)
+			n = min(n, nginxByDescriptors(facts.Limit(v.V), c.hops(), nginxFewFDs))
+			need = nginxNeeds(c.Demand.Workers, c.hops(), nginxFewFDs)
 		}
 	}
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {
@@ -147,6 +147,8 @@ func (c Case) fdsPerPoll() (n int64, o *Outcome) {
 		case !a.Is():
 			o := unanswered(a)
 			return 0, &o
+		case h.Kind == kinds.Nginx:
+			n += a.V.Poll * int64(c.hops())
 		default:
 			n += a.V.Poll
 		}

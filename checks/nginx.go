@@ -89,7 +89,7 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 		if !p.Limits.Known() {
 			return cantTell(fmt.Sprintf("NOFILE of nginx %d", p.PID), p.Limits)
 		}
-		n := nginxByDescriptors(p.Limits.V.NoFile.Soft, own)
+		n := nginxByDescriptors(p.Limits.V.NoFile.Soft, c.hops(), own)
 		hard += int64(n)
 		if n < safe {
 			safe, tightest = n, p
@@ -97,14 +97,14 @@ var evalNginxNoFile = withNginx(func(c Case) Outcome {
 		inUse = addUse(inUse, p.FDs)
 	}
 	limit := tightest.Limits.V.NoFile
-	need := nginxNeeds(c.Demand.Workers, own)
+	need := nginxNeeds(c.Demand.Workers, c.hops(), own)
 	got := fmt.Sprintf("%v in each of nginx's %d processes", limit.Soft, len(ws))
 	if len(ws) == 1 {
 		got = fmt.Sprintf("%v in nginx %d", limit.Soft, tightest.PID)
 	}
 	return c.limits(Capacity{Safe: safe, Hard: workers(hard), InUse: inUse, Unit: "fds"},
 		got,
-		fmt.Sprintf("%d: two a poll and %d", need, own), tightest.Limits.Source,
+		fmt.Sprintf("%d: %d a poll and %d", need, nginxFDsPerPoll*c.hops(), own), tightest.Limits.Source,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 })
 
@@ -119,6 +119,14 @@ func (c Case) nginxOwn() (own int64, err string) {
 	}
 	processes, _ := c.nginxProcesses(c.Nginx.V)
 	return nginxOwn(c.Nginx.V, processes), ""
+}
+
+// hops is how many times a held poll stands in this host's nginx.
+func (c Case) hops() int {
+	if c.Nginx.V == nil {
+		return 1
+	}
+	return c.Nginx.V.Hops()
 }
 
 // plannedNoFile is of an nginx that does not run: what its config, else its unit
@@ -155,9 +163,9 @@ func (c Case) plannedNoFile() Outcome {
 		return unknownFor("how many processes nginx would start, each of which has a descriptor of every other")
 	}
 	own := nginxOwn(n, processes)
-	k, need := nginxByDescriptors(limit.Soft, own), nginxNeeds(c.Demand.Workers, own)
+	k, need := nginxByDescriptors(limit.Soft, c.hops(), own), nginxNeeds(c.Demand.Workers, c.hops(), own)
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "nginx does not run"}},
-		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: two a poll and %d", need, own), from,
+		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: %d a poll and %d", need, nginxFDsPerPoll*c.hops(), own), from,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 }
 

@@ -70,7 +70,7 @@ func megabytes(n int64) string { return fmt.Sprintf("%dm", (n+n/16)>>20+1) }
 func evalBodyDisk(c Case, p place) Outcome {
 	streams, buffer := p.at.ProxyRequestBuffering, p.at.ClientBodyBufferSize
 	if !streams.Known() {
-		return unset("proxy_request_buffering", streams)
+		return unset(p.setting("request_buffering"), streams)
 	}
 	if !buffer.Known() {
 		return unset("client_body_buffer_size", buffer)
@@ -92,27 +92,27 @@ func evalBodyDisk(c Case, p place) Outcome {
 		return pass(got, disk.Source)
 	}
 	return fail(got, size(total)+", when all workers upload at once", disk.Source,
-		write(streams, p.block(), p.at.Source, "proxy_request_buffering off;", "pass updates on as they come, or give client_body_temp_path a larger disk"))
+		write(streams, p.block(), p.at.Source, p.setting("request_buffering")+" off;", "pass updates on as they come, or give client_body_temp_path a larger disk"))
 }
 
 func evalSpool(c Case, p place) Outcome {
 	buffering, most, buffers := p.at.ProxyBuffering, p.at.ProxyMaxTempFileSize, p.at.ProxyBuffers
 	switch {
 	case !buffering.Known():
-		return unset("proxy_buffering", buffering)
+		return unset(p.setting("buffering"), buffering)
 	case !most.Known():
-		return unset("proxy_max_temp_file_size", most)
+		return unset(p.setting("max_temp_file_size"), most)
 	case !buffers.Known():
-		return unset("proxy_buffers", buffers)
+		return unset(p.setting("buffers"), buffers)
 	case !buffering.V:
-		return pass("proxy_buffering off", source(buffering, p.at.Source))
+		return pass(p.setting("buffering")+" off", source(buffering, p.at.Source))
 	case most.V == 0:
 		return pass("no temporary file", source(most, p.at.Source))
 	case buffers.V.Number*buffers.V.Size >= c.Demand.ModelBytes:
 		return pass("models fit proxy_buffers", source(buffers, p.at.Source))
 	}
 	return fail(fmt.Sprintf("up to %s for each slow worker", size(min(most.V, c.Demand.ModelBytes))), "no copies on disk", source(most, p.at.Source),
-		write(most, p.block(), p.at.Source, "proxy_max_temp_file_size 0;", "keep models off the disk"))
+		write(most, p.block(), p.at.Source, p.setting("max_temp_file_size")+" 0;", "keep models off the disk"))
 }
 
 func evalGzip(_ Case, p place) Outcome {

@@ -117,8 +117,12 @@ func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outco
 			if at == nil || at.Pass == nil || seen[at.Source] {
 				continue
 			}
-			seen[at.Source] = true
-			all = append(all, eval(c, place{n, s, at}))
+			for _, at := range s.Way(route) { // those of nginx behind itself, too
+				if at.Pass != nil && !seen[at.Source] {
+					seen[at.Source] = true
+					all = append(all, eval(c, place{n, s, at}))
+				}
+			}
 		}
 		if len(all) == 0 {
 			return notApplicable("nginx passes no such request on")
@@ -189,6 +193,9 @@ func write[T any](v nginx.Value[T], block, place, line, why string) reports.Reme
 	}
 	return reports.Remedy{Text: text, Then: "reload"}
 }
+
+// setting is a directive of the protocol by which the place passes requests on.
+func (p place) setting(name string) string { return p.at.Pass.Kind + "_" + name }
 
 // block names a place's block.
 func (p place) block() string { return "location " + p.at.Name() }

@@ -175,6 +175,11 @@ func evalRoute(c Case, n *facts.Nginx) Outcome {
 		return unknownFor("whether location %s of %s answers polls itself: %s", at.Name(), at.Source, at.Incomplete)
 	}
 	got := fmt.Sprintf("location %s passes to %s", at.Name(), at.Pass.Raw)
+	for _, on := range s.Way(facts.RoutePoll)[1:] {
+		if on.Pass != nil {
+			got += fmt.Sprintf(", that is this nginx: location %s of %s to %s", on.Name(), on.Source, on.Pass.Raw)
+		}
+	}
 	if n.Guessed && !c.Lint {
 		return fail(got+"; nothing passes to "+to, "proxy_pass to "+to, at.Pass.Source,
 			reports.Remedy{Text: "if that is the application say so by --upstream or --port; else add a location with proxy_pass to it"})
@@ -223,7 +228,7 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 	if !v.Known() {
 		return unset("worker_connections", v)
 	}
-	safe, hard := bySlots(v.V, n.Listeners)
+	safe, hard := bySlots(v.V, n.Hops(), n.Listeners)
 	got, want, why := fmt.Sprint(v.V), "in one process", "one process must hold all, since any may get them all"
 	processes, known := c.nginxProcesses(n)
 	even := 1 // processes over which connections spread evenly
@@ -243,16 +248,16 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 	case !known:
 		got += " a process"
 	}
-	need := slotsFor(c.Demand.Workers, n.Listeners, even)
+	need := slotsFor(c.Demand.Workers, n.Hops(), n.Listeners, even)
 	inUse := facts.Value[int64]{Err: "connections were not counted"}
 	if c.Processes.Known() && len(c.nginxWorkers()) > 0 {
 		inUse = c.connections(true)
-		inUse.V *= nginxFDsPerPoll
+		inUse.V *= nginxFDsPerPoll * int64(n.Hops())
 	}
 	return c.limits(Capacity{Safe: safe, Hard: max(safe, hard), InUse: inUse, Unit: "slots"},
-		got, fmt.Sprintf("%d %s: two a poll, and 1/16 free so that idle clients are kept", need, want),
+		got, fmt.Sprintf("%d %s: %d a poll, and 1/16 free so that idle clients are kept", need, want, nginxFDsPerPoll*n.Hops()),
 		source(v, n.Path), func() reports.Remedy {
-			if one, _ := bySlots(v.V, n.Listeners); known && even == 1 && spread(one, processes) >= c.Demand.Workers {
+			if one, _ := bySlots(v.V, n.Hops(), n.Listeners); known && even == 1 && spread(one, processes) >= c.Demand.Workers {
 				why += " (or add reuseport to every listen, which spreads them over the processes)"
 			}
 			return write(v, "the events block", n.Path, fmt.Sprintf("worker_connections %d;", need), why)
@@ -276,17 +281,17 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 		return unknownFor("how many processes nginx starts, each of which has a descriptor of every other")
 	}
 	own := nginxOwn(n, processes)
-	k := nginxByDescriptors(facts.Limit(limit), own)
-	need := rlimitFor(slotsFor(c.Demand.Workers, n.Listeners, 1), own)
+	k := nginxByDescriptors(facts.Limit(limit), n.Hops(), own)
+	need := rlimitFor(slotsFor(c.Demand.Workers, n.Hops(), n.Listeners, 1), own)
 	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, got,
-		fmt.Sprintf("%d: two a poll and %d, above worker_connections", need, own), source(v, n.Path), func() reports.Remedy {
+		fmt.Sprintf("%d: %d a poll and %d, above worker_connections", need, nginxFDsPerPoll*n.Hops(), own), source(v, n.Path), func() reports.Remedy {
 			hard := c.attainable("nginx.service", facts.Unlimited)
 			if masters := c.nginxMasters(); len(masters) > 0 {
 				hard = c.attainable("nginx.service", c.nginxHard(facts.Unlimited))
 			} else if c.MayRaise.Known() && !c.MayRaise.V && c.Ceiling.Known() {
 				hard = c.Ceiling.V.NoFile.Hard
 			}
-			if hard.Below(nginxNeeds(c.Demand.Workers, own)) {
+			if hard.Below(nginxNeeds(c.Demand.Workers, n.Hops(), own)) {
 				return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v: raise it where this container or machine is started, or spread the workers over several proxies", hard)}
 			}
 			limit := need

@@ -19,7 +19,7 @@ var timeoutChecks = []Check{
 	{
 		ID: "nginx/proxy-read-timeout", Title: "nginx waits for as long as a poll is held", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After: []string{"nginx/config"},
-		Reads: []string{"proxy_read_timeout in force where polls are passed on"},
+		Reads: []string{"proxy_read_timeout (of uwsgi, fastcgi, grpc and scgi their own) in force where polls are passed on"},
 		Why: `While a poll is held nothing comes from the application. After proxy_read_timeout without a byte, 60 s by
 default, nginx gives up and answers 504; dc_federated's workers poll again at once, all of them, every minute.`,
 		Symptom: "504 after the timeout: upstream timed out (110: Connection timed out) while reading response header from upstream",
@@ -87,16 +87,25 @@ proxy_read_timeout, which with long holds is hours: slots that nobody uses. Prob
 }
 
 func evalReadTimeout(c Case, p place) Outcome {
+	for _, s := range p.site.Streams {
+		switch v := s.ProxyTimeout; {
+		case !v.Known():
+			return unset("proxy_timeout", v)
+		case v.V <= c.hold():
+			return fail("proxy_timeout "+short(v.V)+" of stream", "more than the hold of "+short(c.hold()), source(v, s.Source),
+				write(v, "the server of stream", s.Source, "proxy_timeout "+nginxTime(readTimeoutFor(c.hold()))+";", "wait for longer than a poll is held"))
+		}
+	}
 	v := p.at.ProxyReadTimeout
 	if !v.Known() {
-		return unset("proxy_read_timeout", v)
+		return unset(p.setting("read_timeout"), v)
 	}
 	if v.V > c.hold() {
 		return pass(short(v.V), source(v, p.at.Source))
 	}
 	want := readTimeoutFor(c.hold())
 	return fail(short(v.V), "more than the hold of "+short(c.hold()), source(v, p.at.Source),
-		write(v, p.block(), p.at.Source, "proxy_read_timeout "+nginxTime(want)+";", "wait for longer than a poll is held"))
+		write(v, p.block(), p.at.Source, p.setting("read_timeout")+" "+nginxTime(want)+";", "wait for longer than a poll is held"))
 }
 
 // readTimeoutFor is proxy_read_timeout for a hold: a minute more, so that the
@@ -114,7 +123,7 @@ func evalChain(c Case, p place) Outcome {
 		if h.Kind == kinds.Nginx {
 			v := p.at.ProxyReadTimeout
 			if !v.Known() {
-				o := unset("proxy_read_timeout", v)
+				o := unset(p.setting("read_timeout"), v)
 				return &o
 			}
 			hops = append(hops, hop{name: "nginx", limit: v.V})
@@ -179,13 +188,13 @@ func evalChain(c Case, p place) Outcome {
 func evalConnectTimeout(_ Case, p place) Outcome {
 	v := p.at.ProxyConnectTimeout
 	if !v.Known() {
-		return unset("proxy_connect_timeout", v)
+		return unset(p.setting("connect_timeout"), v)
 	}
 	if v.V <= 75*time.Second {
 		return pass(short(v.V), source(v, p.at.Source))
 	}
 	return fail(short(v.V), "75s at most: more is void", source(v, p.at.Source),
-		write(v, p.block(), p.at.Source, "proxy_connect_timeout 5s;", "it does not lengthen holds"))
+		write(v, p.block(), p.at.Source, p.setting("connect_timeout")+" 5s;", "it does not lengthen holds"))
 }
 
 // within judges times that must be neither short nor endless.
@@ -209,7 +218,7 @@ func within(p place, least, most time.Duration, line string, named ...any) Outco
 }
 
 func evalSendTimeout(_ Case, p place) Outcome {
-	return within(p, 10*time.Second, time.Hour, "60s", "send_timeout", p.at.SendTimeout, "proxy_send_timeout", p.at.ProxySendTimeout)
+	return within(p, 10*time.Second, time.Hour, "60s", "send_timeout", p.at.SendTimeout, p.setting("send_timeout"), p.at.ProxySendTimeout)
 }
 
 func evalClientTimeouts(_ Case, p place) Outcome {

@@ -83,6 +83,9 @@ poll is one of them. dc_federated's workers speak HTTP/1.1; a proxy or gateway b
 }
 
 func evalUpstreamHTTP(c Case, p place) Outcome {
+	if p.at.Pass.Kind != "proxy" {
+		return notApplicable("nginx speaks %s to the application", p.at.Pass.Kind)
+	}
 	u := p.at.Upstream
 	if u == nil {
 		return c.noUpstream(p)
@@ -212,12 +215,12 @@ func evalMaxConns(c Case, p place) Outcome {
 func evalNextUpstream(_ Case, p place) Outcome {
 	v := p.at.ProxyNextUpstream
 	if !v.Known() {
-		return unset("proxy_next_upstream", v)
+		return unset(p.setting("next_upstream"), v)
 	}
 	for _, word := range v.V {
 		if word == "non_idempotent" {
 			return fail("non_idempotent", "without it", source(v, p.at.Source),
-				write(v, p.block(), p.at.Source, "proxy_next_upstream error timeout;", "send no POST twice"))
+				write(v, p.block(), p.at.Source, p.setting("next_upstream")+" error timeout;", "send no POST twice"))
 		}
 	}
 	return pass(cmp.Or(v.Raw, "none"), source(v, p.at.Source))
@@ -226,13 +229,13 @@ func evalNextUpstream(_ Case, p place) Outcome {
 func evalClientAbort(_ Case, p place) Outcome {
 	v := p.at.ProxyIgnoreClientAbort
 	if !v.Known() {
-		return unset("proxy_ignore_client_abort", v)
+		return unset(p.setting("ignore_client_abort"), v)
 	}
 	if !v.V {
 		return pass("off", source(v, p.at.Source))
 	}
 	return fail("on", "off", source(v, p.at.Source),
-		write(v, p.block(), p.at.Source, "proxy_ignore_client_abort off;", "let go of polls whose worker is gone"))
+		write(v, p.block(), p.at.Source, p.setting("ignore_client_abort")+" off;", "let go of polls whose worker is gone"))
 }
 
 func evalStreams(c Case, _ *facts.Nginx, s *facts.Site) Outcome {

@@ -39,7 +39,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 	if p.TLSCert != "" {
 		sockets += 2
 	}
-	slots := slotsFor(d.Workers, sockets, 1)
+	slots := slotsFor(d.Workers, 1, sockets, 1)
 	number := func(n int64) []string { return []string{fmt.Sprint(n)} }
 	s := nginx.Settings{
 		Title: fmt.Sprintf("Made by fltool nginx render for %d workers that poll for up to %s, with a model of %s.\n"+

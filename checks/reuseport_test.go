@@ -49,7 +49,7 @@ func TestReuseport(t *testing.T) {
 		c, _ := ByID("nginx/worker-connections")
 		return c.Eval(Case{Facts: f, Deployment: OneHost(f), Demand: d})
 	}
-	one, _ := bySlots(512, 2)
+	one, _ := bySlots(512, 1, 2)
 	if o := judge(2, 4); o.Capacity == nil || o.Capacity.Safe != spread(one, 4) || o.Status != "pass" {
 		t.Errorf("with reuseport: %+v", o)
 	}
@@ -64,7 +64,7 @@ func TestReuseport(t *testing.T) {
 	if o := judge(0, 2); strings.Contains(o.Remedy.Text, "reuseport") {
 		t.Errorf("two processes would not do: %q", o.Remedy.Text)
 	}
-	if need := slotsFor(600, 2, 4); float64(need) > math.Ceil(512*600./float64(spread(one, 4)))+64 || spread(first(bySlots(need, 2)), 4) < 600 {
+	if need := slotsFor(600, 1, 2, 4); float64(need) > math.Ceil(512*600./float64(spread(one, 4)))+64 || spread(first(bySlots(need, 1, 2)), 4) < 600 {
 		t.Errorf("need %d", need)
 	}
 }

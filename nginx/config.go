@@ -42,6 +42,11 @@ type Config struct {
 	Foreign []Line `json:"foreign,omitempty"`
 	// Absent lists the files that Options.Partial excuses: each include, by name.
 	Absent []Line `json:"absent,omitempty"`
+	// Code lists the directives that have nginx run code of the config's when it
+	// reads it, nginx -t too.
+	Code []Line `json:"code,omitempty"`
+	// Temps are the directories that *_temp_path and *_cache_path name.
+	Temps []string `json:"temps,omitempty"`
 	// Logs are the files that access_log and error_log of any block name, each
 	// once: every process keeps all of them open.
 	Logs []string `json:"logs,omitempty"`
@@ -222,7 +227,7 @@ type Return struct {
 
 // Pass is where a location's requests go.
 type Pass struct {
-	Kind     string `json:"kind"`               // "proxy"; "grpc", "fastcgi", "uwsgi", "scgi", "memcached" and "tunnel" are named, not judged
+	Kind     string `json:"kind"`               // "proxy", "grpc", "fastcgi", "uwsgi" or "scgi"; "memcached" and "tunnel" are named, not judged
 	Raw      string `json:"raw"`                // "http://127.0.0.1:5000/"
 	TLS      bool   `json:"tls,omitempty"`      // https or grpcs
 	Upstream string `json:"upstream,omitempty"` // name of one of Config.Upstreams, written or implicit
@@ -274,9 +279,13 @@ type Zone struct {
 	Source string  `json:"source"`
 }
 
-// Other is a server that doesn't speak HTTP. It is named, not judged.
+// Other is a server that doesn't speak HTTP.
 type Other struct {
-	Kind   string `json:"kind"` // "stream" or "mail"
-	Source string `json:"source"`
-	Pass   string `json:"pass,omitempty"` // "backend:5432"
+	Kind   string   `json:"kind"` // "stream" or "mail"
+	Source string   `json:"source"`
+	Pass   string   `json:"pass,omitempty"`  // "backend:5432"
+	Peers  []string `json:"peers,omitempty"` // what that is, upstream blocks followed
+
+	ProxyTimeout        Value[time.Duration] `json:"proxyTimeout"` // between two reads or writes of either side
+	ProxyConnectTimeout Value[time.Duration] `json:"proxyConnectTimeout"`
 }

@@ -10,6 +10,7 @@ func (d *decoder) config(top *node) {
 	l := d.level(nil, top)
 	d.foreign(top, map[string]bool{})
 	d.logs(top, map[string]bool{})
+	d.touches(top)
 	d.cfg.Main = d.main(l)
 
 	events := &level{broken: l.broken, d: d}
@@ -108,6 +109,19 @@ func (d *decoder) foreign(top *node, seen map[string]bool) {
 	}
 }
 
+// touches lists what nginx does when it reads a config beside reading it.
+func (d *decoder) touches(block *node) {
+	for _, n := range block.block {
+		switch {
+		case len(n.args) > 0 && (strings.HasSuffix(n.name, "_temp_path") || strings.HasSuffix(n.name, "_cache_path")):
+			d.cfg.Temps = append(d.cfg.Temps, n.args[0])
+		case n.name == "ssl_engine" || n.name == "perl" || strings.HasPrefix(n.name, "perl_") || strings.HasPrefix(n.name, "init_by_lua") || strings.HasPrefix(n.name, "js_") || len(d.cfg.Build.masks(n.name)) == 0 && n.name != "include" && block.name != "map" && block.name != "types" && block.name != "geo":
+			d.cfg.Code = append(d.cfg.Code, Line{Text: n.name, Source: n.source()})
+		}
+		d.touches(n)
+	}
+}
+
 // logs lists the files that nginx logs to. A name with a variable is opened for
 // each request; syslog and memory are no files.
 func (d *decoder) logs(block *node, seen map[string]bool) {
@@ -141,7 +155,7 @@ func (d *decoder) logs(block *node, seen map[string]bool) {
 func (d *decoder) httpBlock(l *level, block *node) {
 	d.http = l
 	d.zones(l)
-	l.effective() // for what is wrong with it, be there a server or not
+	l.effective("proxy") // for what is wrong with it, be there a server or not
 	for _, n := range l.own["upstream"] {
 		d.upstream(n)
 	}
@@ -207,7 +221,7 @@ func (d *decoder) server(http *level, n *node) Server {
 		SSLProtocols:              l.words("ssl_protocols", d.sslProtocols()),
 		SSLVerifyClient:           l.enum("ssl_verify_client", is("off"), "off", "on", "optional", "optional_no_ca"),
 		SSLRejectHandshake:        l.flag("ssl_reject_handshake", is("off")),
-		Effective:                 l.effective(),
+		Effective:                 l.effective("proxy"),
 	}
 	for _, n := range l.own["server_name"] {
 		s.Names = append(s.Names, n.args...)
@@ -343,7 +357,7 @@ func (d *decoder) location(up *level, n *node) (Location, bool) {
 	}
 	l := d.level(up, n)
 	loc.Incomplete = l.broken
-	loc.Effective = l.effective()
+	loc.Effective = l.effective(passedBy(n))
 	loc.Internal = l.own["internal"] != nil
 	loc.Return, loc.Rewrites, loc.Blocks = d.rewrites(l)
 	for _, s := range l.own["try_files"] {
@@ -383,11 +397,22 @@ func splitLocation(s string) (LocationKind, string) {
 
 func (d *decoder) other(kind string, block *node) {
 	l := d.level(nil, block)
+	upstreams := map[string][]string{}
+	for _, u := range l.own["upstream"] {
+		for _, s := range u.block {
+			if s.name == "server" && len(u.args) == 1 && len(s.args) > 0 {
+				upstreams[u.args[0]] = append(upstreams[u.args[0]], s.args[0])
+			}
+		}
+	}
 	for _, n := range l.own["server"] {
-		s := d.level(nil, n)
-		o := Other{Kind: kind, Source: n.source()}
+		s := d.level(l, n)
+		o := Other{Kind: kind, Source: n.source(), ProxyTimeout: s.duration("proxy_timeout", is("10m")), ProxyConnectTimeout: s.duration("proxy_connect_timeout", is("60s"))}
 		for _, p := range append(s.own["proxy_pass"], s.own["pass"]...) {
 			o.Pass = strings.Join(p.args, " ")
+		}
+		if o.Peers = upstreams[o.Pass]; o.Peers == nil && o.Pass != "" && !HasVariables(o.Pass) {
+			o.Peers = []string{o.Pass}
 		}
 		d.listen(len(d.cfg.Others), kind, s)
 		d.cfg.Others = append(d.cfg.Others, o)

@@ -6,10 +6,25 @@ import (
 	"strings"
 )
 
-// effective works out what is in force at a level. The defaults are those of
-// nginx's manual, in its own notation.
-func (l *level) effective() Effective {
+// effective works out what is in force at a level; kind is the protocol by which
+// its requests are passed on. The defaults are those of nginx's manual, in its own
+// notation.
+func (l *level) effective(kind string) Effective {
 	d := l.d
+	up := func(setting string) string { return kind + "_" + setting }
+	// gRPC is passed on as it comes, and has no settings for that.
+	flag := func(setting, def string) Value[bool] {
+		if kind == "grpc" {
+			return Value[bool]{Raw: "off", Source: Default}
+		}
+		return l.flag(up(setting), is(def))
+	}
+	size := func(setting, def string) Value[int64] {
+		if kind == "grpc" {
+			return Value[int64]{Raw: "0", Source: Default}
+		}
+		return l.size(up(setting), is(def))
+	}
 	page := strconv.Itoa(d.pageSize)
 	return Effective{
 		ClientMaxBodySize:       scalar(l, "client_max_body_size", is("1m"), one(ParseOffset)),
@@ -33,25 +48,25 @@ func (l *level) effective() Effective {
 
 		ProxyHTTPVersion:         l.enum("proxy_http_version", d.since("1.29.7", "1.1", "1.0"), "1.0", "1.1", "2"),
 		ProxySetHeader:           l.proxySetHeader(),
-		ProxyConnectTimeout:      l.duration("proxy_connect_timeout", is("60s")),
-		ProxySendTimeout:         l.duration("proxy_send_timeout", is("60s")),
-		ProxyReadTimeout:         l.duration("proxy_read_timeout", is("60s")),
-		ProxyBuffering:           l.flag("proxy_buffering", is("on")),
-		ProxyRequestBuffering:    l.flag("proxy_request_buffering", is("on")),
-		ProxyBufferSize:          l.size("proxy_buffer_size", is(page)),
-		ProxyBuffers:             l.buffers("proxy_buffers", is("8 "+page)),
-		ProxyMaxTempFileSize:     l.size("proxy_max_temp_file_size", is("1024m")),
-		ProxyTempPath:            l.word("proxy_temp_path", d.compiled(d.cfg.Build.ProxyTempPath)),
-		ProxyNextUpstream:        l.words("proxy_next_upstream", is("error timeout")),
-		ProxyNextUpstreamTimeout: l.duration("proxy_next_upstream_timeout", is("0")),
-		ProxyNextUpstreamTries:   l.number("proxy_next_upstream_tries", is("0")),
-		ProxyIgnoreClientAbort:   l.flag("proxy_ignore_client_abort", is("off")),
-		ProxySocketKeepalive:     l.flag("proxy_socket_keepalive", is("off")),
-		ProxyBind:                l.word("proxy_bind", is("")),
-		ProxyLimitRate:           l.size("proxy_limit_rate", is("0")),
-		ProxyPassRequestBody:     l.flag("proxy_pass_request_body", is("on")),
+		ProxyConnectTimeout:      l.duration(up("connect_timeout"), is("60s")),
+		ProxySendTimeout:         l.duration(up("send_timeout"), is("60s")),
+		ProxyReadTimeout:         l.duration(up("read_timeout"), is("60s")),
+		ProxyBuffering:           flag("buffering", "on"),
+		ProxyRequestBuffering:    flag("request_buffering", "on"),
+		ProxyBufferSize:          l.size(up("buffer_size"), is(page)),
+		ProxyBuffers:             l.buffers(up("buffers"), is("8 "+page)),
+		ProxyMaxTempFileSize:     size("max_temp_file_size", "1024m"),
+		ProxyTempPath:            l.word(up("temp_path"), d.compiled(d.cfg.Build.ProxyTempPath)),
+		ProxyNextUpstream:        l.words(up("next_upstream"), is("error timeout")),
+		ProxyNextUpstreamTimeout: l.duration(up("next_upstream_timeout"), is("0")),
+		ProxyNextUpstreamTries:   l.number(up("next_upstream_tries"), is("0")),
+		ProxyIgnoreClientAbort:   flag("ignore_client_abort", "off"),
+		ProxySocketKeepalive:     l.flag(up("socket_keepalive"), is("off")),
+		ProxyBind:                l.word(up("bind"), is("")),
+		ProxyLimitRate:           size("limit_rate", "0"),
+		ProxyPassRequestBody:     l.flag(up("pass_request_body"), is("on")),
 		ProxyMethod:              l.word("proxy_method", is("")),
-		ProxyPassRequestHeaders:  l.flag("proxy_pass_request_headers", is("on")),
+		ProxyPassRequestHeaders:  l.flag(up("pass_request_headers"), is("on")),
 
 		Access:          l.access(),
 		AuthBasic:       l.word("auth_basic", is("off")),

@@ -23,12 +23,12 @@ func (p Proxy) Effective() *Effective {
 	return &p.Server.Effective
 }
 
-// Proxies lists every place that passes HTTP requests on by proxy_pass, and
-// with others those by any protocol, in the order of the config.
-func (c *Config) Proxies(others bool) []Proxy {
+// Proxies lists every place that passes requests on to an application, in the order
+// of the config: by HTTP, gRPC, FastCGI, uwsgi or SCGI.
+func (c *Config) Proxies() []Proxy {
 	var all []Proxy
 	add := func(p Proxy) {
-		if p.Pass != nil && (others || p.Pass.Kind == "proxy") {
+		if p.Pass != nil && p.Pass.Kind != "memcached" && p.Pass.Kind != "tunnel" {
 			all = append(all, p)
 		}
 	}
@@ -59,7 +59,7 @@ func (c *Config) Proxies(others bool) []Proxy {
 func (c *Config) ProxiesTo(address string) []Proxy {
 	want := withPort(address, "")
 	var found []Proxy
-	for _, p := range c.Proxies(false) {
+	for _, p := range c.Proxies() {
 		if p.Pass.Err != "" {
 			p.Err = "where it passes requests to is unknown: " + p.Pass.Err
 			found = append(found, p)

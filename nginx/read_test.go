@@ -169,7 +169,7 @@ func TestDumpErrors(t *testing.T) {
 	if len(c.Problems) == 0 || !strings.Contains(c.Problems[0].Text, `open() "/etc/nginx/proxy_params" failed (2: No such file or directory)`) {
 		t.Errorf("%+v", c.Problems)
 	}
-	for _, p := range c.Proxies(false) {
+	for _, p := range c.Proxies() {
 		if v := p.Effective().ProxyConnectTimeout; v.Known() {
 			t.Errorf("%s: known, though a file of the location is missing: %+v", p.Pass.Source, v)
 		}
@@ -536,8 +536,8 @@ location /if { if ($request_method = POST) { proxy_pass http://127.0.0.1:5000; }
 if ($host) { return 200; }
 } }`, Options{})
 	for address, want := range map[string]string{
-		"127.0.0.1:5000":     "/direct /block /block/in /name /variable? /if",
-		"localhost:5000":     "/direct /block /block/in /name /variable? /if",
+		"127.0.0.1:5000":     "/direct /block /block/in /name /variable? /grpc /if",
+		"localhost:5000":     "/direct /block /block/in /name /variable? /grpc /if",
 		"10.0.0.1:5001":      "/block? /block/in? /variable?",
 		"unix:/run/app.sock": "/variable? /sock /sockdirect",
 		"[::1]:443":          "/variable? /443",
@@ -555,8 +555,8 @@ if ($host) { return 200; }
 			t.Errorf("%s: got %q, want %q", address, got, want)
 		}
 	}
-	if all, others := len(c.Proxies(false)), len(c.Proxies(true)); all != 10 || others != 11 {
-		t.Errorf("%d by proxy_pass, %d in all", all, others)
+	if all := len(c.Proxies()); all != 11 {
+		t.Errorf("%d places", all)
 	}
 	if p := c.Servers[0].Locations[4].Pass; p.Upstream != "sock" {
 		t.Errorf("%+v", p)

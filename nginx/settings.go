@@ -73,7 +73,8 @@ type Effective struct {
 	LimitRateAfter          Value[int64]         `json:"limitRateAfter"`
 	Gzip                    Value[bool]          `json:"gzip"`
 
-	// Towards the upstream.
+	// Towards the upstream: of the location's own protocol, uwsgi_read_timeout where
+	// it has a uwsgi_pass. What gRPC has no directive for is off.
 	ProxyHTTPVersion         Value[string]        `json:"proxyHttpVersion"` // "1.0", "1.1", "2"
 	ProxySetHeader           Value[[]Header]      `json:"proxySetHeader"`   // nginx's own Host and Connection included unless replaced
 	ProxyConnectTimeout      Value[time.Duration] `json:"proxyConnectTimeout"`

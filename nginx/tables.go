@@ -67,6 +67,9 @@ func (b Build) masks(name string) (all []uint) {
 	return all
 }
 
+// Knows tells whether a build, or a module that it may load, has a directive.
+func (b Build) Knows(name string) bool { return len(b.masks(name)) > 0 || b.mayKnow(name) }
+
 // mayKnow tells whether a directive of no table may be a module's of that build.
 func (b Build) mayKnow(name string) bool {
 	return len(b.Added) > 0 || slices.ContainsFunc(bundled[b.Flavour], func(begins string) bool { return strings.HasPrefix(name, begins) })

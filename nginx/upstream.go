@@ -17,6 +17,18 @@ func passKind(n *node) string {
 	return ""
 }
 
+// passedBy is the protocol by which a location passes requests on; "proxy" where it
+// passes none.
+func passedBy(location *node) string {
+	for _, s := range location.block {
+		switch kind := passKind(s); kind {
+		case "grpc", "fastcgi", "uwsgi", "scgi":
+			return kind
+		}
+	}
+	return "proxy"
+}
+
 // pass reads where a statement passes requests. context is "if" or
 // "limit_except", "location" for one without a prefix, else "".
 func (d *decoder) pass(n *node, kind, context string) *Pass {

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,7 @@ type Site struct {
 	Locations    []Location           `json:"locations"` // those that the routes lead to
 	Routes       map[string]Route     `json:"routes"`    // by name: RoutePoll…
 	Certificates []Value[Certificate] `json:"certificates,omitempty"`
+	Streams      []nginx.Other        `json:"streams,omitempty"`    // servers of stream that hand connections on to the sockets
 	Redirected   bool                 `json:"redirected,omitempty"` // another server sends plain HTTP for these names to https
 	Defaults     []DefaultServer      `json:"defaults,omitempty"`   // other servers that the sockets' connections begin at
 }
@@ -72,6 +74,7 @@ type Route struct {
 	// Answer is what nginx does itself with a request that it passes nowhere, and
 	// AnswerAt where that stands; "" where it passes it on.
 	Answer   string       `json:"answer,omitempty"`
+	Onward   []string     `json:"onward,omitempty"` // Sources of the locations of this same nginx that the request comes through after Location
 	AnswerAt string       `json:"answerAt,omitempty"`
 	Gates    []nginx.Gate `json:"gates,omitempty"` // what keeps a worker out, or may
 }
@@ -86,6 +89,38 @@ func (s *Site) At(route string) *Location {
 		}
 	}
 	return nil
+}
+
+// Way is the locations that a route comes through, one after the other.
+func (s *Site) Way(route string) (all []*Location) {
+	at := s.At(route)
+	if at == nil {
+		return nil
+	}
+	all = append(all, at)
+	for _, source := range s.Routes[route].Onward {
+		for i := range s.Locations {
+			if s.Locations[i].Source == source {
+				all = append(all, &s.Locations[i])
+			}
+		}
+	}
+	return all
+}
+
+// Hops is how many times a held poll stands in this nginx: once, and once more for
+// each time that nginx passes it to itself, of stream too. Each takes a connection
+// towards the client and one onward.
+func (n *Nginx) Hops() int {
+	most := 1
+	for i := range n.Sites {
+		hops := len(n.Sites[i].Way(RoutePoll))
+		if len(n.Sites[i].Streams) > 0 {
+			hops++
+		}
+		most = max(most, hops)
+	}
+	return most
 }
 
 // Location is a location without those in it, with the upstream that it passes to.
@@ -134,7 +169,13 @@ type NginxOptions struct {
 	Version string    // "1.22.1"; "": as the program or the package's record tells
 	Flavour string    // of nginx.Flavours; "": as nginx -V tells, else open source
 	Unit    *Unit     // nginx.service; nil: none
-	Local   bool      // Conf is a file of fltool's own host alone: no build, certificates or disks are looked for
+	// Run runs a program of root's where it can change nothing but the directories
+	// named, whose changes vanish, and missing ones that are made in them; nil: the
+	// host's nginx is not asked about its config. It tells what the program printed
+	// and whether it exited with 0, or why it was not run.
+	Run     func(ctx context.Context, line, writable, missing []string) (said string, ok bool, err error)
+	Program string // the nginx to ask; "": the host's, where root alone can have put it there
+	Local   bool   // Conf is a file of fltool's own host alone: no build, certificates or disks are looked for
 }
 
 // ReadNginx reads a config and keeps what leads to the application. A main file
@@ -172,6 +213,9 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	if err != nil {
 		return nil, err
 	}
+	if !fragment {
+		testConfig(r, c, o, args)
+	}
 	n := &Nginx{
 		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Absent: c.Absent, Incomplete: c.Incomplete,
 		Main: c.Main, Events: c.Events, Logs: len(c.Logs),
@@ -192,7 +236,12 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	n.MaxConns = slices.ContainsFunc(c.Upstreams, func(u nginx.Upstream) bool {
 		return slices.ContainsFunc(u.Peers, func(p nginx.Peer) bool { return p.MaxConns > 0 })
 	})
-	for _, p := range c.Proxies(true) {
+	for i := range c.Servers {
+		if by := c.ShadowedBy(&c.Servers[i]); by != nil {
+			n.Elsewhere = append(n.Elsewhere, fmt.Sprintf("the server of %s is never asked: that of %s has its names", c.Servers[i].Source, by.Source))
+		}
+	}
+	for _, p := range c.Proxies() {
 		if p.Pass.Kind != "proxy" {
 			n.Elsewhere = append(n.Elsewhere, fmt.Sprintf("%s_pass %s (%s)", p.Pass.Kind, p.Pass.Raw, p.Pass.Source))
 		}
@@ -249,6 +298,11 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 		}
 		base := strings.TrimSuffix(q.Path, "/")
 		q.Path = base + routePaths[RoutePoll]
+		if _, port, err := net.SplitHostPort(q.Address); err == nil {
+			if behind := c.BehindStream(port); behind != "" { // stream hands connections on as they are
+				q.Address = behind
+			}
+		}
 		route := c.Route(q)
 		if route.Server == nil {
 			if route.Err != "" {
@@ -268,8 +322,9 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 	}
 	proxies := c.ProxiesTo(to)
 	if len(proxies) == 0 && asked.Upstream == "" {
-		proxies, guessed = c.Proxies(false), true
+		proxies, guessed = c.Proxies(), true
 	}
+	proxies = outermost(c, proxies)
 	var servers []*nginx.Server
 	bases := make(map[*nginx.Server][]string)
 	for _, p := range proxies {
@@ -289,6 +344,7 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 			bases[p.Server] = append(bases[p.Server], base)
 		}
 	}
+	servers = slices.DeleteFunc(servers, func(s *nginx.Server) bool { return c.ShadowedBy(s) != nil })
 	for _, s := range servers {
 		for _, base := range bases[s] {
 			one := site(c, s, base, nil, asked)
@@ -298,6 +354,24 @@ func sites(c *nginx.Config, asked Asked) (found []Site, guessed bool, err error)
 		}
 	}
 	return found, guessed && len(found) > 0, nil
+}
+
+// outermost puts the places that pass polls to a server of this nginx itself in the
+// stead of that server's.
+func outermost(c *nginx.Config, proxies []nginx.Proxy) []nginx.Proxy {
+	inner := map[*nginx.Server]bool{}
+	var outer []nginx.Proxy
+	for _, p := range c.Proxies() {
+		way, ok := c.Onward(p.Location, "", routePaths[RoutePoll])
+		if !ok || way.Err != "" || way.Server == p.Server || !slices.ContainsFunc(proxies, func(q nginx.Proxy) bool { return q.Server == way.Server }) {
+			continue
+		}
+		inner[way.Server] = true
+		outer = append(outer, p)
+	}
+	return append(outer, slices.DeleteFunc(proxies, func(p nginx.Proxy) bool {
+		return inner[p.Server] || slices.ContainsFunc(outer, func(q nginx.Proxy) bool { return q.Location == p.Location })
+	})...)
 }
 
 func passes(proxies []nginx.Proxy, l *Location) bool {
@@ -339,22 +413,57 @@ func site(c *nginx.Config, s *nginx.Server, base string, q *nginx.Request, asked
 			to.Answer, to.AnswerAt = ownAnswer(way)
 			to.Gates = c.Gates(way, asks, routeMethods[name], client)
 		}
-		out.Routes[name] = to
-		if to.Location != "" && out.At(name) == nil {
-			l := Location{Location: *way.Final}
-			l.Locations = nil
-			if l.Pass != nil && l.Pass.Upstream != "" {
-				l.Upstream = c.Upstream(l.Pass.Upstream)
-			}
-			out.Locations = append(out.Locations, l)
+		if to.Location != "" {
+			out.add(c, way.Final)
+			to.onward(c, &out, way.Final, asks, name)
 		}
+		out.Routes[name] = to
 	}
+	out.Streams = c.Streams(out.Sockets)
 	for i := range c.Servers {
 		if other := &c.Servers[i]; other != s && redirects(other) && sharesName(other, s) {
 			out.Redirected = true
 		}
 	}
 	return out
+}
+
+// add keeps a location, once.
+func (s *Site) add(c *nginx.Config, at *nginx.Location) {
+	if slices.ContainsFunc(s.Locations, func(l Location) bool { return l.Source == at.Source }) {
+		return
+	}
+	l := Location{Location: *at}
+	l.Locations = nil
+	if l.Pass != nil && l.Pass.Upstream != "" {
+		l.Upstream = c.Upstream(l.Pass.Upstream)
+	}
+	s.Locations = append(s.Locations, l)
+}
+
+// mostHops bounds how often nginx passes a request to itself: one that never stops
+// is cut by nginx's slots.
+const mostHops = 8
+
+// onward follows a request that nginx passes to itself.
+func (r *Route) onward(c *nginx.Config, s *Site, at *nginx.Location, asks nginx.Request, name string) {
+	for range mostHops {
+		way, ok := c.Onward(at, asks.Host, asks.Path)
+		if !ok {
+			return
+		}
+		if r.Err = way.Err; r.Err != "" {
+			return
+		}
+		r.Gates = append(r.Gates, c.Gates(way, nginx.Request{Host: asks.Host, Path: asks.Path, TLS: at.Pass.TLS}, routeMethods[name], nginx.Client{Loopback: true})...)
+		if r.Answer, r.AnswerAt = ownAnswer(way); r.Answer != "" || way.Final == nil {
+			return
+		}
+		at = way.Final
+		s.add(c, at)
+		r.Onward = append(r.Onward, at.Source)
+	}
+	r.Err = "nginx passes it to itself again and again"
 }
 
 // ownAnswer says what nginx does with a request that it does not pass on.
@@ -525,21 +634,12 @@ const maxProgramBytes = 128 << 20
 // version of Debian's record of packages. No program is run: who asks is root, and
 // the program may be anybody's.
 func readBuild(r Root, m masterArgs) nginx.Build {
-	programs := []string{"/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/bin/nginx"}
+	programs := nginxPrograms
 	if m.pid != 0 {
 		programs = append([]string{fmt.Sprintf("/proc/%d/exe", m.pid)}, programs...)
 	}
 	for _, program := range programs {
-		f, err := r.Open(program)
-		if err != nil {
-			continue
-		}
-		content, err := io.ReadAll(io.LimitReader(f, maxProgramBytes))
-		f.Close()
-		if err != nil {
-			continue
-		}
-		if b, err := nginx.ParseBuild(buildText(content)); err == nil {
+		if b, err := readProgram(r, program); err == nil {
 			return b
 		}
 	}
@@ -559,6 +659,20 @@ func buildText(program []byte) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// readProgram reads a build out of a program's file.
+func readProgram(r Root, program string) (nginx.Build, error) {
+	f, err := r.Open(program)
+	if err != nil {
+		return nginx.Build{}, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxProgramBytes))
+	if err != nil {
+		return nginx.Build{}, err
+	}
+	return nginx.ParseBuild(buildText(content))
 }
 
 // packageVersion is nginx's of Debian's record, "" where there is none.

@@ -68,7 +68,7 @@ func readNginxPasses(r facts.Root, p facts.Program) facts.Details {
 		return facts.Details{Passes: facts.Value[[]facts.Pass]{Err: err.Error()}}
 	}
 	passes := []facts.Pass{}
-	for _, proxy := range c.Proxies(true) {
+	for _, proxy := range c.Proxies() {
 		up := c.Upstream(proxy.Pass.Upstream)
 		if up == nil {
 			passes = append(passes, facts.Pass{To: hostPort(proxy.Pass.Upstream), Source: proxy.Pass.Source})

@@ -34,6 +34,7 @@ type judgeFlags struct {
 	nginxConf  string
 	version    string // of nginx
 	flavour    string
+	test       nginxTest
 	flURL      string
 	upstream   string
 	lb         []string
@@ -57,6 +58,7 @@ func (j *judgeFlags) register(cmd *cobra.Command) {
 	f.StringVar(&j.nginxConf, "nginx-conf", "", "nginx's main `file` (default: the running nginx's); - is the output of nginx -T on standard input")
 	f.StringVar(&j.version, "nginx-version", "", "nginx's version (default: as nginx -V or the package tells)")
 	f.StringVar(&j.flavour, "nginx-flavour", "", "nginx's flavour: "+strings.Join(nginx.Flavours(), ", ")+" (default: as nginx -V tells)")
+	j.test.register(f)
 	f.StringVar(&j.flURL, "fl-url", "", "URL that workers use; picks nginx's server and location")
 	f.StringVar(&j.upstream, "upstream", "", "address that nginx passes polls to (default 127.0.0.1 and the port)")
 	f.StringArrayVar(&j.lb, "lb", nil, "load balancer before the host, or its idle timeout; again for each, in the order\nthat workers meet them: "+strings.Join(kinds.Balancers(), ", "))
@@ -107,7 +109,7 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	if err := j.checkWay(); err != nil {
 		return out, err
 	}
-	if err := cmp.Or(checkVersion(j.version), checkFlavour(j.flavour)); err != nil {
+	if err := cmp.Or(checkVersion(j.version), checkFlavour(j.flavour), j.test.check()); err != nil {
 		return out, err
 	}
 	if j.saveFacts != "" {
@@ -149,7 +151,7 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment, error) {
 	var d checks.Deployment
 	if len(j.facts) > 0 {
-		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "nginx-version", "nginx-flavour", "fl-url", "upstream", "save-facts"} {
+		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "nginx-version", "nginx-flavour", "nginx-bin", "no-nginx-t", "fl-url", "upstream", "save-facts"} {
 			if cmd.Flags().Changed(name) {
 				return d, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
 			}
@@ -168,6 +170,7 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream}, Specs: kinds.Specs(), Now: now}
 	j.state(&o.Asked)
 	o.Nginx.Version, o.Nginx.Flavour = j.version, j.flavour
+	o.Nginx.Run, o.Nginx.Program = j.test.run(), j.test.program
 	if o.Nginx.Conf = j.nginxConf; j.nginxConf == "-" {
 		o.Nginx.Conf, o.Nginx.Dump = "", cmd.InOrStdin()
 	}

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
@@ -62,6 +67,7 @@ func newNginxLint() *cobra.Command {
 	var j judgeFlags // the demand, the way and the waivers of them
 	var out outputFlags
 	var version, flavour, failOn string
+	var test nginxTest
 	cmd := &cobra.Command{
 		Use:   "lint FILE",
 		Short: "Judge an nginx config by itself",
@@ -71,6 +77,10 @@ may be a whole nginx.conf, a site that is included into http, or - for what
 nginx -T prints. Names in it are taken as they stand: relative ones start at FILE.
 
 Of a host, preflight tells more: what really runs, and what the kernel allows.
+
+As root it has the host's own nginx judge the config, too, by nginx -t in private
+namespaces, in which it can write nothing and reaches no network. A config that
+would have nginx run code of the config's own is not tested so.
 --format sarif is for code reviews.
 
 Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
@@ -99,12 +109,12 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 			if err := checkVersion(version); err != nil {
 				return err
 			}
-			if err := checkFlavour(flavour); err != nil {
+			if err := cmp.Or(checkFlavour(flavour), test.check()); err != nil {
 				return err
 			}
 			start := time.Now()
 			asked := facts.Asked{Port: j.port, URL: j.flURL, Upstream: j.upstream, Balancers: j.lb}
-			o := facts.NginxOptions{Conf: args[0], Version: version, Flavour: flavour, Local: true}
+			o := facts.NginxOptions{Conf: args[0], Version: version, Flavour: flavour, Local: true, Run: test.run(), Program: test.program}
 			if args[0] == "-" {
 				o.Conf, o.Dump = "", cmd.InOrStdin()
 			}
@@ -130,6 +140,7 @@ Exit codes: 0 good; 1 a check failed; 2 usage; 3 a check can't be told.`,
 	f.StringArrayVar(&j.lb, "lb", nil, "load balancer before nginx, as of preflight")
 	f.StringVar(&version, "nginx-version", "", "version of the nginx that will read it: directives and some defaults hang on it")
 	f.StringVar(&flavour, "nginx-flavour", "", "flavour of the nginx that will read it: "+strings.Join(nginx.Flavours(), ", ")+" (default oss)")
+	test.register(f)
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
 	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
 	f.StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
@@ -144,6 +155,42 @@ func checkVersion(v string) error {
 	}
 	if _, known := (nginx.Build{Version: v}).Since("1.0.0"); !known {
 		return usageError("nginx -v tells it", "--nginx-version %q: want for example 1.22.1", v)
+	}
+	return nil
+}
+
+// nginxTest says whether a config is put before the host's nginx.
+type nginxTest struct {
+	program string
+	off     bool
+}
+
+func (n *nginxTest) register(f *pflag.FlagSet) {
+	f.StringVar(&n.program, "nginx-bin", "", "the nginx that judges the config by nginx -t (default: the host's, where root alone can have put it there)")
+	f.BoolVar(&n.off, "no-nginx-t", false, "ask no nginx about its config")
+}
+
+// run is how facts has it run; nil: not at all.
+func (n *nginxTest) run() func(context.Context, []string, []string, []string) (string, bool, error) {
+	if n.off {
+		return nil
+	}
+	return runPrivately
+}
+
+func (n *nginxTest) check() error {
+	if n.program == "" {
+		return nil
+	}
+	if n.off {
+		return usageError("", "--nginx-bin and --no-nginx-t exclude each other")
+	}
+	info, err := os.Stat(n.program)
+	switch {
+	case err != nil:
+		return usageError("", "--nginx-bin: %w", err)
+	case !filepath.IsAbs(n.program) || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
+		return usageError("for example /usr/sbin/nginx", "--nginx-bin %s: want the absolute path of a program", n.program)
 	}
 	return nil
 }
