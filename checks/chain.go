@@ -60,7 +60,14 @@ func part(p facts.Process) int {
 // hopOf is the hop of a group, its leader first.
 func hopOf(group []facts.Process, stated statements) kinds.Hop {
 	k := kinds.ByName(group[0].Kind)
-	return kinds.Hop{Kind: k, Processes: group, Settings: group[0].Settings, Version: group[0].Version, Stated: stated.of(k)}
+	if k == kinds.Other && !group[0].Serves() {
+		k = kinds.Named(group[0].Name)
+	}
+	said := stated.of(k)
+	for q, v := range stated[group[0].Name] {
+		said[q] = v
+	}
+	return kinds.Hop{Kind: k, Processes: group, Settings: group[0].Settings, Version: group[0].Version, Stated: said}
 }
 
 // statements are what the user says of hops, by kind; "" is the application's.

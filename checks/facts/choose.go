@@ -46,6 +46,9 @@ func readProcesses(r Root, specs []Spec, asked Asked) (Value[[]Process], int, er
 		port = c.reachedAt(app, port)
 	}
 	chosen = append(chosen, c.before(app, port)...)
+	if app != nil {
+		chosen = append(chosen, c.strangersBefore(app)...)
+	}
 	var out []Process
 	for _, g := range chosen {
 		for _, m := range g.members {
@@ -399,6 +402,41 @@ func (c *chooser) before(app *group, port int) []*group {
 		return slices.DeleteFunc(fronts, func(g *group) bool { return g.leader.Role == RoleForwarder })
 	}
 	return append(leads, unclear...)
+}
+
+// strangersBefore are programs of no kind that listen themselves and are connected
+// to the application now: proxies that nobody knows.
+func (c *chooser) strangersBefore(app *group) (list []*group) {
+	table, err := c.nets.table(app.leader.NetNS, app.leader.PID)
+	if err != nil {
+		return nil // the application's listeners are unknown for the same reason
+	}
+	clients := make(map[uint64]bool)
+	for inode, port := range table.towards {
+		if slices.Contains(app.ports(c.nets), int(port)) {
+			clients[inode] = true
+		}
+	}
+	if len(clients) == 0 {
+		return nil
+	}
+	for _, m := range c.all {
+		if m.spec != nil || m.ended || len(m.args) == 0 || m.args[0] == "" || m.NetNS != app.leader.NetNS || slices.Contains(app.members, m) {
+			continue
+		}
+		sockets, err := readSockets(c.r, m.PID)
+		if err != nil {
+			continue // gone, or another user's: root sees them all
+		}
+		listens := slices.ContainsFunc(sockets, func(n uint64) bool { _, ok := table.listeners[n]; return ok })
+		if !listens || !slices.ContainsFunc(sockets, func(n uint64) bool { return clients[n] }) {
+			continue
+		}
+		g := &group{leader: m, members: []*candidate{m}}
+		m.Kind, m.Role = KindOther, RoleProxy
+		list = append(list, g)
+	}
+	return list
 }
 
 // splitAddress takes "host:port" apart; port 0 is of a unix socket or of none.

@@ -81,6 +81,8 @@ func TestWhoServes(t *testing.T) {
 		{"titles of setproctitle", []factstest.Process{{PID: 10, Args: []string{"gunicorn: master [app]"}}, {PID: 11, PPID: 10, Args: []string{"gunicorn: worker [app]"}}}, facts.Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
 		{"fltool", []factstest.Process{{PID: 60, Args: []string{"/usr/bin/fltool", "serve"}}, {PID: 61, Args: []string{"fltool", "preflight"}}}, facts.Asked{}, "60:fltool"},
 		{"by service", []factstest.Process{{PID: 70, Args: []string{"python3", "x.py"}, Cgroup: "0::/system.slice/fl.service"}, other}, facts.Asked{Service: "fl"}, "70:other"},
+		{"a proxy that nobody knows", []factstest.Process{master, worker, {PID: 90, Args: []string{"/opt/gate"}, Listen: []string{"00000000:0050"}, Connected: []string{port5000}}}, facts.Asked{}, "10:gunicorn:master 11:gunicorn:worker 90:other"},
+		{"a client of the application's own host", []factstest.Process{master, worker, {PID: 90, Args: []string{"/opt/train"}, Connected: []string{port5000}}}, facts.Asked{}, "10:gunicorn:master 11:gunicorn:worker"},
 		{"an editor of a file named gunicorn", []factstest.Process{{PID: 80, Args: []string{"vi", "gunicorn"}}}, facts.Asked{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

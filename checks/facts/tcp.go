@@ -23,12 +23,13 @@ type tcpTable struct {
 	established map[uint16]int      // by local port
 	accepted    map[uint16]int      // of those, that a program has taken from the accept queue
 	timeWait    map[uint16]int      // by local port: closed, and kept for a minute
+	towards     map[uint64]uint16   // by inode of an established connection: the port at its other end
 }
 
 // readTCP reads tcp and tcp6 of a directory: /proc/net, or /proc/PID/net of
 // another network namespace.
 func readTCP(r Root, dir string) (tcpTable, error) {
-	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), accepted: make(map[uint16]int), timeWait: make(map[uint16]int)}
+	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), accepted: make(map[uint16]int), timeWait: make(map[uint16]int), towards: make(map[uint64]uint16)}
 	for _, path := range []string{dir + "/tcp", dir + "/tcp6"} {
 		f, err := r.Open(path)
 		if absent(err) && strings.HasSuffix(path, "6") {
@@ -76,12 +77,13 @@ func (t *tcpTable) parse(rd io.Reader) error {
 			}
 			if f[3] == tcpTimeWait {
 				t.timeWait[uint16(port)]++
-			} else {
-				t.established[uint16(port)]++
-				if f[9] != "0" { // the inode of a file that somebody has open
-					t.accepted[uint16(port)]++
-				}
+				continue
 			}
+			t.established[uint16(port)]++
+			if f[9] != "0" { // the inode of a file that somebody has open
+				t.accepted[uint16(port)]++
+			}
+			t.addClient(f[2], f[9])
 		case tcpListen:
 			addr, err := parseKernelAddr(f[1])
 			if err != nil {
@@ -100,6 +102,16 @@ func (t *tcpTable) parse(rd io.Reader) error {
 		}
 	}
 	return sc.Err()
+}
+
+// addClient keeps which port an established connection leads to. One whose address
+// or inode can't be read leads nowhere that is of interest.
+func (t *tcpTable) addClient(remote, inode string) {
+	port, err := strconv.ParseUint(remote[strings.LastIndexByte(remote, ':')+1:], 16, 16)
+	n, inodeErr := strconv.ParseUint(inode, 10, 64)
+	if err == nil && inodeErr == nil && n != 0 && t.towards != nil {
+		t.towards[n] = uint16(port)
+	}
 }
 
 // readTimeWait counts the ports of the local range that connections just closed

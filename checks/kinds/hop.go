@@ -36,6 +36,14 @@ func (h Hop) Name() string {
 	return fmt.Sprintf("%s %d", name, p.PID)
 }
 
+// known is the name by which a user states what the hop answers.
+func (h Hop) known() string {
+	if h.Kind == Other && len(h.Processes) > 0 {
+		return h.Processes[0].Name
+	}
+	return h.Kind.Kind
+}
+
 // Count is a setting that is a whole number, not negative.
 func (h Hop) Count(name string) facts.Value[int64] {
 	return convert(name, h.Settings.Get(name), func(s string) (int64, error) {
@@ -83,7 +91,10 @@ func ask[T any](h Hop, q Question, answer func(Hop) Answer[T], stated func(strin
 		return is(v, s+" as stated", "stated")
 	}
 	if answer == nil {
-		return unknown[T](fmt.Sprintf("what %s answers is not known: state it by --hop '%s %s=…'", h.Name(), h.Kind.Kind, q))
+		if h.Kind.Holds == nil { // nothing is known of it
+			return unknown[T](fmt.Sprintf("nothing is known of %s: state what it holds and the rest by --hop '%s holds=… silence=…'", h.Name(), h.known()))
+		}
+		return unknown[T](fmt.Sprintf("%s of %s is not known: state it by --hop '%s %s=…'", q, h.Name(), h.Kind.Kind, q))
 	}
 	a := answer(h)
 	if a.Status == Unknown && a.Why == "" {

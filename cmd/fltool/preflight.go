@@ -98,6 +98,6 @@ func (res judged) report(start time.Time, least reports.Severity) reports.Report
 			Tool: "fltool " + toolVersion(), Started: start.UTC().Format(time.RFC3339),
 			Seconds: time.Since(start).Seconds(), Hostname: h.Hostname.V, Kernel: h.Kernel.V, CPU: h.CPU.V, CPUs: h.CPUs.V,
 		},
-		Demand: res.demand, Findings: res.findings, Capacity: &res.capacity,
+		Demand: res.demand, Chain: checks.Chain(res.deployment, res.demand, res.capacity.Ledger), Findings: res.findings, Capacity: &res.capacity,
 	}
 }

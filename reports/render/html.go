@@ -55,7 +55,7 @@ func HTML(w io.Writer, r reports.Report) error {
 		}
 		figures = append(figures, f)
 	}
-	return writePage(w, newDocument(r), pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures})
+	return writePage(w, newDocument(r), pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures, way: way(r)})
 }
 
 // pageFigure is a plot on a page.
@@ -69,6 +69,7 @@ type pageFigure struct {
 type pageOf struct {
 	kind, when string
 	figures    []pageFigure
+	way        []step
 }
 
 func writePage(w io.Writer, d document, of pageOf) error {
@@ -91,12 +92,13 @@ func writePage(w io.Writer, d document, of pageOf) error {
 	data := struct {
 		Word, Verdict, Headline, Kind, When string
 		Reasons                             []string
+		Way                                 []step
 		Parts                               []part
 		Figures                             []pageFigure
 		FiguresAfter                        int // of the parts
 	}{
 		Word: d.word, Verdict: string(d.verdict), Headline: d.headline, Reasons: d.reasons,
-		Figures: of.figures, Kind: of.kind, When: of.when,
+		Figures: of.figures, Way: of.way, Kind: of.kind, When: of.when,
 	}
 	for i, s := range d.sections {
 		p := part{Title: s.title, Grid: s.grid, Notes: s.notes, Commands: s.commands}

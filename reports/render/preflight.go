@@ -130,20 +130,12 @@ func (p *preflightWriter) answer(r reports.Report) {
 	case !judged:
 		p.wrapped("How many workers it holds was not judged.")
 	}
-	var judges []string
 	for _, f := range r.Findings {
-		switch {
-		case f.Check == "app/found" && f.Status == reports.StatusWarn:
+		if f.Check == "app/found" && f.Status == reports.StatusWarn {
 			p.wrapped("No server runs yet; what it would be started with is judged, as far as that can be read.")
-		case f.Check == "app/found" && f.Status == reports.StatusPass:
-			judges = append(judges, f.Got)
-		case f.Check == "nginx/config" && f.Status == reports.StatusPass:
-			judges = append(judges, f.Source)
 		}
 	}
-	if len(judges) > 0 {
-		p.wrapped("Judged: " + strings.Join(judges, ", ") + ".")
-	}
+	p.way(r)
 	fmt.Fprintln(&p.b)
 }
 

@@ -22,6 +22,7 @@ type Process struct {
 	Links      []string // targets of its descriptors: "socket:[7]"
 	Cwd        string
 	Listen     []string // addresses as /proc/net/tcp has them: "0100007F:1388"
+	Connected  []string // remote addresses of its connections, likewise
 }
 
 // Host makes a fake host under systemd with these processes, and gives its directory.
@@ -82,6 +83,13 @@ func (p Process) Write(root string) error {
 		inode := p.PID*100 + i
 		links = append(links, fmt.Sprintf("socket:[%d]", inode))
 		if err := addSocket(root, fmt.Sprintf("%s 00000000:0000 0A 00000000:00000000 00:00000000 00000000 %d 0 %d 1", addr, p.UID, inode)); err != nil {
+			return err
+		}
+	}
+	for i, addr := range p.Connected {
+		inode := p.PID*100 + 50 + i
+		links = append(links, fmt.Sprintf("socket:[%d]", inode))
+		if err := addSocket(root, fmt.Sprintf("0100007F:C000 %s 01 00000000:00000000 00:00000000 00000000 %d 0 %d 1", addr, p.UID, inode)); err != nil {
 			return err
 		}
 	}
