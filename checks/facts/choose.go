@@ -19,6 +19,14 @@ const nothingRuns = "no running host: files alone"
 // errDenied says that the application could not be told from other processes.
 var errDenied = errors.New("the process that listens on the port may not be read: run as root, or name it by --service")
 
+// Unclear is the error of Gather where several programs may be the application, or
+// where what was asked for is none: whoever asks has to say who is meant.
+type Unclear string
+
+func (u Unclear) Error() string { return string(u) }
+
+func unclear(format string, a ...any) error { return Unclear(fmt.Sprintf(format, a...)) }
+
 // readProcesses finds the processes of the application and of what may stand before
 // it, and the port that the application is reached at: the asked one, else as
 // found, else 0. A process that was asked for and does not exist is an error.
@@ -36,7 +44,11 @@ func readProcesses(r Root, specs []Spec, asked Asked) (Value[[]Process], int, er
 	}
 	c := chooser{r: r, specs: specs, nets: nets, all: all, groups: groups(all)}
 	app, err := c.application(asked)
-	if err != nil {
+	var unclear Unclear
+	switch {
+	case errors.As(err, &unclear):
+		return Value[[]Process]{}, 0, err
+	case err != nil:
 		return unknown[[]Process](err), asked.Port, nil
 	}
 	port := asked.Port
@@ -90,7 +102,7 @@ func (c *chooser) byPID(pid int) (*group, error) {
 	i := slices.IndexFunc(c.all, func(m *candidate) bool { return m.PID == pid })
 	m := c.all[i] // readCandidates has seen to it
 	if m.ended {
-		return nil, fmt.Errorf("process %d (%s) has ended: it is no server", pid, m.Name)
+		return nil, unclear("process %d (%s) has ended: it is no server", pid, m.Name)
 	}
 	for _, g := range c.groups {
 		if slices.Contains(g.members, m) {
@@ -102,7 +114,7 @@ func (c *chooser) byPID(pid int) (*group, error) {
 	}
 	g := c.stranger(m)
 	if l := g.listen(c.nets); g.spec == nil && l.Known() && len(l.V) == 0 && len(g.inodes) == 0 {
-		return nil, fmt.Errorf("process %d (%s) listens nowhere: it is no server", pid, m.Name)
+		return nil, unclear("process %d (%s) listens nowhere: it is no server", pid, m.Name)
 	}
 	return g, nil
 }
@@ -180,7 +192,7 @@ func (c *chooser) onPort(port int) (*group, error) {
 	case len(hidden) == 1 && len(servers) == 1:
 		return hidden[0], nil
 	case len(servers) > 0:
-		return nil, fmt.Errorf("nothing is seen to listen on port %d, and %s runs: name it by --port or --pid", port, c.names(servers))
+		return nil, unclear("nothing is seen to listen on port %d, and there is %s", port, c.names(servers))
 	}
 	return nil, nil
 }
@@ -269,7 +281,7 @@ func (c *chooser) likeliest() (*group, error) {
 	case 1:
 		return maybe[0], nil
 	}
-	return nil, fmt.Errorf("%s run, and any may be the application: name it by --port or --pid", c.names(maybe))
+	return nil, unclear("%s run, and any may be the application", c.names(maybe))
 }
 
 // likelyPorts are those that proxies pass to, then the default ones.

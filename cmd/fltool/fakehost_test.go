@@ -53,6 +53,8 @@ func fakeProcess(ts *testscript.TestScript, neg bool, args []string) {
 			p.Cgroup = "0::/system.slice/" + value
 		case "cgroup":
 			p.Cgroup = "0::" + value
+		case "connected":
+			p.Connected = append(p.Connected, value)
 		case "listen":
 			p.Listen = append(p.Listen, value)
 		case "cwd":

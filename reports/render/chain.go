@@ -9,6 +9,8 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
+const wayTitle = "The way of a poll"
+
 // step is a hop of the way from workers to the application, in words.
 type step struct {
 	Name  string // "nginx 200 1.22.1 :443"
@@ -65,7 +67,7 @@ func portsOf(listen []string) string {
 
 // chain is the way as a table.
 func chain(r reports.Report) section {
-	s := section{title: "The way of a poll", grid: &grid{head: []string{"hop", "holds", "lets a poll be"}, text: []int{0, 1, 2}}}
+	s := section{title: wayTitle, grid: &grid{head: []string{"hop", "holds", "lets a poll be"}, text: []int{0, 1, 2}}}
 	for _, st := range way(r) {
 		s.grid.rows = append(s.grid.rows, []string{st.Name, strings.TrimPrefix(st.Holds, "holds "), strings.TrimPrefix(st.Bears, "a poll ")})
 	}

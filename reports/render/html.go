@@ -55,7 +55,9 @@ func HTML(w io.Writer, r reports.Report) error {
 		}
 		figures = append(figures, f)
 	}
-	return writePage(w, newDocument(r), pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures, way: way(r)})
+	d := newDocument(r)
+	d.sections = slices.DeleteFunc(d.sections, func(s section) bool { return s.title == wayTitle }) // it is drawn
+	return writePage(w, d, pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures, way: way(r)})
 }
 
 // pageFigure is a plot on a page.
