@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -31,6 +32,8 @@ type probeFlags struct {
 	simulate           int
 	only               bool
 	insecure, yes      bool
+
+	private ed25519.PrivateKey // of key, once that is checked
 }
 
 func (f *probeFlags) register(cmd *cobra.Command) {
@@ -85,6 +88,13 @@ func (f *probeFlags) check(cmd *cobra.Command) error {
 			}
 		}
 	}
+	if f.key == "" {
+		return nil
+	}
+	var err error
+	if f.private, err = wire.ReadPrivateKey(f.key); err != nil {
+		return usageError("fltool keys generate makes key files; the server's list must hold its public key", "--probe-key: %v", err)
+	}
 	return nil
 }
 
@@ -103,11 +113,7 @@ func (f *probeFlags) ask(cmd *cobra.Command, demand reports.Demand) (facts.Value
 	if o.TLS, err = tlsConfig(u.Hostname(), f.ca, f.insecure); err != nil {
 		return none, err
 	}
-	if f.key != "" {
-		if o.Key, err = wire.ReadPrivateKey(f.key); err != nil {
-			return none, usageError("fltool keys generate makes key files; the server's list must hold its public key", "--probe-key: %v", err)
-		}
-	}
+	o.Key = f.private
 	plan, err := f.plan(u, o.TLS)
 	if err != nil {
 		return none, err
