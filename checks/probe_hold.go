@@ -49,11 +49,16 @@ type hop struct {
 
 // hops by time. What they tell is a likeness: every one of them can be set.
 var hops = []hop{
-	{29 * time.Second, 32 * time.Second, "a Google Cloud HTTP(S) load balancer (30 s) or gunicorn's timeout with sync workers (30 s)"},
-	{59 * time.Second, 63 * time.Second, "nginx's proxy_read_timeout (60 s unless set) or an AWS application load balancer (60 s)"},
+	{15 * time.Second, 16500 * time.Millisecond, "Envoy's timeout of a route (15 s)"},
+	{29 * time.Second, 32 * time.Second, "a Google Cloud HTTP(S) load balancer (30 s), Heroku's router (30 s to the first byte) or gunicorn's timeout with sync workers (30 s)"},
+	{50 * time.Second, 52 * time.Second, "HAProxy's timeout server as it is packaged (50 s)"},
+	{55 * time.Second, 57 * time.Second, "Heroku's router (55 s between bytes)"},
+	{59 * time.Second, 63 * time.Second, "nginx's proxy_read_timeout (60 s unless set), Apache's ProxyTimeout (60 s) or an AWS application load balancer (60 s)"},
 	{99 * time.Second, 125 * time.Second, "Cloudflare (100 to 120 s)"},
 	{238 * time.Second, 246 * time.Second, "an Azure load balancer (4 minutes)"},
+	{299 * time.Second, 304 * time.Second, "Envoy's stream_idle_timeout (300 s) or Google's Cloud Run (300 s)"},
 	{348 * time.Second, 356 * time.Second, "an AWS network load balancer, NAT gateway or firewall (350 s)"},
+	{899 * time.Second, 905 * time.Second, "kube-proxy or Docker Swarm by IPVS (900 s)"},
 	{1195 * time.Second, 1210 * time.Second, "Google's Cloud NAT (1200 s)"},
 }
 

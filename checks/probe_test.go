@@ -192,6 +192,8 @@ func TestLongestHoldNamesTheHop(t *testing.T) {
 		{hold: facts.Hold{Seconds: 100.2, End: facts.EndStatus, Status: 524, Server: "cloudflare"}, status: reports.StatusFail, says: "Cloudflare"},
 		{hold: facts.Hold{Seconds: 240, End: facts.EndReset}, status: reports.StatusFail, says: "Azure"},
 		{hold: facts.Hold{Seconds: 350.9, End: facts.EndReset}, status: reports.StatusFail, says: "350 s"},
+		{hold: facts.Hold{Seconds: 15.01, End: facts.EndStatus, Status: 504, Server: "envoy"}, status: reports.StatusFail, says: "looks like Envoy's timeout of a route"},
+		{hold: facts.Hold{Seconds: 50.03, End: facts.EndStatus, Status: 504}, status: reports.StatusFail, says: "looks like HAProxy's timeout server"},
 		{hold: facts.Hold{Seconds: 17, End: facts.EndReset}, status: reports.StatusFail, says: "reset after 17s", not: "looks like"},
 		{hold: facts.Hold{Seconds: 60, End: facts.EndSilence}, status: reports.StatusFail, says: "dead without a word", not: "looks like"},
 		{hold: facts.Hold{Seconds: 2000, End: facts.EndSilence}, status: reports.StatusFail, says: "at some time"},

@@ -33,8 +33,8 @@ var nginx = []Symptom{
 	{
 		Source: "nginx", Title: "nobody listened where nginx passes requests to",
 		Literals: []string{`failed (111: Connection refused) while connecting to upstream`, `failed (2: No such file or directory) while connecting to upstream`},
-		Causes:   only("the application does not run, is being restarted, or listens elsewhere", "app/found"),
-		Do:       "see why the application ended (its own log, systemctl status), or mend the address in proxy_pass",
+		Causes:   only("the application does not run, is being restarted, or listens elsewhere; or a container behind a name was made anew with another address: nginx looks a name up once, when it starts", "app/found"),
+		Do:       "see why the application ended (its own log, systemctl status), or mend the address in proxy_pass; after a container was made anew reload nginx",
 	},
 	{
 		Source: "nginx", Title: "the accept queue of the application's unix socket was full",
@@ -48,9 +48,9 @@ var nginx = []Symptom{
 		Literals: []string{`failed (113: No route to host)`, `failed (113: Host is unreachable)`},
 		Causes: []Cause{
 			{"a firewall rejects it: firewalld and Oracle's and Red Hat's images answer closed ports so", nil},
-			{"the host is down, or the container has another address since it was restarted", nil},
+			{"the host is down, or a container behind a name was made anew with another address: nginx looks a name up once, when it starts", nil},
 		},
-		Do: "open the port on the application's host, or mend the address in proxy_pass",
+		Do: "open the port on the application's host; after a container was made anew reload nginx",
 	},
 	{
 		Source: "nginx", Title: "nginx may not connect to the application",
