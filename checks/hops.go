@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -78,6 +79,8 @@ func unanswered[T any](a kinds.Answer[T]) Outcome {
 	return Outcome{Status: reports.StatusUnknown, Reason: a.Why, Source: a.Source}
 }
 
+var number = regexp.MustCompile(`[0-9]+`)
+
 // bounded judges how many a hop holds.
 func (c Case) bounded(h kinds.Hop, a kinds.Answer[kinds.Bound], inUse facts.Value[int64]) Outcome {
 	switch {
@@ -91,8 +94,7 @@ func (c Case) bounded(h kinds.Hop, a kinds.Answer[kinds.Bound], inUse facts.Valu
 		want += "; one more " + a.V.Beyond
 	}
 	if a.V.Hard != a.V.Safe && a.Set != nil {
-		want = a.Set(int64(c.Demand.Workers))
-		want = want[strings.LastIndexByte(want, ' ')+1:] + ": two a worker and some spare"
+		want = number.FindString(a.Set(int64(c.Demand.Workers))) + ": two a worker and some spare"
 	}
 	o := c.limits(Capacity{Safe: workers(a.V.Safe), Hard: workers(a.V.Hard), InUse: inUse, Unit: "connections"}, a.Got, want, a.Source,
 		func() reports.Remedy { return c.mend(h, a.Set, int64(c.Demand.Workers), a.Source) })

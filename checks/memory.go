@@ -147,29 +147,34 @@ func evalCgroupMemory(c Case) Outcome {
 	if !c.Processes.Known() {
 		return cantTell("processes", c.Processes)
 	}
+	stated, err := c.stated()
+	if err != "" {
+		return unknownFor("%s", err)
+	}
 	// What shares a limit shares its memory.
 	type group struct {
 		limit facts.CgroupLimit
 		hops  []kinds.Hop
 	}
 	groups := make(map[string]*group)
-	add := func(v facts.Value[facts.Cgroup], k *kinds.Kind) {
+	add := func(v facts.Value[facts.Cgroup], h kinds.Hop) {
 		l := v.V.Memory
 		if l.Max == facts.Unlimited {
 			return
 		}
 		g := groups[l.Source]
+		h.Stated = stated.of(h.Kind)
 		if g == nil {
 			g = &group{limit: l}
 			groups[l.Source] = g
 		}
-		if !slices.ContainsFunc(g.hops, func(h kinds.Hop) bool { return h.Kind == k }) {
-			g.hops = append(g.hops, kinds.Hop{Kind: k})
+		if !slices.ContainsFunc(g.hops, func(other kinds.Hop) bool { return other.Kind == h.Kind }) {
+			g.hops = append(g.hops, h)
 		}
 	}
 	// planned is the limit of a unit that does not run.
-	planned := func(u *facts.Unit, k *kinds.Kind) {
-		add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.MemoryMax.V, Source: u.MemoryMax.Source}}}, k)
+	planned := func(u *facts.Unit, h kinds.Hop) {
+		add(facts.Value[facts.Cgroup]{V: facts.Cgroup{Memory: facts.CgroupLimit{Max: u.MemoryMax.V, Source: u.MemoryMax.Source}}}, h)
 	}
 	serves, proxies := false, false
 	for _, p := range c.Processes.V {
@@ -179,7 +184,7 @@ func evalCgroupMemory(c Case) Outcome {
 		if !p.Cgroup.Known() {
 			return cantTell("control group", p.Cgroup)
 		}
-		add(p.Cgroup, kinds.ByName(p.Kind))
+		add(p.Cgroup, kinds.Hop{Kind: kinds.ByName(p.Kind), Settings: p.Settings})
 		serves, proxies = serves || p.Serves(), proxies || p.Kind == facts.KindNginx
 	}
 	if u := c.Service; !serves && c.carriesApp() {
@@ -191,14 +196,14 @@ func evalCgroupMemory(c Case) Outcome {
 			if !u.V.MemoryMax.Known() {
 				return cantTell("MemoryMax", u.V.MemoryMax)
 			}
-			planned(u.V, kinds.ByName(cmp.Or(u.V.Kind, kinds.Gunicorn.Kind)))
+			planned(u.V, kinds.Hop{Kind: kinds.ByName(cmp.Or(u.V.Kind, kinds.Gunicorn.Kind)), Settings: u.V.Settings})
 		case !c.Shell.Known():
 			return cantTell("this shell", c.Shell)
 		case c.Shell.V != nil:
 			if !c.Shell.V.Cgroup.Known() {
 				return cantTell("control group of this shell", c.Shell.V.Cgroup)
 			}
-			add(c.Shell.V.Cgroup, kinds.Gunicorn)
+			add(c.Shell.V.Cgroup, kinds.Hop{Kind: kinds.Gunicorn})
 		}
 	}
 	if u := c.NginxUnit; !proxies && c.Role != "app" {
@@ -212,7 +217,7 @@ func evalCgroupMemory(c Case) Outcome {
 		case !u.V.MemoryMax.Known():
 			return cantTell("MemoryMax of nginx.service", u.V.MemoryMax)
 		default:
-			planned(u.V, kinds.Nginx)
+			planned(u.V, kinds.Hop{Kind: kinds.Nginx})
 		}
 	}
 	var tightest *group

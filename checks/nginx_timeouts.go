@@ -119,20 +119,9 @@ func evalChain(c Case, p place) Outcome {
 		limit      time.Duration
 	}
 	hops := []hop{{name: "worker", note: "no timeout"}}
-	if c.Hop != nil && p.n.Master != c.Deployment.Proxy.Nginx.V.Master {
-		return notApplicable("told of the nginx next to the application")
-	}
-	whole := Case{Facts: *c.Deployment.Proxy, Deployment: c.Deployment, Demand: c.Demand}
 	add := func(h kinds.Hop) *Outcome {
 		if h.Kind == kinds.Nginx {
-			at := p.at
-			if n := whole.configOf(h); n != nil && n.Master != p.n.Master {
-				if at = pollOf(n); at == nil {
-					o := unknownFor("where %s passes polls on is not known", h.Name())
-					return &o
-				}
-			}
-			v := at.ProxyReadTimeout
+			v := p.at.ProxyReadTimeout
 			if !v.Known() {
 				o := unset(p.setting("read_timeout"), v)
 				return &o
@@ -154,12 +143,12 @@ func evalChain(c Case, p place) Outcome {
 		}
 		return nil
 	}
-	fronts, o := whole.fronts()
+	fronts, o := c.fronts()
 	if o != nil {
 		return *o
 	}
 	for _, h := range fronts {
-		if o := add(whole.way(h)); o != nil {
+		if o := add(c.way(h)); o != nil {
 			return *o
 		}
 	}

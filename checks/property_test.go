@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -87,6 +88,13 @@ func TestLessIsNeverMore(t *testing.T) {
 		edit("client_max_body_size 32m;", "client_max_body_size 32m; set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;")(f)
 		f.Asked.Balancers = []string{"aws-alb"}
 	}
+	for _, k := range kinds.All() {
+		for _, command := range k.Commands {
+			if k.Role == facts.RoleServer && k != kinds.Gunicorn {
+				hosts["kind/"+command] = func(f *facts.Facts) { serveBy(f, k, command) }
+			}
+		}
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // half the time went into it
 	var one, app, proxy atomic.Int64                   // facts removed
 	seen := make(map[string]bool)                      // some changes change nothing, or the same
@@ -108,8 +116,8 @@ func TestLessIsNeverMore(t *testing.T) {
 				about := strings.HasPrefix(name, "nginx/") || strings.HasPrefix(name, "tls/") || strings.HasPrefix(name, "lb/") || name == "tuned"
 				base := copied(t, f)
 				one.Add(eachLess(t, name, about, &base, func() Deployment { return Deployment{App: &base, Proxy: &base, Outside: &base} }))
-				if about && name != "tuned" {
-					return // a pair's proxy is asked the same
+				if about && name != "tuned" || strings.HasPrefix(name, "kind/") {
+					return // a pair is asked the same
 				}
 				first, second := copied(t, f), copied(t, f)
 				pair := Deployment{App: &first, Proxy: &second}
@@ -125,12 +133,27 @@ func TestLessIsNeverMore(t *testing.T) {
 	}
 }
 
+// serveBy has a server of another kind in the place of gunicorn, as its command line
+// would have it.
+func serveBy(f *facts.Facts, k *kinds.Kind, command string) {
+	var s facts.Settings
+	if k.Read != nil {
+		s = k.Read(facts.NewRoot("/nonexistent"), facts.Program{Args: strings.Fields(command), From: "cmdline", Cwd: "/"}).Settings
+	}
+	for _, p := range processes(f, gunicorn) {
+		p.Kind, p.Settings = k.Kind, s
+	}
+	f.Service.V.Kind, f.Service.V.Settings = k.Kind, s
+}
+
 // eachLess removes every fact of f in turn, nginx's settings where they count,
 // from the deployment that with gives, and compares with the whole one.
 func eachLess(t *testing.T, name string, nginx bool, f *facts.Facts, with func() Deployment) (removed int64) {
 	before := outcomes(with())
 	removable(reflect.ValueOf(f), "", func() {}, func(path string, value reflect.Value, changed func()) {
 		switch {
+		case strings.HasPrefix(name, "kind/") && !strings.HasPrefix(path, ".Processes"):
+			return
 		case strings.HasPrefix(path, ".Nginx.V.") && !nginx:
 			return
 		case nginx && name != "tuned" && name != "tuned (proxy)" && !strings.HasPrefix(path, ".Nginx") && !strings.HasPrefix(path, ".Processes") && !strings.HasPrefix(path, ".Sysctls"):

@@ -1,8 +1,6 @@
 package checks
 
 import (
-	"fmt"
-
 	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
@@ -22,9 +20,8 @@ requests a round 1000 requests are over before the first round is.`,
 			switch {
 			case !a.Is():
 				return unanswered(a)
-			case a.V.Requests > 0:
-				return fail(fmt.Sprintf("after %d requests", a.V.Requests), "never", a.Source,
-					c.mend(h, func(int64) string { return "--max-requests 0" }, 0, a.Source))
+			case a.V.Recycled != "":
+				return fail(a.V.Recycled, "never", a.Source, c.mend(h, func(int64) string { return a.V.Never }, 0, a.Source))
 			}
 			return pass("never", a.Source)
 		}),

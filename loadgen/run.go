@@ -82,9 +82,6 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 		}
 	}
 	r.t.close()
-	if opts.Exited == nil {
-		samples.outlived(rep.Resources)
-	}
 	return rep, nil
 }
 

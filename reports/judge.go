@@ -39,8 +39,8 @@ func b2i(b bool) int {
 }
 
 // judge gives every metric and the whole their outcome.
-func (c *Comparison) judge(looks int) {
-	holm(c.Metrics, looks)
+func (c *Comparison) judge() {
+	holm(c.Metrics)
 	c.Outcome = OutcomeSame
 	decided := false
 	outcomes := map[Outcome]bool{}
@@ -48,7 +48,7 @@ func (c *Comparison) judge(looks int) {
 		ch := &c.Metrics[i]
 		corrections := 1
 		if ch.Gated {
-			corrections = c.GatedMetrics * looks
+			corrections = c.GatedMetrics
 		}
 		needed := ch.judge(corrections)
 		if ch.Gated {
@@ -79,13 +79,13 @@ func (c *Comparison) judge(looks int) {
 // Where there are too few runs, it tells how many are needed on each side.
 func (ch *Change) judge(corrections int) (needed int) {
 	better := -ch.Change
-	if ch.Metric == "held" || ch.Metric == "capacity" {
+	if ch.Metric == "held" {
 		better = ch.Change
 	}
 	p, limit := ch.P, ch.Limit
 	if ch.Gated {
 		p = ch.PHolm
-		if ch.Absolute && !absolute[ch.Metric] {
+		if ch.Absolute && ch.Metric != "errors" {
 			limit *= math.Abs(ch.Base)
 		}
 	}
@@ -126,7 +126,7 @@ func runsNeeded(corrections int) int {
 
 // RunsNeeded is how many runs of each kind, on each side, it takes to tell of a
 // change by this gate (nil: DefaultGate), where the runs do what these do.
-func RunsNeeded(rs []Report, gate Gate, looks int) int {
+func RunsNeeded(rs []Report, gate Gate) int {
 	if gate == nil {
 		gate = DefaultGate()
 	}
@@ -140,7 +140,7 @@ func RunsNeeded(rs []Report, gate Gate, looks int) int {
 			}
 		}
 	}
-	return runsNeeded(max(decide, 1) * looks)
+	return runsNeeded(max(decide, 1))
 }
 
 // because says which metrics had an outcome and why, those of one reason in one

@@ -5,7 +5,10 @@ import "github.com/fltool/fltool/checks/facts"
 // all lists the kinds; where two know a program the first one counts.
 var all = []*Kind{
 	Nginx, DockerProxy,
-	Gunicorn, Fltool, Waitress, Node, Go,
+	Gunicorn, Fltool, Uvicorn, Hypercorn, Waitress, UWSGI,
+	Werkzeug, Django, HTTPServer, WSGIRef,
+	NVFlare, FEDn, Flower, APPFL,
+	Node, Go, GRPC,
 }
 
 // All lists the kinds of the catalogue.

@@ -168,3 +168,23 @@ func mayBeFlags(word string) bool {
 	word, _, _ = strings.Cut(word, "=")
 	return firstUnexpanded(strings.TrimLeft(word, "-")) == 0 || strings.HasPrefix(word, "--") && unexpanded(word)
 }
+
+// variableNames are the variables of the environment that stand for flags:
+// "UVICORN_LIMIT_CONCURRENCY".
+func variableNames(prefix string, flags []flag) (names []string) {
+	for _, f := range flags {
+		names = append(names, prefix+strings.ToUpper(f.name))
+	}
+	return names
+}
+
+// variables is a layer of such variables, where they are set and not empty.
+func variables(p facts.Program, prefix string, flags []flag) layer {
+	out := make(layer)
+	for i, name := range variableNames(prefix, flags) {
+		if v, ok := p.Env[name]; ok && v != known("", v.Source) {
+			out[flags[i].name] = v
+		}
+	}
+	return out
+}

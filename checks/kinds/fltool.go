@@ -15,8 +15,9 @@ var Fltool = &Kind{
 		Match: func(args []string) bool { return path.Base(args[0]) == "fltool" && slices.Contains(args, "serve") },
 		Read:  readFltool,
 	},
-	Source: "this project's server, and its benches",
-	Proof:  "fltool-descriptors",
+	Commands: []string{"fltool serve"},
+	Source:   "this project's server, and its benches",
+	Proof:    "fltool-descriptors",
 
 	Holds:       always(is(Bound{Unlimited, Unlimited, ""}, "no limit of its own", ownServer)),
 	Connections: always(na[Bound]("it bounds no connections of workers")),

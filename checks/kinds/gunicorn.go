@@ -16,8 +16,9 @@ var Gunicorn = &Kind{
 		Match: func(args []string) bool { return gunicornAt(args) >= 0 },
 		Look:  looksLikeGunicorn, Read: readGunicorn,
 	},
-	Source: "gunicorn 20.1 with gevent 22.10 and bottle 0.12, measured; gunicorn's documentation of its settings",
-	Proof:  "gunicorn-connections, gunicorn-reconnect, gunicorn-threads",
+	Commands: []string{"gunicorn -k gevent app:app", "python3 -m gunicorn app:app"},
+	Source:   "gunicorn 20.1 with gevent 22.10 and bottle 0.12, measured; gunicorn's documentation of its settings",
+	Proof:    "gunicorn-connections, gunicorn-reconnect, gunicorn-threads",
 
 	Holds:       gunicornHolds,
 	Connections: gunicornConnections,
@@ -31,8 +32,11 @@ var Gunicorn = &Kind{
 	// took the server from 13 descriptors to 53.
 	Descriptors: always(is(Files{Own: ownFiles, Poll: 1, Upload: 2, Spool: 100 << 10}, "one a poll, two an update above 100 KiB", "measured")),
 	// Each download of a model of 10 MB held 11 MB until it was sent.
-	Memory: always(is(Cost{Most: 38 << 10, Least: 34 << 10, Download: 1.1}, "34 to 38 KiB a poll", "measured")),
+	Memory: gunicornMemory,
 	Silence: gunicornByClass(func(h Hop, c class) Answer[time.Duration] {
+		if c.name == "tornado" {
+			return gunicornTornado[time.Duration]()
+		}
 		if c.beats {
 			return na[time.Duration](fmt.Sprintf("with %s the timeout is a heartbeat only", c.name))
 		}
@@ -51,11 +55,7 @@ var Gunicorn = &Kind{
 			return is(time.Duration(0), "sync workers close each connection", h.Text("worker_class").Source).
 				settable(func(n int64) string { return fmt.Sprintf("--worker-class gevent --keep-alive %d", n) })
 		}
-		v := h.Seconds("keepalive")
-		if !v.Known() {
-			return cant[time.Duration]("keepalive", v)
-		}
-		return is(v.V, Short(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--keep-alive %d", n) })
+		return seconds("keepalive", "--keep-alive %d")(h)
 	}),
 	Restart: func(h Hop) Answer[Ending] {
 		grace, requests := h.Seconds("graceful_timeout"), h.Count("max_requests")
@@ -65,28 +65,17 @@ var Gunicorn = &Kind{
 		case !grace.Known():
 			return cant[Ending]("graceful_timeout", grace)
 		}
+		end := Ending{Grace: grace.V, Does: "cuts polls after " + Short(grace.V)}
 		source := grace.Source
 		if requests.V > 0 {
-			source = requests.Source
+			end.Recycled, end.Never, source = afterRequests(requests.V), "--max-requests 0", requests.Source
 		}
-		return is(Ending{Grace: grace.V, Requests: requests.V, Does: "cuts polls after " + Short(grace.V)}, Short(grace.V), source).
+		return is(end, Short(grace.V), source).
 			settable(func(n int64) string { return fmt.Sprintf("--graceful-timeout %d", n) })
 	},
-	State: func(h Hop) Answer[int64] {
-		v := h.Count("workers")
-		if !v.Known() {
-			return cant[int64]("workers", v)
-		}
-		return is(v.V, processes(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--workers %d", n) })
-	},
-	Backlog: func(h Hop) Answer[int64] {
-		v := h.Count("backlog")
-		if !v.Known() {
-			return cant[int64]("backlog", v)
-		}
-		return is(v.V, fmt.Sprint(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--backlog %d", n) })
-	},
-	Mend: gunicornMend,
+	State:   processCount("workers", "--workers %d"),
+	Backlog: number("backlog", "--backlog %d"),
+	Mend:    gunicornMend,
 	Variable: func(h Hop) string {
 		if h.Text("heeds").V == gunicornArgs {
 			return gunicornArgs
@@ -123,7 +112,7 @@ var classes = map[string]class{
 	"gthread":  {"gthread", true, true, true},
 	"gevent":   {"gevent", false, true, true},
 	"eventlet": {"eventlet", false, true, true},
-	"tornado":  {"tornado", false, true, false},
+	"tornado":  {"tornado", false, false, false},
 	"uvicorn":  {"uvicorn", false, true, false},
 }
 
@@ -142,8 +131,34 @@ func gunicornByClass[T any](answer func(Hop, class) Answer[T]) func(Hop) Answer[
 	}
 }
 
+// gunicornTornado says why a question of tornado's class is open: it runs WSGI in its
+// event loop, and a held poll stops that: 1 of 200 was held.
+func gunicornTornado[T any]() Answer[T] {
+	return unknown[T]("worker class tornado holds 1 poll of a WSGI application such as dc_federated's, and many of one of Tornado's own: state it by --hop 'gunicorn holds=…'")
+}
+
+// gunicornMemory is that of dc_federated's polls where they share a thread.
+func gunicornMemory(h Hop) Answer[Cost] {
+	measured := is(Cost{Most: 38 << 10, Least: 34 << 10, Download: 1.1}, "34 to 38 KiB a poll", "measured")
+	if len(h.Settings) == 0 { // none runs: one like dc_federated's is assumed
+		return measured
+	}
+	switch v := h.Text("worker_class"); {
+	case !v.Known():
+		return cant[Cost]("worker class", v)
+	case v.V == "gthread":
+		return threadCost
+	case v.V == "uvicorn":
+		return uvicornCost
+	}
+	return measured
+}
+
 var gunicornHolds = gunicornByClass(func(h Hop, c class) Answer[Bound] {
 	class := h.Text("worker_class")
+	if c.name == "tornado" {
+		return gunicornTornado[Bound]()
+	}
 	if !c.blocks {
 		return is(Bound{Safe: Unlimited, Hard: Unlimited}, c.name, class.Source)
 	}

@@ -85,9 +85,9 @@ func gunicornSettings(r facts.Root, p facts.Program) layer {
 		if _, ok := p.Env[gunicornArgs]; ok {
 			doubted = maybe(flagsIn(p, gunicornArgs, gunicornFlags), heeds.Why())
 		}
-		return counted(over(base, maybe(args.parse(gunicornFlags), heeds.Why()), doubted), p)
+		return settled(over(base, maybe(args.parse(gunicornFlags), heeds.Why()), doubted), p)
 	case heeds.V != gunicornArgs:
-		return counted(base, p)
+		return settled(base, p)
 	}
 	line, env := args.parse(flags), flagsIn(p, gunicornArgs, flags)
 	under := over(base, gunicornConfig(r, p, line, env), env)
@@ -97,7 +97,7 @@ func gunicornSettings(r facts.Root, p facts.Program) layer {
 	if p.EnvErr != nil { // it may override all but the arguments
 		under = over(under, every(gunicornFlags, p.EnvErr))
 	}
-	return counted(over(under, line), p)
+	return settled(over(under, line), p)
 }
 
 // maybe makes unknown what a layer would set.
@@ -109,9 +109,9 @@ func maybe(l layer, why string) layer {
 	return out
 }
 
-// counted settles what gunicorn itself makes of its settings, and what can be
+// settled is what gunicorn itself makes of its settings, and what can be
 // counted where it runs.
-func counted(s layer, p facts.Program) layer {
+func settled(s layer, p facts.Program) layer {
 	if !s["workers"].Known() && p.Workers > 0 {
 		s["workers"] = known(strconv.Itoa(p.Workers), fmt.Sprintf("%d processes that run", p.Workers))
 	}

@@ -13,8 +13,9 @@ import (
 // A Kind is an entry of the catalogue. A question that it leaves out is unknown.
 type Kind struct {
 	facts.Spec
-	Source string // where its defaults and its behaviour were read, or what measured them
-	Proof  string // the experiments that proved what it holds, as prove -list names them; "": none did
+	Commands []string // command lines that it is known by
+	Source   string   // where its defaults and its behaviour were read, or what measured them
+	Proof    string   // the experiments that proved what it holds, as prove -list names them; "": none did
 
 	Holds       func(Hop) Answer[Bound]
 	Connections func(Hop) Answer[Bound]
@@ -89,9 +90,10 @@ type Cost struct {
 
 // Ending is what ends held polls though nothing failed.
 type Ending struct {
-	Grace    time.Duration // for which a reload or restart lets held polls be
-	Requests int64         // after which a process is recycled; 0: never
+	Grace    time.Duration // for which a reload or restart lets held polls be; Forever
 	Does     string        // what a reload or restart does, in words
+	Recycled string        // when a process is replaced though nothing failed: "after 1000 requests"; "": never
+	Never    string        // what to write so that none is
 }
 
 // An Answer is what a hop says to a question: known, n/a because of its kind, or

@@ -13,7 +13,8 @@ var Node = &Kind{
 		Kind: "node", Role: facts.RoleServer,
 		Match: func(args []string) bool { return path.Base(args[0]) == "node" || path.Base(args[0]) == "nodejs" },
 	},
-	Source: "documentation of Node.js's http.Server",
+	Commands: []string{"node server.js"},
+	Source:   "documentation of Node.js's http.Server",
 
 	Holds:       always(is(Bound{Unlimited, Unlimited, ""}, "no limit unless server.maxConnections is set", nodeDocs)),
 	Connections: always(na[Bound]("one bound serves for polls and connections")),

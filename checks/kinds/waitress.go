@@ -2,7 +2,6 @@ package kinds
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 )
@@ -15,8 +14,9 @@ var Waitress = &Kind{
 		Match: func(args []string) bool { return programAt(args, "waitress-serve", "waitress") >= 0 },
 		Read:  readWaitress,
 	},
-	Source: "waitress/adjustments.py and runner.py of waitress 2.1",
-	Proof:  "waitress-threads, waitress-connections",
+	Commands: []string{"waitress-serve --listen=127.0.0.1:5000 app:app", "python3 -m waitress app:app"},
+	Source:   "waitress/adjustments.py, runner.py and wasyncore.py of waitress 2.1; measured",
+	Proof:    "waitress-threads, waitress-connections",
 
 	Holds: func(h Hop) Answer[Bound] {
 		v := h.Count("threads")
@@ -26,47 +26,46 @@ var Waitress = &Kind{
 		return is(Bound{v.V, v.V, "waits in a queue (Task queue depth)"}, fmt.Sprintf("%d threads, one a poll", v.V), v.Source).
 			settable(func(n int64) string { return fmt.Sprintf("--threads=%d --connection-limit=%d", n, 2*n+100) })
 	},
-	Connections: func(h Hop) Answer[Bound] {
-		v := h.Count("connection_limit")
-		if !v.Known() {
-			return cant[Bound]("connection_limit", v)
-		}
-		free := max(v.V-waitressOwn, 0)
-		return is(Bound{free / 2, free, "is not accepted until another ends"}, fmt.Sprintf("%d, %d of them its own", v.V, waitressOwn), v.Source).
-			settable(func(n int64) string { return fmt.Sprintf("--connection-limit=%d", 2*n+100) })
-	},
+	Connections: waitressConnections,
 	Tasks:       always(is(int64(1), "a thread a poll", waitressDocs)),
 	Descriptors: always(is(Files{Own: ownFiles, Poll: 1, Upload: 2, Spool: 512 << 10}, "one a poll, two an update above 512 KiB", waitressDocs)),
-	Memory:      nil,
+	Memory:      always(threadCost),
 	Silence:     always(is(Forever, "no timeout", waitressDocs+": channel_timeout spares a request that is served")),
-	Body: func(h Hop) Answer[int64] {
-		v := h.Count("max_request_body_size")
-		if !v.Known() {
-			return cant[int64]("max_request_body_size", v)
-		}
-		return is(v.V, facts.Bytes(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--max-request-body-size=%d", n) })
-	},
-	Keepalive: func(h Hop) Answer[time.Duration] {
-		v := h.Seconds("channel_timeout")
-		if !v.Known() {
-			return cant[time.Duration]("channel_timeout", v)
-		}
-		return is(v.V, Short(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--channel-timeout=%d", n) })
-	},
-	Restart: always(is(Ending{Does: "cuts all polls"}, "cuts held polls", waitressDocs)),
-	State:   always(is(int64(1), "1 process", waitressDocs)),
-	Backlog: func(h Hop) Answer[int64] {
-		v := h.Count("backlog")
-		if !v.Known() {
-			return cant[int64]("backlog", v)
-		}
-		return is(v.V, fmt.Sprint(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("--backlog=%d", n) })
-	},
+	Body:        byteCount("max_request_body_size", "--max-request-body-size=%d"),
+	Keepalive:   seconds("channel_timeout", "--channel-timeout=%d"),
+	Restart:     always(is(Ending{Does: "cuts all polls"}, "cuts held polls", waitressDocs)),
+	State:       always(is(int64(1), "1 process", waitressDocs)),
+	Backlog:     number("backlog", "--backlog=%d"),
 }
 
-// waitressOwn is what waitress counts as connections of its own: its listener, and
-// the pipe that wakes it.
-const waitressOwn = 2
+// selectable is how many descriptors select(2) can watch: a connection that gets a
+// higher one ends waitress's loop.
+const selectable = 1024
+
+// waitressConnections is connection_limit less the listener and the trigger, which its
+// map holds, too. Without poll(2) no descriptor may be above 1023.
+func waitressConnections(h Hop) Answer[Bound] {
+	v, polls := h.Count("connection_limit"), h.Text("asyncore_use_poll")
+	switch {
+	case !v.Known():
+		return cant[Bound]("connection_limit", v)
+	case !polls.Known():
+		return cant[Bound]("asyncore_use_poll", polls)
+	}
+	n, got, flag := max(0, v.V-2), fmt.Sprint(v.V), ""
+	if most := int64(selectable - ownFiles); polls.V != "true" && n > most {
+		n, got = most, got+", of which select(2) can watch those below descriptor 1024"
+	}
+	if polls.V != "true" {
+		flag = " --asyncore-use-poll"
+	}
+	return is(Bound{n / 2, n, "is not accepted until another ends"}, got, v.Source).settable(func(n int64) string {
+		if limit := 2*n + 100; limit < selectable {
+			return fmt.Sprintf("--connection-limit=%d", limit)
+		}
+		return fmt.Sprintf("--connection-limit=%d%s", 2*n+100, flag)
+	})
+}
 
 const waitressDocs = "waitress/adjustments.py"
 
@@ -76,6 +75,7 @@ var waitressFlags = []flag{
 	{name: "backlog", long: "--backlog", def: "1024"},
 	{name: "channel_timeout", long: "--channel-timeout", def: "120"},
 	{name: "max_request_body_size", long: "--max-request-body-size", def: "1073741824"},
+	{name: "asyncore_use_poll", long: "--asyncore-use-poll", def: "false", alone: true},
 }
 
 func readWaitress(_ facts.Root, p facts.Program) facts.Details {

@@ -29,5 +29,8 @@ func processes(n int64) string {
 	return fmt.Sprintf("%d processes", n)
 }
 
+// afterRequests is when a process is recycled.
+func afterRequests(n int64) string { return fmt.Sprintf("after %d requests", n) }
+
 // secondsText writes a time as settings have it: seconds, perhaps with a fraction.
 func secondsText(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
