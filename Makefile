@@ -21,7 +21,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: help run build test lint bench prove prove-quick regress baseline planted kills fuzz fresh setup clean
+.PHONY: nginx-versions help run build test lint bench prove prove-quick regress baseline planted kills fuzz fresh setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -74,6 +74,9 @@ regress: build ## compare with the committed baseline, as CI does
 baseline: build ## make the committed baseline anew
 	bin/fltool regress --baseline .github/baseline --store --runs 6
 
+# Debian's suites whose nginx is newer than the one that is installed.
+SUITES ?= trixie sid
+
 EXPERIMENTS ?= 20
 RUNS ?= 6
 
@@ -89,6 +92,9 @@ kills: ## kill a server with state KILLS times while workers play rounds: a minu
 # An input that is new is made smaller by FUZZMINIMIZE runs at most: by default that
 # takes a minute for each large one, and nothing else is tried meanwhile.
 FUZZMINIMIZE ?= 10x
+
+nginx-versions: ## the tests of package nginx against the nginx of Debian's newer suites
+	.ci/nginx-versions bin/nginx-versions $(SUITES)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(go list ./...); do \

@@ -247,3 +247,13 @@ const formBytes = 2 << 10
 // BodyBytes is the largest body, in bytes, of an update of n bytes that zlib can't
 // compress: 5 bytes for each stored block, a head and a checksum.
 func BodyBytes(n int64) int64 { return n + (n/16383+1)*5 + 6 + formBytes }
+
+// UpdateBytes is the inverse: the largest update, in bytes, whose body is surely not
+// larger than n bytes; 0: none.
+func UpdateBytes(n int64) int64 {
+	update := max((n-6-formBytes)/16388*16383, 0)
+	for BodyBytes(update+1) <= n {
+		update++
+	}
+	return update
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -241,7 +243,7 @@ func TestFragment(t *testing.T) {
 // stock, dc_federated's notes verbatim, Docker's image, a generator's, gunicorn's
 // manual, and those that nginx refuses.
 func TestFoundConfigs(t *testing.T) {
-	for _, name := range []string{"debian", "ubuntu", "notes", "docker", "generated", "gunicorn", "missing", "broken", "syntax"} {
+	for _, name := range []string{"debian", "ubuntu", "notes", "docker", "generated", "gunicorn", "openresty", "ingress", "missing", "broken", "syntax"} {
 		archive, err := txtar.ParseFile("../nginx/testdata/" + name + ".txtar")
 		if err != nil {
 			t.Fatal(err)
@@ -263,7 +265,11 @@ func TestFoundConfigs(t *testing.T) {
 			}
 		}
 		asked := facts.Asked{Port: port}
-		n, err := facts.ReadNginx(facts.NewRoot(root), nil, asked, facts.NginxOptions{Conf: "/etc/nginx/nginx.conf", Version: "1.22.1", Local: true})
+		o := facts.NginxOptions{Conf: "/etc/nginx/nginx.conf", Version: "1.22.1", Local: true}
+		if slices.Contains(nginx.Flavours(), name) {
+			o.Version, o.Flavour = "1.25.5", name
+		}
+		n, err := facts.ReadNginx(facts.NewRoot(root), nil, asked, o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,7 +60,7 @@ func evalMaxBody(c Case, p place) Outcome {
 	if v.V >= need {
 		return pass(size(v.V), source(v, p.at.Source))
 	}
-	return fail(size(v.V), fmt.Sprintf("%d bytes: %s that may not compress, and its form", need, size(c.anUpdate())), source(v, p.at.Source),
+	return fail(fmt.Sprintf("%d bytes, an update of %d at most", v.V, UpdateBytes(v.V)), fmt.Sprintf("%d bytes: %s that may not compress, and its form", need, size(c.anUpdate())), source(v, p.at.Source),
 		write(v, p.block(), p.at.Source, "client_max_body_size "+megabytes(need)+";", "let updates in"))
 }
 

@@ -163,12 +163,31 @@ func worst(all []Outcome) Outcome {
 		}
 		return 4
 	}
-	return slices.MinFunc(all, func(a, b Outcome) int {
+	most := slices.MinFunc(all, func(a, b Outcome) int {
 		if c := cmp.Compare(rank(a), rank(b)); c != 0 || a.Capacity == nil || b.Capacity == nil {
 			return c
 		}
 		return cmp.Compare(a.Capacity.Safe, b.Capacity.Safe)
 	})
+	if most.Status == reports.StatusFail {
+		most.also(all)
+	}
+	return most
+}
+
+// also has an answer name the other places that fail.
+func (o *Outcome) also(all []Outcome) {
+	told := map[string]bool{o.Source: true}
+	for _, other := range all {
+		if other.Status != reports.StatusFail || told[other.Source] {
+			continue
+		}
+		told[other.Source] = true
+		o.Got += fmt.Sprintf("; %s: %s", other.Source, other.Got)
+		if other.Remedy.Text != "" {
+			o.Remedy.Text += "; " + other.Remedy.Text
+		}
+	}
 }
 
 // unset is unknown for the reason that a setting of nginx gives.

@@ -81,7 +81,7 @@ func evalUpstreamName(c Case, p place) Outcome {
 		}
 		if host == "localhost" {
 			return fail("localhost, which may be 127.0.0.1 and ::1", "an address", peer.Source,
-				reports.Remedy{Text: fmt.Sprintf("at %s write: %s", peer.Source, net.JoinHostPort("127.0.0.1", port)), Then: "reload"})
+				reports.Remedy{Text: fmt.Sprintf("at %s write: %s", peer.Source, addressed(p, u, net.JoinHostPort("127.0.0.1", port))), Then: "reload"})
 		}
 		return fail(host+" is looked up once, when nginx starts", "an address, or resolve", peer.Source,
 			reports.Remedy{Text: fmt.Sprintf("where its address may change (containers): from nginx 1.27.3 on write at %s: server %s resolve; with zone in the upstream and resolver in http; before, a variable in proxy_pass and resolver; else reload nginx when the application is restarted", peer.Source, peer.Address), Then: "reload"})
@@ -90,4 +90,12 @@ func evalUpstreamName(c Case, p place) Outcome {
 		return unknownFor("%s", u.Incomplete)
 	}
 	return pass("addresses alone", u.Source)
+}
+
+// addressed is the statement that names a peer, with an address in its stead.
+func addressed(p place, u *nginx.Upstream, address string) string {
+	if u.Implicit {
+		return fmt.Sprintf("%s %s;", p.setting("pass"), strings.Replace(p.at.Pass.Raw, u.Name, address, 1))
+	}
+	return fmt.Sprintf("server %s;", address)
 }

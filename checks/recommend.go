@@ -3,6 +3,8 @@ package checks
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -21,7 +23,23 @@ type Proxy struct {
 	TLSKey      string
 	ACMERoot    string
 	AdminAllow  []string
+	Site        bool        // only what stands in http, for an nginx that has other sites
 	Build       nginx.Build // "1.22.1"; zero: unknown
+}
+
+// Ports is net.ipv4.ip_local_port_range as kernels come: how many connections
+// one address makes to another.
+const Ports = 60999 - 32768 + 1
+
+// Nginxes is how many nginx a demand takes: one has a local port for each poll and
+// upstream address, but for unix sockets, and twice as many descriptors as polls.
+func Nginxes(p Proxy, d reports.Demand) int {
+	const descriptors = 1 << 20 // fs.nr_open as kernels come
+	one := (descriptors - nginxSpareFDs) / nginxFDsPerPoll * 15 / 16
+	if !slices.ContainsFunc(p.Upstream, func(u string) bool { return strings.HasPrefix(u, "unix:") }) {
+		one = min(one, Ports*max(len(p.Upstream), 1))
+	}
+	return (d.Workers + one - 1) / one
 }
 
 // Recommend works out the settings of an nginx that holds the demand, by the
@@ -42,6 +60,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 	slots := slotsFor(d.Workers, 1, sockets, 1)
 	number := func(n int64) []string { return []string{fmt.Sprint(n)} }
 	s := nginx.Settings{
+		Site: p.Site,
 		Title: fmt.Sprintf("Made by fltool nginx render for %d workers that poll for up to %s, with a model of %s.\n"+
 			"Prove it by: nginx -t, fltool preflight, fltool simulate --hold.", d.Workers, short(hold), facts.Bytes(update)),
 		Main: []nginx.Setting{

@@ -97,7 +97,7 @@ func startConfig(t *testing.T, dir, text, address string) (*Config, int) {
 			t.Fatalf("nginx does not listen at %s\n%s", address, stderr.String())
 		}
 	}
-	c, err := Read(Options{Path: conf, Build: debianBuild})
+	c, err := Read(Options{Path: conf, Build: realBuild(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -497,7 +497,7 @@ server { listen ADDRESS; client_max_body_size 200; deny 127.0.0.9;
 // TestRealRefusals runs nginx -t on one statement at a time: what it refuses is
 // a Problem with its words at its line, what it takes is none.
 func TestRealRefusals(t *testing.T) {
-	binary := realNginx(t)
+	binary, build := realNginx(t), realBuild(t)
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	try := func(t *testing.T, text string) {
@@ -505,7 +505,7 @@ func TestRealRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput()
-		c, readErr := Read(Options{Path: conf, Build: debianBuild})
+		c, readErr := Read(Options{Path: conf, Build: build})
 		if readErr != nil {
 			t.Fatal(readErr)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,6 +21,9 @@ type Setting struct {
 // passed on, what is closed.
 type Settings struct {
 	Title string `json:"title,omitempty"` // the comment on top
+	// Site leaves out what stands outside of http: the file is one that others
+	// include there, and Main and Events become comments.
+	Site bool `json:"site,omitempty"`
 
 	Main   []Setting `json:"main,omitempty"`   // outside of all blocks
 	Events []Setting `json:"events,omitempty"` // worker_connections…
@@ -62,13 +66,21 @@ func Render(s Settings) (string, error) {
 	p := &printer{}
 	p.comment(s.Title)
 	p.line("")
-	p.all(s.Main)
-	p.line("")
-	p.open("events")
-	p.all(s.Events)
-	p.close()
-	p.line("")
-	p.open("http")
+	if s.Site {
+		p.comment("This belongs into http, as a file of conf.d or sites-enabled. The main file is to have at least:")
+		for _, setting := range slices.Concat(s.Main, s.Events) {
+			p.comment(setting.Name + " " + strings.Join(setting.Args, " ") + ";")
+		}
+		p.line("")
+	} else {
+		p.all(s.Main)
+		p.line("")
+		p.open("events")
+		p.all(s.Events)
+		p.close()
+		p.line("")
+		p.open("http")
+	}
 	p.all(s.HTTP)
 
 	p.line("")
@@ -133,14 +145,20 @@ func Render(s Settings) (string, error) {
 	p.directive("proxy_pass", "http://fl")
 	p.close()
 	p.close()
-	p.close()
+	if !s.Site {
+		p.close()
+	}
 
 	text := p.b.String()
 	if p.err != nil {
 		return "", fmt.Errorf("rendering the config: %w", p.err)
 	}
 	const name = "/nginx.conf"
-	c, err := read(&dump{order: []string{name}, content: map[string][]byte{name: []byte(text)}}, name, Options{}, nil)
+	o := Options{}
+	if s.Site {
+		o.Context, o.Defaults = "http", true
+	}
+	c, err := read(&dump{order: []string{name}, content: map[string][]byte{name: []byte(text)}}, name, o, nil)
 	if err != nil {
 		return "", fmt.Errorf("reading the rendered config back: %w", err)
 	}

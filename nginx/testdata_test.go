@@ -75,7 +75,12 @@ func TestConfigs(t *testing.T) {
 	for _, path := range archives {
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
 		t.Run(name, func(t *testing.T) {
-			c, err := Read(Options{Root: archive(t, name), Build: debianBuild})
+			build := debianBuild
+			switch name {
+			case OpenResty, Ingress:
+				build.Version, build.Flavour = "1.25.5", name
+			}
+			c, err := Read(Options{Root: archive(t, name), Build: build})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -213,6 +213,9 @@ func newNginxRender() *cobra.Command {
 and then plain HTTP is sent on to it. The numbers come from the formulas by which
 preflight judges; each comment says from what.
 
+With --site it writes what belongs into the http block alone. A demand that is
+too large for one nginx is shared out among several, and a note says so.
+
 /workers is closed but for --admin-allow. It writes to standard output and
 changes nothing.`,
 		Example: `  fltool nginx render --workers 5000 --hold 6h --model-size 13MB \
@@ -231,6 +234,11 @@ changes nothing.`,
 				return usageError("", "--upstream-keepalive %v: want 0 to 24h", keepalive)
 			}
 			p.Keepalive = keepalive
+			if n := checks.Nginxes(p, demand); n > 1 {
+				share := (demand.Workers + n - 1) / n
+				fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), fmt.Sprintf("one nginx can't carry %d workers: it has %d local ports to an upstream address, and half of fs.nr_open. This config is for each of %d nginx on hosts of their own, %d workers each; more --upstream addresses of the application, or a unix socket, let one carry more", demand.Workers, checks.Ports, n, share)))
+				demand.Workers = share
+			}
 			settings, err := checks.Recommend(p, demand)
 			if err != nil {
 				return usageError("", "%w", err)
@@ -245,6 +253,7 @@ changes nothing.`,
 	d.register(cmd)
 	f := cmd.Flags()
 	f.StringVar(&p.User, "user", "", "user that nginx's processes run as; Debian: www-data (default: the build's)")
+	f.BoolVar(&p.Site, "site", false, "write the site alone, to be included into the http block of an nginx that has others")
 	f.StringArrayVar(&p.ServerNames, "server-name", nil, "name that workers call; repeat for several (default: any)")
 	f.StringArrayVar(&p.Listen, "listen", nil, "address to listen at, such as 127.0.0.1:8080 (default: all, port 80 or 443)")
 	f.StringArrayVar(&p.Upstream, "upstream", []string{"127.0.0.1:5000"}, "the application: HOST:PORT or unix:/PATH")
