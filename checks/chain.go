@@ -252,6 +252,43 @@ func (c Case) leads(p facts.Pass) bool {
 	return slices.ContainsFunc(c.Processes.V, func(q facts.Process) bool { return q.ListensOn(uint16(to)) })
 }
 
+// eachNginx are a case for each nginx of a row, the one next to the application
+// first; the case itself where there is one at most.
+func (c Case) eachNginx() []Case {
+	if len(c.Outer) == 0 {
+		return []Case{c}
+	}
+	groups := c.frontGroups()
+	var out []Case
+	for _, v := range append([]facts.Value[*facts.Nginx]{c.Nginx}, c.Outer...) {
+		one := c
+		one.Nginx, one.Outer = v, nil
+		if v.V != nil {
+			one.Processes.V = slices.DeleteFunc(slices.Clone(c.Processes.V), func(p facts.Process) bool {
+				return p.Kind == facts.KindNginx && p.PID != v.V.Master && p.PPID != v.V.Master
+			})
+			if i := slices.IndexFunc(groups, func(g []facts.Process) bool { return g[0].PID == v.V.Master }); i >= 0 {
+				one.Hop = &kinds.Hop{Kind: kinds.Nginx, Processes: groups[i]}
+				if unit := groups[i][0].Unit; c.NginxUnit.V != nil && unit.V != c.NginxUnit.V.Name {
+					one.NginxUnit = facts.Value[*facts.Unit]{Source: "nginx " + strconv.Itoa(v.V.Master) + " is not of " + c.NginxUnit.V.Name}
+				}
+			}
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// configOf is the config of an nginx hop.
+func (c Case) configOf(h kinds.Hop) *facts.Nginx {
+	for _, v := range append([]facts.Value[*facts.Nginx]{c.Nginx}, c.Outer...) {
+		if v.V != nil && (len(h.Processes) == 0 || h.Processes[0].PID == v.V.Master || len(c.Outer) == 0) {
+			return v.V
+		}
+	}
+	return nil
+}
+
 // Chain is the way from workers to the application as a report has it.
 func Chain(d Deployment, demand reports.Demand, ledger []reports.Row) []reports.Hop {
 	if d.App == nil {
@@ -294,7 +331,7 @@ func (c Case) shown(h kinds.Hop, ledger []reports.Row) reports.Hop {
 	group := map[facts.Role]string{facts.RoleServer: "app/", facts.RoleProxy: "proxy/", facts.RoleForwarder: "proxy/", kinds.RoleBalancer: "proxy/"}[h.Kind.Role]
 	if h.Kind == kinds.Nginx {
 		group = "nginx/"
-		if v := c.Nginx.V; v != nil {
+		if v := c.configOf(h); v != nil {
 			out.Version = v.Build.Version
 			for i := range v.Sites {
 				if at := v.Sites[i].At(facts.RoutePoll); at != nil && at.ProxyReadTimeout.Known() {
@@ -314,7 +351,7 @@ func (c Case) shown(h kinds.Hop, ledger []reports.Row) reports.Hop {
 		}
 	}
 	for _, r := range ledger {
-		if !strings.HasPrefix(r.Limit, group) || r.Waived || group == "proxy/" && r.Hop != h.Name() {
+		if !strings.HasPrefix(r.Limit, group) || r.Waived || group == "proxy/" && r.Hop != h.Name() || group == "nginx/" && r.Hop != "" && r.Hop != h.Name() {
 			continue
 		}
 		if r.Workers == nil {

@@ -131,6 +131,16 @@ func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outco
 	})
 }
 
+// pollOf is where an nginx passes polls on; nil where that is not known.
+func pollOf(n *facts.Nginx) *facts.Location {
+	for i := range n.Sites {
+		if at := n.Sites[i].At(facts.RoutePoll); at != nil && at.Pass != nil {
+			return at
+		}
+	}
+	return nil
+}
+
 // nginxAt is where the deployment's nginx handles a route; none where it has none
 // and where that is unknown.
 func (d Deployment) nginxAt(route string) (all []*facts.Location) {

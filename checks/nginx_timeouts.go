@@ -119,9 +119,20 @@ func evalChain(c Case, p place) Outcome {
 		limit      time.Duration
 	}
 	hops := []hop{{name: "worker", note: "no timeout"}}
+	if c.Hop != nil && p.n.Master != c.Deployment.Proxy.Nginx.V.Master {
+		return notApplicable("told of the nginx next to the application")
+	}
+	whole := Case{Facts: *c.Deployment.Proxy, Deployment: c.Deployment, Demand: c.Demand}
 	add := func(h kinds.Hop) *Outcome {
 		if h.Kind == kinds.Nginx {
-			v := p.at.ProxyReadTimeout
+			at := p.at
+			if n := whole.configOf(h); n != nil && n.Master != p.n.Master {
+				if at = pollOf(n); at == nil {
+					o := unknownFor("where %s passes polls on is not known", h.Name())
+					return &o
+				}
+			}
+			v := at.ProxyReadTimeout
 			if !v.Known() {
 				o := unset(p.setting("read_timeout"), v)
 				return &o
@@ -143,12 +154,12 @@ func evalChain(c Case, p place) Outcome {
 		}
 		return nil
 	}
-	fronts, o := c.fronts()
+	fronts, o := whole.fronts()
 	if o != nil {
 		return *o
 	}
 	for _, h := range fronts {
-		if o := add(c.way(h)); o != nil {
+		if o := add(whole.way(h)); o != nil {
 			return *o
 		}
 	}

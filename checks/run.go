@@ -90,6 +90,8 @@ func (check Check) cases(d Deployment, demand reports.Demand) []Case {
 		return []Case{{Facts: *d.Outside, Deployment: d, Demand: demand}}
 	case d.App == nil:
 		return nil
+	case d.Single() && check.On == OnProxy:
+		return Case{Facts: *d.App, Deployment: d, Demand: demand}.eachNginx()
 	case d.Single():
 		c := Case{Facts: *d.App, Deployment: d, Demand: demand}
 		switch check.On {
@@ -104,7 +106,7 @@ func (check Check) cases(d Deployment, demand reports.Demand) []Case {
 	case OnApp:
 		return []Case{app}
 	case OnProxy:
-		return []Case{proxy}
+		return proxy.eachNginx()
 	case OnHop, OnBalancer:
 		return proxy.hopCases(check.On == OnBalancer)
 	default:
@@ -261,7 +263,7 @@ func Unknown(findings []reports.Finding, severity reports.Severity) []string {
 		if names[f.Reason] == nil {
 			reasons = append(reasons, f.Reason)
 		}
-		names[f.Reason] = append(names[f.Reason], nameOf(f))
+		names[f.Reason] = append(names[f.Reason], f.Name())
 	}
 	var said []string
 	for _, why := range reasons {
@@ -274,18 +276,6 @@ func Unknown(findings []reports.Finding, severity reports.Severity) []string {
 	return said
 }
 
-// nameOf is a finding's check, and its hop or host where there are several.
-func nameOf(f reports.Finding) string {
-	name := f.Check
-	if f.Hop != "" {
-		name += " of " + f.Hop
-	}
-	if f.Host != "" {
-		name += " on " + f.Host
-	}
-	return name
-}
-
 // Verdict sums findings up: fail, refused (a check that counts can't be told),
 // warn, pass; and the reasons, worst first. With least SeverityWarn warnings
 // count as errors do.
@@ -294,9 +284,9 @@ func Verdict(findings []reports.Finding, least reports.Severity) (reports.Verdic
 	for _, f := range findings {
 		switch {
 		case f.Status == reports.StatusFail:
-			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", nameOf(f), f.Got, f.Want))
+			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", f.Name(), f.Got, f.Want))
 		case f.Status == reports.StatusWarn && f.Severity != reports.SeverityInfo:
-			warns = append(warns, fmt.Sprintf("%s: %s", nameOf(f), f.Got))
+			warns = append(warns, fmt.Sprintf("%s: %s", f.Name(), f.Got))
 		}
 	}
 	warned := len(warns) > 0

@@ -45,6 +45,19 @@ type Finding struct {
 	Doc      string   `json:"doc,omitempty"`     // page in docs
 }
 
+// Name is the finding's check, with its hop or host where a check is asked of several.
+func (f Finding) Name() string { return nameOf(f.Check, f.Hop, f.Host) }
+
+func nameOf(check, hop, host string) string {
+	if hop != "" {
+		check += " of " + hop
+	}
+	if host != "" {
+		check += " on " + host
+	}
+	return check
+}
+
 // Remedy is how a finding is mended.
 type Remedy struct {
 	Text     string   `json:"text,omitempty"`
@@ -78,6 +91,9 @@ type Capacity struct {
 	Unknown     []string `json:"unknown,omitempty"`     // limits that the ledger does not know: any of them might be smaller
 	FailedAt    int      `json:"failedAt,omitempty"`    // the lowest level that did not hold; 0: none was tried
 }
+
+// Name is the row's limit, with its hop or host where there are several.
+func (r Row) Name() string { return nameOf(r.Limit, r.Hop, r.Host) }
 
 // Hop is one process group or device on the way from workers to the application.
 type Hop struct {

@@ -33,16 +33,17 @@ type Facts struct {
 	Files     Value[OpenFiles]         `json:"files"`
 	Sockets   Value[Sockstat]          `json:"sockets"`
 	Listen    Value[ListenCounters]    `json:"listen"`
-	TimeWait  Value[int]               `json:"timeWait"`  // ports of the local range kept by connections just closed
-	Conntrack Value[*Conntrack]        `json:"conntrack"` // nil: the kernel tracks nothing
-	MayRaise  Value[bool]              `json:"mayRaise"`  // whether anything here may raise a hard limit (CAP_SYS_RESOURCE in PID 1's bounding set)
-	Ceiling   Value[Limits]            `json:"ceiling"`   // of PID 1: what nothing here exceeds where MayRaise is false
-	Systemd   Value[bool]              `json:"systemd"`   // whether the host is managed by it
-	Processes Value[[]Process]         `json:"processes"` // that serve: the application and nginx
-	Service   Value[*Unit]             `json:"service"`   // of the application; nil: none was named and none is running
-	NginxUnit Value[*Unit]             `json:"nginxUnit"` // nil: there is none
-	HasNginx  Value[bool]              `json:"hasNginx"`  // installed, running or not
-	Nginx     Value[*Nginx]            `json:"nginx"`     // its config; nil: there is no nginx
+	TimeWait  Value[int]               `json:"timeWait"`        // ports of the local range kept by connections just closed
+	Conntrack Value[*Conntrack]        `json:"conntrack"`       // nil: the kernel tracks nothing
+	MayRaise  Value[bool]              `json:"mayRaise"`        // whether anything here may raise a hard limit (CAP_SYS_RESOURCE in PID 1's bounding set)
+	Ceiling   Value[Limits]            `json:"ceiling"`         // of PID 1: what nothing here exceeds where MayRaise is false
+	Systemd   Value[bool]              `json:"systemd"`         // whether the host is managed by it
+	Processes Value[[]Process]         `json:"processes"`       // that serve: the application and nginx
+	Service   Value[*Unit]             `json:"service"`         // of the application; nil: none was named and none is running
+	NginxUnit Value[*Unit]             `json:"nginxUnit"`       // nil: there is none
+	HasNginx  Value[bool]              `json:"hasNginx"`        // installed, running or not
+	Nginx     Value[*Nginx]            `json:"nginx"`           // its config; nil: there is no nginx. Of several in a row the one next to the application
+	Outer     []Value[*Nginx]          `json:"outer,omitempty"` // those before it, outwards
 	OS        Value[OS]                `json:"os"`
 	Container Value[bool]              `json:"container"` // whether this is a container, seen from within
 	SELinux   Value[SELinux]           `json:"selinux"`
@@ -148,6 +149,7 @@ func Gather(r Root, o Options) (Facts, error) {
 	if f.Nginx, err = readNginx(r, procs, f.HasNginx, o.Asked, o.Nginx); err != nil {
 		return Facts{}, fmt.Errorf("nginx's config: %w", err)
 	}
+	f.Outer = readOuter(r, procs.V, f.Nginx.V, o)
 	f.Session = read(pamDirs[0], func() (Session, error) { return readLoginSession(r, f.Container.V) })
 	f.Logins = units.limitLines(f.Session.V.Conf)
 	if f.Login, err = units.readLogin(f, o.User); err != nil {

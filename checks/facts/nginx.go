@@ -20,6 +20,7 @@ import (
 // Nginx is what nginx's config tells of the way to the application. Of a host
 // with hundreds of servers it keeps only those that pass requests there.
 type Nginx struct {
+	Master     int             `json:"master,omitempty"` // process that it is read for; 0: none runs
 	Path       string          `json:"path"`
 	Build      nginx.Build     `json:"build,omitzero"`
 	Fragment   bool            `json:"fragment,omitempty"` // a file of the http block alone: main and events are unknown, and what the rest of http may set is taken for the default
@@ -185,7 +186,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	var build nginx.Build
 	if !o.Local {
 		var err error
-		if args, err = readMasterArgs(r, procs, portOf(asked.URL)); err != nil && o.Conf == "" && o.Dump == nil {
+		if args, err = readMasterArgs(r, procs, asked); err != nil && o.Conf == "" && o.Dump == nil {
 			return nil, err
 		}
 		if args == (masterArgs{}) && o.Unit != nil {
@@ -217,7 +218,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 		testConfig(r, c, o, args)
 	}
 	n := &Nginx{
-		Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Absent: c.Absent, Incomplete: c.Incomplete,
+		Master: args.pid, Path: c.Path, Build: c.Build, Fragment: fragment, Problems: c.Problems, Absent: c.Absent, Incomplete: c.Incomplete,
 		Main: c.Main, Events: c.Events, Logs: len(c.Logs),
 	}
 	if c.Outside {
@@ -528,9 +529,10 @@ type masterArgs struct {
 
 // readMasterArgs takes the title of the running master apart, which nginx
 // writes as "nginx: master process /usr/sbin/nginx -g daemon on;". Of several
-// the one that listens on the port is meant, and else one that is believed. Where
-// the one that is meant is not, that is the error.
-func readMasterArgs(r Root, procs []Process, port uint16) (masterArgs, error) {
+// the one that passes to the application is meant, else the one that listens on the
+// URL's port, and else one that is believed. Where the one that is meant is not, that
+// is the error.
+func readMasterArgs(r Root, procs []Process, asked Asked) (masterArgs, error) {
 	type master struct {
 		Process
 		title string
@@ -554,7 +556,10 @@ func readMasterArgs(r Root, procs []Process, port uint16) (masterArgs, error) {
 	}
 	rank := func(m master) int {
 		n := 0
-		if m.ListensOn(port) {
+		if m.PassesTo(asked.Port) {
+			n += 4
+		}
+		if m.ListensOn(portOf(asked.URL)) {
 			n += 2
 		}
 		if m.why == nil {

@@ -52,6 +52,11 @@ func (p Process) ListensOn(port uint16) bool {
 	return slices.ContainsFunc(p.Listen.V, func(l Listener) bool { return l.Addr.Port() == port })
 }
 
+// PassesTo says whether the process is known to pass requests on to a port.
+func (p Process) PassesTo(port int) bool {
+	return slices.ContainsFunc(p.Passes.V, func(to Pass) bool { _, n := splitAddress(to.To); return n == port && n != 0 })
+}
+
 // HoldsPolls says whether polls' descriptors are this process's: masters hold none.
 func (p Process) HoldsPolls() bool { return p.Part != "master" }
 

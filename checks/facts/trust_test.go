@@ -47,14 +47,14 @@ func TestDistrust(t *testing.T) {
 		t.Errorf("a process of a container: %v", err)
 	}
 	procs := []Process{{PID: contained, Kind: KindNginx, Part: "master"}}
-	if args, err := readMasterArgs(NewRoot("/"), procs, 0); err == nil || args != (masterArgs{}) {
+	if args, err := readMasterArgs(NewRoot("/"), procs, Asked{}); err == nil || args != (masterArgs{}) {
 		t.Errorf("%+v, %v", args, err)
 	}
 	if n, err := ReadNginx(NewRoot("/"), procs, Asked{}, NginxOptions{}); err == nil || strings.Contains(err.Error(), "shadow") {
 		t.Errorf("%+v, %v", n, err)
 	}
 	// One that is believed comes before one that is not.
-	if args, err := readMasterArgs(NewRoot("/"), append(procs, Process{PID: own, Kind: KindNginx, Part: "master"}), 0); err != nil || args.pid != own {
+	if args, err := readMasterArgs(NewRoot("/"), append(procs, Process{PID: own, Kind: KindNginx, Part: "master"}), Asked{}); err != nil || args.pid != own {
 		t.Errorf("%+v, %v", args, err)
 	}
 	readBuild(NewRoot("/"), masterArgs{pid: own})

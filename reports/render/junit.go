@@ -52,7 +52,7 @@ func JUnit(w io.Writer, r reports.Report) error {
 		suite.AddTestcase(c)
 	}
 	for _, f := range r.Findings {
-		c := junit.Testcase{Name: reports.Clean(f.Check), Classname: "fltool.check"}
+		c := junit.Testcase{Name: reports.Clean(f.Name()), Classname: "fltool.check"}
 		status := f.Status
 		if status == reports.StatusUnknown && f.Severity != reports.SeverityError {
 			status = reports.StatusNA // it decides nothing; its reason is shown

@@ -53,7 +53,7 @@ func harmless(r reports.Report) reports.Report {
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		for _, s := range []*string{
-			&f.Check, &f.Host, &f.Title, (*string)(&f.Status), (*string)(&f.Was), &f.Got, &f.Want, &f.Source, &f.Symptom,
+			&f.Check, &f.Host, &f.Hop, &f.Title, (*string)(&f.Status), (*string)(&f.Was), &f.Got, &f.Want, &f.Source, &f.Symptom,
 			&f.Because, &f.Reason, &f.Doc, &f.Remedy.Text, &f.Remedy.Then,
 		} {
 			*s = reports.Clean(*s)
@@ -71,8 +71,8 @@ func harmless(r reports.Report) reports.Report {
 		k.Ledger = slices.Clone(k.Ledger)
 		for i := range k.Ledger {
 			row := &k.Ledger[i]
-			row.Limit, row.Host, row.InUseUnit, row.Source, row.Proof =
-				reports.Clean(row.Limit), reports.Clean(row.Host), reports.Clean(row.InUseUnit), reports.Clean(row.Source), reports.Clean(row.Proof)
+			row.Limit, row.Host, row.Hop, row.InUseUnit, row.Source, row.Proof =
+				reports.Clean(row.Limit), reports.Clean(row.Host), reports.Clean(row.Hop), reports.Clean(row.InUseUnit), reports.Clean(row.Source), reports.Clean(row.Proof)
 		}
 		r.Capacity = &k
 	}
@@ -196,7 +196,7 @@ func (p *preflightWriter) ordered(all []reports.Finding) []reports.Finding {
 	add = func(f reports.Finding) {
 		out = append(out, f)
 		for _, g := range all {
-			if g.Because == f.Check && (g.Host == f.Host || g.Host == "" || f.Host == "") && !slices.ContainsFunc(out, func(o reports.Finding) bool { return o.Check == g.Check && o.Host == g.Host }) {
+			if g.Because == f.Check && (g.Host == f.Host || g.Host == "" || f.Host == "") && !slices.ContainsFunc(out, func(o reports.Finding) bool { return o.Check == g.Check && o.Host == g.Host && o.Hop == g.Hop }) {
 				add(g)
 			}
 		}
@@ -258,7 +258,7 @@ func (p *preflightWriter) finding(f reports.Finding) {
 
 // unknownAlike says whether two checks of one weight are unknown for one reason.
 func unknownAlike(f, g reports.Finding) bool {
-	return f.Status == reports.StatusUnknown && f.Status == g.Status && f.Reason == g.Reason && f.Host == g.Host &&
+	return f.Status == reports.StatusUnknown && f.Status == g.Status && f.Reason == g.Reason && f.Host == g.Host && f.Hop == g.Hop &&
 		findingOrder(f) == findingOrder(g)
 }
 
@@ -291,12 +291,8 @@ func label(f reports.Finding) string {
 
 // line writes a finding's label, the check's name, and a text beside them.
 func (p *preflightWriter) line(f reports.Finding, text string) {
-	name := f.Check
-	if f.Host != "" {
-		name += " on " + f.Host
-	}
 	word := label(f)
-	p.painted(f.Status, word, hanging(fmt.Sprintf("%-6s %s  ", word, pad(name, 28)), 37, text))
+	p.painted(f.Status, word, hanging(fmt.Sprintf("%-6s %s  ", word, pad(f.Name(), 28)), 37, text))
 }
 
 // notApplicable lists what was not asked, and why.
@@ -354,10 +350,7 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", last)
 	unproven := false
 	for _, r := range rows {
-		name := r.Limit
-		if r.Host != "" {
-			name += " on " + r.Host
-		}
+		name := r.Name()
 		if r.Waived {
 			name += " (waived)"
 		}
