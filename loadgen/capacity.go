@@ -18,7 +18,7 @@ func (f Found) Report(asked int) reports.Report {
 	}
 	r := shown.Report
 	r.Schema, r.Kind = reports.Schema, reports.KindCapacity
-	r.Demand.Workers = asked
+	r.Demand.Workers, r.Demand.RampSeconds = asked, 0 // each level has its own
 	r.Levels, r.Lost = nil, nil
 	for _, t := range f.Tried {
 		r.Levels = append(r.Levels, level(t))

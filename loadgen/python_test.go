@@ -83,6 +83,27 @@ func TestWrongProcess(t *testing.T) {
 	}
 }
 
+// TestOutlived tells what a server that goes on keeps of a run, beside one that keeps
+// nothing.
+func TestOutlived(t *testing.T) {
+	const workers = 5
+	for _, env := range [][]string{nil, {"LEAK=1000000", "LEAK_FDS=1"}} {
+		target, pid := gunicorn(t, env)
+		var r reports.Resource
+		for range 2 { // the first run has it grow in any case
+			p := testPlan(target, workers)
+			p.Keys, p.Rounds, p.Hold = nil, 0, 100*time.Millisecond
+			rep, err := Run(bounded(t), p, Options{ServerPID: pid})
+			if r = rep.Resources[0]; err != nil || r.FDsGrowth == nil || r.RSSGrowth == nil {
+				t.Fatalf("%v, %+v", err, r)
+			}
+		}
+		if leaks := env != nil; (*r.FDsGrowth >= workers) != leaks || (*r.RSSGrowth > .05) != leaks {
+			t.Errorf("%v: grew by %g descriptors and %g of its memory", env, *r.FDsGrowth, *r.RSSGrowth)
+		}
+	}
+}
+
 // parent is who started a process.
 func parent(t *testing.T, pid int) (ppid int) {
 	t.Helper()

@@ -206,6 +206,30 @@ func (s *sampler) end() []reports.Resource {
 	return all
 }
 
+// outlived adds to the server's resource what is left of the run with a server that
+// goes on, once it has let go of the run's connections or had the time for it.
+func (s *sampler) outlived(all []reports.Resource) {
+	p := s.procs[0]
+	if p.name != "server" || p.first.RSSBytes == 0 {
+		return
+	}
+	const patience = time.Second
+	u, err := p.tree.read()
+	for deadline := time.Now().Add(patience); err == nil && u.FDs > p.first.FDs && time.Now().Before(deadline); {
+		time.Sleep(sampleEvery / 10)
+		u, err = p.tree.read()
+	}
+	if err != nil {
+		return // it has ended, which the errors tell
+	}
+	rss := float64(u.RSSBytes-p.first.RSSBytes) / float64(p.first.RSSBytes)
+	all[0].RSSGrowth = &rss
+	if p.first.FDs >= 0 && u.FDs >= 0 {
+		fds := float64(u.FDs - p.first.FDs)
+		all[0].FDsGrowth = &fds
+	}
+}
+
 // health is how the generator itself fared; own is its resource.
 func (s *sampler) health(own reports.Resource, lag reports.Histogram, portsLeft int64, reconnects int) *reports.Generator {
 	gc := collected()

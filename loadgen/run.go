@@ -82,6 +82,9 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 		}
 	}
 	r.t.close()
+	if opts.Exited == nil {
+		samples.outlived(rep.Resources)
+	}
 	return rep, nil
 }
 

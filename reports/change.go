@@ -93,9 +93,9 @@ func smallestP(n, m int) float64 {
 }
 
 // holm corrects the p of the gated metrics for their number: step down from
-// the smallest, each times the number of those not yet passed.
+// the smallest, each times the number of those not yet passed, and of looks.
 // S. Holm, A simple sequentially rejective multiple test procedure, 1979.
-func holm(changes []Change) {
+func holm(changes []Change, looks int) {
 	var gated []*Change
 	for i := range changes {
 		if changes[i].Gated {
@@ -105,7 +105,7 @@ func holm(changes []Change) {
 	slices.SortStableFunc(gated, func(a, b *Change) int { return cmp.Compare(a.P, b.P) })
 	var last float64
 	for i, ch := range gated {
-		last = min(max(last, ch.P*float64(len(gated)-i)), 1)
+		last = min(max(last, ch.P*float64((len(gated)-i)*looks)), 1)
 		ch.PHolm = last
 	}
 }

@@ -44,8 +44,10 @@ type Comparison struct {
 //
 // Runs whose verdict is refused are left out: their figures are not the
 // server's. A new run that failed is worse in itself if none of the base did.
-// The error says what can't be compared at all.
-func Compare(base, new []Report, gate Gate) (Comparison, error) {
+// Looks is how often the sets are compared while they grow, one at least: the chance
+// of calling a change where there is none is shared among all looks (Bonferroni's
+// correction). The error says what can't be compared at all.
+func Compare(base, new []Report, gate Gate, looks int) (Comparison, error) {
 	if gate == nil {
 		gate = DefaultGate()
 	}
@@ -74,7 +76,7 @@ func Compare(base, new []Report, gate Gate) (Comparison, error) {
 			if len(b)+len(n) == 0 && !wanted {
 				continue
 			}
-			ch := change(b, n, name == "errors")
+			ch := change(b, n, absolute[name])
 			ch.Metric, ch.Unit, ch.Gated = name, cmp.Or(unitB, unitN), gated
 			if len(kinds) > 1 {
 				ch.Of = kind.name
@@ -90,6 +92,7 @@ func Compare(base, new []Report, gate Gate) (Comparison, error) {
 		case could[name]:
 		case gate[name].Required || len(kinds) == 0:
 			c.Metrics = append(c.Metrics, Change{Metric: name, Gated: true, Limit: gate[name].Share, P: 1})
+		case name == "capacity" || absolute[name]:
 		default:
 			c.Unmeasured = append(c.Unmeasured, name)
 		}
@@ -100,9 +103,32 @@ func Compare(base, new []Report, gate Gate) (Comparison, error) {
 	for _, ch := range c.Metrics {
 		c.GatedMetrics += b2i(ch.Gated)
 	}
-	c.judge()
+	c.judge(looks)
 	c.judgeFailures(base, new)
 	return c, nil
+}
+
+// MoreMayTell says whether more runs of the same may end in a verdict.
+func (c Comparison) MoreMayTell() bool {
+	return c.Outcome == OutcomeInconclusive && c.GatedMetrics > 0 &&
+		!slices.ContainsFunc(c.Metrics, func(ch Change) bool { return ch.Gated && (ch.BaseRuns == 0 || ch.NewRuns == 0) })
+}
+
+// Missing lists the metrics of the gate (nil: DefaultGate) that a run of its kind
+// measures, and this one did not.
+func Missing(r Report, gate Gate) (names []string) {
+	if gate == nil {
+		gate = DefaultGate()
+	}
+	for _, name := range slices.Sorted(maps.Keys(gate)) {
+		if needs[name] != nil && !needs[name](r.Demand) {
+			continue
+		}
+		if _, _, ok, err := r.Metric(name); err != nil || !ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // CompareError says why runs can't be compared. Of counts, from 0, the reports that
@@ -150,8 +176,8 @@ func canCompare(base, new []Report) error {
 			return cannot([]int{i}, "it is shard %d of %d alone: merge the shards first", r.Shard.Index, r.Shard.Count)
 		case r.Kind != base[0].Kind:
 			return cannot([]int{0, i}, "one is a %s report, the other a %s report", base[0].Kind, r.Kind)
-		case r.Kind != KindSimulate:
-			return cannot([]int{i}, "a %s report has no runs to compare: simulate makes them", r.Kind)
+		case r.Kind != KindSimulate && r.Kind != KindCapacity:
+			return cannot([]int{i}, "a %s report has no runs to compare: simulate and capacity make them", r.Kind)
 		}
 		// One run counted twice would make noise look like evidence.
 		key := run{r.Env.Started, r.Env.Hostname, r.Env.Seed}

@@ -68,7 +68,7 @@ func TestCompareFindsFaults(t *testing.T) {
 		"errors":      {func(r *Report) { r.Errors = []ErrorClass{{Class: "5xx", Count: 20, Workers: 20}} }, "errors"},
 	} {
 		for seed := range uint64(20) {
-			got, err := Compare(runs(8, 2*seed, nil), runs(8, 2*seed+1, c.fault), nil)
+			got, err := Compare(runs(8, 2*seed, nil), runs(8, 2*seed+1, c.fault), nil, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestCompareOutcomes(t *testing.T) {
 		"worse beats noise": {runs(8, 1, nil), runs(8, 2, func(r *Report) { scale(2)(r); r.Resources[0].RSSPerWorkerBytes = nil }), nil, OutcomeWorse, "server.cpuPerRound is worse"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Compare(c.base, c.new, c.gate)
+			got, err := Compare(c.base, c.new, c.gate, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func withCPU(n int, seed uint64, cpu ...float64) []Report {
 // What moved beyond its limit within the noise is neither worse nor the same.
 func TestCompareNoise(t *testing.T) {
 	base, new := withCPU(6, 1, 1, 2, 3, 4, 5, 6), withCPU(6, 2, 1.1, 2.6, 3.7, 4.9, 6.1, 7)
-	c, err := Compare(base, new, nil)
+	c, err := Compare(base, new, nil, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestCompareRefuses(t *testing.T) {
 		"base run 1 and new run 1: one is a simulate report, the other a preflight report": {ok, preflight},
 		"base run 1: a preflight report has no runs to com":                                {preflight, preflight},
 	} {
-		if _, err := Compare(c[0], c[1], nil); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := Compare(c[0], c[1], nil, 1); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
@@ -176,7 +176,7 @@ func TestCompareRefuses(t *testing.T) {
 func TestCompareEnvironment(t *testing.T) {
 	c, err := Compare(runs(2, 1, nil), runs(2, 2, func(r *Report) {
 		r.Env.CPU, r.Env.Tool, r.Demand.Workers = "y", "fltool v1", 500
-	}), nil)
+	}), nil, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestCompareEnvironment(t *testing.T) {
 // ascending .005×4, .01×3, .03×2, .04×1 (not below the one before).
 func TestHolm(t *testing.T) {
 	cs := []Change{{P: .01, Gated: true}, {P: .04, Gated: true}, {P: .001}, {P: .03, Gated: true}, {P: .005, Gated: true}}
-	holm(cs)
+	holm(cs, 1)
 	for i, want := range []float64{.03, .06, 0, .06, .02} {
 		if math.Abs(cs[i].PHolm-want) > 1e-12 {
 			t.Errorf("%d: %v, want %v", i, cs[i].PHolm, want)
@@ -220,16 +220,16 @@ func TestCompareKinds(t *testing.T) {
 			}
 		})...)
 	}
-	c, err := Compare(mixed(1, nil), mixed(3, nil), QuietGate())
+	c, err := Compare(mixed(1, nil), mixed(3, nil), QuietGate(), 1)
 	if err != nil || c.Outcome != OutcomeSame || len(c.Environment) > 0 || len(c.Unmeasured) > 0 || c.GatedMetrics != 6 {
 		t.Errorf("%+v, %v", c, err)
 	}
-	c, err = Compare(mixed(1, nil), mixed(3, func(r *Report) { r.Errors = []ErrorClass{{Class: "reset", Count: 50}} }), QuietGate())
+	c, err = Compare(mixed(1, nil), mixed(3, func(r *Report) { r.Errors = []ErrorClass{{Class: "reset", Count: 50}} }), QuietGate(), 1)
 	if err != nil || len(c.Reasons) != 1 || c.Reasons[0] != "errors (hold) is worse" {
 		t.Errorf("%v, %v", c.Reasons, err)
 	}
 	// A kind that one side lacks is no verdict.
-	c, err = Compare(mixed(1, nil), mixed(3, nil)[:8], QuietGate())
+	c, err = Compare(mixed(1, nil), mixed(3, nil)[:8], QuietGate(), 1)
 	if err != nil || c.Outcome != OutcomeInconclusive {
 		t.Errorf("%+v, %v", c, err)
 	}

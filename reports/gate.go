@@ -12,7 +12,7 @@ type Gate map[string]Limit
 
 // Limit is how much worse a metric of the gate may get before that counts.
 type Limit struct {
-	Share    float64 // of the base; of "errors" a difference of shares
+	Share    float64 // of the base; of an absolute metric a difference in its unit
 	Required bool    // not to have measured it is no verdict, whatever the runs do
 }
 
@@ -26,7 +26,14 @@ var limits = map[string]float64{
 	"server.rssPerWorker": .10, // of one build it varies by several percent from run to run
 	"server.fdsPerWorker": .05,
 	"errors":              .001,
+	"server.rssGrowth":    .05,
+	"server.fdsGrowth":    5,
+	"capacity":            .05,
 }
+
+// absolute are the metrics of a gate that are compared by difference: of next to
+// nothing every change is large.
+var absolute = map[string]bool{"errors": true, "server.rssGrowth": true, "server.fdsGrowth": true}
 
 // shorthands are the names that people use for the metrics of a gate.
 var shorthands = map[string]string{
@@ -88,6 +95,9 @@ func (g Gate) SetLimit(s string) error {
 	t, err := ParseThreshold("errors<" + value)
 	if err != nil {
 		return fmt.Errorf("limit %q: %q is no share, such as 10%%", s, value)
+	}
+	if bare := !strings.HasSuffix(value, "%"); bare && t.Limit >= 1 && full != "server.fdsGrowth" {
+		return fmt.Errorf("limit %q: that is %.0f %%; write %s=%s%% for a share", s, 100*t.Limit, name, value)
 	}
 	g[full] = Limit{Share: t.Limit, Required: true}
 	return nil

@@ -39,8 +39,8 @@ func b2i(b bool) int {
 }
 
 // judge gives every metric and the whole their outcome.
-func (c *Comparison) judge() {
-	holm(c.Metrics)
+func (c *Comparison) judge(looks int) {
+	holm(c.Metrics, looks)
 	c.Outcome = OutcomeSame
 	decided := false
 	outcomes := map[Outcome]bool{}
@@ -48,7 +48,7 @@ func (c *Comparison) judge() {
 		ch := &c.Metrics[i]
 		corrections := 1
 		if ch.Gated {
-			corrections = c.GatedMetrics
+			corrections = c.GatedMetrics * looks
 		}
 		needed := ch.judge(corrections)
 		if ch.Gated {
@@ -79,13 +79,13 @@ func (c *Comparison) judge() {
 // Where there are too few runs, it tells how many are needed on each side.
 func (ch *Change) judge(corrections int) (needed int) {
 	better := -ch.Change
-	if ch.Metric == "held" {
+	if ch.Metric == "held" || ch.Metric == "capacity" {
 		better = ch.Change
 	}
 	p, limit := ch.P, ch.Limit
 	if ch.Gated {
 		p = ch.PHolm
-		if ch.Absolute && ch.Metric != "errors" {
+		if ch.Absolute && !absolute[ch.Metric] {
 			limit *= math.Abs(ch.Base)
 		}
 	}
@@ -126,7 +126,7 @@ func runsNeeded(corrections int) int {
 
 // RunsNeeded is how many runs of each kind, on each side, it takes to tell of a
 // change by this gate (nil: DefaultGate), where the runs do what these do.
-func RunsNeeded(rs []Report, gate Gate) int {
+func RunsNeeded(rs []Report, gate Gate, looks int) int {
 	if gate == nil {
 		gate = DefaultGate()
 	}
@@ -140,7 +140,7 @@ func RunsNeeded(rs []Report, gate Gate) int {
 			}
 		}
 	}
-	return runsNeeded(max(decide, 1))
+	return runsNeeded(max(decide, 1) * looks)
 }
 
 // because says which metrics had an outcome and why, those of one reason in one

@@ -8,7 +8,7 @@ import (
 )
 
 // metric is one figure that a threshold or a comparison may name. Less of it
-// is better, but for "held".
+// is better, but for "held" and "capacity".
 type metric struct {
 	unit string // "s", "B", "1" (a share or a ratio) or "" (a count)
 	of   func(Report) (float64, bool)
@@ -20,7 +20,12 @@ var needs = map[string]func(Demand) bool{
 	"round.mean": makesRounds, "fanout.mean": makesRounds, "bytesPerWorkerRound": makesRounds,
 	"server.cpuPerRound": makesRounds, "server.cpuRatio": makesRounds,
 	"server.rssPerWorker": holds, "server.fdsPerWorker": holds,
+	"server.rssGrowth": untold, "server.fdsGrowth": untold, "capacity": untold,
 }
+
+// untold are the metrics that no demand tells of: of a server that outlives the run, and
+// of a search. Where they are not measured nobody misses them.
+func untold(Demand) bool { return false }
 
 func makesRounds(d Demand) bool { return d.Rounds > 0 }
 func holds(d Demand) bool       { return d.HoldSeconds > 0 }
@@ -74,6 +79,14 @@ var metrics = map[string]metric{
 			return 0, false
 		}
 		return float64(r.Bytes.Sent+r.Bytes.Received) / float64(updates), true
+	}},
+	"server.rssGrowth": {"1", perWorker("server", func(x Resource) *float64 { return x.RSSGrowth })},
+	"server.fdsGrowth": {"", perWorker("server", func(x Resource) *float64 { return x.FDsGrowth })},
+	"capacity": {"", func(r Report) (float64, bool) {
+		if r.Capacity == nil || r.Kind != KindCapacity || r.Verdict == VerdictRefused {
+			return 0, false
+		}
+		return float64(r.Capacity.Workers), true
 	}},
 	"server.fds":          {"", resource("server", func(x Resource) float64 { return float64(x.FDsPeak) })},
 	"server.rssPerWorker": {"B", perWorker("server", func(x Resource) *float64 { return x.RSSPerWorkerBytes })},

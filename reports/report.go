@@ -208,6 +208,8 @@ type Resource struct {
 	FDsFullest        int      `json:"fdsFullest,omitempty"` // peak of that process, where there were several
 	Processes         int      `json:"processes,omitempty"`  // where there were several: the one named and its descendants, together
 	FDsPerWorker      *float64 `json:"fdsPerWorker,omitempty"`
+	RSSGrowth         *float64 `json:"rssGrowth,omitempty"` // of a server that outlives the run, from before it to after it, as a share
+	FDsGrowth         *float64 `json:"fdsGrowth,omitempty"` // the same in descriptors
 }
 
 // Generator is the health of the load generator itself: where it was the

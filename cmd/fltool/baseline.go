@@ -36,7 +36,7 @@ func readBaseline(dir string) ([]reports.Report, error) {
 			return nil, cantError("", "%w", err)
 		}
 		switch {
-		case r.Kind != reports.KindSimulate:
+		case r.Kind != reports.KindSimulate && r.Kind != reports.KindCapacity:
 			return nil, cantError(hint, "read baseline: %s is a %s report, no run", file, r.Kind)
 		case r.Shard != nil:
 			return nil, cantError("fltool report merges shards", "read baseline: %s is shard %d of %d alone", file, r.Shard.Index, r.Shard.Count)
@@ -98,16 +98,23 @@ func writeRuns(dir string, rs []reports.Report) error {
 	return nil
 }
 
-// storeBaseline makes the folder of these runs, or leaves what is there as it
-// is: a run that failed or was refused is no baseline.
-func storeBaseline(stdout io.Writer, dir string, rs []reports.Report) error {
-	for _, r := range rs {
-		if err := verdictError(r.Verdict); err != nil {
-			var exit *exitError
-			errors.As(err, &exit)
-			return &exitError{code: exit.code, err: fmt.Errorf("not stored: a run's verdict is %s: %s", r.Verdict, strings.Join(r.Reasons, "; "))}
-		}
+// storable says what makes a run no baseline: that it failed or was refused, or that it
+// lacks what decides, so that no comparison with it could tell.
+func storable(r reports.Report, gate reports.Gate) error {
+	if err := verdictError(r.Verdict); err != nil {
+		var exit *exitError
+		errors.As(err, &exit)
+		return &exitError{code: exit.code, err: fmt.Errorf("not stored: a run's verdict is %s: %s", r.Verdict, strings.Join(r.Reasons, "; "))}
 	}
+	if missing := reports.Missing(r, gate); len(missing) > 0 {
+		return cantError("--server-pid names the process that holds the polls; --gate those metrics that decide without it",
+			"not stored: it was not measured, and decides: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// storeBaseline makes the folder of these runs, or leaves what is there as it is.
+func storeBaseline(stdout io.Writer, dir string, rs []reports.Report) error {
 	if err := replaceRuns(dir, rs); err != nil {
 		return cantError("", "store baseline: %w", err)
 	}
@@ -126,6 +133,18 @@ func replaceable(dir string) error {
 		}
 	}
 	return nil
+}
+
+// writable says whether a folder, made where there is none, takes another.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	try, err := os.MkdirTemp(dir, ".fltool-*")
+	if err != nil {
+		return err
+	}
+	return os.Remove(try)
 }
 
 // replaceRuns puts the folder of the runs in the place of one that is replaceable.

@@ -56,7 +56,7 @@ as too few runs (--allow-inconclusive makes that 0).`,
 				}
 				runs = append(runs, r)
 			}
-			c, err := reports.Compare(runs[:dash], runs[dash:], gate)
+			c, err := reports.Compare(runs[:dash], runs[dash:], gate, 1)
 			if err != nil {
 				return compareError(err, files)
 			}

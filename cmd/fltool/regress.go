@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render"
 )
 
 // The runs of regress without a command: rounds, which show CPU, bytes and
@@ -47,7 +48,8 @@ The metrics that decide are those that a machine's other tenants hardly change:
 errors, bytes per worker and round, server.cpuRatio (CPU of the server for each
 second of the generator's), memory and descriptors per held poll. --gate names
 others, --limit how much worse each may get; see fltool compare --help. Where
-both commands decide it takes 6 --runs to tell, for the baseline as well.
+both commands decide it takes 7 --runs to tell, for the baseline as well; where
+they can't tell more are made, up to --max-runs.
 
 Exit codes: 0 nothing got worse; 1 a regression, or a run failed that did not in
 the baseline; 2 usage; 3 fltool can't tell: a run could not be made, too few
@@ -62,18 +64,23 @@ runs, or another demand than the baseline's.`,
 	fl.StringVar(&f.baseline, "baseline", "", "`folder` of the reports to compare with, or to --store")
 	fl.StringVar(&f.binary, "baseline-binary", "", "fltool `file` whose server is run in turn with the new one")
 	fl.IntVar(&f.runs, "runs", 8, "runs of each command, and of each side")
+	fl.IntVar(&f.maxRuns, "max-runs", 0, "go on up to so many where fewer can't tell (default 3 times --runs)")
 	fl.BoolVar(&f.store, "store", false, "make --baseline anew from these runs; nothing is compared")
 	fl.StringVar(&f.out, "out", "", "keep the reports and the comparison in this new `folder`, those made before an error, too")
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
+	fl.StringVar(&f.command.line, "server-command", "", "start the server of the commands' --target by this shell `command` for each run")
+	fl.StringVar(&f.command.ready, "ready", "", "`URL` that tells when that server is ready")
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
+	cmd.MarkFlagsMutuallyExclusive("server-command", "baseline-binary")
 	return cmd
 }
 
 type regressFlags struct {
 	baseline, binary, out string
-	runs                  int
+	runs, maxRuns         int
 	store, strict         bool
+	command               commandFlags
 	judge                 compareFlags
 }
 
@@ -95,17 +102,26 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	f.warnOfFew(cmd, base, gate)
 	if f.store {
-		if err := replaceable(f.baseline); err != nil {
+		// Not after an hour of runs.
+		if err := errors.Join(replaceable(f.baseline), writable(filepath.Dir(filepath.Clean(f.baseline)))); err != nil {
 			return cantError("", "store baseline: %w", err)
 		}
 	}
 	if f.binary != "" && f.baseline != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: --baseline-binary's runs, made now, are the better base\n", f.baseline)
 	}
-	m := measurement{commands: commands, runs: f.runs, binary: f.binary, stderr: cmd.ErrOrStderr()}
-	tidies(cmd.Context())
+	m := measurement{commands: commands, binary: f.binary, stderr: cmd.ErrOrStderr()}
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
 		return cantError("", "%w", err)
+	}
+	if f.command.line != "" {
+		m.server = []string{"--server-command", f.command.line, "--server-output", filepath.Join(cmp.Or(f.out, m.dir), "server.log")}
+		if f.command.ready != "" {
+			m.server = append(m.server, "--ready", f.command.ready)
+		}
+	}
+	if f.store {
+		m.check = func(r reports.Report) error { return storable(r, gate) }
 	}
 	err = f.judged(cmd, &m, base, gate)
 	return errors.Join(err, os.RemoveAll(m.dir))
@@ -117,44 +133,46 @@ func (f *regressFlags) warnOfFew(cmd *cobra.Command, base []reports.Report, gate
 	if len(base) == 0 {
 		return
 	}
-	each := f.runs
+	each := f.maxRuns
 	for _, r := range base {
 		each = min(each, len(ofKind(base, reports.KindOfRun(r.Demand))))
 	}
-	if needed := reports.RunsNeeded(base, gate); each < needed {
+	if needed := reports.RunsNeeded(base, gate, f.looks()); each < needed {
 		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: %s too few to tell a change: it takes %d of each command, on each side (--runs %d)\n", are(each, "run"), needed, needed)
 	}
 }
 
+// more is how many runs are added at a time where fewer can't tell.
+func (f *regressFlags) more() int { return max(1, f.runs/2) }
+
+// looks is how often the runs are compared at most.
+func (f *regressFlags) looks() int { return 1 + (f.maxRuns-f.runs+f.more()-1)/f.more() }
+
 // judged makes the runs, keeps them where asked, and compares or stores them.
 func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports.Report, gate reports.Gate) error {
-	fresh, new, err := m.measure(cmd.Context(), base)
+	c, err := f.compared(cmd, m, base, gate)
 	if f.binary != "" {
-		base = fresh
+		base = m.base
 	}
-	if f.out != "" && len(fresh)+len(new) > 0 {
-		kept := keepRuns(f.out, base, new)
+	if f.out != "" && len(m.base)+len(m.new) > 0 {
+		kept := keepRuns(f.out, base, m.new)
 		if err != nil && kept == nil {
 			fmt.Fprintf(cmd.ErrOrStderr(), "the runs that were made until then are in %s\n", f.out)
 		}
 		err = errors.Join(err, kept)
 	}
 	if err != nil {
+		if f.out != "" {
+			_ = os.Remove(f.out) // if nothing was put there
+		}
 		return err
 	}
 	if f.store {
-		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, new); err != nil {
+		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, m.new); err != nil {
 			return err
 		}
-		f.warnOfFew(cmd, new, gate)
+		f.warnOfFew(cmd, m.new, gate)
 		return nil
-	}
-	if d := reports.DemandDifferences(base, new); len(d) > 0 {
-		return cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
-	}
-	c, err := reports.Compare(base, new, gate)
-	if err != nil {
-		return cantError("", "compare: %w", err)
 	}
 	if f.strict && len(c.Environment) > 0 {
 		return cantError("without --strict they are compared, and the differences listed", "the runs are not alike: %s", strings.Join(c.Environment, "; "))
@@ -165,6 +183,30 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 		}
 	}
 	return f.judge.write(cmd, c)
+}
+
+// compared makes the runs and compares them, and makes more where more may tell; runs
+// that are to be stored are only made.
+func (f *regressFlags) compared(cmd *cobra.Command, m *measurement, stored []reports.Report, gate reports.Gate) (c reports.Comparison, err error) {
+	for runs := f.runs; ; runs = min(runs+f.more(), f.maxRuns) {
+		if err := m.measure(cmd.Context(), stored, runs); err != nil || f.store {
+			return c, err
+		}
+		base := stored
+		if f.binary != "" {
+			base = m.base
+		}
+		if d := reports.DemandDifferences(base, m.new); len(d) > 0 {
+			return c, cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
+		}
+		if c, err = reports.Compare(base, m.new, gate, f.looks()); err != nil {
+			return c, cantError("", "compare: %w", err)
+		}
+		if runs == f.maxRuns || !c.MoreMayTell() {
+			return c, nil
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s can't tell yet: %s\n", render.Plural(runs, "run"), strings.Join(c.Reasons, "; "))
+	}
 }
 
 // check says what is wrong with the flags, and gives the commands.
@@ -180,6 +222,13 @@ func (f *regressFlags) check(cmd *cobra.Command, args []string) ([][]string, err
 		return nil, usageError("", "--store needs --baseline")
 	case f.runs < 1 || f.runs > mostRuns:
 		return nil, usageError("", "--runs %d: want 1 to %d", f.runs, mostRuns)
+	case !cmd.Flags().Changed("max-runs"):
+		f.maxRuns = 3 * f.runs
+	case f.maxRuns < f.runs || f.maxRuns > mostRuns:
+		return nil, usageError("", "--max-runs %d: want --runs (%d) to %d", f.maxRuns, f.runs, mostRuns)
+	}
+	if f.command.line == "" && f.command.ready != "" {
+		return nil, usageError("", "--ready is for the server of --server-command")
 	}
 	if f.binary != "" {
 		if _, err := exec.LookPath(f.binary); err != nil {
@@ -187,8 +236,12 @@ func (f *regressFlags) check(cmd *cobra.Command, args []string) ([][]string, err
 		}
 	}
 	if f.out != "" {
-		if _, err := os.Stat(f.out); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(f.out); err == nil {
 			return nil, usageError("name a new one: reports of two measurements don't mix", "--out %s: it is there already", f.out)
+		}
+		// Not after an hour of runs.
+		if err := os.MkdirAll(f.out, 0o777); err != nil {
+			return nil, cantError("", "--out: %w", err)
 		}
 	}
 	if len(args) == 0 {
@@ -206,6 +259,9 @@ func (f *regressFlags) check(cmd *cobra.Command, args []string) ([][]string, err
 		}
 		if f.binary != "" && filepath.Base(command[0]) != "fltool" {
 			return nil, usageError(example, "--baseline-binary needs fltool simulate: %s may not start a server at all", command[0])
+		}
+		if f.command.line != "" && filepath.Base(command[0]) != "fltool" {
+			return nil, usageError(example, "--server-command needs fltool simulate or capacity: %s takes no such flag", command[0])
 		}
 		commands = append(commands, command)
 		if i < 0 {

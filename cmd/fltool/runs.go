@@ -20,47 +20,59 @@ import (
 // measurement is the making of runs.
 type measurement struct {
 	commands [][]string
-	runs     int
-	binary   string // of the base's server; empty: no runs of the base
-	dir      string // for reports
+	binary   string   // of the base's server; empty: no runs of the base
+	server   []string // flags of the server that each run starts
+	dir      string   // for reports
 	stderr   io.Writer
+	check    func(reports.Report) error // that ends the making; nil: none
+
+	kinds     map[string]int // of demand, by the command
+	made      int            // runs of each command and side
+	base, new []reports.Report
 }
 
-// measure makes the runs of the base, if a binary is to make them, and the new
-// ones, in turn. Stored are the runs of a stored base, if any: a demand that is
-// not theirs is told after the first run, not after the last. What was made until
-// an error stands beside it.
-func (m *measurement) measure(ctx context.Context, stored []reports.Report) (base, new []reports.Report, err error) {
-	kinds := map[string]int{} // of demand, by the command
-	for n := range m.runs {
+// measure makes runs of the base, if a binary is to make them, and new ones, in turn,
+// until there are so many. Stored are the runs of a stored base, if any: a demand that
+// is not theirs is told after the first run, not after the last. What was made until
+// an error stands.
+func (m *measurement) measure(ctx context.Context, stored []reports.Report, runs int) error {
+	if m.kinds == nil {
+		m.kinds = map[string]int{}
+	}
+	for ; m.made < runs; m.made++ {
 		for i, command := range m.commands {
 			var took []string
 			if m.binary != "" {
 				r, err := m.one(ctx, append(slices.Clone(command), "--server-binary", m.binary))
 				if err != nil {
-					return base, new, err
+					return err
 				}
-				base = append(base, r)
+				m.base = append(m.base, r)
 				took = append(took, fmt.Sprintf("base %s in %.1f s", r.Verdict, r.Env.Seconds))
 			}
-			r, err := m.one(ctx, command)
+			r, err := m.one(ctx, slices.Concat(command, m.server))
 			if err != nil {
-				return base, new, err
+				return err
 			}
 			kind := reports.KindOfRun(r.Demand)
-			if other, seen := kinds[kind]; seen && other != i {
-				return base, new, usageError("a command of rounds and one of a hold", "two commands make runs of one kind, %s: they could not be told apart", kind)
+			if other, seen := m.kinds[kind]; seen && other != i {
+				return usageError("a command of rounds and one of a hold", "two commands make runs of one kind, %s: they could not be told apart", kind)
 			}
-			kinds[kind] = i
-			new = append(new, r)
+			m.kinds[kind] = i
+			m.new = append(m.new, r)
 			if d := reports.DemandDifferences(ofKind(stored, kind), []reports.Report{r}); len(stored) > 0 && len(d) > 0 {
-				return base, new, cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
+				return cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
 			}
 			took = append(took, fmt.Sprintf("new %s in %.1f s", r.Verdict, r.Env.Seconds))
-			fmt.Fprintf(m.stderr, "run %d of %d, %s: %s\n", n+1, m.runs, kind, strings.Join(took, ", "))
+			fmt.Fprintf(m.stderr, "run %d of %d, %s: %s\n", m.made+1, runs, kind, strings.Join(took, ", "))
+			if m.check != nil {
+				if err := m.check(r); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	return base, new, nil
+	return nil
 }
 
 func ofKind(rs []reports.Report, kind string) []reports.Report {

@@ -98,7 +98,7 @@ func comparison(c reports.Comparison, all bool) document {
 			outcome, p = "missing", ""
 		}
 		decide[ch.Of].rows = append(decide[ch.Of].rows, slices.Concat([]string{ch.Metric, outcome}, figures, []string{p}))
-		if limit := ch.Metric + " " + percent(ch.Limit); !slices.Contains(limits, limit) {
+		if limit := ch.Metric + " " + limitOf(ch); !slices.Contains(limits, limit) {
 			limits = append(limits, limit)
 		}
 	}
@@ -161,6 +161,14 @@ func orNone(runs int, s string) string {
 		return "none"
 	}
 	return s
+}
+
+// limitOf writes how much worse a metric may get.
+func limitOf(ch reports.Change) string {
+	if ch.Metric == "server.fdsGrowth" {
+		return figure(ch.Limit, ch.Unit)
+	}
+	return percent(ch.Limit)
 }
 
 // delta writes a change with its sign.

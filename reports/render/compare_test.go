@@ -37,7 +37,7 @@ func comparisons(t *testing.T) map[string]reports.Comparison {
 	for name, sides := range map[string][2][]reports.Report{
 		"compare": {base, new}, "compare-few": few, "compare-same": {base, later},
 	} {
-		c, err := reports.Compare(sides[0], sides[1], nil)
+		c, err := reports.Compare(sides[0], sides[1], nil, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
