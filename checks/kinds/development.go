@@ -26,7 +26,7 @@ var (
 	}.kind()
 	HTTPServer = devServer{
 		name: "http.server", source: "Lib/http/server.py of Python 3.11; measured", commands: []string{"python3 -m http.server 5000"},
-		at: func(args []string) int { return programAt(args, "http.server") }, threads: true, backlog: 5,
+		at: func(args []string) int { return programAt(args, "http.server") }, threads: true, noPOST: true, backlog: 5,
 	}.kind()
 	WSGIRef = devServer{
 		name: "wsgiref", source: "Lib/wsgiref/simple_server.py of Python 3.11; bottle 0.12", commands: []string{"python3 -m wsgiref.simple_server", "python3 -m bottle app:app"},
@@ -43,6 +43,7 @@ type devServer struct {
 	without, with string                  // flags that do
 	prefix        string                  // of the variables that stand for flags
 	backlog       int64
+	noPOST        bool // it serves files alone
 	keeps         bool // it keeps idle connections, each by a thread
 }
 
@@ -65,7 +66,7 @@ func (d devServer) kind() *Kind {
 		},
 		Commands: d.commands, Source: d.source,
 
-		Holds:       byThreads(is(Bound{Unlimited, Unlimited, ""}, "a thread a poll, without a bound", d.source), d.single()),
+		Holds:       byThreads(d.many(), d.single()),
 		Connections: always(na[Bound]("it bounds no connections")),
 		Descriptors: always(is(Files{Own: ownFiles, Poll: 1, Upload: 2, Spool: 100 << 10}, "one a poll, two an update above 100 KiB", "as bottle and werkzeug write forms to disk")),
 		Memory:      always(threadCost),
@@ -77,6 +78,14 @@ func (d devServer) kind() *Kind {
 		State:       always(is(int64(1), "1 process", d.source)),
 		Backlog:     always(is(d.backlog, fmt.Sprint(d.backlog), d.source)),
 	}
+}
+
+// many is what it holds with threads.
+func (d devServer) many() Answer[Bound] {
+	if d.noPOST {
+		return is(Bound{0, 0, "gets a 501"}, "no POST is answered, only files", d.source)
+	}
+	return is(Bound{Unlimited, Unlimited, ""}, "a thread a poll, without a bound", d.source)
 }
 
 // single is what it holds without threads.

@@ -3,6 +3,7 @@ package kinds
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 )
@@ -11,22 +12,22 @@ import (
 // a pool for as long as it lives, and so does each call that waits.
 var (
 	NVFlare = grpcServer{
-		name: "nvflare", source: "nvflare/fuel/f3/drivers/grpc_driver.py of NVFlare 2.7", commands: []string{"python3 -u -m nvflare.private.fed.app.server.server_train -m /workspace -s fed_server.json"},
+		name: "nvflare", source: "nvflare/fuel/f3/drivers/grpc_driver.py and comm_config.py of NVIDIA/NVFlare at 020f709d", commands: []string{"python3 -u -m nvflare.private.fed.app.server.server_train -m /workspace -s fed_server.json"},
 		match: func(args []string) bool { return programAt(args, nvflareServer) >= 0 }, read: readNVFlare,
-		beyond: poolBeyond, set: `{"grpc": {"max_workers": %d}} in local/comm_config.json`, body: Unlimited,
+		beyond: poolBeyond, set: `{"grpc": {"max_workers": %d}} in local/comm_config.json`, body: 1 << 30,
 	}.kind()
 	FEDn = grpcServer{
-		name: "fedn", source: "fedn/network/combiner and grpc/server.py of FEDn 0.20", commands: []string{"fedn combiner start", "fedn run combiner --init combiner.yaml"},
+		name: "fedn", source: "fedn/cli/combiner_cmd.py, network/grpc/server.py and network/combiner/modelservice.py of scaleoutsystems/fedn at 035f6524", commands: []string{"fedn combiner start", "fedn run combiner --init combiner.yaml"},
 		match: func(args []string) bool { return fednAt(args) >= 0 }, read: readFEDn,
-		beyond: "is told that the combiner accepts no clients", accepts: true, body: Unlimited,
+		beyond: "is told that the combiner accepts no clients", accepts: true, body: Unlimited, idle: 5 * time.Minute,
 	}.kind()
 	Flower = grpcServer{
-		name: "flower", source: "flwr/server/superlink/fleet/grpc_bidi/grpc_server.py of Flower 1.9", commands: []string{"flower-superlink --insecure", "flower-fleet-api", "flower-server --rounds 3"},
+		name: "flower", source: "flwr/server/superlink/fleet/grpc_bidi/grpc_server.py of adap/flower at 06b1a224", commands: []string{"flower-superlink --insecure", "flower-fleet-api", "flower-server --rounds 3"},
 		match: func(args []string) bool { return flowerAt(args) >= 0 }, read: readFlower,
 		beyond: "gets RESOURCE_EXHAUSTED", body: 512 << 20,
 	}.kind()
 	APPFL = grpcServer{
-		name: "appfl", source: "appfl/comm/grpc/serve.py of APPFL 1.2", commands: []string{"python3 -m appfl.run_grpc_server", "python3 /opt/APPFL/examples/grpc/run_server.py"},
+		name: "appfl", source: "src/appfl/comm/grpc/serve.py of APPFL/APPFL at 23a7146d", commands: []string{"python3 -m appfl.run_grpc_server", "python3 /opt/APPFL/examples/grpc/run_server.py"},
 		match: isAPPFL, read: readAPPFL,
 		beyond: poolBeyond, set: "max_workers: %d under grpc_configs of the server's configuration", body: Unlimited,
 	}.kind()
@@ -49,10 +50,11 @@ type grpcServer struct {
 	commands     []string
 	match        func(args []string) bool
 	read         func(facts.Root, facts.Program) facts.Settings
-	beyond       string // what one more sees
-	accepts      bool   // it accepts max_clients and no more
-	set          string // how the pool is set; "": it can't be
-	body         int64  // bytes of a message
+	beyond       string        // what one more sees
+	accepts      bool          // it accepts max_clients and no more
+	set          string        // how the pool is set; "": it can't be
+	body         int64         // bytes of a message
+	idle         time.Duration // for which it keeps an idle connection; 0: for ever
 }
 
 const grpcMeasured = "measured of Python gRPC 1.51"
@@ -88,7 +90,7 @@ func (g grpcServer) kind() *Kind {
 		},
 		Connections: always(na[Bound]("it bounds calls, not connections")),
 		Tasks:       always(is(int64(1), "a thread a stream", grpcMeasured)),
-		Descriptors: always(is(Files{Own: 25, Poll: 1}, "one a connection", grpcMeasured)),
+		Descriptors: always(is(Files{Own: ownFiles, Poll: 1}, "one a connection", grpcMeasured)),
 		Memory:      always(grpcCost),
 		Silence:     always(is(Forever, "no timeout", grpcMeasured)),
 		Body: func(Hop) Answer[int64] {
@@ -97,10 +99,15 @@ func (g grpcServer) kind() *Kind {
 			}
 			return is(g.body, facts.Bytes(g.body)+" a message", g.source)
 		},
-		Keepalive: always(is(Forever, "for ever", "documentation of gRPC core: no idle timeout by default")),
-		Restart:   always(is(Ending{Does: "cuts all streams"}, "cuts held streams", g.source)),
-		State:     always(is(int64(1), "1 process", g.source)),
-		Backlog:   always(is(Unlimited, "as much as the kernel gives", "gRPC core: tcp_server_utils_posix reads net.core.somaxconn")),
+		Keepalive: func(Hop) Answer[time.Duration] {
+			if g.idle > 0 {
+				return is(g.idle, Short(g.idle), g.source)
+			}
+			return is(Forever, "for ever", "documentation of gRPC core: no idle timeout by default")
+		},
+		Restart: always(is(Ending{Does: "cuts all streams"}, "cuts held streams", g.source)),
+		State:   always(is(int64(1), "1 process", g.source)),
+		Backlog: always(is(Unlimited, "as much as the kernel gives", "gRPC core: tcp_server_utils_posix reads net.core.somaxconn")),
 	}
 }
 

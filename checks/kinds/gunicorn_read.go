@@ -146,6 +146,8 @@ func workerClass(s string) string {
 		return mod
 	}
 	switch s {
+	case "gevent_wsgi", "gevent_pywsgi": // gevent's own server, with as many connections
+		return "gevent"
 	case "uvicorn.workers.UvicornWorker", "uvicorn.workers.UvicornH11Worker", "uvicorn_worker.UvicornWorker", "uvicorn_worker.UvicornH11Worker":
 		return "uvicorn"
 	}

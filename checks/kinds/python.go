@@ -63,9 +63,10 @@ const appKeeps = 22
 // The costs of a poll by how it is held, as measured on Linux 6.18 with Python 3.11.
 var (
 	threadCost    = held(threadKiB, 1.1)
-	grpcCost      = held(120, 2.1)
-	uvicornCost   = held(14, 2.1) // with httptools or h11, and as gunicorn's worker
-	hypercornCost = held(22, 2.1)
+	grpcCost      = held(82, 2.1)        // a thread and a connection; a message is copied once
+	waitressCost  = held(threadKiB, 3.2) // a download is in a file as well
+	uvicornCost   = held(14, 1.1)        // with httptools or h11, and as gunicorn's worker
+	hypercornCost = held(22, 1.4)
 )
 
 // threadKiB is what a thread takes that holds a poll, the kernel's part included: of

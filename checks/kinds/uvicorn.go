@@ -58,7 +58,7 @@ var Uvicorn = &Kind{
 		case !grace.Known():
 			return cant[Ending]("timeout_graceful_shutdown", grace)
 		}
-		end, got, source := Ending{Grace: Forever, Does: "waits for held polls"}, "waits for held polls", grace.Source
+		end, got, source := Ending{Grace: Forever, Does: "waits for held polls"}, "waits for held polls, as long as nothing kills it", grace.Source
 		if grace.V != "" {
 			v := h.Seconds("timeout_graceful_shutdown")
 			if !v.Known() {

@@ -16,7 +16,7 @@ var Waitress = &Kind{
 	},
 	Commands: []string{"waitress-serve --listen=127.0.0.1:5000 app:app", "python3 -m waitress app:app"},
 	Source:   "waitress/adjustments.py, runner.py and wasyncore.py of waitress 2.1; measured",
-	Proof:    "waitress-threads, waitress-connections",
+	Proof:    "waitress-threads, waitress-connections, waitress-keepalive",
 
 	Holds: func(h Hop) Answer[Bound] {
 		v := h.Count("threads")
@@ -24,12 +24,12 @@ var Waitress = &Kind{
 			return cant[Bound]("threads", v)
 		}
 		return is(Bound{v.V, v.V, "waits in a queue (Task queue depth)"}, fmt.Sprintf("%d threads, one a poll", v.V), v.Source).
-			settable(func(n int64) string { return fmt.Sprintf("--threads=%d --connection-limit=%d", n, 2*n+100) })
+			settable(func(n int64) string { return fmt.Sprintf("--threads=%d %s", n, waitressRoom(h, n)) })
 	},
 	Connections: waitressConnections,
 	Tasks:       always(is(int64(1), "a thread a poll", waitressDocs)),
 	Descriptors: always(is(Files{Own: ownFiles, Poll: 1, Upload: 2, Spool: 512 << 10}, "one a poll, two an update above 512 KiB", waitressDocs)),
-	Memory:      always(threadCost),
+	Memory:      always(waitressCost),
 	Silence:     always(is(Forever, "no timeout", waitressDocs+": channel_timeout spares a request that is served")),
 	Body:        byteCount("max_request_body_size", "--max-request-body-size=%d"),
 	Keepalive:   seconds("channel_timeout", "--channel-timeout=%d"),
@@ -52,19 +52,22 @@ func waitressConnections(h Hop) Answer[Bound] {
 	case !polls.Known():
 		return cant[Bound]("asyncore_use_poll", polls)
 	}
-	n, got, flag := max(0, v.V-2), fmt.Sprint(v.V), ""
+	n, got := max(0, v.V-2), fmt.Sprint(v.V)
 	if most := int64(selectable - ownFiles); polls.V != "true" && n > most {
 		n, got = most, got+", of which select(2) can watch those below descriptor 1024"
 	}
-	if polls.V != "true" {
-		flag = " --asyncore-use-poll"
+	return is(Bound{n / 2, n, "is not accepted until another ends"}, got, v.Source).
+		settable(func(n int64) string { return waitressRoom(h, n) })
+}
+
+// waitressRoom is what to write where n polls are to be held, each with an idle
+// connection beside it.
+func waitressRoom(h Hop, n int64) string {
+	set := fmt.Sprintf("--connection-limit=%d", 2*n+100)
+	if 2*n+100 > selectable-ownFiles && h.Text("asyncore_use_poll").V != "true" {
+		set += " --asyncore-use-poll"
 	}
-	return is(Bound{n / 2, n, "is not accepted until another ends"}, got, v.Source).settable(func(n int64) string {
-		if limit := 2*n + 100; limit < selectable {
-			return fmt.Sprintf("--connection-limit=%d", limit)
-		}
-		return fmt.Sprintf("--connection-limit=%d%s", 2*n+100, flag)
-	})
+	return set
 }
 
 const waitressDocs = "waitress/adjustments.py"
