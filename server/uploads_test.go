@@ -251,8 +251,6 @@ func TestNoRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, addr := start(t, Config{Keys: ids, Aggregator: k})
-	cs := registered(t, addr, keys...)
 	half, err := k.Begin("half")
 	if err != nil {
 		t.Fatal(err)
@@ -262,19 +260,24 @@ func TestNoRoom(t *testing.T) {
 		t.Error(err)
 	}
 	half.Abort()
-	if status, text := cs[0].update([]byte("u")); status != http.StatusInsufficientStorage || text != "Update not accepted: there is no room to keep it." {
+	s, addr := start(t, Config{Keys: ids, Aggregator: k})
+	c := registered(t, addr, keys...)[0]
+	if status, text := c.update([]byte("u")); status != http.StatusInsufficientStorage || text != "Update not accepted: there is no room to keep it." {
 		t.Errorf("%d %q", status, text)
 	}
 	if status, text := health(s); status != http.StatusServiceUnavailable || !strings.HasPrefix(text, "updates can't be kept: "+dir+": too little of the disk is free: ") {
 		t.Errorf("%d %q", status, text)
 	}
-	k.free = 1
-	if status, text := health(s); status != http.StatusOK {
-		t.Errorf("%d %q", status, text)
-	}
-	cs[0].accepted("u")
 	if left, err := os.ReadDir(filepath.Join(dir, "incoming")); err != nil || len(left) > 0 {
 		t.Errorf("%v is left: %v", left, err)
+	}
+	if k, err = NewKeeper(dir, 1); err != nil {
+		t.Fatal(err)
+	}
+	s, addr = start(t, Config{Keys: ids, Aggregator: k})
+	registered(t, addr, keys...)[0].accepted("u")
+	if status, text := health(s); status != http.StatusOK {
+		t.Errorf("%d %q", status, text)
 	}
 }
 
