@@ -81,15 +81,35 @@ func (g *gate) welcome(c net.Conn) {
 		cut(c)
 		return
 	}
-	v := &visit{conn: c, class: &g.newcomers, silent: true, stranger: stranger{from: origin(c.RemoteAddr().String())}}
+	v := &visit{conn: c, class: &g.newcomers, silent: true, gate: g, stranger: stranger{from: origin(c.RemoteAddr().String())}}
 	g.visits[c] = v
-	wait := grace
-	if g.draining {
-		wait = gatePatience
+	if g.mute.all.Len() == 0 {
+		g.sweep.Reset(g.silence())
 	}
-	_ = c.SetReadDeadline(time.Now().Add(wait)) // what fails shows in hear
 	g.meet(v)
-	g.hearing.Go(func() { g.hear(v) })
+	if v.token = g.lot.park(c, v); v.token == 0 {
+		g.hearing.Go(func() { g.hear(v) })
+	}
+}
+
+// silence is how long a newcomer may be silent; the lock is held.
+func (g *gate) silence() time.Duration {
+	if g.draining {
+		return gatePatience
+	}
+	return grace
+}
+
+// cutSilent cuts those that have been silent for too long.
+func (g *gate) cutSilent() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	most := g.silence()
+	for g.giveWay(g.mute.take(&g.mute.all, most)) {
+	}
+	if first := g.mute.all.Front(); first != nil {
+		g.sweep.Reset(most - time.Since(first.Value.(*visit).signed))
+	}
 }
 
 // descriptorsShort says whether few are left beside one: the kernel gives the
@@ -102,12 +122,45 @@ func descriptorsShort(fd uintptr) bool {
 	return uint64(fd) >= limit.Cur-min(limit.Cur/16, DefaultMaxUploads)
 }
 
-// hear waits for a newcomer's first byte, for as long as its deadline lets it.
-func (g *gate) hear(v *visit) {
-	c, err := hear(v.conn)
+// come tells that something has come from a newcomer; the lot's goroutine calls it.
+func (v *visit) come() {
+	g := v.gate
+	var first [1]byte
+	n, err := 0, net.ErrClosed
+	if raw := socket(v.conn); raw != nil {
+		if failed := raw.Control(func(fd uintptr) {
+			n, _, err = unix.Recvfrom(int(fd), first[:], unix.MSG_PEEK)
+		}); failed != nil {
+			err = failed
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_ = v.conn.SetReadDeadline(time.Time{}) // under the lock: closeEntrances sets it, too
+	v.token = 0
+	if err == unix.EAGAIN || err == unix.EINTR {
+		if v.token = g.lot.park(v.conn, v); v.token != 0 {
+			return
+		}
+	}
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	g.heard(v, v.conn, err)
+}
+
+// hear waits for a newcomer's first byte where it could not park: it is no socket,
+// as in tests.
+func (g *gate) hear(v *visit) {
+	var first [1]byte
+	n, err := v.conn.Read(first[:])
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.heard(v, &resumed{v.conn, first[:n]}, err)
+}
+
+// heard puts a newcomer in line that has said something, and drops one that is
+// gone; the lock is held. From now on it is the connection c.
+func (g *gate) heard(v *visit, c net.Conn, err error) {
 	v.drop()
 	delete(g.visits, v.conn)
 	v.silent = false
@@ -118,29 +171,4 @@ func (g *gate) hear(v *visit) {
 	}
 	v.conn = c
 	g.enter(v)
-}
-
-// hear waits until something has come on a connection, and leaves it there.
-func hear(c net.Conn) (net.Conn, error) {
-	var first [1]byte
-	raw := socket(c)
-	if raw == nil {
-		// In memory, as in tests.
-		n, err := c.Read(first[:])
-		return &resumed{c, first[:n]}, err
-	}
-	n, failed := 0, error(nil)
-	err := raw.Read(func(fd uintptr) bool {
-		for failed = unix.EINTR; failed == unix.EINTR; {
-			n, _, failed = unix.Recvfrom(int(fd), first[:], unix.MSG_PEEK)
-		}
-		return failed != unix.EAGAIN
-	})
-	if err == nil {
-		err = failed
-	}
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	return c, err
 }

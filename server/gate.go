@@ -31,6 +31,7 @@ const (
 // in by an entrance, as strangers; those of workers come back from polls.
 type gate struct {
 	empty chan struct{} // may have one when nobody waits or is inside
+	lot   *lot          // for those that have not said a word
 
 	mu        sync.Mutex
 	changed   sync.Cond // somebody came into line, a place is free, or shut
@@ -43,7 +44,8 @@ type gate struct {
 	workers   class
 	newcomers class
 	inside    int            // those that have a place
-	hearing   sync.WaitGroup // a goroutine for each that is silent
+	hearing   sync.WaitGroup // a goroutine for each that is silent and could not park
+	sweep     *time.Timer    // of those that are silent for too long
 }
 
 // class is connections that share places and stand in one line.
@@ -58,15 +60,18 @@ type visit struct {
 	class    *class
 	patience *time.Timer // ends its place; nil if it has none
 	silent   bool        // has not said a word yet
-	worker   bool        // has been proved to be a worker's
+	token    uint64      // in the lot; 0 if it is not there
+	gate     *gate
+	worker   bool // has been proved to be a worker's
 	stranger
 }
 
 // newGate makes a gate that lets an address have so many strangers.
-func newGate(perAddress int) *gate {
+func newGate(lot *lot, perAddress int) *gate {
 	cpus := runtime.GOMAXPROCS(0)
 	g := &gate{
 		empty:     make(chan struct{}, 1),
+		lot:       lot,
 		visits:    map[net.Conn]*visit{},
 		mute:      newStrangers(silentStrangers * perAddress),
 		strangers: newStrangers(perAddress),
@@ -74,6 +79,8 @@ func newGate(perAddress int) *gate {
 		newcomers: class{newLine(), strangersPerCPU * cpus},
 	}
 	g.changed.L = &g.mu
+	g.sweep = time.AfterFunc(grace, g.cutSilent)
+	g.sweep.Stop()
 	return g
 }
 
@@ -186,11 +193,7 @@ func (g *gate) closeEntrances() {
 	g.mu.Lock()
 	g.draining = true
 	entrances := g.entrances
-	for _, v := range g.visits {
-		if v.silent {
-			_ = v.conn.SetReadDeadline(time.Now().Add(gatePatience))
-		}
-	}
+	g.sweep.Reset(gatePatience)
 	g.mu.Unlock()
 	for _, e := range entrances {
 		_ = e.Close() // either way it accepts no more
@@ -227,11 +230,9 @@ func (g *gate) Close() error {
 			cut(v.conn)
 		}
 	}
-	for _, v := range g.visits {
-		if v.silent {
-			cut(v.conn)
-		}
+	for g.giveWay(g.mute.take(&g.mute.all, 0)) {
 	}
+	g.sweep.Stop()
 	g.mu.Unlock()
 	g.hearing.Wait()
 	return nil

@@ -14,12 +14,12 @@ func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
 		return nil, err
 	}
 	c := &poll{conn: conn, closes: r.Close}
-	if again, ok := conn.(*resumed); ok && len(again.next) == 0 {
-		c.conn = again.Conn
-	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead, _ := buffered.Reader.Peek(n) // no error: they are there
 		c.next = slices.Clone(ahead)
+	}
+	if again, ok := conn.(*resumed); ok {
+		c.conn, c.next = again.Conn, append(c.next, again.next...)
 	}
 	return c, nil
 }

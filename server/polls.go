@@ -24,20 +24,22 @@ const (
 // Publish, Drain, Held and Stop.
 //
 // A held poll leaves net/http, whose goroutine, buffers and request cost some
-// 30 KB: its connection is hijacked, and one small goroutine waits for a byte
-// from it. That byte is either the end, and the slot is free at once, or belongs
-// to the worker's next request, some time after the poll was answered: then the
-// connection goes back to net/http through the gate.
+// 30 KB: its connection is hijacked and parks in the lot, without a goroutine. What
+// comes on it is either the end, and the slot is free at once, or the worker's next
+// request, some time after the poll was answered: then the connection goes back to
+// net/http through the gate.
 // Nothing looks at a held poll in between. Connections of workers that are not
 // asking for anything rest here as well.
 //
 // This file knows who is held and who is told what; reply.go writes what they are
-// told, and watch.go waits for what they say.
+// told, and watch.go hears what they say.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
 	tidy    *tidy
 	gate    *gate // back to net/http
+	lot     *lot
+	buf     [4 << 10]byte // for the lot's goroutine
 
 	goroutines sync.WaitGroup // one for each connection that is watched, or slow to take its answer
 	answering  sync.WaitGroup // one for each held poll whose answer is about to be written
@@ -45,6 +47,7 @@ type polls struct {
 	mu       sync.Mutex
 	current  *model
 	draining bool
+	stopped  bool
 	held     map[string]*poll   // by worker
 	waiting  map[*poll]struct{} // all whose connection is here, held or answered
 	count    atomic.Int64       // len(held), without the lock
@@ -52,8 +55,10 @@ type polls struct {
 
 // poll is one that is held, or was: its connection waits for the next request.
 type poll struct {
+	room   *polls
 	worker string
 	conn   net.Conn
+	token  uint64      // in the lot; 0 if it is not there
 	timer  *time.Timer // ends it; nil if nothing does
 	next   []byte      // what has come of the next request
 	closes bool        // no next request is wanted
@@ -61,10 +66,10 @@ type poll struct {
 	answered bool
 }
 
-func newPolls(gate *gate, maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
+func newPolls(gate *gate, lot *lot, maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
-		tidy: newTidy(), gate: gate,
+		tidy: newTidy(), gate: gate, lot: lot,
 		held: map[string]*poll{}, waiting: map[*poll]struct{}{},
 	}
 }
@@ -89,11 +94,11 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 		answer(w, http.StatusInternalServerError, "This connection can't hold a poll.")
 		return
 	}
-	held.worker = worker
+	held.room, held.worker = p, worker
 	if e := p.enter(held, worker, version); e != nil {
 		p.reply(held, e, nil)
 	}
-	p.goroutines.Go(func() { p.watch(held) })
+	p.wait(held)
 }
 
 // Rest takes a connection away from net/http until its next request comes. The
@@ -107,11 +112,11 @@ func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	c.answered = true
+	c.room, c.answered = p, true
 	p.mu.Lock()
 	p.waiting[c] = struct{}{}
 	p.mu.Unlock()
-	p.goroutines.Go(func() { p.watch(c) })
+	p.wait(c)
 }
 
 // enter says how to end a poll at once, or holds it if it has a connection yet.
@@ -269,10 +274,16 @@ func (p *polls) Stop() {
 	p.mu.Unlock()
 	p.answering.Wait() // who is about to be answered is not cut
 	p.mu.Lock()
+	p.stopped = true
 	for c := range p.waiting {
-		// The watcher sees it. One that lingers has been answered and may be read.
-		if !c.closes || !c.answered {
+		switch {
+		case p.unpark(c):
+			delete(p.waiting, c)
 			cut(c.conn)
+		case !c.closes || !c.answered:
+			cut(c.conn) // its watcher sees it
+		default:
+			// It lingers: it has been answered, and may be read.
 		}
 	}
 	p.mu.Unlock()

@@ -38,12 +38,15 @@ func (p *polls) reply(c *poll, e *ending, w *waking) {
 	})
 }
 
-// replied notes that a poll has its answer, or will never have it. Its watcher
-// goes on from there; errors are for it to see.
+// replied notes that a poll has its answer, or will never have it. Where that is
+// not all, its watcher goes on from there; errors are for it to see.
 func (p *polls) replied(c *poll, closes bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.answered, c.closes = true, closes
+	if (err != nil || closes || len(c.next) > 0) && p.unpark(c) {
+		p.goroutines.Go(func() { p.watch(c) })
+	}
 	switch {
 	case err != nil:
 		cut(c.conn)

@@ -94,11 +94,11 @@ func stuck(t *testing.T, s *Server, n int) {
 	for i := range n {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { ours.Close() })
-		held := &poll{worker: fmt.Sprint("stuck ", i), conn: theirs}
+		held := &poll{room: s.polls, worker: fmt.Sprint("stuck ", i), conn: theirs}
 		if e := s.polls.enter(held, held.worker, s.model.Load().version); e != nil {
 			t.Fatal(e.text)
 		}
-		s.polls.goroutines.Go(func() { s.polls.watch(held) })
+		s.polls.wait(held)
 	}
 }
 

@@ -65,6 +65,7 @@ type Server struct {
 	gathered   *prometheus.Registry // metrics, and those of Go and the process
 	challenges *challenges
 	verifier   *verifier
+	lot        *lot
 	gate       *gate
 	polls      *polls
 	uploads    *uploads
@@ -131,8 +132,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.store.close())
 	}
 	s.metrics, s.gathered = newMetrics(s)
-	s.gate = newGate(cfg.MaxStrangers)
-	s.polls = newPolls(s.gate, cfg.MaxHold, s.model.Load(), func(d time.Duration) {
+	s.lot = newLot()
+	s.gate = newGate(s.lot, cfg.MaxStrangers)
+	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, s.model.Load(), func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
 	s.uploads, s.shares = newUploads(cfg.MaxUploads), newShares()
@@ -236,6 +238,7 @@ func (s *Server) Close() error {
 	s.stop()
 	s.loop.Wait()
 	s.polls.Stop()
+	s.lot.close()
 	s.mu.Lock()
 	if s.clock != nil {
 		s.clock.Stop()

@@ -116,11 +116,15 @@ func (g *gate) meet(v *visit) {
 	}
 }
 
-// giveWay cuts a connection, if there is one, and says whether there was. Whoever
-// waits for it or works on it sees that.
+// giveWay cuts a connection, if there is one, and says whether there was; the lock
+// is held. Whoever waits for it or works on it sees that.
 func (g *gate) giveWay(v *visit) bool {
 	if v == nil {
 		return false
+	}
+	if v.token != 0 && g.lot.take(v.token) {
+		delete(g.visits, v.conn) // nobody waits for it
+		g.tell()
 	}
 	cut(v.conn)
 	return true

@@ -1,53 +1,164 @@
 package server
 
-import "time"
+import (
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // maxAhead is how much a client may send of its next requests while its poll is
 // held, in bytes. Behind more, the server could not see its end.
 const maxAhead = 16 << 10
 
-// watch waits for what comes next on a connection: its end, or another request.
-// A request that comes before the poll is answered waits for that, and the end may
-// still come behind it.
+// wait sees to it that what comes next on a connection is noticed: its end, or
+// another request. It parks in the lot if it is a plain socket on which nothing is
+// under way; else a goroutine watches it.
+func (p *polls) wait(c *poll) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waitLocked(c)
+}
+
+func (p *polls) waitLocked(c *poll) {
+	if !p.park(c) {
+		p.goroutines.Go(func() { p.watch(c) })
+	}
+}
+
+// park says whether a connection could park; the lock is held. An encrypted one
+// can't: what its socket says is not what its client does. One that is closed soon
+// has a deadline for that, and one whose next request has begun is not to wait.
+func (p *polls) park(c *poll) bool {
+	_, plain := c.conn.(*net.TCPConn)
+	if !plain || c.answered && (c.closes || len(c.next) > 0) {
+		return false
+	}
+	c.token = p.lot.park(c.conn, c)
+	return c.token != 0
+}
+
+// unpark takes a connection out of the lot and says whether it was there; the lock
+// is held.
+func (p *polls) unpark(c *poll) bool {
+	token := c.token
+	c.token = 0
+	return token != 0 && p.lot.take(token)
+}
+
+// come reads what has come on a parked connection; the lot's goroutine calls it.
+func (c *poll) come() {
+	p := c.room
+	n, err := readNow(c.conn, p.buf[:])
+	p.mu.Lock()
+	c.token = 0
+	what := waits
+	if err != unix.EAGAIN {
+		what = c.heard(p.buf[:n], err)
+	}
+	if what == waits && p.stopped {
+		what = gone
+	}
+	if what == waits {
+		p.waitLocked(c)
+	}
+	p.mu.Unlock()
+	if what != waits {
+		p.leave(c, what == comesBack)
+	}
+}
+
+// readNow reads what has come on a socket without waiting.
+func readNow(c net.Conn, b []byte) (n int, err error) {
+	raw := socket(c)
+	if raw == nil {
+		return 0, net.ErrClosed
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		for failed = unix.EINTR; failed == unix.EINTR; {
+			n, failed = unix.Read(int(fd), b)
+		}
+		return true // never wait
+	})
+	if err == nil {
+		err = failed
+	}
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+// watch reads from a connection until its next request may be served or none will
+// come.
 func (p *polls) watch(c *poll) {
-	again := p.request(c)
+	var first [1]byte
+	buf := first[:]
+	for {
+		p.mu.Lock()
+		what := c.heard(nil, nil)
+		begun := len(c.next) > 0
+		p.mu.Unlock()
+		if what != waits {
+			p.leave(c, what == comesBack)
+			return
+		}
+		if begun && len(buf) == 1 {
+			buf = make([]byte, 1<<10)
+		}
+		n, err := c.conn.Read(buf)
+		p.mu.Lock()
+		what = c.heard(buf[:n], err)
+		p.mu.Unlock()
+		if what != waits {
+			p.leave(c, what == comesBack)
+			return
+		}
+	}
+}
+
+// heard is what follows from what a client said.
+type heard int
+
+const (
+	waits     heard = iota // for more, or for its answer
+	comesBack              // its next request has begun, and may be served
+	gone                   // it, or the server's interest in it
+)
+
+// heard notes what has come on a connection, and the error that reading ended with;
+// the lock is held. A request that comes before the poll is answered waits for that,
+// and the end may still come behind it.
+func (c *poll) heard(b []byte, err error) heard {
+	lingers := c.closes && c.answered
+	if !lingers {
+		c.next = append(c.next, b...)
+	}
+	switch {
+	case len(c.next) > maxAhead:
+		return gone
+	case c.answered && !c.closes && len(c.next) > 0:
+		return comesBack // net/http sees the error
+	case err != nil:
+		return gone
+	}
+	return waits
+}
+
+// leave ends a connection's stay: it goes back to net/http, or is closed.
+func (p *polls) leave(c *poll, back bool) {
 	p.mu.Lock()
 	if p.held[c.worker] == c {
 		p.forget(c)
 	}
 	delete(p.waiting, c)
 	p.mu.Unlock()
-	if !again {
+	if !back {
 		cut(c.conn) // whatever was to be said has been
 		return
 	}
 	_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
 	p.gate.comeBack(&resumed{c.conn, c.next})
-}
-
-// request reads until the next request may be served, or says that none will be.
-func (p *polls) request(c *poll) bool {
-	var first [1]byte
-	buf := first[:]
-	for {
-		p.mu.Lock()
-		begun, answered, closes := len(c.next) > 0, c.answered, c.closes
-		p.mu.Unlock()
-		switch {
-		case begun && answered && !closes:
-			return true
-		case begun && len(buf) == 1:
-			buf = make([]byte, 1<<10)
-		}
-		n, err := c.conn.Read(buf)
-		p.mu.Lock()
-		if !c.closes || !c.answered {
-			c.next = append(c.next, buf[:n]...)
-		}
-		ended := err != nil && (c.closes || !c.answered || len(c.next) == 0) || len(c.next) > maxAhead
-		p.mu.Unlock()
-		if ended {
-			return false
-		}
-	}
 }

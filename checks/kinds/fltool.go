@@ -33,7 +33,7 @@ var Fltool = &Kind{
 		}
 		return is(f, "one a poll", ownServer)
 	},
-	Memory: always(is(Cost{Most: 18 << 10, Least: 4 << 10, Download: 0.05}, "4 to 18 KiB a poll", ownServer)),
+	Memory: always(is(Cost{Most: 18 << 10, Least: 3 << 9, Download: 0.05}, "1.5 to 18 KiB a poll", ownServer)),
 	Silence: func(h Hop) Answer[time.Duration] {
 		v := h.Seconds("max-hold")
 		switch {

@@ -1,0 +1,216 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/server/wire"
+)
+
+// bell is parked and rings.
+type bell chan struct{}
+
+func (b bell) come() { b <- struct{}{} }
+
+// TestLot: who parks is told once of what comes, or was there already, and of the
+// end; who is taken out is not, though its descriptor is another's by then.
+func TestLot(t *testing.T) {
+	l := newLot()
+	defer l.close()
+	ours, theirs := tcpPair(t)
+	rings := make(bell, 9)
+	for name, come := range map[string]func(){
+		"bytes":      func() { fmt.Fprint(ours, "more") },
+		"more bytes": func() { fmt.Fprint(ours, "more") },
+	} {
+		if l.park(theirs, rings) == 0 {
+			t.Fatal(name, ": can't park")
+		}
+		come()
+		<-rings
+		// It was told once: what has come and was not read is for the next time.
+		if l.park(theirs, rings) == 0 {
+			t.Fatal(name, ": can't park again")
+		}
+		<-rings
+		if n, err := readNow(theirs, make([]byte, 9)); n != 4 || err != nil {
+			t.Error(name, n, err)
+		}
+	}
+	token := l.park(theirs, rings)
+	if !l.take(token) || l.take(token) {
+		t.Error("not taken once")
+	}
+	fmt.Fprint(ours, "more")
+	theirs.Close()
+	if l.park(theirs, rings) != 0 {
+		t.Error("a closed connection parks")
+	}
+	// The kernel gives the lowest descriptor: the next connection has that one.
+	ours, theirs = tcpPair(t)
+	other := make(bell, 9)
+	if l.park(theirs, other) == 0 {
+		t.Fatal("can't park")
+	}
+	ours.Close()
+	<-other
+	if len(rings) != 0 || len(other) != 0 || len(l.in) != 0 {
+		t.Errorf("%d and %d rang, %d are left", len(rings), len(other), len(l.in))
+	}
+	if memory, _ := net.Pipe(); l.park(memory, rings) != 0 {
+		t.Error("a connection in memory parks")
+	}
+}
+
+// TestHeldPollsPark: plain ones, resting connections and silent newcomers have no
+// goroutine.
+func TestHeldPollsPark(t *testing.T) {
+	keys, ids := workerKeys(3)
+	s, addr := start(t, Config{Keys: ids})
+	cs := registered(t, addr, keys...)
+	hold(t, s, "1", cs[:2]...)
+	dialRaw(t, addr)
+	waitFor(t, "all park", func() bool {
+		s.lot.mu.Lock()
+		defer s.lot.mu.Unlock()
+		return len(s.lot.in) == 4 // two polls, one that rests, one that is silent
+	})
+	for _, c := range cs {
+		c.accepted("u")
+	}
+}
+
+// descriptors is how many this process has.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// TestRandomClients do all that clients do to a held poll, at random and while
+// versions are published: they go, reset, say more, say too much, don't read, poll
+// twice. Whoever stays is told of each version once and in order, and nothing is
+// left of the others.
+func TestRandomClients(t *testing.T) {
+	const workers, rounds, acts = 40, 5, 5
+	s, addr := start(t, Config{Unsafe: true, Round: Number(1)})
+	newWorker := func() *client {
+		c := newClient(t, addr, nil)
+		c.register()
+		return c
+	}
+	publisher := newWorker()
+	var honest, odd []*client
+	for range workers {
+		honest, odd = append(honest, newWorker()), append(odd, newWorker())
+	}
+	before := descriptors(t)
+	var told sync.WaitGroup
+	for i, c := range honest {
+		told.Go(func() {
+			for version := int64(1); version <= rounds; version++ {
+				if p := <-c.startPoll(t.Context(), wire.VersionInt(version)); p.err != nil || p.text != wire.TextUpdated {
+					t.Errorf("worker %d, version %d: %+v", i, version, p)
+					return
+				}
+			}
+		})
+	}
+	for version := int64(1); version <= rounds; version++ {
+		waitFor(t, "all who stay are held", func() bool {
+			s.polls.mu.Lock()
+			defer s.polls.mu.Unlock()
+			for _, c := range honest {
+				if s.polls.held[c.id] == nil {
+					return false
+				}
+			}
+			return true
+		})
+		var acting sync.WaitGroup
+		for i, c := range odd {
+			random := rand.New(rand.NewPCG(uint64(version), uint64(i)))
+			acting.Go(func() {
+				for range acts {
+					actOddly(t, c, version, random)
+				}
+			})
+		}
+		publisher.accepted("u") // while they do
+		acting.Wait()
+	}
+	told.Wait()
+	waitFor(t, "nobody is held", func() bool { return s.Held() == 0 })
+	// The transports here close what they don't need when they like.
+	waitFor(t, "descriptors are closed", func() bool { return descriptors(t) <= before })
+}
+
+// actOddly polls, and then does something at random.
+func actOddly(t *testing.T, w *client, version int64, random *rand.Rand) {
+	conn, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	c := conn.(*net.TCPConn)
+	body := fmt.Sprintf(`{"worker_id": "%s", "last_worker_model_version": %d, "signed_phrase": "x"}`, w.id, version)
+	poll := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathPoll, len(body), body)
+	more := fmt.Sprintf("GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n", wire.PathChallenge, w.id)
+	fmt.Fprint(c, poll) // what fails here was the server's to cut
+	time.Sleep(time.Duration(random.IntN(3)) * time.Millisecond)
+	switch random.IntN(7) {
+	case 0: // goes
+	case 1:
+		_ = c.SetLinger(0) // and resets
+	case 2:
+		_ = c.CloseWrite()
+	case 3:
+		fmt.Fprint(c, more[:random.IntN(len(more))])
+	case 4:
+		fmt.Fprint(c, strings.Repeat(more, 1+random.IntN(3)), poll)
+	case 5:
+		fmt.Fprint(c, strings.Repeat("x", 2*maxAhead))
+	case 6:
+		_ = c.SetReadBuffer(1)
+		fmt.Fprint(c, strings.Repeat(more, 100))
+	}
+	time.Sleep(time.Duration(random.IntN(5)) * time.Millisecond)
+}
+
+// TestPipelinedAnswers: of requests that come together, each is answered once and
+// in order, though the first is held.
+func TestPipelinedAnswers(t *testing.T) {
+	keys, ids := workerKeys(1)
+	s, addr := start(t, Config{Keys: ids})
+	c := registered(t, addr, keys...)[0]
+	r := dialRaw(t, addr)
+	r.poll(t, "HTTP/1.1", "", c, "1")
+	waitFor(t, "the poll is held", func() bool { return s.Held() == 1 })
+	r.poll(t, "HTTP/1.1", "", c, "1") // is answered at once: there is a version by then
+	fmt.Fprintf(r, "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	ahead(t, s, c, 500)
+	c.accepted("u")
+	var texts bytes.Buffer
+	for range 3 {
+		_, text := r.receive(t)
+		fmt.Fprintln(&texts, text)
+	}
+	if want := wire.TextUpdated + "\n" + wire.TextUpdated + "\nNot found.\n"; texts.String() != want {
+		t.Errorf("%q", texts.String())
+	}
+	if rest, err := io.ReadAll(r.r); err != nil || len(rest) > 0 {
+		t.Errorf("%q %v", rest, err)
+	}
+}
