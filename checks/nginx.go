@@ -141,7 +141,7 @@ func (c Case) plannedNoFile() Outcome {
 	}
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {
-		return unset("worker_rlimit_nofile", v)
+		return cantTell("worker_rlimit_nofile", v)
 	}
 	if !c.NginxUnit.Known() {
 		return cantTell("nginx.service", c.NginxUnit)

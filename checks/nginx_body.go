@@ -51,7 +51,7 @@ as in Debian's and Ubuntu's nginx.conf, nginx compresses every download once mor
 func evalMaxBody(c Case, p place) Outcome {
 	v := p.at.ClientMaxBodySize
 	if !v.Known() {
-		return unset("client_max_body_size", v)
+		return cantTell("client_max_body_size", v)
 	}
 	if v.V == 0 {
 		return pass("no limit", source(v, p.at.Source))
@@ -70,10 +70,10 @@ func megabytes(n int64) string { return fmt.Sprintf("%dm", (n+n/16)>>20+1) }
 func evalBodyDisk(c Case, p place) Outcome {
 	streams, buffer := p.at.ProxyRequestBuffering, p.at.ClientBodyBufferSize
 	if !streams.Known() {
-		return unset(p.setting("request_buffering"), streams)
+		return cantTell(p.setting("request_buffering"), streams)
 	}
 	if !buffer.Known() {
-		return unset("client_body_buffer_size", buffer)
+		return cantTell("client_body_buffer_size", buffer)
 	}
 	need := BodyBytes(c.anUpdate())
 	if !streams.V {
@@ -99,11 +99,11 @@ func evalSpool(c Case, p place) Outcome {
 	buffering, most, buffers := p.at.ProxyBuffering, p.at.ProxyMaxTempFileSize, p.at.ProxyBuffers
 	switch {
 	case !buffering.Known():
-		return unset(p.setting("buffering"), buffering)
+		return cantTell(p.setting("buffering"), buffering)
 	case !most.Known():
-		return unset(p.setting("max_temp_file_size"), most)
+		return cantTell(p.setting("max_temp_file_size"), most)
 	case !buffers.Known():
-		return unset(p.setting("buffers"), buffers)
+		return cantTell(p.setting("buffers"), buffers)
 	case !buffering.V:
 		return pass(p.setting("buffering")+" off", source(buffering, p.at.Source))
 	case most.V == 0:
@@ -118,7 +118,7 @@ func evalSpool(c Case, p place) Outcome {
 func evalGzip(_ Case, p place) Outcome {
 	v := p.at.Gzip
 	if !v.Known() {
-		return unset("gzip", v)
+		return cantTell("gzip", v)
 	}
 	if !v.V {
 		return pass("off", source(v, p.at.Source))

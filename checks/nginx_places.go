@@ -200,11 +200,6 @@ func (o *Outcome) also(all []Outcome) {
 	}
 }
 
-// unset is unknown for the reason that a setting of nginx gives.
-func unset[T any](name string, v nginx.Value[T]) Outcome {
-	return Outcome{Status: reports.StatusUnknown, Reason: name + ": " + v.Err, Source: v.Source}
-}
-
 // source is where a setting in force in a place stands; of a default, the place.
 func source[T any](v nginx.Value[T], place string) string {
 	if v.Source == "" || v.IsDefault() {

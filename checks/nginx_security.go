@@ -114,10 +114,10 @@ type share struct {
 // same key.
 func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
 	if !v.Known() {
-		return unset(name, v)
+		return cantTell(name, v)
 	}
 	if !dry.Known() {
-		return unset(name+"_dry_run", dry)
+		return cantTell(name+"_dry_run", dry)
 	}
 	var least *share
 	for _, l := range v.V {
@@ -212,10 +212,10 @@ func perSecond(rate float64) string {
 func evalUnlimited(c Case, p place) Outcome {
 	conn, req := p.at.LimitConn, p.at.LimitReq
 	if !conn.Known() {
-		return unset("limit_conn", conn)
+		return cantTell("limit_conn", conn)
 	}
 	if !req.Known() {
-		return unset("limit_req", req)
+		return cantTell("limit_req", req)
 	}
 	if len(conn.V) > 0 {
 		return pass(fmt.Sprintf("limit_conn %d", conn.V[0].Limit), conn.V[0].Source)
@@ -254,11 +254,11 @@ func evalAdminExposed(_ Case, p place) Outcome {
 	}
 	switch {
 	case !access.Known():
-		return unset("allow and deny", access)
+		return cantTell("allow and deny", access)
 	case !basic.Known():
-		return unset("auth_basic", basic)
+		return cantTell("auth_basic", basic)
 	case !request.Known():
-		return unset("auth_request", request)
+		return cantTell("auth_request", request)
 	}
 	if p.at.Pattern == p.site.Base+"/workers" { // it has a location of its own
 		mend := reports.Remedy{Text: fmt.Sprintf("add to location %s of %s: allow 127.0.0.1; deny all;", p.at.Name(), p.at.Source), Then: "reload"}

@@ -226,7 +226,7 @@ func (c Case) configuredProcesses(n *facts.Nginx) (count int, known bool) {
 func evalSlots(c Case, n *facts.Nginx) Outcome {
 	v := n.Events.WorkerConnections
 	if !v.Known() {
-		return unset("worker_connections", v)
+		return cantTell("worker_connections", v)
 	}
 	safe, hard := bySlots(v.V, n.Hops(), n.Listeners)
 	got, want, why := fmt.Sprint(v.V), "in one process", "one process must hold all, since any may get them all"
@@ -267,7 +267,7 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 func evalRlimit(c Case, n *facts.Nginx) Outcome {
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {
-		return unset("worker_rlimit_nofile", v)
+		return cantTell("worker_rlimit_nofile", v)
 	}
 	limit, got := v.V, fmt.Sprint(v.V)
 	if limit == 0 {
@@ -305,7 +305,7 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {
-		return unset("worker_rlimit_nofile", v)
+		return cantTell("worker_rlimit_nofile", v)
 	}
 	if v.V == 0 {
 		return notApplicable("worker_rlimit_nofile is not set")
@@ -339,10 +339,10 @@ func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
 func evalRlimitSlots(c Case, n *facts.Nginx) Outcome {
 	limit, slots := n.Main.WorkerRlimitNofile, n.Events.WorkerConnections
 	if !limit.Known() {
-		return unset("worker_rlimit_nofile", limit)
+		return cantTell("worker_rlimit_nofile", limit)
 	}
 	if !slots.Known() {
-		return unset("worker_connections", slots)
+		return cantTell("worker_connections", slots)
 	}
 	if limit.V == 0 {
 		return notApplicable("worker_rlimit_nofile is not set")
@@ -366,7 +366,7 @@ func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
 	case !v.Known() && v.IsDefault(): // nginx's version is unknown, and 1.11.3 is of 2016
 		return pass("not set: off from nginx 1.11.3 on", source(v, n.Path))
 	case !v.Known():
-		return unset("accept_mutex", v)
+		return cantTell("accept_mutex", v)
 	}
 	if !v.V {
 		return pass("off", source(v, n.Path))
@@ -382,7 +382,7 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 	least := s.Sockets[0].Backlog
 	for _, socket := range s.Sockets {
 		if !socket.Backlog.Known() {
-			return unset("backlog", socket.Backlog)
+			return cantTell("backlog", socket.Backlog)
 		}
 		if socket.Backlog.V < least.V {
 			least = socket.Backlog
@@ -420,7 +420,7 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 func evalShutdownTimeout(c Case, n *facts.Nginx) Outcome {
 	v := n.Main.WorkerShutdownTimeout
 	if !v.Known() {
-		return unset("worker_shutdown_timeout", v)
+		return cantTell("worker_shutdown_timeout", v)
 	}
 	want := max(c.hold(), minuteAtLeast)
 	line := write(v, "the top", n.Path, "worker_shutdown_timeout "+nginxTime(want)+";", "end old processes when the polls they hold would end")

@@ -90,7 +90,7 @@ func evalReadTimeout(c Case, p place) Outcome {
 	for _, s := range p.site.Streams {
 		switch v := s.ProxyTimeout; {
 		case !v.Known():
-			return unset("proxy_timeout", v)
+			return cantTell("proxy_timeout", v)
 		case v.V <= c.hold():
 			return fail("proxy_timeout "+short(v.V)+" of stream", "more than the hold of "+short(c.hold()), source(v, s.Source),
 				write(v, "the server of stream", s.Source, "proxy_timeout "+nginxTime(readTimeoutFor(c.hold()))+";", "wait for longer than a poll is held"))
@@ -98,7 +98,7 @@ func evalReadTimeout(c Case, p place) Outcome {
 	}
 	v := p.at.ProxyReadTimeout
 	if !v.Known() {
-		return unset(p.setting("read_timeout"), v)
+		return cantTell(p.setting("read_timeout"), v)
 	}
 	if v.V > c.hold() {
 		return pass(short(v.V), source(v, p.at.Source))
@@ -134,7 +134,7 @@ func evalChain(c Case, p place) Outcome {
 			}
 			v := at.ProxyReadTimeout
 			if !v.Known() {
-				o := unset(p.setting("read_timeout"), v)
+				o := cantTell(p.setting("read_timeout"), v)
 				return &o
 			}
 			hops = append(hops, hop{name: "nginx", limit: v.V})
@@ -199,7 +199,7 @@ func evalChain(c Case, p place) Outcome {
 func evalConnectTimeout(_ Case, p place) Outcome {
 	v := p.at.ProxyConnectTimeout
 	if !v.Known() {
-		return unset(p.setting("connect_timeout"), v)
+		return cantTell(p.setting("connect_timeout"), v)
 	}
 	if v.V <= 75*time.Second {
 		return pass(short(v.V), source(v, p.at.Source))
@@ -218,7 +218,7 @@ func within(p place, least, most time.Duration, line string, named ...any) Outco
 		mend := write(v, p.block(), p.at.Source, name+" "+line+";", "time for slow links, and an end")
 		switch {
 		case !v.Known():
-			all = append(all, unset(name, v))
+			all = append(all, cantTell(name, v))
 		case v.V < least || v.V > most:
 			all = append(all, fail(got, want, source(v, p.at.Source), mend))
 		default:
@@ -243,7 +243,7 @@ func evalClientTimeouts(_ Case, p place) Outcome {
 func evalClientKeepalive(c Case, p place) Outcome {
 	v := p.at.KeepaliveTimeout
 	if !v.Known() {
-		return unset("keepalive_timeout", v)
+		return cantTell("keepalive_timeout", v)
 	}
 	least, want := minuteAtLeast, "a minute at least, more where training takes longer"
 	if n := len(c.Asked.Balancers); n > 0 { // the last of them reuses connections
@@ -276,7 +276,7 @@ func evalSocketKeepalive(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
 		v := socket.SoKeepalive
 		switch {
 		case !v.Known():
-			return unset("so_keepalive", v)
+			return cantTell("so_keepalive", v)
 		case v.V == "off" || v.V == "":
 			return fail("off", "probes, as holds last "+short(c.hold()), source(v, s.Source),
 				reports.Remedy{Text: fmt.Sprintf("add to the listen of %s: so_keepalive=60s:30s:4", s.Source), Then: "restart"})

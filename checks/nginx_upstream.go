@@ -92,7 +92,7 @@ func evalUpstreamHTTP(c Case, p place) Outcome {
 	}
 	headers := p.at.ProxySetHeader
 	if !headers.Known() {
-		return unset("proxy_set_header", headers)
+		return cantTell("proxy_set_header", headers)
 	}
 	connection, _ := p.at.UpstreamHeader("Connection")
 	mend := reports.Remedy{Text: fmt.Sprintf(`add to %s of %s: proxy_http_version 1.1; proxy_set_header Connection "";`, p.block(), p.at.Source), Then: "reload"}
@@ -104,12 +104,12 @@ func evalUpstreamHTTP(c Case, p place) Outcome {
 		return pass("no keepalive is set", p.at.Pass.Source)
 	}
 	if !keep.Known() {
-		return unset("keepalive", keep)
+		return cantTell("keepalive", keep)
 	}
 	version := p.at.ProxyHTTPVersion
 	switch {
 	case !version.Known():
-		return unset("proxy_http_version", version)
+		return cantTell("proxy_http_version", version)
 	case connection.Err != "":
 		return unknownFor("Connection: %s", connection.Err)
 	case version.V == "1.0":
@@ -129,7 +129,7 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 		return notApplicable("nginx asks the application to close each connection")
 	}
 	if !u.Keepalive.Known() {
-		return unset("keepalive", u.Keepalive)
+		return cantTell("keepalive", u.Keepalive)
 	}
 	if u.Keepalive.V == 0 {
 		return notApplicable("nginx keeps no idle connections to it")
@@ -140,7 +140,7 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 		return *none
 	}
 	if !u.KeepaliveTimeout.Known() {
-		return unset("keepalive_timeout", u.KeepaliveTimeout)
+		return cantTell("keepalive_timeout", u.KeepaliveTimeout)
 	}
 	a := h.Keepalive()
 	if !a.Is() {
@@ -215,7 +215,7 @@ func evalMaxConns(c Case, p place) Outcome {
 func evalNextUpstream(_ Case, p place) Outcome {
 	v := p.at.ProxyNextUpstream
 	if !v.Known() {
-		return unset(p.setting("next_upstream"), v)
+		return cantTell(p.setting("next_upstream"), v)
 	}
 	for _, word := range v.V {
 		if word == "non_idempotent" {
@@ -229,7 +229,7 @@ func evalNextUpstream(_ Case, p place) Outcome {
 func evalClientAbort(_ Case, p place) Outcome {
 	v := p.at.ProxyIgnoreClientAbort
 	if !v.Known() {
-		return unset(p.setting("ignore_client_abort"), v)
+		return cantTell(p.setting("ignore_client_abort"), v)
 	}
 	if !v.V {
 		return pass("off", source(v, p.at.Source))
@@ -244,14 +244,14 @@ func evalStreams(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
 		on = on || socket.HTTP2
 	}
 	if !s.Server.HTTP2.Known() {
-		return unset("http2", s.Server.HTTP2)
+		return cantTell("http2", s.Server.HTTP2)
 	}
 	if !on {
 		return notApplicable("no listener speaks HTTP/2")
 	}
 	v := s.Server.HTTP2MaxConcurrentStreams
 	if !v.Known() {
-		return unset("http2_max_concurrent_streams", v)
+		return cantTell("http2_max_concurrent_streams", v)
 	}
 	if v.V >= int64(c.Demand.Workers) {
 		return pass(fmt.Sprint(v.V), source(v, s.Source))

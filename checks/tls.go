@@ -106,7 +106,7 @@ func evalProtocols(_ Case, s *facts.Site) Outcome {
 
 func protocols(v nginx.Value[[]string], place string) Outcome {
 	if !v.Known() {
-		return unset("ssl_protocols", v)
+		return cantTell("ssl_protocols", v)
 	}
 	for _, old := range []string{"SSLv2", "SSLv3", "TLSv1", "TLSv1.1"} {
 		if slices.Contains(v.V, old) {

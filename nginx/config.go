@@ -5,9 +5,10 @@ import "time"
 // Default is the Source of a Value that no file sets.
 const Default = "built-in default"
 
-// A Value is one setting as in force somewhere. Where Err is empty V holds;
-// otherwise V means nothing and Err says why it is unknown. In JSON a time is
-// in nanoseconds; Raw beside it is what people read.
+// A Value is one setting as in force somewhere. Where it has a Source and no Err V
+// holds; otherwise V means nothing and Err says why it is unknown. The zero Value is
+// unknown, so that a setting that a file lacks is never taken for 0. In JSON a time
+// is in nanoseconds; Raw beside it is what people read.
 type Value[T any] struct {
 	V      T      `json:"v"`
 	Raw    string `json:"raw,omitempty"`    // as written in the file, or as nginx's manual writes the default
@@ -16,7 +17,18 @@ type Value[T any] struct {
 }
 
 // Known tells whether V holds.
-func (v Value[T]) Known() bool { return v.Err == "" }
+func (v Value[T]) Known() bool { return v.Err == "" && v.Source != "" }
+
+// Why says why V is unknown, and "" where it is known.
+func (v Value[T]) Why() string {
+	switch {
+	case v.Err != "":
+		return v.Err
+	case v.Source == "":
+		return "not read"
+	}
+	return ""
+}
 
 // IsDefault tells whether no file sets the value.
 func (v Value[T]) IsDefault() bool { return v.Source == Default }

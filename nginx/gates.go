@@ -180,7 +180,7 @@ func limitExcept(l *Location, method string, client Client, add func(bool, strin
 				add(false, "limit_except", line.Source, "asks for a password for %s, and workers send none: 401", method)
 			}
 		}
-		if d := accessGate(Value[[]Rule]{V: rules}, client); d.gate != nil {
+		if d := accessGate(Value[[]Rule]{V: rules, Source: b.Source}, client); d.gate != nil {
 			add(d.gate.Maybe, "limit_except", d.gate.Source, "limit_except %s: %s", b.Args, d.gate.Text)
 		}
 	}

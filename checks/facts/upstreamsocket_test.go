@@ -51,7 +51,7 @@ func TestUpstreamSocket(t *testing.T) {
 		if err := os.Chmod(filepath.Join(root, "run/fl"), tt.dir); err != nil {
 			t.Fatal(err)
 		}
-		s, err := readUpstreamSocket(NewRoot(root), "/run/fl/s", nginx.Value[string]{V: tt.user})
+		s, err := readUpstreamSocket(NewRoot(root), "/run/fl/s", nginx.Value[string]{V: tt.user, Source: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,29 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+
+	"github.com/fltool/fltool/nginx"
 )
 
-// Value is a fact that may be unknown, with the place it was read from. The
-// zero Value is unknown, so that a fact that a file lacks is never taken for 0.
-type Value[T any] struct {
-	V      T      `json:"v"`
-	Source string `json:"source,omitempty"` // "/proc/sys/fs/nr_open", "/etc/sysctl.d/60-fl.conf:3", "built-in default"
-	Err    string `json:"err,omitempty"`    // why V is unknown
-}
-
-// Known says whether V may be used.
-func (v Value[T]) Known() bool { return v.Err == "" && v.Source != "" }
-
-// Why says why V is unknown, and "" where it is known.
-func (v Value[T]) Why() string {
-	switch {
-	case v.Err != "":
-		return v.Err
-	case v.Source == "":
-		return "not read"
-	}
-	return ""
-}
+// Value is a fact that may be unknown, with the place it was read from:
+// "/proc/sys/fs/nr_open", "/etc/sysctl.d/60-fl.conf:3", "built-in default". It is the
+// type of nginx's settings, too, so that one rule says what is known.
+type Value[T any] = nginx.Value[T]
 
 // known is a fact read from source.
 func known[T any](v T, source string) Value[T] { return Value[T]{V: v, Source: source} }
