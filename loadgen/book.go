@@ -26,7 +26,9 @@ type book struct {
 
 // roundBook is one round, from the model of its version to the next.
 type roundBook struct {
+	since    time.Duration // when the first worker had its model; 0: nobody had
 	accepted []acceptedOf
+	late     int // updates that were refused, since the round had its quorum
 	failed   int // workers that were lost, or refused for good, before their update was accepted
 	gone     int // workers that were lost after that: the next round is without them
 	told     []toldOf
@@ -72,8 +74,19 @@ func (b *book) enter(w *worker) {
 			r := b.round(w.version)
 			r.told = append(r.told, toldOf{o.sent, o.answered, o.published})
 		}
+	case stepModel:
+		if o.version == "" {
+			return // it must be fetched again to be known
+		}
+		if r := b.round(o.version); r.since == 0 || o.done < r.since {
+			r.since = o.done
+		}
 	case stepUpdate:
 		r := b.round(w.version)
+		if o.late {
+			r.late++
+			return
+		}
 		r.accepted = append(r.accepted, acceptedOf{o.sent, o.done})
 	}
 }
@@ -156,6 +169,10 @@ func (b *book) add(o *book) {
 	}
 	for v, r := range o.rounds {
 		mine := b.round(v)
+		if mine.since == 0 || r.since != 0 && r.since < mine.since {
+			mine.since = r.since
+		}
+		mine.late += r.late
 		mine.accepted = append(mine.accepted, r.accepted...)
 		mine.failed += r.failed
 		mine.gone += r.gone
@@ -170,34 +187,37 @@ func (b *book) add(o *book) {
 
 // close turns the rounds into the report's, in their order, and the times from
 // publication to each worker's learning of it into a distribution. began is the
-// moment that all other times count from.
-func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
-	type entry struct {
-		v     wire.Version
-		first time.Duration // update acknowledged: the last may come long after the next round's
-		*roundBook
-	}
+// moment that all other times count from. With quorum a part of the workers ends a
+// round.
+func (b *book) close(began time.Time, quorum bool) ([]reports.Round, reports.Histogram) {
 	var order []entry
 	for v, r := range b.rounds {
-		if len(r.accepted) > 0 {
-			first := slices.MinFunc(r.accepted, func(a, b acceptedOf) int { return cmp.Compare(a.done, b.done) })
-			order = append(order, entry{v, first.done, r})
+		if len(r.accepted) > 0 || quorum && r.since > 0 {
+			order = append(order, entry{string(v), r, 0})
 		}
 	}
-	slices.SortFunc(order, func(a, b entry) int { return cmp.Compare(a.first, b.first) })
+	slices.SortFunc(order, func(a, b entry) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.first(), b.first())) })
 
 	var wakeup reports.Histogram
 	rounds := make([]reports.Round, 0, len(order))
 	start := b.registered
 	gone := b.round("").gone // before their first model
 	for i, e := range order {
-		next, from := e.published(began)
+		next, from := e.published(began, quorum)
 		if from == "" {
 			next = e.last(math.MaxInt64)
+		} else {
+			order[i].next = next
 		}
 		round := reports.Round{
-			Number: i + 1, Version: string(e.v), Workers: len(e.accepted), Failed: e.failed + gone,
+			Number: i + 1, Version: e.version, Failed: e.failed + gone, Late: e.late,
 			Seconds: max(0, e.last(next)-start).Seconds(), Open: len(e.told) == 0,
+		}
+		round.Workers = len(e.accepted)
+		for _, a := range e.accepted {
+			if a.sent > next {
+				round.Late++
+			}
 		}
 		for _, t := range e.told {
 			if t.sent > next {
@@ -212,6 +232,9 @@ func (b *book) close(began time.Time) ([]reports.Round, reports.Histogram) {
 		rounds = append(rounds, round)
 		start, gone = next, e.gone
 	}
+	if quorum {
+		b.byQuorum(order, rounds)
+	}
 	return rounds, wakeup
 }
 
@@ -223,7 +246,7 @@ const (
 
 // published is the moment at which the model that ended the round was published;
 // from is "" where nobody was told.
-func (r *roundBook) published(began time.Time) (at time.Duration, from string) {
+func (r *roundBook) published(began time.Time, quorum bool) (at time.Duration, from string) {
 	if len(r.told) == 0 {
 		return 0, ""
 	}
@@ -240,10 +263,19 @@ func (r *roundBook) published(began time.Time) (at time.Duration, from string) {
 			return at, fromServer
 		}
 	}
-	if len(r.accepted) > 0 {
+	if len(r.accepted) > 0 && !quorum { // then other updates than those may have ended it
 		first = min(first, r.last(math.MaxInt64))
 	}
 	return first, fromClient
+}
+
+// first is when the first update was acknowledged.
+func (r *roundBook) first() time.Duration {
+	first := time.Duration(math.MaxInt64)
+	for _, a := range r.accepted {
+		first = min(first, a.done)
+	}
+	return first
 }
 
 // last is when the last update was acknowledged that was sent before the next model

@@ -21,7 +21,7 @@ func TestLateUpdates(t *testing.T) {
 		accepted: []acceptedOf{{250 * ms, 280 * ms}, {260 * ms, 300 * ms}},
 		told:     []toldOf{{sent: 280 * ms, answered: 310 * ms}},
 	}
-	rounds, _ := b.close(time.Now())
+	rounds, _ := b.close(time.Now(), false)
 	if len(rounds) != 2 || rounds[0].Version != "1" || rounds[1].Version != "2" {
 		t.Fatalf("%+v", rounds)
 	}
@@ -66,7 +66,7 @@ func TestFailedOfRounds(t *testing.T) {
 
 	sum := newBook()
 	sum.add(b)
-	rounds, _ := sum.close(time.Now())
+	rounds, _ := sum.close(time.Now(), false)
 	if len(rounds) != 2 {
 		t.Fatalf("%+v", rounds)
 	}

@@ -67,7 +67,7 @@ func (r *run) free() (left int, why *failure) {
 
 // freeOne ends a worker's poll by another one, to which any model is news.
 func (t *transport) freeOne(w *worker) (fail *failure) {
-	w.version = ""
+	w.version, w.signed = "", ""
 	for range 2 { // the connection may have ended meanwhile
 		for _, w.step = range []step{stepChallenge, stepPoll} {
 			w.sign(t.plan, wire.Digest{})

@@ -65,7 +65,8 @@ type Plan struct {
 	FirstNo int                  // number of the first worker's key: it names workers in the report
 	Keys    []ed25519.PrivateKey // one a worker; nil for a server without key list
 
-	Rounds int           // rounds that each worker takes part in
+	Rounds int           // rounds that each worker takes part in; with a Quorum, that end
+	Quorum int           // updates that end a round of the server's; 0: one of each worker
 	Hold   time.Duration // how long all polls are held, after the rounds where there are any
 
 	Ramp      time.Duration // over which the workers arrive, evenly
@@ -113,6 +114,8 @@ func (p *Plan) check() error {
 		return fmt.Errorf("%d keys for %d workers", len(p.Keys), p.Workers)
 	case p.Rounds < 0 || p.Hold < 0 || p.Ramp < 0:
 		return errors.New("rounds, hold and ramp can't be negative")
+	case p.Quorum < 0 || p.Quorum > p.Workers:
+		return fmt.Errorf("a quorum of %d among %d workers: no round would end", p.Quorum, p.Workers)
 	case p.Rounds == 0 && p.Hold == 0:
 		return errors.New("want rounds or a hold")
 	}

@@ -67,6 +67,28 @@ func TestPythonServer(t *testing.T) {
 	}
 }
 
+// TestQuorum drives rounds that a part of the workers ends, as FedAvg's do, whose later
+// updates count for later rounds.
+func TestQuorum(t *testing.T) {
+	const workers, quorum = 20, 8
+	target, _ := gunicorn(t, []string{"QUORUM=" + strconv.Itoa(quorum)})
+	p := testPlan(target, workers)
+	p.Keys, p.Rounds, p.Quorum, p.Think = nil, 5, quorum, Think{max: 200 * time.Millisecond}
+	rep, err := Run(bounded(t), p, Options{})
+	if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Rounds) != p.Rounds || len(rep.Errors) > 0 {
+		t.Fatalf("%v, %s %q, rounds %+v, errors %+v", err, rep.Verdict, rep.Reasons, rep.Rounds, rep.Errors)
+	}
+	accepted := 0
+	for i, r := range rep.Rounds {
+		if accepted += r.Workers; r.Version != strconv.Itoa(i) || r.Number != i+1 || r.Open {
+			t.Errorf("round %d: %+v", i+1, r)
+		}
+	}
+	if accepted < (p.Rounds-1)*quorum || accepted > (p.Rounds+1)*quorum { // at the borders a client can't tell
+		t.Errorf("%d updates accepted in %d rounds of %d: %+v", accepted, p.Rounds, quorum, rep.Rounds)
+	}
+}
+
 // TestWrongProcess measures a process that holds no poll: that is no measure of a poll.
 func TestWrongProcess(t *testing.T) {
 	target, _ := gunicorn(t, nil)

@@ -16,7 +16,10 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 	for _, b := range books {
 		all.add(b)
 	}
-	rounds, wakeup := all.close(r.start)
+	rounds, wakeup := all.close(r.start, r.plan.Quorum > 0)
+	if r.plan.Quorum > 0 {
+		rounds = asked(rounds, r.plan.Rounds)
+	}
 	resources := samples.end()
 	rep := reports.Report{
 		Schema: reports.Schema, Kind: reports.KindSimulate,
@@ -47,6 +50,9 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 		rep.Errors = append(rep.Errors, *e)
 	}
 	sortReport(&rep)
+	if every := all.interval(); every > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("the server looks for a new model once in %s on behalf of each poll: a fan-out of up to that is its interval, no slowness", every))
+	}
 	rep.Held = r.heldReport(end, all, samples.places)
 	if rep.Held.Kept > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))

@@ -51,7 +51,8 @@ type run struct {
 	answered       atomic.Int64 // when a worker other than the keeper last had a good answer, ns since the start
 
 	mu      sync.Mutex
-	classes map[string]int // of errors, since the last tick of the timeline
+	classes map[string]int        // of errors, since the last tick of the timeline
+	ended   map[wire.Version]bool // rounds that some worker was told the end of, by their version
 }
 
 // Run does what the plan says and reports it. Cancelling ctx ends the run at
@@ -225,6 +226,17 @@ func (r *run) route(res *vegeta.Result) *worker {
 	return w
 }
 
+// end books the end of a version's round and says how many have ended.
+func (r *run) end(v wire.Version) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended == nil {
+		r.ended = map[wire.Version]bool{}
+	}
+	r.ended[v] = true
+	return len(r.ended)
+}
+
 // step takes a worker one request further.
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
@@ -233,6 +245,9 @@ func (r *run) step(w *worker, b *book) {
 	b.enter(w)
 	if w.out.fail == nil && !r.keep.is(w) {
 		r.answered.Store(int64(w.out.done)) // a racing shard may put it back by a moment
+	}
+	if at == stepPoll && w.toldOfEnd() {
+		w.over = r.end(w.version) >= r.plan.Rounds
 	}
 	fate, delay := w.advance(&r.plan, now)
 	if !was && (w.through || fate == fateLost) {

@@ -17,6 +17,9 @@ func verdict(p *Plan, r *reports.Report, end ending) (reports.Verdict, []string)
 		return reports.VerdictRefused, append([]string{why}, complaints(p, r, end)...)
 	}
 	if why := complaints(p, r, end); len(why) > 0 {
+		if quorum := byQuorum(p, r); quorum != "" {
+			return reports.VerdictRefused, append([]string{quorum}, why...)
+		}
 		return reports.VerdictFail, why
 	}
 	if end.interrupted {
@@ -27,6 +30,17 @@ func verdict(p *Plan, r *reports.Report, end ending) (reports.Verdict, []string)
 			"%d requests failed and were tried again: %s; dc_federated's own workers end on a broken connection and spin on other answers", n, causes(classes))}
 	}
 	return reports.VerdictPass, nil
+}
+
+// byQuorum says that the server ends rounds without all workers, which were told to take
+// part in so many each: those that are through are missed by the last rounds.
+func byQuorum(p *Plan, r *reports.Report) string {
+	for _, x := range r.Rounds {
+		if p.Quorum == 0 && !x.Open && x.Late > 0 {
+			return fmt.Sprintf("the server ended round %d with %d of %d updates: it does not wait for all workers, and --quorum says for how many it does", x.Number, x.Workers-x.Late, p.Workers)
+		}
+	}
+	return ""
 }
 
 // retried counts the errors that cost no worker; a reconnect is none.

@@ -29,8 +29,10 @@ type worker struct {
 
 	told     bool          // of a new model that it does not have yet
 	rounds   int           // it has been through
+	over     bool          // as many rounds as asked for have ended, by what any worker was told
 	progress time.Duration // when it last got on
 	failures int           // since then
+	tries    int           // of its request before this one, where dc_federated's workers send one again
 	last     *failure      // the last of them
 	timed    bool          // its request is due at a moment, not as soon as may be
 	polled   bool          // has sent a poll of the plan's Hold
@@ -65,6 +67,7 @@ type outcome struct {
 	bytesOut  int64
 	bytesIn   int64
 	held      bool // a poll that carried a version, so was meant to be held, and was sent
+	late      bool // an update that was refused, since its round had its quorum
 	forgone   bool // an update that was refused and is not sent again
 }
 
@@ -80,6 +83,11 @@ const (
 // heldLong is how long a poll must have gone unanswered to have been held: one that
 // is refused or ended at once was not, and is asked again with back-off.
 const heldLong = time.Second
+
+// upstreamTries is how often dc_federated's workers send a request again, at once: any
+// whose connection was refused, and a GET that was cut, by their HTTPAdapter with
+// max_retries=10.
+const upstreamTries = 10
 
 // Back-off of resilient workers: a random time up to base·2^failures, never more
 // than the longest.
@@ -118,6 +126,8 @@ func (w *worker) review(p *Plan) {
 			o.fail = failed(classReset, "connection closed without an answer")
 		}
 		w.raced = true
+	case w.step == stepUpdate && f.class == classNotAccepted && p.Quorum > 0:
+		o.fail, o.late = nil, true // the fate of stragglers
 	case w.step == stepUpdate:
 		// What is not accepted won't be later either; dc_federated's worker does not even
 		// look at the answer.
@@ -141,6 +151,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	if f := w.out.fail; f != nil {
 		return w.stumble(p, f, now)
 	}
+	w.tries = 0
 	switch w.step {
 	case stepRegister:
 		w.id = w.out.text
@@ -166,7 +177,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 			return w.pollAgain(p, now)
 		}
 		w.gotOn(now)
-		if w.rounds == p.Rounds && !w.through {
+		if w.past(p) && !w.through {
 			w.through = true
 			if p.Hold == 0 {
 				return fateDone, 0
@@ -202,6 +213,22 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	panic("unreachable: no such step")
 }
 
+// toldOfEnd says whether the worker's last request told it that the round of its model
+// is over.
+func (w *worker) toldOfEnd() bool {
+	return w.step == stepPoll && w.out.fail == nil && w.out.text == wire.TextUpdated && w.version != ""
+}
+
+// past says whether the worker, which is told of a new model, has no more rounds before
+// it. Where a part of the workers ends a round each takes part until all have ended: who
+// left would be missed by the last.
+func (w *worker) past(p *Plan) bool {
+	if p.Quorum > 0 {
+		return w.over
+	}
+	return w.rounds == p.Rounds
+}
+
 // asksToHold says whether the worker's last request was for the challenge of such a
 // poll, and had it.
 func (w *worker) asksToHold(p *Plan) bool {
@@ -230,6 +257,11 @@ func (w *worker) pollAgain(p *Plan, now time.Duration) (fate, time.Duration) {
 // stumble decides what a failure leads to.
 func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Duration) {
 	at := w.step
+	if p.Behaviour == Upstream && w.tries < upstreamTries && (f.class == classRefused || at == stepChallenge && f.class == classReset) {
+		w.tries++
+		w.last = f
+		return w.unlessLate(p, now, 0)
+	}
 	if at == stepPoll || at == stepModel {
 		w.challengeFor(at) // the last one may be spent
 	}
@@ -313,7 +345,7 @@ func (w *worker) gotOn(now time.Duration) {
 	w.progress, w.failures, w.last, w.raced = now, 0, nil, false
 }
 
-func (w *worker) challengeFor(goal step) { w.step, w.goal = stepChallenge, goal }
+func (w *worker) challengeFor(goal step) { w.step, w.goal, w.signed = stepChallenge, goal, "" }
 
 func (w *worker) think(p *Plan) (fate, time.Duration) {
 	w.step = stepUpdate
@@ -326,6 +358,9 @@ func (w *worker) think(p *Plan) (fate, time.Duration) {
 func (w *worker) sign(p *Plan, digest wire.Digest) {
 	switch w.step {
 	case stepPoll, stepModel:
+		if w.signed != "" {
+			return // it was not sent yet
+		}
 		if w.key == nil {
 			w.signed = wire.NoPrivateKey
 		} else {

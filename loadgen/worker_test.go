@@ -17,7 +17,9 @@ func TestAdvance(t *testing.T) {
 		return outcome{held: true, sent: time.Second, done: time.Second + took, status: 200, text: text, fail: f}
 	}
 	refused := func(c class) outcome { return outcome{status: 502, fail: failed(c, ""), text: "bad gateway"} }
-	cut := outcome{fail: failed(classReset, "")}
+	cut, noConnection := outcome{fail: failed(classReset, "")}, outcome{fail: failed(classRefused, "")}
+	quorum := rounds
+	quorum.Quorum = 1
 	for _, c := range []struct {
 		name string
 		plan Plan
@@ -69,6 +71,22 @@ func TestAdvance(t *testing.T) {
 			fateNext, stepChallenge, stepPoll, false, true},
 		{"upstream: update cut", upstream, &worker{step: stepUpdate}, cut, 2 * time.Second,
 			fateLost, stepUpdate, 0, false, false},
+		{"upstream: a refused connection is tried again at once", upstream, &worker{step: stepPoll, tries: 9, signed: "s"}, noConnection, 2 * time.Second,
+			fateNext, stepPoll, 0, false, false},
+		{"upstream: ten times", upstream, &worker{step: stepPoll, tries: 10, signed: "s"}, noConnection, 2 * time.Second,
+			fateLost, stepChallenge, stepPoll, false, false},
+		{"upstream: a GET that was cut as well", upstream, &worker{step: stepChallenge, goal: stepPoll, tries: 9}, cut, 2 * time.Second,
+			fateNext, stepChallenge, stepPoll, false, false},
+		{"upstream: ten times, too", upstream, &worker{step: stepChallenge, goal: stepPoll, tries: 10}, cut, 2 * time.Second,
+			fateLost, stepChallenge, stepPoll, false, false},
+		{"upstream: but no other request", upstream, &worker{step: stepModel}, cut, 2 * time.Second,
+			fateLost, stepChallenge, stepModel, false, false},
+		{"quorum: not accepted is a straggler's fate", quorum, &worker{step: stepUpdate}, outcome{status: 200, fail: failed(classNotAccepted, "")}, 2 * time.Second,
+			fateNext, stepChallenge, stepPoll, false, true},
+		{"quorum: who was in enough rounds stays for the others", quorum, &worker{step: stepPoll, rounds: 7}, outcome{status: 200, text: wire.TextUpdated}, 2 * time.Second,
+			fateNext, stepChallenge, stepModel, false, true},
+		{"quorum: until all have ended", quorum, &worker{step: stepPoll, over: true}, outcome{status: 200, text: wire.TextUpdated}, 2 * time.Second,
+			fateDone, stepPoll, 0, false, true},
 		{"upstream: out of descriptors is not the server's fault", upstream, &worker{step: stepUpdate}, outcome{fail: failed(classGenerator, "")}, 2 * time.Second,
 			fateNext, stepUpdate, 0, false, false},
 	} {

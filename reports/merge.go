@@ -271,6 +271,7 @@ func roundKey(r Round) string {
 func addRound(a, b Round) Round {
 	a.Number = max(a.Number, b.Number)
 	a.Workers += b.Workers
+	a.Late += b.Late
 	a.Failed += b.Failed
 	a.Told += b.Told
 	a.Open = a.Open && b.Open

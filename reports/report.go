@@ -129,11 +129,12 @@ type Held struct {
 
 // Round is one federated round as the workers saw it.
 type Round struct {
-	Number        int     `json:"number"`  // from 1
-	Version       string  `json:"version"` // of the model that the round started from, as JSON text
-	Workers       int     `json:"workers"` // whose update was accepted
-	Failed        int     `json:"failed"`  // lost, or refused for good, before they had an update accepted
-	Seconds       float64 `json:"seconds"` // publication of its model (first round: all registered) to its last accepted update
+	Number        int     `json:"number"`         // from 1
+	Version       string  `json:"version"`        // of the model that the round started from, as JSON text
+	Workers       int     `json:"workers"`        // whose update was accepted
+	Late          int     `json:"late,omitempty"` // whose update of its model came after its end: accepted, for the next, or not
+	Failed        int     `json:"failed"`         // lost, or refused for good, before they had an update accepted
+	Seconds       float64 `json:"seconds"`        // publication of its model (first round: all registered) to its last accepted update
 	FanoutSeconds float64 `json:"fanoutSeconds"`
 	FanoutFrom    string  `json:"fanoutFrom,omitempty"` // "server" (its own word for the moment of publication) or "client" (earliest sign of it that a worker saw)
 	Told          int     `json:"told"`                 // workers told of the model that ended the round

@@ -26,7 +26,7 @@ import (
 // loadFlags say what load is made and where it goes: simulate's and capacity's.
 type loadFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
-	serverBinary, serverAt                                                    string
+	quorum, serverBinary, serverAt                                            string
 	command                                                                   commandFlags
 	workers, rounds, serverPID                                                int
 	unsafe, compressible, insecure                                            bool
@@ -56,6 +56,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.unsafe, "unsafe", false, "workers without keys, for a server without key list")
 	fl.DurationVar(&f.ramp, "ramp", rampUnset, "let the workers arrive evenly over so long; 0: all at once")
 	fl.Lookup("ramp").DefValue = arrivalEvery.String() + " a worker"
+	fl.StringVar(&f.quorum, "quorum", "", "updates that end a round of the server's: `N` or P% of the workers (default: one of each worker)")
 	fl.StringVar(&f.think, "think", "0", "time between model and update: 2s, uniform:1s-3s or exp:2s")
 	fl.StringVar(&f.first, "first", string(loadgen.FirstPoll), "what a worker does first: poll (stress test) or update (FedAvg)")
 	fl.Var(&f.updateSize, "update-size", "size of every update, before compression")
@@ -131,6 +132,7 @@ func sloHint(expr string) string {
 
 // plan turns the flags into what is to be done.
 func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
+	var err error
 	p := loadgen.Plan{
 		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp,
 		First: loadgen.First(f.first), Behaviour: loadgen.Behaviour(f.behaviour),
@@ -142,6 +144,9 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	}
 	if f.workers > mostWorkers {
 		return p, nil, usageError("", "--workers %d: want at most %d", f.workers, mostWorkers)
+	}
+	if p.Quorum, err = f.updatesToEnd(); err != nil {
+		return p, nil, err
 	}
 	if p.Ramp == rampUnset {
 		p.Ramp = time.Duration(f.workers) * arrivalEvery
@@ -178,6 +183,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		}
 		p.FirstNo = p.Workers * (shard.Index - 1) / shard.Count
 		p.Workers = p.Workers*shard.Index/shard.Count - p.FirstNo
+		p.Quorum = min(p.Quorum, p.Workers) // the server counts those of all shards
 	}
 	if p.Think, err = loadgen.ParseThink(f.think); err != nil {
 		return p, nil, usageError("", "--think: %v", err)
@@ -236,6 +242,22 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	return p, shard, nil
 }
 
+// updatesToEnd are those that end a round; 0: one of each worker.
+func (f *loadFlags) updatesToEnd() (int, error) {
+	if f.quorum == "" {
+		return 0, nil
+	}
+	text, share := strings.CutSuffix(f.quorum, "%")
+	n, err := strconv.Atoi(text)
+	if share && err == nil && n <= 100 {
+		n = (n*f.workers + 99) / 100
+	}
+	if err != nil || n < 1 || n > f.workers {
+		return 0, usageError("", "--quorum %s: want 1 to %d updates, or a share of the workers such as 80%%", f.quorum, f.workers)
+	}
+	return n, nil
+}
+
 // parseTarget reads the URL of a server. What of a URL could not be honoured is
 // refused, and not shown: it may hold a password.
 func parseTarget(s string) (*url.URL, error) {
@@ -291,7 +313,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	args := []string{
 		"--listen", "127.0.0.1:0", "--log-level", "warn",
 		// The round ends with the last of these workers, however many keys the list has.
-		"--round", strconv.Itoa(p.Workers),
+		"--round", strconv.Itoa(cmp.Or(p.Quorum, p.Workers)),
 		"--model-size", f.modelSize.String(),
 		"--max-update-size", strconv.FormatInt(int64(len(p.Update))+1<<20, 10),
 	}

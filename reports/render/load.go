@@ -52,7 +52,11 @@ func causes(by map[string]int) string {
 
 func rounds(r reports.Report) section {
 	g := &grid{head: []string{"round", "accepted", "failed", "time", "fan-out", "told", "model"}, text: []int{6}}
-	byClient := false
+	byClient, late := false, slices.ContainsFunc(r.Rounds, func(x reports.Round) bool { return x.Late > 0 })
+	if late {
+		g.head = slices.Insert(g.head, 2, "late")
+		g.text = []int{7}
+	}
 	var notes []string
 	for _, x := range r.Rounds {
 		fanout := ""
@@ -63,7 +67,11 @@ func rounds(r reports.Report) section {
 				byClient = true
 			}
 		}
-		g.rows = append(g.rows, []string{count(x.Number), count(x.Workers), count(x.Failed), seconds(x.Seconds), fanout, count(x.Told), x.Version})
+		row := []string{count(x.Number), count(x.Workers), count(x.Failed), seconds(x.Seconds), fanout, count(x.Told), x.Version}
+		if late {
+			row = slices.Insert(row, 2, count(x.Late))
+		}
+		g.rows = append(g.rows, row)
 		if x.Open {
 			notes = append(notes, fmt.Sprintf("no worker was told of an end of round %d", x.Number))
 		}
