@@ -13,7 +13,8 @@ export GORACE := atexit_sleep_ms=0
 # What tests of the real things need, as Debian packages; the race detector needs a
 # C compiler.
 PACKAGES := gcc libc6-dev nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
-	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle python3-waitress
+	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle python3-waitress \
+	uwsgi-plugin-python3 python3-uvicorn python3-grpcio
 
 FUZZTIME ?= 20s
 

@@ -42,7 +42,11 @@ var (
 	}()
 )
 
-const poolBeyond = "waits for a thread without a word"
+// What one more sees where the pool is the bound, whosever it is, and what proved it.
+const (
+	poolBeyond = "waits for a thread without a word"
+	poolProof  = "grpc-pool"
+)
 
 // grpcServer is one of these.
 type grpcServer struct {
@@ -60,12 +64,16 @@ type grpcServer struct {
 const grpcMeasured = "measured of Python gRPC 1.51"
 
 func (g grpcServer) kind() *Kind {
+	proof := ""
+	if g.beyond == poolBeyond {
+		proof = poolProof
+	}
 	return &Kind{
 		Spec: facts.Spec{
 			Kind: g.name, Role: facts.RoleServer, Match: g.match,
 			Read: func(r facts.Root, p facts.Program) facts.Details { return facts.Details{Settings: g.read(r, p)} },
 		},
-		Commands: g.commands, Source: g.source,
+		Commands: g.commands, Source: g.source, Proof: proof,
 
 		Holds: func(h Hop) Answer[Bound] {
 			pool := h.Count("max_workers")

@@ -17,6 +17,7 @@ var Uvicorn = &Kind{
 	},
 	Commands: []string{"uvicorn app:app", "python3 -m uvicorn app:app", "fastapi run app.py"},
 	Source:   "uvicorn 0.17.6: main.py, server.py and protocols/http; uvicorn's documentation of settings; measured",
+	Proof:    "uvicorn-limit",
 
 	Holds: func(h Hop) Answer[Bound] {
 		switch v := h.Text("interface"); {

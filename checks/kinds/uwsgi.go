@@ -17,6 +17,7 @@ var UWSGI = &Kind{
 	},
 	Commands: []string{"uwsgi --http-socket :5000 --threads 40 --wsgi-file app.py", "uwsgi --ini app.ini", "pyuwsgi app.ini"},
 	Source:   "uWSGI 2.0.21, measured; uWSGI's documentation of its options",
+	Proof:    "uwsgi-threads",
 
 	Holds:       uwsgiHolds,
 	Connections: always(na[Bound]("it accepts no more connections than it serves")),

@@ -19,9 +19,9 @@ const (
 	appURL  = "http://" + appAddr
 )
 
-// apps are WSGI applications that hold polls.
+// apps are applications that hold polls: of WSGI, of ASGI, and of gRPC with clients.
 //
-//go:embed app.py bottled.py
+//go:embed app.py bottled.py asgi.py appfl_server.py appfl_clients.py
 var apps embed.FS
 
 // gunicorn starts Debian's gunicorn with the plain application.
@@ -185,4 +185,4 @@ func inHold(ms int64) reports.Demand {
 	return reports.Demand{Workers: 1, HoldSeconds: float64(ms) / 1000}
 }
 
-var rows = slices.Concat(appRows, serverRows, nginxRows, timeoutRows, transferRows, kernelRows)
+var rows = slices.Concat(appRows, serverRows, grpcRows, nginxRows, timeoutRows, transferRows, kernelRows)

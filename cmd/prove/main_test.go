@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/checks/kinds"
 )
 
 // Rows of the tests alone, played in rooms by the test binary.
@@ -231,7 +232,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestProofs holds checks, rows and their page in step: what a formula names as
+// TestProofs holds checks, kinds, rows and their page in step: what a formula names as
 // its proof is a row of its own, and every row is named by its formula.
 func TestProofs(t *testing.T) {
 	page, err := os.ReadFile("../../docs/proofs.md")
@@ -257,6 +258,13 @@ func TestProofs(t *testing.T) {
 		}
 		if !strings.Contains(string(page), "\n| "+r.id+" |") {
 			t.Errorf("docs/proofs.md does not describe %s", r.id)
+		}
+	}
+	for _, k := range kinds.All() {
+		for id := range strings.SplitSeq(k.Proof, ", ") {
+			if id != "" && !seen[id] {
+				t.Errorf("kind %s names as its proof %s, which is no row", k.Kind, id)
+			}
 		}
 	}
 	for _, f := range checks.Formulas() {

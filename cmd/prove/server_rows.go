@@ -28,6 +28,26 @@ var serverRows = []row{
 		},
 	},
 	{
+		id: "uwsgi-threads", check: "app/worker-class", formula: "holds", limit: "uWSGI's processes × threads", set: "2 × 20", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			if _, err := r.python(nil, 0, "/usr/bin/uwsgi_python3", "--http-socket", appAddr, "--module", "app:app", "--master",
+				"--processes", "2", "--threads", "20", "--listen", "8"); err != nil {
+				return Measurement{}, err
+			}
+			return r.oneByOne(60)
+		},
+	},
+	{
+		id: "uvicorn-limit", check: "app/worker-class", formula: "holds", limit: "uvicorn's --limit-concurrency", set: "60", unit: "workers",
+		run: func(r *room) (Measurement, error) {
+			if _, err := r.python(nil, 0, "/usr/bin/python3", "-m", "uvicorn", "--port", strconv.Itoa(appPort), "--no-access-log",
+				"--limit-concurrency", "60", "asgi:app"); err != nil {
+				return Measurement{}, err
+			}
+			return r.oneByOne(80)
+		},
+	},
+	{
 		id: "gunicorn-recycling", check: "app/recycling", limit: "gunicorn's max_requests", set: "100", unit: "requests",
 		run: (*room).recycling,
 	},

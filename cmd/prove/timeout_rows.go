@@ -77,6 +77,10 @@ var timeoutRows = []row{
 		},
 	},
 	{
+		id: "keepalive-race", check: "nginx/upstream-keepalive", limit: "gunicorn's keepalive, its close on the way", set: seconds(patience), unit: "ms",
+		run: (*room).race,
+	},
+	{
 		id: "gunicorn-timeout", check: "app/timeout", limit: "timeout of gunicorn's sync workers", set: seconds(2 * patience), unit: "ms",
 		run: (*room).gunicornTimeout,
 	},
