@@ -52,7 +52,7 @@ func (c Check) Group() string {
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
 var all = slices.Concat(appChecks, holdsChecks, stateChecks, silenceChecks, hopBodyChecks, keepaliveChecks, restartChecks, backlogChecks,
-	nginxChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, memoryChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
+	nginxChecks, routeChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, memoryChecks, hostChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }

@@ -48,7 +48,7 @@ var Fltool = &Kind{
 	Body: func(h Hop) Answer[int64] {
 		v := h.Text("max-update")
 		if !v.Known() {
-			return cant[int64]("--max-update", v)
+			return cant[int64]("--max-update-size", v)
 		}
 		n, err := bytes(v.V)
 		if err != nil {
@@ -66,7 +66,7 @@ const ownServer = "docs/serve.md"
 
 var fltoolFlags = []flag{
 	{name: "max-hold", long: "--max-hold", def: "0", exact: true},
-	{name: "max-update", long: "--max-update", def: "100MB", exact: true},
+	{name: "max-update", long: "--max-update-size", def: "100MB", exact: true},
 	{name: "keep-updates", long: "--keep-updates", alone: true},
 }
 
