@@ -14,7 +14,7 @@ import (
 
 // open are the questions that a kind leaves open whatever it is set to, and why.
 var open = map[string]map[Question]string{
-	"node": {Memory: "not measured", Body: "the program's parser bounds it", State: "a cluster is the program's"},
+	"node": {Body: "the program's parser bounds it", State: "a cluster is the program's"},
 	"go":   {Silence: "the program's WriteTimeout", Keepalive: "the program's IdleTimeout", Restart: "the program's"},
 	"grpc": {Holds: "the program's pool", Body: "the program's"},
 }

@@ -67,6 +67,7 @@ var (
 	waitressCost  = held(threadKiB, 3.2) // a download is in a file as well
 	uvicornCost   = held(14, 1.1)        // with httptools or h11, and as gunicorn's worker
 	hypercornCost = held(22, 1.4)
+	nodeCost      = held(36, 1.1) // Node.js 20
 )
 
 // threadKiB is what a thread takes that holds a poll, the kernel's part included: of
