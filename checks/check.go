@@ -133,7 +133,11 @@ func notApplicable(format string, a ...any) Outcome {
 
 // cantTell is unknown for the reason that a fact gives.
 func cantTell[T any](what string, v facts.Value[T]) Outcome {
-	return Outcome{Status: reports.StatusUnknown, Reason: what + ": " + v.Why(), Source: v.Source}
+	why := v.Why()
+	if !strings.HasSuffix(why, facts.NameIt) { // that is one reason of all that is unknown by it
+		why = what + ": " + why
+	}
+	return Outcome{Status: reports.StatusUnknown, Reason: why, Source: v.Source}
 }
 
 // unknownFor is unknown for a reason of the check's own.

@@ -19,13 +19,13 @@ const nothingRuns = "no running host: files alone"
 // errDenied says that the application could not be told from other processes.
 var errDenied = errors.New("the process that listens on the port may not be read: run as root, or name it by --service")
 
-// Unclear is the error of Gather where several programs may be the application, or
-// where what was asked for is none: whoever asks has to say who is meant.
-type Unclear string
+// NameIt ends the reason of what is unknown since several programs may be the
+// application, or since what was asked for is none.
+const NameIt = "name the application by --port or --pid"
 
-func (u Unclear) Error() string { return string(u) }
-
-func unclear(format string, a ...any) error { return Unclear(fmt.Sprintf(format, a...)) }
+func unclear(format string, a ...any) error {
+	return fmt.Errorf("%s: %s", fmt.Sprintf(format, a...), NameIt)
+}
 
 // readProcesses finds the processes of the application and of what may stand before
 // it, and the port that the application is reached at: the asked one, else as
@@ -44,11 +44,7 @@ func readProcesses(r Root, specs []Spec, asked Asked) (Value[[]Process], int, er
 	}
 	c := chooser{r: r, specs: specs, nets: nets, all: all, groups: groups(all)}
 	app, err := c.application(asked)
-	var unclear Unclear
-	switch {
-	case errors.As(err, &unclear):
-		return Value[[]Process]{}, 0, err
-	case err != nil:
+	if err != nil {
 		return unknown[[]Process](err), asked.Port, nil
 	}
 	port := asked.Port

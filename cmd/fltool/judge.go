@@ -179,11 +179,7 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 		o.Parent = os.Getppid()
 	}
 	f, err := facts.Gather(r, o)
-	var unclear facts.Unclear
-	switch {
-	case errors.As(err, &unclear):
-		return d, cantError("name the application by --port or --pid", "%w", err)
-	case err != nil:
+	if err != nil {
 		return d, cantError("name what is there: a process by --pid, a unit by --service, a user by --user, nginx's main file by --nginx-conf, a host's files by --root", "read facts: %w", err)
 	}
 	return checks.OneHost(f), nil

@@ -114,12 +114,7 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 		o.Port = appPort(g)
 		g, err = facts.Gather(facts.NewRoot("/"), o)
 	}
-	var unclear facts.Unclear
-	switch {
-	case errors.As(err, &unclear):
-		l.notes = append(l.notes, "no prediction: "+unclear.Error())
-		return nil
-	case err != nil:
+	if err != nil {
 		return cantError("", "read facts: %w", err)
 	}
 	d := checks.OneHost(onPath(g, target.Port()))

@@ -126,6 +126,10 @@ func (p *preflightWriter) answer(r reports.Report) {
 	case limitUnknown(*k):
 		p.wrapped(k.Limit + " is unknown, and so is how many workers it holds.")
 	case k.Limit != "":
+		if best, differs := atBest(*k); differs {
+			p.wrapped(fmt.Sprintf("It holds %s surely, %s at best; %s binds.", Plural(k.Workers, "worker"), best, k.Limit))
+			break
+		}
 		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", Plural(k.Workers, "worker"), k.Limit))
 	case !judged:
 		p.wrapped("How many workers it holds was not judged.")
@@ -162,6 +166,10 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 			rest = fmt.Sprintf(": %s: %s failed.", demand, Plural(failed, "check"))
 		case k.AtMost == nil && k.Workers >= r.Demand.Workers:
 			rest = fmt.Sprintf(": %s: %s failed, though the limits allow them.", demand, Plural(failed, "check"))
+		case k.AtMost == nil && allows(k, r.Demand.Workers) && !slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+			return f.Status == reports.StatusFail && f.Workers == nil
+		}):
+			rest = ": " + demand + ": not safely."
 		default:
 			rest = ": " + demand + ": it can't."
 		}
@@ -171,6 +179,29 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 		rest = ", with warnings" + rest
 	}
 	p.painted(status, word, hanging(word+rest, 0, ""))
+}
+
+// atBest is what the limit that binds holds where all goes well, in words, and
+// whether that differs from what it holds surely.
+func atBest(k reports.Capacity) (best string, differs bool) {
+	for _, r := range k.Ledger {
+		if r.Limit != k.Limit || r.Waived || r.Workers == nil || *r.Workers != k.Workers || r.WorkersHard == nil {
+			continue
+		}
+		return preflightWorkers(*r.WorkersHard), true
+	}
+	return "", false
+}
+
+// allows says whether every limit holds so many workers where all goes well.
+func allows(k reports.Capacity, workers int) bool {
+	return !slices.ContainsFunc(k.Ledger, func(r reports.Row) bool {
+		most := r.Workers
+		if r.WorkersHard != nil {
+			most = r.WorkersHard
+		}
+		return !r.Waived && (most == nil || *most < workers)
+	})
 }
 
 // ordered is all but n/a, worst first; a consequence comes right after its cause.
