@@ -27,7 +27,8 @@ does not know the number has to be stated.`,
 		Formula: "gunicorn-connections",
 		Why: `gunicorn's gevent and eventlet workers accept worker_connections connections, 1000 by default; other servers
 have bounds of other names. Idle keep-alive connections count. At one more worker than that the last one waits for ever, and with
-it a round that waits for all.`,
+it a round that waits for all. The safe bound allows for workers that come anew while their old polls are still held; dc_federated
+itself ends a worker's old poll when its new one comes, and there 300 of 300 came back at a limit of 330, where 133 are safe.`,
 		Symptom: "exactly as many workers as the setting are held; the rest hang or are reset, and the round never ends",
 		Mend: `Set worker_connections to twice the workers and 64. Where the program starts gunicorn itself, as
 dc_federated does, the environment variable GUNICORN_CMD_ARGS="--worker-connections N" sets it without a change of code, but
