@@ -328,7 +328,7 @@ func (c Case) shown(h kinds.Hop, ledger []reports.Row) reports.Hop {
 			out.Listen = append(out.Listen, l.Addr.String())
 		}
 	}
-	group := map[facts.Role]string{facts.RoleServer: "app/", facts.RoleProxy: "proxy/", facts.RoleForwarder: "proxy/", kinds.RoleBalancer: "proxy/"}[h.Kind.Role]
+	group := map[facts.Role]string{facts.RoleServer: "app/", facts.RoleProxy: "proxy/", facts.RoleForwarder: "proxy/", kinds.RoleBalancer: "lb/"}[h.Kind.Role]
 	if h.Kind == kinds.Nginx {
 		group = "nginx/"
 		if v := c.configOf(h); v != nil {
@@ -351,7 +351,7 @@ func (c Case) shown(h kinds.Hop, ledger []reports.Row) reports.Hop {
 		}
 	}
 	for _, r := range ledger {
-		if !strings.HasPrefix(r.Limit, group) || r.Waived || group == "proxy/" && r.Hop != h.Name() || group == "nginx/" && r.Hop != "" && r.Hop != h.Name() {
+		if !strings.HasPrefix(r.Limit, group) || r.Waived || (group == "proxy/" || group == "lb/") && r.Hop != h.Name() || group == "nginx/" && r.Hop != "" && r.Hop != h.Name() {
 			continue
 		}
 		if r.Workers == nil {

@@ -93,8 +93,22 @@ var cases = map[string]struct {
 	"proxy/holds": {
 		pass: front("holds=2000"), fail: front("holds=50"), unknown: front(""), na: func(*facts.Facts) {}, workers: 50,
 	},
+	"lb/holds": {
+		pass: func(f *facts.Facts) {
+			f.Asked.Balancers = []string{"cloud-run"}
+			f.Asked.Hops = []string{"cloud-run holds=1000"}
+		},
+		fail:    func(f *facts.Facts) { f.Asked.Balancers = []string{"cloud-run"} },
+		unknown: func(f *facts.Facts) { f.Asked.Balancers = []string{"?"} },
+		na:      func(f *facts.Facts) { f.Asked.Balancers = []string{"aws-alb"} }, workers: 80,
+	},
 	"proxy/connections": {
 		pass: front("connections=2000"), fail: front("connections=50"), unknown: front(""), na: func(*facts.Facts) {}, workers: 50,
+	},
+	"proxy/nofile": {
+		pass: haproxy(nil), na: func(*facts.Facts) {}, workers: 498,
+		fail:    haproxy(func(p *facts.Process) { p.Limits.V.NoFile = facts.Bound{Soft: 1024, Hard: 1024} }),
+		unknown: haproxy(func(p *facts.Process) { p.Limits = no[facts.Limits]() }),
 	},
 	"proxy/timeout": {
 		pass: front("silence=2h"), fail: front("silence=15s"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
@@ -151,6 +165,13 @@ var cases = map[string]struct {
 		fail:    func(f *facts.Facts) { processes(f, facts.KindNginx)[2].Draining = true },
 		unknown: unseen,
 		na:      noNginx, workers: -1,
+	},
+	"host/renewal": {
+		fail: func(f *facts.Facts) {
+			f.Restarts.V = []facts.Restart{{Service: "nginx", Source: "/etc/letsencrypt/renewal/fl.conf:9"}}
+		},
+		unknown: func(f *facts.Facts) { f.Restarts = no[[]facts.Restart]() },
+		never:   "there are such jobs or none", workers: -1,
 	},
 	"host/nr-open": {
 		fail:    func(f *facts.Facts) { f.Sysctls.NROpen.V = 1500 },

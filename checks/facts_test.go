@@ -84,6 +84,7 @@ func tuned() facts.Facts {
 		TimeWait:  is(0),
 		Persisted: is([]facts.Persisted{{Key: "net.core.somaxconn", Value: "4096", Source: "/etc/sysctl.d/60-fl.conf:1", Running: is("4096")}}),
 		KubeProxy: is(false),
+		Restarts:  is([]facts.Restart{{Service: "postfix", Source: "/etc/cron.d/mail:1"}}),
 		Processes: is([]facts.Process{
 			app, process(11, 10, gunicorn, "worker", "fl.service"),
 			nginx, process(21, 20, facts.KindNginx, "worker", "nginx.service"), process(22, 20, facts.KindNginx, "worker", "nginx.service"),
@@ -184,5 +185,24 @@ func behind(stated string) change {
 	return func(f *facts.Facts) {
 		front(stated)(f)
 		f.Asked.Balancers = []string{"aws-alb"}
+	}
+}
+
+// haproxy puts a running HAProxy before the application, in the place of nginx.
+func haproxy(edit func(p *facts.Process)) change {
+	return func(f *facts.Facts) {
+		p := *processes(f, facts.KindNginx)[0]
+		noNginx(f)
+		p.PID, p.Kind, p.Part, p.Name, p.Unit = 700, "haproxy", "", "haproxy", is("haproxy.service")
+		p.Listen = is([]facts.Listener{listener("0.0.0.0:80", 0)})
+		way := facts.Settings{"frontend.mode": is("http"), "frontend.backlog": is(""), "frontend.maxconn": is(""), "bind.maxconn": is(""),
+			"server.maxconn": is(""), "server.minconn": is(""), "closes": is(""), "timeout.client": is("50s"), "timeout.server": is("2h"),
+			"timeout.tunnel": is(""), "timeout.http-keep-alive": is(""), "timeout.http-request": is(""), "timeout.queue": is(""), "timeout.connect": is("5s")}
+		p.Settings = facts.Settings{"maxconn": is("20000"), "ulimit-n": is(""), "hard-stop-after": is("")}
+		p.Passes = is([]facts.Pass{{To: "127.0.0.1:5000", From: []string{":80"}, Settings: way, Source: "/etc/haproxy/haproxy.cfg:9"}})
+		if edit != nil {
+			edit(&p)
+		}
+		f.Processes.V = append(f.Processes.V, p)
 	}
 }

@@ -55,4 +55,14 @@ Envoy circuit breakers of 1024, Apache MaxRequestWorkers.`,
 		Mend:    "Raise the proxy's bound to twice the number of workers.",
 		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Connections(), facts.Value[int64]{}) }),
 	},
+	{
+		ID: "lb/holds", Title: "requests that the load balancer lets in at once", Severity: reports.SeverityError, On: OnBalancer, Lint: true,
+		Reads:   []string{"--lb, --hop"},
+		Formula: "holds",
+		Why: `Most vendors scale their balancers, and state no bound. Cloud Run lets 80 requests at once into an instance by default, 1000
+at most, and starts another instance for more, which knows no worker of the first one's.`,
+		Symptom: "as many workers as that are held; others meet a server that does not know them",
+		Mend:    "Set the concurrency to the number of workers, and the number of instances to one.",
+		Eval:    ofBalancer(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
+	},
 }

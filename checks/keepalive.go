@@ -53,7 +53,7 @@ func evalKeepalive(c Case, h kinds.Hop) Outcome {
 	if len(fronts) == 0 {
 		return c.outlasts(h, "workers think", thinks)
 	}
-	front := fronts[len(fronts)-1]
+	front := c.way(fronts[len(fronts)-1])
 	switch front.Kind.Role {
 	case facts.RoleForwarder:
 		return c.outlasts(h, "workers think", thinks)
@@ -75,7 +75,7 @@ func evalHopKeepalive(c Case, h kinds.Hop) Outcome {
 		if f.Name() != h.Name() || i == 0 {
 			continue
 		}
-		return c.outlastsHop(h, fronts[i-1])
+		return c.outlastsHop(h, c.way(fronts[i-1]))
 	}
 	return notApplicable("no proxy or balancer is in front of it")
 }

@@ -50,7 +50,8 @@ type hop struct {
 // hops by time. What they tell is a likeness: every one of them can be set.
 var hops = []hop{
 	{15 * time.Second, 16500 * time.Millisecond, "Envoy's timeout of a route (15 s)"},
-	{29 * time.Second, 32 * time.Second, "a Google Cloud HTTP(S) load balancer (30 s), Heroku's router (30 s to the first byte) or gunicorn's timeout with sync workers (30 s)"},
+	{20 * time.Second, 22 * time.Second, "an Azure application gateway (20 s)"},
+	{29 * time.Second, 32 * time.Second, "a Google Cloud HTTP(S) load balancer (30 s), Heroku's router (30 s to the first byte), an API gateway of AWS (29 s) or gunicorn's timeout with sync workers (30 s)"},
 	{50 * time.Second, 52 * time.Second, "HAProxy's timeout server as it is packaged (50 s)"},
 	{55 * time.Second, 57 * time.Second, "Heroku's router (55 s between bytes)"},
 	{59 * time.Second, 63 * time.Second, "nginx's proxy_read_timeout (60 s unless set), Apache's ProxyTimeout (60 s) or an AWS application load balancer (60 s)"},
@@ -70,7 +71,29 @@ func looksLike(h facts.Hold) string {
 	if h.End == facts.EndSilence { // some time before
 		return ""
 	}
+	if name := answeredBy(h.Server); name != "" {
+		return fmt.Sprintf("%s, cut after %.0f s", name, math.Floor(h.Seconds))
+	}
 	return CutAfter(h.Seconds)
+}
+
+// answeredBy tells by the header Server of an answer who made it, where that is a
+// hop and no application; "".
+func answeredBy(server string) string {
+	for _, s := range []struct{ prefix, name string }{
+		{"awselb", "an AWS application load balancer"},
+		{"cloudflare", "Cloudflare"},
+		{"envoy", "Envoy's timeout of a route"}, {"istio-envoy", "Envoy's timeout of a route"},
+		{"Google Frontend", "Google's front end"},
+		{"Microsoft-Azure-Application-Gateway", "an Azure application gateway"},
+		{"Heroku", "Heroku's router"}, {"Cowboy", "Heroku's router"},
+		{"Apache", "Apache's ProxyTimeout"}, {"Caddy", "Caddy"},
+	} {
+		if strings.HasPrefix(server, s.prefix) {
+			return s.name
+		}
+	}
+	return ""
 }
 
 // CutAfter names the hops that by default cut a silent request after about so many

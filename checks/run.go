@@ -212,7 +212,7 @@ func because(findings []reports.Finding, causes [][]string) {
 		}
 		for _, cause := range causes[i] {
 			if slices.ContainsFunc(findings, func(g reports.Finding) bool {
-				return g.Check == cause && bad(g) && (g.Host == f.Host || g.Host == "" || f.Host == "")
+				return g.Check == cause && bad(g) && (g.Host == f.Host || g.Host == "" || f.Host == "") && (g.Hop == f.Hop || g.Hop == "" || f.Hop == "")
 			}) {
 				f.Because = cause
 				break

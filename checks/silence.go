@@ -40,8 +40,8 @@ after ProxyTimeout.`,
 	{
 		ID: "lb/idle-timeout", Title: "the load balancer waits for as long as a poll is held", Severity: reports.SeverityError, On: OnBalancer, Lint: true,
 		Reads: []string{"--lb, in the order that workers meet them: " + strings.Join(kinds.Balancers(), ", ") + ", or a duration"},
-		Why: `What stands before the host has an idle timeout of its own: AWS ALB 60 s, NLB 350 s, Azure 4 min, Google 30 s,
-Cloudflare about 120 s. Some answer 504, some drop the connection and tell nobody: such a worker waits for ever.`,
+		Why: `What stands before the host has an idle timeout of its own: AWS ALB 60 s, NLB 350 s, Azure 4 min, Google 30 s, Heroku 30 s
+to the first byte, gateways of APIs 15 to 29 s, Envoy 15 s, IPVS 15 min; Cloudflare 100 or 120 s: documents and reports differ. Some answer 504, some drop the connection and tell nobody: such a worker waits for ever.`,
 		Symptom: "504, or polls that never return though the model is out",
 		Mend:    "Raise its idle timeout above the longest hold, or end holds earlier: fltool serve --max-hold does.",
 		Eval: ofBalancer(func(c Case, h kinds.Hop) Outcome {

@@ -28,6 +28,7 @@ type Facts struct {
 	Sysctls   Sysctls                  `json:"sysctls"`
 	Persisted Value[[]Persisted]       `json:"persisted"` // what sysctl.d sets when the host starts
 	KubeProxy Value[bool]              `json:"kubeProxy"` // it runs, and sets the size of the conntrack table itself
+	Restarts  Value[[]Restart]         `json:"restarts"`  // of services, by certbot's hooks and by cron
 	Fixed     Value[bool]              `json:"fixed"`     // whether /proc/sys is mounted read-only, as in most containers: settings are made outside
 	Ports     Value[PortRange]         `json:"ports"`
 	Files     Value[OpenFiles]         `json:"files"`
@@ -144,6 +145,7 @@ func Gather(r Root, o Options) (Facts, error) {
 	}
 	f.NginxUnit = units.readNginxUnit()
 	f.KubeProxy = readKubeProxy(r)
+	f.Restarts = readRestarts(r)
 	f.HasNginx = readHasNginx(r, procs, f.NginxUnit.V)
 	o.Nginx.Unit = f.NginxUnit.V
 	if f.Nginx, err = readNginx(r, procs, f.HasNginx, o.Asked, o.Nginx); err != nil {

@@ -176,3 +176,13 @@ func rename(err error, name string) error {
 	}
 	return err
 }
+
+// IsDir says whether the host has a directory of that name.
+func (r Root) IsDir(name string) bool {
+	path, err := r.Path(name)
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
