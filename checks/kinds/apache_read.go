@@ -219,7 +219,7 @@ func (a *apache) include(pattern string, optional bool, host *apacheHost) error 
 	dir, base := path.Split(full)
 	switch {
 	case strings.ContainsAny(dir, "*?["):
-		return fmt.Errorf("Include %s: patterns of directories are not read", pattern)
+		return fmt.Errorf("include %s: patterns of directories are not read", pattern)
 	case a.r.IsDir(full):
 		dir, base = full, "*"
 	case !strings.ContainsAny(base, "*?["):
