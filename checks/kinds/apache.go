@@ -22,10 +22,13 @@ var Apache = &Kind{
 
 	Holds: func(h Hop) Answer[Bound] {
 		most, servers, threads := h.Count("MaxRequestWorkers"), h.Count("ServerLimit"), h.Count("ThreadsPerChild")
-		for name, v := range map[string]facts.Value[int64]{"MaxRequestWorkers": most, "ServerLimit": servers, "ThreadsPerChild": threads} {
-			if !v.Known() {
-				return cant[Bound](name, v)
-			}
+		switch {
+		case !most.Known():
+			return cant[Bound]("MaxRequestWorkers", most)
+		case !servers.Known():
+			return cant[Bound]("ServerLimit", servers)
+		case !threads.Known():
+			return cant[Bound]("ThreadsPerChild", threads)
 		}
 		n := min(most.V, servers.V*threads.V)
 		return is(Bound{n, n, "waits without a word"}, fmt.Sprintf("MaxRequestWorkers %d, %d × %d", most.V, servers.V, threads.V), most.Source).
