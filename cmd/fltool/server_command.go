@@ -65,7 +65,7 @@ func (f *loadFlags) start(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	}
 	clean := func() error { return nil }
 	if f.command.log != "" {
-		c.Log, err = os.OpenFile(f.command.log, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+		c.Log, err = os.OpenFile(f.command.log, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666) // #nosec G302 -- as the umask has it, like any log
 	} else {
 		c.Log, err = os.CreateTemp("", "fltool-server-*.log")
 	}
