@@ -30,10 +30,10 @@ there the timeout is a heartbeat only. Other servers have timeouts of their own,
 	{
 		ID: "proxy/timeout", Title: "a proxy waits for as long as a poll is held", Severity: reports.SeverityError, On: OnHop,
 		Reads: []string{"the proxy's command line and config", "--hop"},
-		Why: `While a poll is held nothing comes from the application and nothing from the worker. HAProxy cuts after the
-shorter of timeout client and timeout server, Envoy after its route's timeout of 15 s, Traefik after readTimeout of 60 s, Apache
-after ProxyTimeout.`,
-		Symptom: "all polls end after the same time, with a 504 or a cut; dc_federated's workers poll again at once, or end",
+		Why: `While a poll is held nothing comes from the application and nothing from the worker. HAProxy cuts after
+timeout server, in mode tcp after timeout client where that is shorter, Envoy after its route's timeout of 15 s, Traefik after
+readTimeout of 60 s, Apache after ProxyTimeout.`,
+		Symptom: "all polls end after the same time, with a 504 (Apache's is a 502) or a cut; dc_federated's workers poll again at once, or end",
 		Mend:    "Set the timeout above the longest hold, or have the server end holds before it: fltool serve --max-hold does.",
 		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.silence(h) }),
 	},

@@ -21,6 +21,7 @@ var Caddy = &Kind{
 		Read:  readCaddy,
 	},
 	Source: "Caddy's documentation of reverse_proxy and servers; Caddy 2.6.2, measured",
+	Proof:  "caddy-connections",
 
 	Holds: func(h Hop) Answer[Bound] {
 		v := h.Text("max_conns_per_host")

@@ -17,6 +17,7 @@ var HAProxy = &Kind{
 		Read:  readHAProxy,
 	},
 	Source: "HAProxy's configuration manual; HAProxy 2.6, measured",
+	Proof:  "haproxy-maxconn, haproxy-server-maxconn",
 
 	Holds: func(h Hop) Answer[Bound] {
 		most, least := haproxySetting(h, "server.maxconn", haproxyCount), haproxySetting(h, "server.minconn", haproxyCount)

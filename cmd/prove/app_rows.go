@@ -185,4 +185,4 @@ func inHold(ms int64) reports.Demand {
 	return reports.Demand{Workers: 1, HoldSeconds: float64(ms) / 1000}
 }
 
-var rows = slices.Concat(appRows, serverRows, grpcRows, nginxRows, timeoutRows, transferRows, kernelRows)
+var rows = slices.Concat(appRows, serverRows, grpcRows, nginxRows, proxyRows, timeoutRows, transferRows, kernelRows)
