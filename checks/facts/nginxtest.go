@@ -34,6 +34,11 @@ func testConfig(r Root, c *nginx.Config, o NginxOptions, args masterArgs) {
 	if err != nil || o.Local && runsCode(c) {
 		return
 	}
+	// Whoever can write a config can have root's nginx load a module of theirs, also
+	// between our reading it and its.
+	if slices.ContainsFunc(c.Files, func(name string) bool { return rootAlone(name) != nil }) {
+		return
+	}
 	conf, err := filepath.Abs(c.Path)
 	if err != nil {
 		return
@@ -81,20 +86,33 @@ func testProgram(r Root, o NginxOptions) (string, error) {
 // rootAlone says why others than root could have written a file or put another in
 // its place; nil where they could not.
 func rootAlone(name string) error {
-	name, err := filepath.EvalSymlinks(name)
+	name, err := filepath.Abs(name)
 	if err != nil {
 		return err
 	}
+	target, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
+	if err := rootsPath(name); err != nil { // a link may be put in another's place, too
+		return err
+	}
+	return rootsPath(target)
+}
+
+// rootsPath is rootAlone of a name and of what it stands in, links not followed.
+func rootsPath(name string) error {
 	for at := name; ; at = path.Dir(at) {
 		info, err := os.Lstat(at)
 		if err != nil {
 			return err
 		}
 		st, ok := info.Sys().(*syscall.Stat_t)
+		link := info.Mode()&fs.ModeSymlink != 0 // which has no rights of its own
 		switch {
 		case !ok || st.Uid != 0:
 			return fmt.Errorf("%s is not root's", at)
-		case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
+		case !link && info.Mode().Perm()&0o022 != 0 && (at == name || info.Mode()&fs.ModeSticky == 0):
 			return fmt.Errorf("%s can be written by others than root", at)
 		}
 		if at == "/" {
@@ -147,9 +165,7 @@ func writtenTo(c *nginx.Config, prefix string) (dirs, missing []string) {
 
 var (
 	testComplaint = regexp.MustCompile(`(?m)\[(?:emerg|crit)\] (?:\d+#\d+: )?(.*?)(?: in (\S+:\d+))?$`)
-	// userInfo is what a URL whose scheme nginx has cut off names before its host.
-	userInfo  = regexp.MustCompile(`(["/\s])[^"/\s@]+@`)
-	unknownTo = regexp.MustCompile(`^unknown directive "(.*)"$`)
+	unknownTo     = regexp.MustCompile(`^unknown directive "(.*)"$`)
 	// ofTheHost are complaints about what stands around a config, not in it.
 	ofTheHost = regexp.MustCompile(`host not found|getpwnam|getgrnam|cannot load certificate|BIO_new|SSL_CTX|^(open|mkdir|stat|chown|chmod|dlopen|bind|socket|connect|fopen)\(\)|failed \((2|13|30|99): `)
 	// ofTheRoom are those of the room that it was asked in: no network, nothing to write to.
@@ -168,7 +184,7 @@ func takeWord(c *nginx.Config, b nginx.Build, said string, ok, own bool, dir str
 	if m == nil {
 		return
 	}
-	p := nginx.Problem{Text: userInfo.ReplaceAllString(m[1], "${1}"+Hidden+"@"), Source: strings.TrimPrefix(m[2], dir), Refused: true, Hint: "nginx -t says so"}
+	p := nginx.Problem{Text: redactAddress(m[1]), Source: strings.TrimPrefix(m[2], dir), Refused: true, Hint: "nginx -t says so"}
 	if ofTheRoom.MatchString(p.Text) || !own && ofTheHost.MatchString(p.Text) {
 		return
 	}

@@ -140,12 +140,21 @@ var openHeaders = regexp.MustCompile(`(?i)^(host|connection|upgrade|keep-alive|t
 // variable is a value that only a request fills.
 var variable = regexp.MustCompile(`^\$\{?\w+\}?$`)
 
+// userInfo is what an address whose scheme nginx has cut off names before its host.
+var userInfo = regexp.MustCompile(`(^|["\s])[^"/\s]+@`)
+
+// redactAddress takes user and password out of addresses without a scheme.
+func redactAddress(s string) string { return userInfo.ReplaceAllString(s, "${1}"+Hidden+"@") }
+
 // condition is a complaint about an if, whose words it tells.
 var condition = regexp.MustCompile(`^(?:(invalid condition ").*(")|(unexpected ").*(" in condition))`)
 
 // keepWhatIsJudged leaves out of a config what no check reads and somebody may have
 // written a secret into: conditions, rewrites, texts of answers, values of headers.
 func (n *Nginx) keepWhatIsJudged() {
+	for i := range n.Elsewhere {
+		n.Elsewhere[i] = redactAddress(n.Elsewhere[i])
+	}
 	answer := func(r *nginx.Return) {
 		if r != nil {
 			r.Text = ""
@@ -178,6 +187,13 @@ func (n *Nginx) keepWhatIsJudged() {
 			l.Pattern = redactPath(l.Pattern)
 			if l.Pass != nil {
 				l.Pass.Raw, l.Pass.URI = redactPath(l.Pass.Raw), redactPath(l.Pass.URI)
+				l.Pass.Upstream = redactAddress(l.Pass.Upstream)
+			}
+			if l.Upstream != nil {
+				l.Upstream.Name = redactAddress(l.Upstream.Name)
+				for k := range l.Upstream.Peers {
+					l.Upstream.Peers[k].Address = redactAddress(l.Upstream.Peers[k].Address)
+				}
 			}
 			headers(&l.ProxySetHeader)
 			if realm := &l.AuthBasic; realm.V != "" && realm.V != "off" {

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -92,6 +93,28 @@ func TestKeepWhatIsJudged(t *testing.T) {
 	for i, want := range []string{Hidden, Hidden, Hidden, "fl.example.org", "close", "$remote_addr", "$remote_user", ""} {
 		if h := l.ProxySetHeader.V[i]; h.Value != want {
 			t.Errorf("%s: %q, want %q", h.Name, h.Value, want)
+		}
+	}
+}
+
+// A password in an address stands in the upstream that is made of it, too.
+func TestPasswordOfAnUpstream(t *testing.T) {
+	for _, server := range []string{
+		"location / { proxy_pass http://fl:s3cret@app.example.org:5000; }",
+		"location / { proxy_pass http://s3cret@app.example.org; }",
+		"location / { uwsgi_pass fl:s3cret@app.example.org:5000; } location /global_model_version { proxy_pass http://127.0.0.1:5000; }",
+	} {
+		dump := "# configuration file /etc/nginx/nginx.conf:\nevents {} http { server { listen 80; " + server + " } }\n"
+		n, err := ReadNginx(NewRoot(t.TempDir()), nil, Asked{Port: 5000}, NginxOptions{Dump: strings.NewReader(dump)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := json.Marshal(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(kept), "s3cret") || !strings.Contains(string(kept), Hidden+"@app.example.org") {
+			t.Errorf("%s: %s", server, kept)
 		}
 	}
 }
