@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,8 +112,8 @@ func (c Case) stated() (s statements, err string) {
 
 // fronts are the hops before the application on one host, the outermost first: load
 // balancers in the order that they were named in, then what was stated and is not
-// seen, then what runs, by how many hops it is away. nginx's that does not run is one
-// by its config.
+// seen, then what runs, by how many hops it is away, then the kernel's IPVS. nginx's
+// that does not run is one by its config.
 func (c Case) fronts() (hops []kinds.Hop, o *Outcome) {
 	none := func(o Outcome) ([]kinds.Hop, *Outcome) { return nil, &o }
 	if !c.Processes.Known() && !c.Lint {
@@ -129,12 +130,17 @@ func (c Case) fronts() (hops []kinds.Hop, o *Outcome) {
 		}
 		hops = append(hops, kinds.Hop{Kind: b, Stated: stated.of(b)})
 	}
+	if !c.IPVS.Known() && !c.Lint {
+		return none(cantTell("IPVS", c.IPVS))
+	}
 	groups := c.frontGroups()
+	ipvs := c.behindIPVS()
 	for _, name := range slices.Sorted(maps.Keys(stated)) {
 		k := kinds.ByName(name)
 		seen := name == "" || k.Role == facts.RoleServer && k != kinds.Other ||
 			slices.ContainsFunc(groups, func(g []facts.Process) bool { return g[0].Kind == name }) ||
-			slices.ContainsFunc(hops, func(h kinds.Hop) bool { return h.Kind.Kind == name })
+			slices.ContainsFunc(hops, func(h kinds.Hop) bool { return h.Kind.Kind == name }) ||
+			ipvs && name == kinds.IPVS.Kind
 		if !seen && !c.isApplication(name) {
 			if k == kinds.Other {
 				k = kinds.Named(name)
@@ -148,7 +154,30 @@ func (c Case) fronts() (hops []kinds.Hop, o *Outcome) {
 	if c.Nginx.V != nil && len(c.Nginx.V.Sites) > 0 && !slices.ContainsFunc(groups, func(g []facts.Process) bool { return g[0].Kind == facts.KindNginx }) {
 		hops = append(hops, kinds.Hop{Kind: kinds.Nginx, Stated: stated.of(kinds.Nginx)})
 	}
+	if ipvs {
+		hops = append(hops, kinds.Hop{Kind: kinds.IPVS, Stated: stated.of(kinds.IPVS)})
+	}
 	return hops, nil
+}
+
+// behindIPVS says whether the kernel passes connections of a virtual service on to the
+// application's port.
+func (c Case) behindIPVS() bool {
+	ports := c.applicationPorts()
+	return slices.ContainsFunc(c.IPVS.V, func(s facts.VirtualService) bool {
+		return slices.ContainsFunc(s.Servers, func(to netip.AddrPort) bool { return ports[int(to.Port())] })
+	})
+}
+
+// applicationPorts are the ports that the application is reached at.
+func (c Case) applicationPorts() map[int]bool {
+	ports := map[int]bool{c.Asked.Port: true}
+	for _, p := range c.Processes.V {
+		if p.Serves() {
+			addPorts(ports, p)
+		}
+	}
+	return ports
 }
 
 // isApplication says whether a name that was stated is the application's program.
@@ -174,12 +203,7 @@ func (c Case) frontGroups() [][]facts.Process {
 		byLeader[leader] = append(byLeader[leader], p)
 	}
 	away := make(map[int]int) // hops from the application; a leader that is not in it: nobody can say
-	targets := map[int]bool{c.Asked.Port: true}
-	for _, p := range c.Processes.V {
-		if p.Serves() {
-			addPorts(targets, p)
-		}
-	}
+	targets := c.applicationPorts()
 	for n := 1; n <= len(leaders); n++ {
 		next := make(map[int]bool)
 		for _, p := range leaders {

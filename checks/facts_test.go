@@ -73,6 +73,7 @@ func tuned() facts.Facts {
 		Files:     is(facts.OpenFiles{Allocated: 2000}),
 		Sockets:   is(facts.Sockstat{InUse: 10, PageBytes: 4096}),
 		Listen:    is(facts.ListenCounters{}),
+		IPVS:      is([]facts.VirtualService{}),
 		Conntrack: is(&facts.Conntrack{Max: 262144, Count: 100}),
 		MayRaise:  is(true),
 		Ceiling:   is(facts.Limits{NoFile: facts.Bound{Soft: 1024, Hard: 524288}}),

@@ -36,6 +36,7 @@ type Facts struct {
 	Listen    Value[ListenCounters]    `json:"listen"`
 	TimeWait  Value[int]               `json:"timeWait"`        // ports of the local range kept by connections just closed
 	Conntrack Value[*Conntrack]        `json:"conntrack"`       // nil: the kernel tracks nothing
+	IPVS      Value[[]VirtualService]  `json:"ipvs"`            // TCP services that the kernel passes on; none: it has none
 	MayRaise  Value[bool]              `json:"mayRaise"`        // whether anything here may raise a hard limit (CAP_SYS_RESOURCE in PID 1's bounding set)
 	Ceiling   Value[Limits]            `json:"ceiling"`         // of PID 1: what nothing here exceeds where MayRaise is false
 	Systemd   Value[bool]              `json:"systemd"`         // whether the host is managed by it
@@ -107,6 +108,7 @@ func Gather(r Root, o Options) (Facts, error) {
 		Sockets:   read("/proc/net/sockstat", func() (Sockstat, error) { return ReadSockstat(r) }),
 		Listen:    read(netstatPath, func() (ListenCounters, error) { return ReadListenCounters(r) }),
 		Conntrack: readConntrack(r),
+		IPVS:      readIPVS(r),
 		MayRaise:  read("/proc/1/status", func() (bool, error) { return readMayRaise(r) }),
 		Ceiling:   read(limitsPath(1), func() (Limits, error) { return ReadLimits(r, 1) }),
 		Systemd:   readSystemd(r),

@@ -31,7 +31,7 @@ type Program struct {
 type Spec struct {
 	Kind  string
 	Role  Role
-	Env   []string // variables that it heeds; nothing else of an environment is kept
+	Env   []string // variables that it heeds, "NAME_*" all that begin so; nothing else of an environment is kept
 	Title []Title  // what it writes over its arguments
 	// Match says whether the arguments, the program's own name first, are of this
 	// kind. It does no I/O.
@@ -237,7 +237,10 @@ func environmentFile(r Root, s setting, names []string) (map[string]Value[string
 func pickEnv(env []string, from string, names []string) map[string]Value[string] {
 	out := make(map[string]Value[string])
 	for _, e := range env {
-		if name, v, ok := strings.Cut(e, "="); ok && slices.Contains(names, name) {
+		if name, v, ok := strings.Cut(e, "="); ok && slices.ContainsFunc(names, func(n string) bool {
+			start, some := strings.CutSuffix(n, "*")
+			return n == name || some && strings.HasPrefix(name, start)
+		}) {
 			out[name] = known(v, from+" "+name)
 		}
 	}

@@ -4,8 +4,8 @@ import "github.com/fltool/fltool/checks/facts"
 
 // all lists the kinds; where two know a program the first one counts.
 var all = []*Kind{
-	Nginx, HAProxy, Apache, Caddy,
-	DockerProxy,
+	Nginx, HAProxy, Apache, Caddy, Traefik,
+	DockerProxy, IPVS,
 	Gunicorn, Fltool, Uvicorn, Hypercorn, Waitress, UWSGI,
 	Werkzeug, Django, HTTPServer, WSGIRef,
 	NVFlare, FEDn, Flower, APPFL,
