@@ -6,6 +6,7 @@ import (
 	"math"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -36,9 +37,9 @@ var Traefik = &Kind{
 		least := is(Forever, "no timeout", traefikDefault)
 		// readTimeout goes on while a poll is held: net/http ends the request when it fires.
 		for _, l := range []struct{ name, set string }{
-			{"readtimeout", "respondingTimeouts.readTimeout: %ds in the entry point's transport"},
-			{"writetimeout", "respondingTimeouts.writeTimeout: %ds in the entry point's transport"},
-			{"responseheadertimeout", "forwardingTimeouts.responseHeaderTimeout: %ds in serversTransport"},
+			{"readTimeout", "respondingTimeouts.readTimeout: %ds in the entry point's transport"},
+			{"writeTimeout", "respondingTimeouts.writeTimeout: %ds in the entry point's transport"},
+			{"responseHeaderTimeout", "forwardingTimeouts.responseHeaderTimeout: %ds in serversTransport"},
 		} {
 			v := h.traefikTime(l.name)
 			switch {
@@ -58,19 +59,19 @@ var Traefik = &Kind{
 		return is(Unlimited, "no limit", v.Source)
 	},
 	Keepalive: func(h Hop) Answer[time.Duration] {
-		v := h.traefikTime("idletimeout")
+		v := h.traefikTime("idleTimeout")
 		switch {
 		case !v.Known():
-			return cant[time.Duration]("idletimeout", v)
+			return cant[time.Duration]("idleTimeout", v)
 		case v.V == 0:
 			return is(Forever, "for ever", v.Source)
 		}
 		return is(v.V, Short(v.V), v.Source).settable(by("respondingTimeouts.idleTimeout: %ds in the entry point's transport"))
 	},
 	Restart: func(h Hop) Answer[Ending] {
-		v := h.traefikTime("gracetimeout")
+		v := h.traefikTime("graceTimeOut")
 		if !v.Known() {
-			return cant[Ending]("gracetimeout", v)
+			return cant[Ending]("graceTimeOut", v)
 		}
 		return is(Ending{Grace: v.V, Does: "a change of routes cuts none, a restart cuts polls after " + Short(v.V)}, "graceTimeOut "+Short(v.V), v.Source).
 			settable(by("lifeCycle.graceTimeOut: %ds in the entry point's transport"))
@@ -85,9 +86,10 @@ const (
 	traefikDefault = "Traefik's default"
 )
 
-// traefikTime is a setting that is a time: seconds, or a time of Go's.
+// traefikTime is a setting, in any case of letters, that is a time: seconds, or a time
+// of Go's.
 func (h Hop) traefikTime(name string) facts.Value[time.Duration] {
-	return convert(name, h.Settings.Get(name), func(s string) (time.Duration, error) {
+	return convert(name, h.Settings.Get(strings.ToLower(name)), func(s string) (time.Duration, error) {
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			if n < 0 || n > math.MaxInt32 {
 				return 0, errors.New("no time")

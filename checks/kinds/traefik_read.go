@@ -226,7 +226,7 @@ func (t traefikTree) entryPoints(version facts.Value[string]) (out []traefikEntr
 // traefikReadTimeout is the default: 60 s from 2.11.2 and 3.0 on, none before.
 func traefikReadTimeout(version facts.Value[string]) facts.Value[string] {
 	if !version.Known() {
-		return unread(fmt.Errorf("it is not set: 60s from 2.11.2 and 3.0 on, none before, and %s", version.Why()))
+		return unread(fmt.Errorf("set it: by default it is 60s from 2.11.2 and 3.0 on, none before, and %s", version.Why()))
 	}
 	var n [3]int
 	for i, part := range strings.SplitN(version.V, ".", 3) {
