@@ -4,7 +4,7 @@ import "github.com/fltool/fltool/checks/facts"
 
 // all lists the kinds; where two know a program the first one counts.
 var all = []*Kind{
-	Nginx, HAProxy, Apache, Caddy, Traefik,
+	Nginx, HAProxy, Apache, Caddy, Traefik, Envoy,
 	DockerProxy, IPVS,
 	Gunicorn, Fltool, Uvicorn, Hypercorn, Waitress, UWSGI,
 	Werkzeug, Django, HTTPServer, WSGIRef,
