@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path"
@@ -52,7 +53,7 @@ var Envoy = &Kind{
 			case !v.Known():
 				return cant[time.Duration](name, v)
 			case v.V > 0 && (least.V == Forever || v.V < least.V):
-				least = is(v.V, name+" "+Short(v.V), v.Source).settable(func(n int64) string { return fmt.Sprintf("%s: %ds", name, n) })
+				least = is(v.V, name+" "+Short(v.V), v.Source).settable(h.envoyLonger)
 			}
 		}
 		return least
@@ -144,6 +145,26 @@ func envoyHolds(h Hop) Answer[Bound] {
 }
 
 const envoyRefused = "gets a 503 (UO)"
+
+// envoyLonger is what to write where no timeout may end a poll of n seconds.
+func (h Hop) envoyLonger(n int64) string {
+	var out []string
+	for _, name := range envoyTimes {
+		if v := h.envoyTime(name); v.V > 0 && v.V < time.Duration(n)*time.Second {
+			out = append(out, fmt.Sprintf(cmp.Or(envoyWrites[name], name+": %ds"), n))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// envoyWrites is how a timeout is set where its name alone won't do: in the route,
+// which wins over the manager of connections.
+var envoyWrites = map[string]string{
+	"timeout":                            "timeout: %ds in the route",
+	"stream_idle_timeout":                "idle_timeout: %ds in the route",
+	"max_stream_duration":                "max_stream_duration: { max_stream_duration: %ds } in the route",
+	"max_stream_duration of the cluster": "max_stream_duration: %ds in the cluster",
+}
 
 // envoyTime is a setting that is a duration, in seconds as "1.5s"; 0: none.
 func (h Hop) envoyTime(name string) facts.Value[time.Duration] {

@@ -172,6 +172,19 @@ func TestEnvoyFiles(t *testing.T) {
 	}
 }
 
+// What is to be written lifts every timeout that is too short, not the first alone.
+func TestEnvoyLonger(t *testing.T) {
+	for action, want := range map[string]string{
+		"timeout: 20s": "timeout: 600s in the route, idle_timeout: 600s in the route",
+		"timeout: 0s, retry_policy: { per_try_timeout: 9s }": "idle_timeout: 600s in the route, per_try_timeout: 600s",
+	} {
+		h, _ := proxyHop(t, Envoy, "envoy -c e.yaml", map[string]string{"srv/e.yaml": envoyYAML("", "", envoyRoute(action), "", "")})
+		if got := h.Silence().Set(600); got != want {
+			t.Errorf("%s: write %s, want %s", action, got, want)
+		}
+	}
+}
+
 func TestEnvoyRestart(t *testing.T) {
 	for line, want := range map[string]string{
 		"envoy -c x --parent-shutdown-time-s 7200": "restart=2h",
