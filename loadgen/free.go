@@ -37,11 +37,15 @@ func (r *run) free() (left int, why *failure) {
 	var next, freed atomic.Int64
 	var said atomic.Pointer[failure]
 	var freeing sync.WaitGroup
+	var kept *conn // a server that is full takes no other; taken before the keeper itself may be one of those that are freed
+	if keeper := r.keep.who.Load(); keeper != nil && len(owed) > 0 {
+		kept = keeper.conn.Swap(nil)
+	}
 	for i := range min(freeConns, len(owed)) {
 		freeing.Go(func() {
 			var c *conn
-			if keeper := r.keep.who.Load(); i == 0 && keeper != nil {
-				c = keeper.conn.Swap(nil) // a server that is full takes no other
+			if i == 0 {
+				c = kept
 			}
 			for n := next.Add(1); n <= int64(len(owed)); n = next.Add(1) {
 				w := owed[n-1]
