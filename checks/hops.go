@@ -24,19 +24,17 @@ func ofServer(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
 // ofFront runs a check that is about a hop before the application other than nginx,
 // of which checks of its own tell.
 func ofFront(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
-		switch {
-		case c.Hop != nil:
-			return eval(c, *c.Hop)
-		case c.noHops != nil:
-			return *c.noHops
-		}
-		return notApplicable("nothing but nginx is seen before the application")
-	}
+	return ofHop("nothing but nginx is seen before the application", eval)
 }
 
 // ofBalancer runs a check that is about a load balancer.
 func ofBalancer(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
+	return ofHop("none is named by --lb", eval)
+}
+
+// ofHop runs a check that is about the case's hop; without one it does not apply, for
+// the reason in none.
+func ofHop(none string, eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
 	return func(c Case) Outcome {
 		switch {
 		case c.Hop != nil:
@@ -44,7 +42,7 @@ func ofBalancer(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
 		case c.noHops != nil:
 			return *c.noHops
 		}
-		return notApplicable("none is named by --lb")
+		return notApplicable("%s", none)
 	}
 }
 
