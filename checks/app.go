@@ -68,7 +68,7 @@ container with a handful of pids can't even do that. With gthread each held poll
 	},
 }
 
-func evalFound(c Case) Outcome {
+func evalFound(c Case) Judgement {
 	procs, known := c.appProcesses()
 	if !known {
 		return cantTell("processes", c.Processes)
@@ -88,7 +88,7 @@ func evalFound(c Case) Outcome {
 	return pass(strings.Join(names, ", "), c.Processes.Source)
 }
 
-func evalNoFile(c Case) Outcome {
+func evalNoFile(c Case) Judgement {
 	s := c.app()
 	if s.err != "" {
 		return unknownFor("%s", s.err)
@@ -141,7 +141,7 @@ func unitLimit(u *facts.Unit, goes bool) facts.Limit {
 	return u.NoFile.V.Soft
 }
 
-func evalUnitPending(c Case) Outcome {
+func evalUnitPending(c Case) Judgement {
 	procs, known := c.appProcesses()
 	switch {
 	case !known:
@@ -162,7 +162,7 @@ type tasks struct {
 }
 
 // evalPIDs looks for the limit of processes and threads that leaves the least.
-func evalPIDs(c Case) Outcome {
+func evalPIDs(c Case) Judgement {
 	procs, known := c.appProcesses()
 	if !known {
 		return cantTell("processes", c.Processes)
@@ -264,7 +264,7 @@ func evalPIDs(c Case) Outcome {
 
 // threads judges what is left where every held poll is a thread. Threads that
 // hold polls now are in use already.
-func (c Case) threads(least tasks) Outcome {
+func (c Case) threads(least tasks) Judgement {
 	held := c.held(false)
 	n := byTasks(least.free, held)
 	need := tasksFor(c.Demand.Workers, least.use, held)

@@ -17,7 +17,7 @@ smaller of the server's backlog (gunicorn: 2048, Go: somaxconn) and net.core.som
 SYN flooding.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
 		Mend:    "Raise net.core.somaxconn, and the server's backlog with it, to the number of workers.",
-		Eval: func(c Case) Outcome {
+		Eval: func(c Case) Judgement {
 			h, o := c.server()
 			if o != nil {
 				if o.Status != reports.StatusNA {
@@ -34,12 +34,12 @@ SYN flooding.`,
 		Why:     `As with the application: what all workers meet first is the queue of the outermost hop.`,
 		Symptom: "slow connects of 1 s, 3 s, 7 s after a restart; ListenOverflows grows",
 		Mend:    "Raise net.core.somaxconn, and the proxy's backlog with it, to the number of workers.",
-		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.queue(&h) }),
+		Eval:    ofFront(func(c Case, h kinds.Hop) Judgement { return c.queue(&h) }),
 	},
 }
 
 // queue judges the accept queue of a hop; nil: of the kernel alone, as no server runs.
-func (c Case) queue(h *kinds.Hop) Outcome {
+func (c Case) queue(h *kinds.Hop) Judgement {
 	most := c.Sysctls.SoMaxConn
 	backlog := kinds.Answer[int64]{V: kinds.Unlimited, Status: kinds.Known}
 	if h != nil {

@@ -11,7 +11,7 @@ import (
 // The whole run on this machine: every fact read, every check asked.
 func BenchmarkPreflight(b *testing.B) {
 	for b.Loop() {
-		f, err := facts.Gather(facts.NewRoot("/"), facts.Options{Parent: os.Getppid(), Now: time.Unix(0, 0)})
+		f, err := facts.Gather(facts.NewRoot("/"), facts.Scope{Parent: os.Getppid(), Now: time.Unix(0, 0)})
 		if err != nil {
 			b.Fatal(err)
 		}

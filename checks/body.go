@@ -16,7 +16,7 @@ var hopBodyChecks = []Check{
 		Why:     `A server may bound the bodies of requests. gunicorn does not; waitress takes 1 GiB, fltool serve --max-update.`,
 		Symptom: "413 for every update; the round never ends",
 		Mend:    "Raise the server's limit above the update.",
-		Eval:    ofServer(func(c Case, h kinds.Hop) Outcome { return c.body(h) }),
+		Eval:    ofServer(func(c Case, h kinds.Hop) Judgement { return c.body(h) }),
 	},
 	{
 		ID: "proxy/body", Title: "a hop before the application takes an update", Severity: reports.SeverityError, On: OnHop,
@@ -24,7 +24,7 @@ var hopBodyChecks = []Check{
 		Why:     `Proxies may bound the bodies of requests, and those that keep them in memory do so low.`,
 		Symptom: "413 for every update; the round never ends",
 		Mend:    "Raise the limit above the update, or send updates by another way.",
-		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.body(h) }),
+		Eval:    ofFront(func(c Case, h kinds.Hop) Judgement { return c.body(h) }),
 	},
 	{
 		ID: "lb/body", Title: "the load balancer takes an update", Severity: reports.SeverityError, On: OnBalancer, Lint: true,
@@ -32,12 +32,12 @@ var hopBodyChecks = []Check{
 		Why:     `Gateways of clouds bound the bodies of requests, some at 10 MB and less; Cloudflare at 100 MB. What cloud balancers do not bound they pass on.`,
 		Symptom: "413 for every update; the round never ends",
 		Mend:    "Send updates by another way than the gateway, or make them smaller.",
-		Eval:    ofBalancer(func(c Case, h kinds.Hop) Outcome { return c.body(h) }),
+		Eval:    ofBalancer(func(c Case, h kinds.Hop) Judgement { return c.body(h) }),
 	},
 }
 
 // body judges whether an update fits.
-func (c Case) body(h kinds.Hop) Outcome {
+func (c Case) body(h kinds.Hop) Judgement {
 	a, need := h.Body(), BodyBytes(c.anUpdate())
 	switch {
 	case !a.Is():

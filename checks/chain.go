@@ -16,8 +16,8 @@ import (
 
 // server is the application's hop: as it runs, else as its unit would start it. Where
 // there is none, or where that can't be told, o says so.
-func (c Case) server() (h kinds.Hop, o *Outcome) {
-	none := func(o Outcome) (kinds.Hop, *Outcome) { return kinds.Hop{}, &o }
+func (c Case) server() (h kinds.Hop, o *Judgement) {
+	none := func(o Judgement) (kinds.Hop, *Judgement) { return kinds.Hop{}, &o }
 	if !c.Processes.Known() {
 		return none(cantTell("processes", c.Processes))
 	}
@@ -114,8 +114,8 @@ func (c Case) stated() (s statements, err string) {
 // balancers in the order that they were named in, then what was stated and is not
 // seen, then what runs, by how many hops it is away, then the kernel's IPVS. nginx's
 // that does not run is one by its config.
-func (c Case) fronts() (hops []kinds.Hop, o *Outcome) {
-	none := func(o Outcome) ([]kinds.Hop, *Outcome) { return nil, &o }
+func (c Case) fronts() (hops []kinds.Hop, o *Judgement) {
+	none := func(o Judgement) ([]kinds.Hop, *Judgement) { return nil, &o }
 	if !c.Processes.Known() && !c.Lint {
 		return none(cantTell("processes", c.Processes))
 	}

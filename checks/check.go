@@ -26,7 +26,7 @@ type Check struct {
 	Symptom  string   // what users see if it is not mended
 	Mend     string   // how to mend it: a paragraph
 	Lint     bool     // it judges nginx's config alone, and needs nothing of the host
-	Eval     func(Case) Outcome
+	Eval     func(Case) Judgement
 }
 
 // On says on which hosts of a deployment a check is asked.
@@ -95,11 +95,11 @@ type Case struct {
 	Lint       bool // nginx's config is all that is known
 
 	Hop    *kinds.Hop // that a check of OnHop is asked of; nil: there is none
-	noHops *Outcome   // why what is before the application is not known
+	noHops *Judgement // why what is before the application is not known
 }
 
-// An Outcome is a check's answer.
-type Outcome struct {
+// A Judgement is a check's answer.
+type Judgement struct {
 	Status   reports.Status // pass, fail, unknown or n/a
 	Got      string
 	Want     string
@@ -119,36 +119,36 @@ type Capacity struct {
 	Unit       string             // of InUse: "fds", "ports", "bytes", "connections"
 }
 
-func pass(got, source string) Outcome {
-	return Outcome{Status: reports.StatusPass, Got: got, Source: source}
+func pass(got, source string) Judgement {
+	return Judgement{Status: reports.StatusPass, Got: got, Source: source}
 }
 
-func fail(got, want, source string, r reports.Remedy) Outcome {
-	return Outcome{Status: reports.StatusFail, Got: got, Want: want, Source: source, Remedy: r}
+func fail(got, want, source string, r reports.Remedy) Judgement {
+	return Judgement{Status: reports.StatusFail, Got: got, Want: want, Source: source, Remedy: r}
 }
 
-func notApplicable(format string, a ...any) Outcome {
-	return Outcome{Status: reports.StatusNA, Reason: fmt.Sprintf(format, a...)}
+func notApplicable(format string, a ...any) Judgement {
+	return Judgement{Status: reports.StatusNA, Reason: fmt.Sprintf(format, a...)}
 }
 
 // cantTell is unknown for the reason that a fact gives.
-func cantTell[T any](what string, v facts.Value[T]) Outcome {
+func cantTell[T any](what string, v facts.Value[T]) Judgement {
 	why := v.Why()
 	if !strings.HasSuffix(why, facts.NameIt) { // that is one reason of all that is unknown by it
 		why = what + ": " + why
 	}
-	return Outcome{Status: reports.StatusUnknown, Reason: why, Source: v.Source}
+	return Judgement{Status: reports.StatusUnknown, Reason: why, Source: v.Source}
 }
 
 // unknownFor is unknown for a reason of the check's own.
-func unknownFor(format string, a ...any) Outcome {
-	return Outcome{Status: reports.StatusUnknown, Reason: fmt.Sprintf(format, a...)}
+func unknownFor(format string, a ...any) Judgement {
+	return Judgement{Status: reports.StatusUnknown, Reason: fmt.Sprintf(format, a...)}
 }
 
 // limits judges a limit by the workers it supports: it passes where the safe
 // bound carries the demand.
-func (c Case) limits(cap Capacity, got, want, source string, mend func() reports.Remedy) Outcome {
-	o := Outcome{Status: reports.StatusPass, Got: got, Want: want, Source: source, Capacity: &cap}
+func (c Case) limits(cap Capacity, got, want, source string, mend func() reports.Remedy) Judgement {
+	o := Judgement{Status: reports.StatusPass, Got: got, Want: want, Source: source, Capacity: &cap}
 	if cap.Safe < c.Demand.Workers {
 		o.Status = reports.StatusFail
 		o.Remedy = mend()

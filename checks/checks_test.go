@@ -304,7 +304,7 @@ func TestEveryCheck(t *testing.T) {
 	}
 }
 
-func workersOf(o Outcome) int {
+func workersOf(o Judgement) int {
 	if o.Capacity == nil {
 		return -1
 	}

@@ -18,7 +18,7 @@ is built on events holds as many as its connections and descriptors allow, unles
 does not know the number has to be stated.`,
 		Symptom: "as many workers as that are held; all others hang or get a 503",
 		Mend:    "With gunicorn use -k gevent; give other servers as many threads as workers, or take one that is built on events.",
-		Eval:    ofServer(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
+		Eval:    ofServer(func(c Case, h kinds.Hop) Judgement { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
 	},
 	{
 		ID: "app/worker-connections", Title: "connections that the application accepts", Severity: reports.SeverityError, On: OnApp,
@@ -33,7 +33,7 @@ itself ends a worker's old poll when its new one comes, and there 300 of 300 cam
 		Mend: `Set worker_connections to twice the workers and 64. Where the program starts gunicorn itself, as
 dc_federated does, the environment variable GUNICORN_CMD_ARGS="--worker-connections N" sets it without a change of code, but
 for bottle 0.13 and newer.`,
-		Eval: ofServer(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Connections(), c.connections(false)) }),
+		Eval: ofServer(func(c Case, h kinds.Hop) Judgement { return c.bounded(h, h.Connections(), c.connections(false)) }),
 	},
 	{
 		ID: "proxy/holds", Title: "polls that a hop before the application holds", Severity: reports.SeverityError, On: OnHop,
@@ -43,7 +43,7 @@ for bottle 0.13 and newer.`,
 Envoy circuit breakers of 1024, Apache MaxRequestWorkers.`,
 		Symptom: "as many workers as that are held; the rest wait in a queue, or get a 503",
 		Mend:    "Raise the proxy's bound above the number of workers.",
-		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
+		Eval:    ofFront(func(c Case, h kinds.Hop) Judgement { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
 	},
 	{
 		ID: "proxy/connections", Title: "connections that a hop before the application accepts", Severity: reports.SeverityError, On: OnHop,
@@ -53,7 +53,7 @@ Envoy circuit breakers of 1024, Apache MaxRequestWorkers.`,
 		Why:     `Idle keep-alive connections count towards some proxies' bounds, as towards gunicorn's.`,
 		Symptom: "as many workers as that are held; the rest wait, or are refused",
 		Mend:    "Raise the proxy's bound to twice the number of workers.",
-		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Connections(), facts.Value[int64]{}) }),
+		Eval:    ofFront(func(c Case, h kinds.Hop) Judgement { return c.bounded(h, h.Connections(), facts.Value[int64]{}) }),
 	},
 	{
 		ID: "lb/holds", Title: "requests that the load balancer lets in at once", Severity: reports.SeverityError, On: OnBalancer, Lint: true,
@@ -63,6 +63,6 @@ Envoy circuit breakers of 1024, Apache MaxRequestWorkers.`,
 at most, and starts another instance for more, which knows no worker of the first one's.`,
 		Symptom: "as many workers as that are held; others meet a server that does not know them",
 		Mend:    "Set the concurrency to the number of workers, and the number of instances to one.",
-		Eval:    ofBalancer(func(c Case, h kinds.Hop) Outcome { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
+		Eval:    ofBalancer(func(c Case, h kinds.Hop) Judgement { return c.bounded(h, h.Holds(), facts.Value[int64]{}) }),
 	},
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // ofServer runs a check that is about the application's hop.
-func ofServer(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
+func ofServer(eval func(Case, kinds.Hop) Judgement) func(Case) Judgement {
+	return func(c Case) Judgement {
 		h, o := c.server()
 		if o != nil {
 			return *o
@@ -23,19 +23,19 @@ func ofServer(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
 
 // ofFront runs a check that is about a hop before the application other than nginx,
 // of which checks of its own tell.
-func ofFront(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
+func ofFront(eval func(Case, kinds.Hop) Judgement) func(Case) Judgement {
 	return ofHop("nothing but nginx is seen before the application", eval)
 }
 
 // ofBalancer runs a check that is about a load balancer.
-func ofBalancer(eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
+func ofBalancer(eval func(Case, kinds.Hop) Judgement) func(Case) Judgement {
 	return ofHop("none is named by --lb", eval)
 }
 
 // ofHop runs a check that is about the case's hop; without one it does not apply, for
 // the reason in none.
-func ofHop(none string, eval func(Case, kinds.Hop) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
+func ofHop(none string, eval func(Case, kinds.Hop) Judgement) func(Case) Judgement {
+	return func(c Case) Judgement {
 		switch {
 		case c.Hop != nil:
 			return eval(c, *c.Hop)
@@ -70,17 +70,17 @@ func (c Case) hopCases(balancers bool) []Case {
 
 // unanswered is what a check says of an answer that is not known: n/a because of the kind,
 // or unknown.
-func unanswered[T any](a kinds.Answer[T]) Outcome {
+func unanswered[T any](a kinds.Answer[T]) Judgement {
 	if a.Status == kinds.NA {
 		return notApplicable("%s", a.Why)
 	}
-	return Outcome{Status: reports.StatusUnknown, Reason: a.Why, Source: a.Source}
+	return Judgement{Status: reports.StatusUnknown, Reason: a.Why, Source: a.Source}
 }
 
 var number = regexp.MustCompile(`[0-9]+`)
 
 // bounded judges how many a hop holds.
-func (c Case) bounded(h kinds.Hop, a kinds.Answer[kinds.Bound], inUse facts.Value[int64]) Outcome {
+func (c Case) bounded(h kinds.Hop, a kinds.Answer[kinds.Bound], inUse facts.Value[int64]) Judgement {
 	switch {
 	case !a.Is():
 		return unanswered(a)

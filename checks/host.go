@@ -107,7 +107,7 @@ for (so_keepalive, proxy_socket_keepalive) they start after this time, two hours
 // kernelNROpen is the kernel's own default.
 const kernelNROpen = 1 << 20
 
-func evalNROpen(c Case) Outcome {
+func evalNROpen(c Case) Judgement {
 	v := c.Sysctls.NROpen
 	if !v.Known() {
 		return cantTell("fs.nr_open", v)
@@ -132,7 +132,7 @@ func evalNROpen(c Case) Outcome {
 }
 
 // fdsPerPoll is what a poll takes on this host; o: why that can't be told.
-func (c Case) fdsPerPoll() (n int64, o *Outcome) {
+func (c Case) fdsPerPoll() (n int64, o *Judgement) {
 	hops, o := c.here()
 	if o != nil {
 		return 0, o
@@ -153,7 +153,7 @@ func (c Case) fdsPerPoll() (n int64, o *Outcome) {
 	return max(n, 1), nil
 }
 
-func evalFileMax(c Case) Outcome {
+func evalFileMax(c Case) Judgement {
 	most, used := c.Sysctls.FileMax, c.Files
 	if !most.Known() {
 		return cantTell("fs.file-max", most)
@@ -188,7 +188,7 @@ func bounded(n int64) string {
 	return fmt.Sprint(n)
 }
 
-func evalConntrack(c Case) Outcome {
+func evalConntrack(c Case) Judgement {
 	v := c.Conntrack
 	if !v.Known() {
 		return cantTell("conntrack", v)
@@ -212,7 +212,7 @@ func evalConntrack(c Case) Outcome {
 
 const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count"
 
-func evalTCPMem(c Case) Outcome {
+func evalTCPMem(c Case) Judgement {
 	v := c.Sysctls.TCPMem
 	if !v.Known() {
 		return cantTell("net.ipv4.tcp_mem", v)
@@ -237,7 +237,7 @@ func evalTCPMem(c Case) Outcome {
 		c.sysctlRemedy("let sockets buffer more", fmt.Sprintf("net.ipv4.tcp_mem = %d %d %d", need, 2*need, 4*need)))
 }
 
-func evalSynBacklog(c Case) Outcome {
+func evalSynBacklog(c Case) Judgement {
 	cookies, backlog := c.Sysctls.SynCookies, c.Sysctls.SynBacklog
 	if !cookies.Known() {
 		return cantTell("tcp_syncookies", cookies)
@@ -255,7 +255,7 @@ func evalSynBacklog(c Case) Outcome {
 		c.sysctlRemedy("answer bursts with SYN cookies", "net.ipv4.tcp_syncookies = 1"))
 }
 
-func evalOverflows(c Case) Outcome {
+func evalOverflows(c Case) Judgement {
 	v := c.Listen
 	if !v.Known() {
 		return cantTell("counters", v)
@@ -267,7 +267,7 @@ func evalOverflows(c Case) Outcome {
 		reports.Remedy{Text: "find the listener by its Recv-Q, then raise its backlog and net.core.somaxconn", Commands: []string{"ss -ltn"}})
 }
 
-func evalTCPKeepalive(c Case) Outcome {
+func evalTCPKeepalive(c Case) Judgement {
 	v := c.Sysctls.KeepaliveTime
 	if !v.Known() {
 		return cantTell("tcp_keepalive_time", v)

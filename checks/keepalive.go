@@ -36,7 +36,7 @@ judges it.`,
 // small model.
 const thinks = 60 * time.Second
 
-func evalKeepalive(c Case, h kinds.Hop) Outcome {
+func evalKeepalive(c Case, h kinds.Hop) Judgement {
 	proxy := c.Deployment.Proxy
 	fronts, o := Case{Facts: *proxy, Deployment: c.Deployment, Demand: c.Demand}.fronts()
 	if o != nil {
@@ -66,7 +66,7 @@ func evalKeepalive(c Case, h kinds.Hop) Outcome {
 	return c.outlastsHop(h, front)
 }
 
-func evalHopKeepalive(c Case, h kinds.Hop) Outcome {
+func evalHopKeepalive(c Case, h kinds.Hop) Judgement {
 	fronts, o := c.fronts()
 	if o != nil {
 		return *o
@@ -82,7 +82,7 @@ func evalHopKeepalive(c Case, h kinds.Hop) Outcome {
 
 // outlastsHop says whether a hop keeps idle connections for longer than the one in
 // front of it uses them.
-func (c Case) outlastsHop(h, front kinds.Hop) Outcome {
+func (c Case) outlastsHop(h, front kinds.Hop) Judgement {
 	a := front.Keepalive()
 	switch {
 	case !a.Is():
@@ -95,7 +95,7 @@ func (c Case) outlastsHop(h, front kinds.Hop) Outcome {
 	return c.outlasts(h, front.Kind.Kind+" uses them", a.V)
 }
 
-func (c Case) outlasts(h kinds.Hop, who string, uses time.Duration) Outcome {
+func (c Case) outlasts(h kinds.Hop, who string, uses time.Duration) Judgement {
 	a := h.Keepalive()
 	switch {
 	case !a.Is():

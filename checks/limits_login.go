@@ -11,7 +11,7 @@ import (
 
 // evalLimitsConf asks whether what limits.conf promises reaches the application,
 // and where it does not, why.
-func evalLimitsConf(c Case) Outcome {
+func evalLimitsConf(c Case) Judgement {
 	if !c.Logins.Known() {
 		return cantTell("limits.conf", c.Logins)
 	}
@@ -41,7 +41,7 @@ func evalLimitsConf(c Case) Outcome {
 		}
 	}
 	got := fmt.Sprintf("%s nofile %v, and %s has %v", best.Domain, best.Value, s.who, s.limit())
-	because := func(want, format string, a ...any) Outcome {
+	because := func(want, format string, a ...any) Judgement {
 		return fail(got, want, best.Source, reports.Remedy{Text: fmt.Sprintf(format, a...)})
 	}
 	switch by := s.origin.By; {

@@ -66,7 +66,7 @@ func (c Case) nginxUnitRemedy(unit string, target int64, text string) reports.Re
 var httpPorts = []uint16{80, 81, 443, 488, 8008, 8009, 8443, 9000}
 
 // evalSELinux asks whether SELinux lets nginx reach the application.
-func evalSELinux(c Case, n *facts.Nginx) Outcome {
+func evalSELinux(c Case, n *facts.Nginx) Judgement {
 	v := c.SELinux
 	switch {
 	case !v.Known():

@@ -21,7 +21,7 @@ and podman's rootlessport are such proxies, too: each connection to a published 
 	},
 }
 
-func evalProxyFiles(c Case, h kinds.Hop) Outcome {
+func evalProxyFiles(c Case, h kinds.Hop) Judgement {
 	a := h.Descriptors()
 	switch {
 	case len(h.Processes) == 0:

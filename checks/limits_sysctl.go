@@ -63,7 +63,7 @@ func (c Case) persisted(key string) *facts.Persisted {
 }
 
 // evalSysctlPending asks whether the kernel has what sysctl.d sets.
-func evalSysctlPending(c Case) Outcome {
+func evalSysctlPending(c Case) Judgement {
 	if !c.Persisted.Known() {
 		return cantTell("sysctl.d", c.Persisted)
 	}

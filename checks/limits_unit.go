@@ -33,7 +33,7 @@ func pendingLimit(u *facts.Unit, p facts.Process) (pending bool, other string) {
 }
 
 // pending compares what a unit says with what its processes have.
-func pending(u *facts.Unit, procs []facts.Process) Outcome {
+func pending(u *facts.Unit, procs []facts.Process) Judgement {
 	if u == nil {
 		return notApplicable("no systemd service runs it")
 	}

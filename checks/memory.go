@@ -46,7 +46,7 @@ they are not killed but slowed down, and a server's memory can't be given back: 
 
 // here are the hops of this host: the application and what runs before it. Where no
 // server runs, one like dc_federated's is assumed.
-func (c Case) here() (hops []kinds.Hop, o *Outcome) {
+func (c Case) here() (hops []kinds.Hop, o *Judgement) {
 	if c.carriesApp() {
 		h, none := c.server()
 		switch {
@@ -87,7 +87,7 @@ type cost struct {
 }
 
 // cost sums up what hops take for a worker.
-func (c Case) cost(hops []kinds.Hop) (sum cost, o *Outcome) {
+func (c Case) cost(hops []kinds.Hop) (sum cost, o *Judgement) {
 	for _, h := range hops {
 		a := h.Memory()
 		switch {
@@ -108,7 +108,7 @@ func (c Case) cost(hops []kinds.Hop) (sum cost, o *Outcome) {
 
 // fits judges whether polls fit into what is free, and warns where they do but not
 // with a model under way for each worker, as when all download over slow links.
-func (c Case) fits(free, held int64, k cost, inUse facts.Value[int64], got, source string, mend func() reports.Remedy) Outcome {
+func (c Case) fits(free, held int64, k cost, inUse facts.Value[int64], got, source string, mend func() reports.Remedy) Judgement {
 	bounds := Capacity{Safe: byMemory(free, held, k.most), Hard: byMemory(free, held, k.least), InUse: inUse, Unit: "bytes"}
 	want := fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, k.most)), float64(k.most)/1024)
 	o := c.limits(bounds, got, want, source, mend)
@@ -122,7 +122,7 @@ func (c Case) fits(free, held int64, k cost, inUse facts.Value[int64], got, sour
 	return o
 }
 
-func evalMemory(c Case) Outcome {
+func evalMemory(c Case) Judgement {
 	v := c.Memory
 	if !v.Known() {
 		return cantTell("memory", v)
@@ -143,7 +143,7 @@ func evalMemory(c Case) Outcome {
 		})
 }
 
-func evalCgroupMemory(c Case) Outcome {
+func evalCgroupMemory(c Case) Judgement {
 	if !c.Processes.Known() {
 		return cantTell("processes", c.Processes)
 	}
@@ -255,7 +255,7 @@ func evalCgroupMemory(c Case) Outcome {
 
 // evalOOMKills asks whether the limits of the application's and nginx's groups
 // have killed.
-func evalOOMKills(c Case) Outcome {
+func evalOOMKills(c Case) Judgement {
 	if !c.Processes.Known() {
 		return cantTell("processes", c.Processes)
 	}

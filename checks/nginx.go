@@ -59,8 +59,8 @@ func (c Case) nginxWorkers() (ws []facts.Process) {
 }
 
 // withNginx runs a check that is about nginx alone.
-func withNginx(eval func(Case) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
+func withNginx(eval func(Case) Judgement) func(Case) Judgement {
+	return func(c Case) Judgement {
 		switch {
 		case !c.HasNginx.Known():
 			return cantTell("nginx", c.HasNginx)
@@ -73,7 +73,7 @@ func withNginx(eval func(Case) Outcome) func(Case) Outcome {
 	}
 }
 
-var evalNginxNoFile = withNginx(func(c Case) Outcome {
+var evalNginxNoFile = withNginx(func(c Case) Judgement {
 	ws := c.nginxWorkers()
 	if len(ws) == 0 {
 		return c.plannedNoFile()
@@ -131,7 +131,7 @@ func (c Case) hops() int {
 
 // plannedNoFile is of an nginx that does not run: what its config, else its unit
 // would give it.
-func (c Case) plannedNoFile() Outcome {
+func (c Case) plannedNoFile() Judgement {
 	if !c.Nginx.Known() {
 		return cantTell("nginx's config", c.Nginx)
 	}
@@ -194,7 +194,7 @@ func (c Case) nginxNoFileRemedy(limit facts.Bound, need int64) reports.Remedy {
 	return reports.Remedy{Text: "write at the top of nginx.conf: " + line, Then: "restart"}
 }
 
-var evalNginxPending = withNginx(func(c Case) Outcome {
+var evalNginxPending = withNginx(func(c Case) Judgement {
 	if !c.NginxUnit.Known() {
 		return cantTell("nginx.service", c.NginxUnit)
 	}
@@ -217,7 +217,7 @@ var evalNginxPending = withNginx(func(c Case) Outcome {
 	return pending(u, masters)
 })
 
-var evalDraining = withNginx(func(c Case) Outcome {
+var evalDraining = withNginx(func(c Case) Judgement {
 	var old []facts.Process
 	for _, p := range c.Processes.V {
 		if p.Kind == facts.KindNginx && p.Draining {

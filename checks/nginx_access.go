@@ -32,7 +32,7 @@ upload by POST. What asks them for more keeps all of them out, and what hangs on
 	},
 }
 
-func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	var poll *facts.Location
 	if r := s.Routes[facts.RoutePoll]; r.Err != "" {
 		return c.noWay(r)
@@ -57,7 +57,7 @@ func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
 	return pass("all five routes go to "+poll.Pass.Raw, poll.Pass.Source)
 }
 
-func evalAccess(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func evalAccess(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	var maybe *nginx.Gate
 	known := false
 	for _, route := range facts.WorkerRoutes {

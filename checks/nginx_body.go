@@ -48,7 +48,7 @@ as in Debian's and Ubuntu's nginx.conf, nginx compresses every download once mor
 	},
 }
 
-func evalMaxBody(c Case, p place) Outcome {
+func evalMaxBody(c Case, p place) Judgement {
 	v := p.at.ClientMaxBodySize
 	if !v.Known() {
 		return cantTell("client_max_body_size", v)
@@ -67,7 +67,7 @@ func evalMaxBody(c Case, p place) Outcome {
 // megabytes writes a size for nginx, rounded up and with a little room.
 func megabytes(n int64) string { return fmt.Sprintf("%dm", (n+n/16)>>20+1) }
 
-func evalBodyDisk(c Case, p place) Outcome {
+func evalBodyDisk(c Case, p place) Judgement {
 	streams, buffer := p.at.ProxyRequestBuffering, p.at.ClientBodyBufferSize
 	if !streams.Known() {
 		return cantTell(p.setting("request_buffering"), streams)
@@ -95,7 +95,7 @@ func evalBodyDisk(c Case, p place) Outcome {
 		write(streams, p.block(), p.at.Source, p.setting("request_buffering")+" off;", "pass updates on as they come, or give client_body_temp_path a larger disk"))
 }
 
-func evalSpool(c Case, p place) Outcome {
+func evalSpool(c Case, p place) Judgement {
 	buffering, most, buffers := p.at.ProxyBuffering, p.at.ProxyMaxTempFileSize, p.at.ProxyBuffers
 	switch {
 	case !buffering.Known():
@@ -115,7 +115,7 @@ func evalSpool(c Case, p place) Outcome {
 		write(most, p.block(), p.at.Source, p.setting("max_temp_file_size")+" 0;", "keep models off the disk"))
 }
 
-func evalGzip(_ Case, p place) Outcome {
+func evalGzip(_ Case, p place) Judgement {
 	v := p.at.Gzip
 	if !v.Known() {
 		return cantTell("gzip", v)

@@ -20,8 +20,8 @@ type place struct {
 }
 
 // onConfig runs a check about nginx's config.
-func onConfig(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
+func onConfig(eval func(Case, *facts.Nginx) Judgement) func(Case) Judgement {
+	return func(c Case) Judgement {
 		switch {
 		case !c.Nginx.Known():
 			return cantTell("nginx's config", c.Nginx)
@@ -34,8 +34,8 @@ func onConfig(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
 
 // onMain runs a check about what stands outside of http, in a config that passes
 // polls on.
-func onMain(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
-	return onConfig(func(c Case, n *facts.Nginx) Outcome {
+func onMain(eval func(Case, *facts.Nginx) Judgement) func(Case) Judgement {
+	return onConfig(func(c Case, n *facts.Nginx) Judgement {
 		if o, none := c.noSites(n); none {
 			return o
 		}
@@ -48,7 +48,7 @@ func onMain(eval func(Case, *facts.Nginx) Outcome) func(Case) Outcome {
 
 // outside answers where what would tell stands outside of the part of a config that
 // was given: lint judges that part alone.
-func (c Case) outside(why string) Outcome {
+func (c Case) outside(why string) Judgement {
 	if c.Lint {
 		return notApplicable("%s", why)
 	}
@@ -56,10 +56,10 @@ func (c Case) outside(why string) Outcome {
 }
 
 // noSites answers for a config that passes no polls on.
-func (c Case) noSites(n *facts.Nginx) (o Outcome, none bool) {
+func (c Case) noSites(n *facts.Nginx) (o Judgement, none bool) {
 	switch {
 	case len(n.Sites) > 0:
-		return Outcome{}, false
+		return Judgement{}, false
 	case n.Incomplete != "":
 		return unknownFor("%s", n.Incomplete), true
 	case n.Fragment:
@@ -69,7 +69,7 @@ func (c Case) noSites(n *facts.Nginx) (o Outcome, none bool) {
 }
 
 // noWay answers for a route that nobody can follow.
-func (c Case) noWay(r facts.Route) Outcome {
+func (c Case) noWay(r facts.Route) Judgement {
 	why := fmt.Sprintf("where nginx handles %s: %s", r.Path, r.Err)
 	if r.Outside {
 		return c.outside(why)
@@ -78,7 +78,7 @@ func (c Case) noWay(r facts.Route) Outcome {
 }
 
 // noUpstream answers for a place of which nobody can say where it passes to.
-func (c Case) noUpstream(p place) Outcome {
+func (c Case) noUpstream(p place) Judgement {
 	why := fmt.Sprintf("where %s passes to: %s", p.at.Source, p.at.Pass.Err)
 	if p.at.Pass.Outside {
 		return c.outside(why)
@@ -88,12 +88,12 @@ func (c Case) noUpstream(p place) Outcome {
 
 // onSites asks about every server that passes polls to the application, and
 // gives the worst answer.
-func onSites(eval func(Case, *facts.Nginx, *facts.Site) Outcome) func(Case) Outcome {
-	return onConfig(func(c Case, n *facts.Nginx) Outcome {
+func onSites(eval func(Case, *facts.Nginx, *facts.Site) Judgement) func(Case) Judgement {
+	return onConfig(func(c Case, n *facts.Nginx) Judgement {
 		if o, none := c.noSites(n); none {
 			return o
 		}
-		var all []Outcome
+		var all []Judgement
 		for i := range n.Sites {
 			all = append(all, eval(c, n, &n.Sites[i]))
 		}
@@ -103,9 +103,9 @@ func onSites(eval func(Case, *facts.Nginx, *facts.Site) Outcome) func(Case) Outc
 
 // onRoutes asks about every location that the routes lead to and that passes
 // requests on; routes that nginx answers itself are none.
-func onRoutes(eval func(Case, place) Outcome, routes ...string) func(Case) Outcome {
-	return onSites(func(c Case, n *facts.Nginx, s *facts.Site) Outcome {
-		var all []Outcome
+func onRoutes(eval func(Case, place) Judgement, routes ...string) func(Case) Judgement {
+	return onSites(func(c Case, n *facts.Nginx, s *facts.Site) Judgement {
+		var all []Judgement
 		seen := make(map[string]bool)
 		for _, route := range routes {
 			r := s.Routes[route]
@@ -157,9 +157,9 @@ func (d Deployment) nginxAt(route string) (all []*facts.Location) {
 
 // worst sums answers up: a fail, else unknown, else a pass. Of a limit the
 // smallest number of workers counts, and what is unknown beats it.
-func worst(all []Outcome) Outcome {
-	limits := slices.ContainsFunc(all, func(o Outcome) bool { return o.Capacity != nil })
-	rank := func(o Outcome) int {
+func worst(all []Judgement) Judgement {
+	limits := slices.ContainsFunc(all, func(o Judgement) bool { return o.Capacity != nil })
+	rank := func(o Judgement) int {
 		switch o.Status {
 		case reports.StatusUnknown:
 			if limits {
@@ -173,7 +173,7 @@ func worst(all []Outcome) Outcome {
 		}
 		return 4
 	}
-	most := slices.MinFunc(all, func(a, b Outcome) int {
+	most := slices.MinFunc(all, func(a, b Judgement) int {
 		if c := cmp.Compare(rank(a), rank(b)); c != 0 || a.Capacity == nil || b.Capacity == nil {
 			return c
 		}
@@ -186,7 +186,7 @@ func worst(all []Outcome) Outcome {
 }
 
 // also has an answer name the other places that fail.
-func (o *Outcome) also(all []Outcome) {
+func (o *Judgement) also(all []Judgement) {
 	told := map[string]bool{o.Source: true}
 	for _, other := range all {
 		if other.Status != reports.StatusFail || told[other.Source] {

@@ -33,12 +33,12 @@ IPv6, and the application mostly listens at one of them.`,
 	},
 }
 
-func evalSocketAccess(c Case, p place) Outcome {
+func evalSocketAccess(c Case, p place) Judgement {
 	u := p.at.Upstream
 	if u == nil {
 		return c.noUpstream(p)
 	}
-	var all []Outcome
+	var all []Judgement
 	for _, peer := range u.Peers {
 		path, ok := strings.CutPrefix(peer.Address, "unix:")
 		if !ok {
@@ -63,7 +63,7 @@ func evalSocketAccess(c Case, p place) Outcome {
 	return worst(all)
 }
 
-func evalUpstreamName(c Case, p place) Outcome {
+func evalUpstreamName(c Case, p place) Judgement {
 	u := p.at.Upstream
 	if u == nil {
 		if nginx.HasVariables(p.at.Pass.Raw) {

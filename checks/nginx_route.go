@@ -41,7 +41,7 @@ the application's address nginx answers them itself, or something else does. A d
 	},
 }
 
-func evalNginxConfig(c Case, n *facts.Nginx) Outcome {
+func evalNginxConfig(c Case, n *facts.Nginx) Judgement {
 	var refused []nginx.Problem
 	for _, p := range n.Problems {
 		if p.Refused {
@@ -75,7 +75,7 @@ func evalNginxConfig(c Case, n *facts.Nginx) Outcome {
 	return pass(got, n.Path)
 }
 
-func evalRoute(c Case, n *facts.Nginx) Outcome {
+func evalRoute(c Case, n *facts.Nginx) Judgement {
 	to := c.Asked.Upstream
 	if to == "" {
 		to = fmt.Sprintf("port %d", c.Asked.Port)
@@ -122,7 +122,7 @@ func evalRoute(c Case, n *facts.Nginx) Outcome {
 	return pass(got, at.Pass.Source)
 }
 
-func evalStrays(_ Case, n *facts.Nginx) Outcome {
+func evalStrays(_ Case, n *facts.Nginx) Judgement {
 	if len(n.Strays) == 0 {
 		return pass("none", n.Path)
 	}

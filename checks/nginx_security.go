@@ -112,7 +112,7 @@ type share struct {
 
 // judgeShares takes the least of what is in force, as all workers may have the
 // same key.
-func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Outcome {
+func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry nginx.Value[bool], of func(T) share) Judgement {
 	if !v.Known() {
 		return cantTell(name, v)
 	}
@@ -150,7 +150,7 @@ func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry ng
 		})
 }
 
-func evalLimitConn(c Case, p place) Outcome {
+func evalLimitConn(c Case, p place) Judgement {
 	return judgeShares(c, p, "limit_conn", p.at.LimitConn, p.at.LimitConnDryRun, func(l nginx.LimitConn) share {
 		return share{
 			key: l.Key, source: l.Source, err: l.Err, outside: l.Outside, workers: l.Limit,
@@ -160,7 +160,7 @@ func evalLimitConn(c Case, p place) Outcome {
 	})
 }
 
-func evalLimitReq(c Case, p place) Outcome {
+func evalLimitReq(c Case, p place) Judgement {
 	return judgeShares(c, p, "limit_req", p.at.LimitReq, p.at.LimitReqDryRun, func(l nginx.LimitReq) share {
 		steady, atOnce := bySteadyRate(l.Rate, c.hold(), p.limited(l.Zone)), byRequests(l)
 		if steady < atOnce {
@@ -209,7 +209,7 @@ func perSecond(rate float64) string {
 	return fmt.Sprintf("%.0fr/s", rate)
 }
 
-func evalUnlimited(c Case, p place) Outcome {
+func evalUnlimited(c Case, p place) Judgement {
 	conn, req := p.at.LimitConn, p.at.LimitReq
 	if !conn.Known() {
 		return cantTell("limit_conn", conn)
@@ -231,7 +231,7 @@ func evalUnlimited(c Case, p place) Outcome {
 		reports.Remedy{Text: fmt.Sprintf("in http write: limit_conn_zone $binary_remote_addr zone=fl_conn:10m; and in %s of %s: limit_conn fl_conn %d;", p.block(), p.at.Source, limitConnFor(c.Demand.Workers)), Then: "reload"})
 }
 
-func evalAdminExposed(_ Case, p place) Outcome {
+func evalAdminExposed(_ Case, p place) Judgement {
 	access, basic, request := p.at.Access, p.at.AuthBasic, p.at.AuthRequest
 	if basic.Known() && basic.V != "off" {
 		return pass("auth_basic", source(basic, p.at.Source))
@@ -281,7 +281,7 @@ func (c Case) endsTLS() bool {
 	})
 }
 
-func evalPlainHTTP(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func evalPlainHTTP(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	if c.endsTLS() {
 		return notApplicable("%s speaks TLS to the workers", strings.Join(c.Asked.Balancers, ", "))
 	}
@@ -304,7 +304,7 @@ func evalPlainHTTP(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
 	return pass(got, s.Sockets[0].Sources[0])
 }
 
-func evalUpstreamExposed(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func evalUpstreamExposed(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	at := s.At(facts.RoutePoll)
 	if at == nil || at.Upstream == nil {
 		return unknownFor("where the server of %s passes polls to", s.Source)
@@ -317,7 +317,7 @@ func evalUpstreamExposed(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
 		return cantTell("processes", app.Processes)
 	}
 	seen := false
-	unseen := Outcome{}
+	unseen := Judgement{}
 	for _, p := range app.Processes.V {
 		if !p.Serves() || p.Part == "worker" {
 			continue

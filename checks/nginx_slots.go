@@ -103,7 +103,7 @@ func (c Case) configuredProcesses(n *facts.Nginx) (count int, known bool) {
 	return 1, false
 }
 
-func evalSlots(c Case, n *facts.Nginx) Outcome {
+func evalSlots(c Case, n *facts.Nginx) Judgement {
 	v := n.Events.WorkerConnections
 	if !v.Known() {
 		return cantTell("worker_connections", v)
@@ -144,7 +144,7 @@ func evalSlots(c Case, n *facts.Nginx) Outcome {
 		})
 }
 
-func evalRlimit(c Case, n *facts.Nginx) Outcome {
+func evalRlimit(c Case, n *facts.Nginx) Judgement {
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {
 		return cantTell("worker_rlimit_nofile", v)
@@ -182,7 +182,7 @@ func evalRlimit(c Case, n *facts.Nginx) Outcome {
 		})
 }
 
-func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
+func evalRlimitPending(c Case, n *facts.Nginx) Judgement {
 	v := n.Main.WorkerRlimitNofile
 	if !v.Known() {
 		return cantTell("worker_rlimit_nofile", v)
@@ -197,7 +197,7 @@ func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
 	if len(ws) == 0 {
 		return notApplicable("nginx does not run")
 	}
-	var bad Outcome
+	var bad Judgement
 	for _, p := range ws {
 		if !p.Limits.Known() {
 			return cantTell(fmt.Sprintf("NOFILE of nginx %d", p.PID), p.Limits)
@@ -216,7 +216,7 @@ func evalRlimitPending(c Case, n *facts.Nginx) Outcome {
 	return pass(fmt.Sprint(v.V), v.Source)
 }
 
-func evalRlimitSlots(c Case, n *facts.Nginx) Outcome {
+func evalRlimitSlots(c Case, n *facts.Nginx) Judgement {
 	limit, slots := n.Main.WorkerRlimitNofile, n.Events.WorkerConnections
 	if !limit.Known() {
 		return cantTell("worker_rlimit_nofile", limit)
@@ -237,7 +237,7 @@ func evalRlimitSlots(c Case, n *facts.Nginx) Outcome {
 		write(limit, "the top", n.Path, fmt.Sprintf("worker_rlimit_nofile %d;", rlimitFor(slots.V, own)), "a descriptor for every slot, and some for files"))
 }
 
-func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
+func evalAcceptMutex(c Case, n *facts.Nginx) Judgement {
 	if p := n.Main.WorkerProcesses; p.Known() && p.V == 1 {
 		return notApplicable("there is one process")
 	}
@@ -255,7 +255,7 @@ func evalAcceptMutex(c Case, n *facts.Nginx) Outcome {
 		write(v, "the events block", n.Path, "accept_mutex off;", "let all processes accept"))
 }
 
-func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
+func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Judgement {
 	if len(s.Sockets) == 0 {
 		return unknownFor("what the server of %s listens at", s.Source)
 	}
@@ -297,7 +297,7 @@ func evalListenBacklog(c Case, n *facts.Nginx, s *facts.Site) Outcome {
 	return fail(got, fmt.Sprintf("%d, all workers at once", c.Demand.Workers), source(least, s.Source), r)
 }
 
-func evalShutdownTimeout(c Case, n *facts.Nginx) Outcome {
+func evalShutdownTimeout(c Case, n *facts.Nginx) Judgement {
 	v := n.Main.WorkerShutdownTimeout
 	if !v.Known() {
 		return cantTell("worker_shutdown_timeout", v)

@@ -86,7 +86,7 @@ proxy_read_timeout, which with long holds is hours: slots that nobody uses. Prob
 	},
 }
 
-func evalReadTimeout(c Case, p place) Outcome {
+func evalReadTimeout(c Case, p place) Judgement {
 	for _, s := range p.site.Streams {
 		switch v := s.ProxyTimeout; {
 		case !v.Known():
@@ -113,7 +113,7 @@ func evalReadTimeout(c Case, p place) Outcome {
 func readTimeoutFor(hold time.Duration) time.Duration { return hold + minuteAtLeast }
 
 // evalChain shows the hops of a poll in a row, the weakest marked.
-func evalChain(c Case, p place) Outcome {
+func evalChain(c Case, p place) Judgement {
 	type hop struct {
 		name, note string // note: why it has no limit; "" where it has one
 		limit      time.Duration
@@ -123,7 +123,7 @@ func evalChain(c Case, p place) Outcome {
 		return notApplicable("told of the nginx next to the application")
 	}
 	whole := Case{Facts: *c.Deployment.Proxy, Deployment: c.Deployment, Demand: c.Demand}
-	add := func(h kinds.Hop) *Outcome {
+	add := func(h kinds.Hop) *Judgement {
 		if h.Kind == kinds.Nginx {
 			at := p.at
 			if n := whole.configOf(h); n != nil && n.Master != p.n.Master {
@@ -196,7 +196,7 @@ func evalChain(c Case, p place) Outcome {
 	return pass(got, source(v, p.at.Source))
 }
 
-func evalConnectTimeout(_ Case, p place) Outcome {
+func evalConnectTimeout(_ Case, p place) Judgement {
 	v := p.at.ProxyConnectTimeout
 	if !v.Known() {
 		return cantTell(p.setting("connect_timeout"), v)
@@ -209,8 +209,8 @@ func evalConnectTimeout(_ Case, p place) Outcome {
 }
 
 // within judges times that must be neither short nor endless.
-func within(p place, least, most time.Duration, line string, named ...any) Outcome {
-	var all []Outcome
+func within(p place, least, most time.Duration, line string, named ...any) Judgement {
+	var all []Judgement
 	for i := 0; i < len(named); i += 2 {
 		name, v := named[i].(string), named[i+1].(nginx.Value[time.Duration]) // #nosec G602 -- they come in pairs
 		got := name + " " + short(v.V)
@@ -228,11 +228,11 @@ func within(p place, least, most time.Duration, line string, named ...any) Outco
 	return worst(all)
 }
 
-func evalSendTimeout(_ Case, p place) Outcome {
+func evalSendTimeout(_ Case, p place) Judgement {
 	return within(p, 10*time.Second, time.Hour, "60s", "send_timeout", p.at.SendTimeout, p.setting("send_timeout"), p.at.ProxySendTimeout)
 }
 
-func evalClientTimeouts(_ Case, p place) Outcome {
+func evalClientTimeouts(_ Case, p place) Judgement {
 	named := []any{"client_header_timeout", p.site.Server.ClientHeaderTimeout, "client_body_timeout", p.at.ClientBodyTimeout}
 	for _, d := range p.site.Defaults {
 		named = append(named, "client_header_timeout", d.ClientHeaderTimeout)
@@ -240,7 +240,7 @@ func evalClientTimeouts(_ Case, p place) Outcome {
 	return within(p, 10*time.Second, 10*time.Minute, "60s", named...)
 }
 
-func evalClientKeepalive(c Case, p place) Outcome {
+func evalClientKeepalive(c Case, p place) Judgement {
 	v := p.at.KeepaliveTimeout
 	if !v.Known() {
 		return cantTell("keepalive_timeout", v)
@@ -265,7 +265,7 @@ func evalClientKeepalive(c Case, p place) Outcome {
 // longHold is from when on dead peers are worth probing for.
 const longHold = 5 * time.Minute
 
-func evalSocketKeepalive(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func evalSocketKeepalive(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	if c.hold() <= longHold {
 		return notApplicable("holds end after %s", short(c.hold()))
 	}

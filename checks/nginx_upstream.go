@@ -82,7 +82,7 @@ poll is one of them. dc_federated's workers speak HTTP/1.1; a proxy or gateway b
 	},
 }
 
-func evalUpstreamHTTP(c Case, p place) Outcome {
+func evalUpstreamHTTP(c Case, p place) Judgement {
 	if p.at.Pass.Kind != "proxy" {
 		return notApplicable("nginx speaks %s to the application", p.at.Pass.Kind)
 	}
@@ -120,7 +120,7 @@ func evalUpstreamHTTP(c Case, p place) Outcome {
 	return pass(fmt.Sprintf("keepalive %d over HTTP/%s", keep.V, version.V), keep.Source)
 }
 
-func evalUpstreamKeepalive(c Case, p place) Outcome {
+func evalUpstreamKeepalive(c Case, p place) Judgement {
 	u := p.at.Upstream
 	if u == nil {
 		return c.noUpstream(p)
@@ -158,7 +158,7 @@ func evalUpstreamKeepalive(c Case, p place) Outcome {
 		reports.Remedy{Text: fmt.Sprintf("start %s with %s, or %s", h.Kind.Kind, a.Set(75), nginxs), Then: "restart"})
 }
 
-func evalUpstreamPeers(c Case, p place) Outcome {
+func evalUpstreamPeers(c Case, p place) Judgement {
 	u := p.at.Upstream
 	if u == nil {
 		return c.noUpstream(p)
@@ -182,7 +182,7 @@ func evalUpstreamPeers(c Case, p place) Outcome {
 		reports.Remedy{Text: "leave one server in the upstream of " + u.Source, Then: "reload"})
 }
 
-func evalMaxConns(c Case, p place) Outcome {
+func evalMaxConns(c Case, p place) Judgement {
 	u := p.at.Upstream
 	if u == nil && !p.n.MaxConns && p.n.Incomplete == "" && !p.n.Fragment {
 		return notApplicable("no upstream block sets max_conns")
@@ -212,7 +212,7 @@ func evalMaxConns(c Case, p place) Outcome {
 		})
 }
 
-func evalNextUpstream(_ Case, p place) Outcome {
+func evalNextUpstream(_ Case, p place) Judgement {
 	v := p.at.ProxyNextUpstream
 	if !v.Known() {
 		return cantTell(p.setting("next_upstream"), v)
@@ -226,7 +226,7 @@ func evalNextUpstream(_ Case, p place) Outcome {
 	return pass(cmp.Or(v.Raw, "none"), source(v, p.at.Source))
 }
 
-func evalClientAbort(_ Case, p place) Outcome {
+func evalClientAbort(_ Case, p place) Judgement {
 	v := p.at.ProxyIgnoreClientAbort
 	if !v.Known() {
 		return cantTell(p.setting("ignore_client_abort"), v)
@@ -238,7 +238,7 @@ func evalClientAbort(_ Case, p place) Outcome {
 		write(v, p.block(), p.at.Source, p.setting("ignore_client_abort")+" off;", "let go of polls whose worker is gone"))
 }
 
-func evalStreams(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func evalStreams(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	on := s.Server.HTTP2.V && s.Server.HTTP2.Known()
 	for _, socket := range s.Sockets {
 		on = on || socket.HTTP2

@@ -34,7 +34,7 @@ func (c Case) overTCP() bool {
 	return !served
 }
 
-var evalPortRange = withNginx(func(c Case) Outcome {
+var evalPortRange = withNginx(func(c Case) Judgement {
 	if !c.overTCP() {
 		return notApplicable("the application listens on no TCP port")
 	}
@@ -69,7 +69,7 @@ var evalPortRange = withNginx(func(c Case) Outcome {
 		})
 })
 
-var evalTimeWait = withNginx(func(c Case) Outcome {
+var evalTimeWait = withNginx(func(c Case) Judgement {
 	if !c.overTCP() {
 		return notApplicable("the application listens on no TCP port")
 	}

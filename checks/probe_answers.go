@@ -92,7 +92,7 @@ func says(a facts.Answer) string {
 	return s
 }
 
-var evalUpstreamAlive = probed(func(p *facts.Probe) facts.Value[facts.Answer] { return p.Alive }, func(_ Case, v facts.Value[facts.Answer]) Outcome {
+var evalUpstreamAlive = probed(func(p *facts.Probe) facts.Value[facts.Answer] { return p.Alive }, func(_ Case, v facts.Value[facts.Answer]) Judgement {
 	a := v.V
 	var r string
 	switch {
@@ -114,14 +114,14 @@ var evalUpstreamAlive = probed(func(p *facts.Probe) facts.Value[facts.Answer] { 
 	return fail(says(a), "HTTP 200, Invalid Worker", v.Source, reports.Remedy{Text: r})
 })
 
-var evalProbeKeepAlive = probed(func(p *facts.Probe) facts.Value[facts.KeepAlive] { return p.KeepAlive }, func(_ Case, v facts.Value[facts.KeepAlive]) Outcome {
+var evalProbeKeepAlive = probed(func(p *facts.Probe) facts.Value[facts.KeepAlive] { return p.KeepAlive }, func(_ Case, v facts.Value[facts.KeepAlive]) Judgement {
 	if !v.V.Reused {
 		return fail(v.V.Why, "two requests over one connection", v.Source, reports.Remedy{Text: "set keepalive_timeout 75s; in nginx", Then: "reload"})
 	}
 	return pass(v.V.Proto+", kept", v.Source)
 })
 
-var evalBuffering = probed(func(p *facts.Probe) facts.Value[bool] { return p.Buffering }, func(c Case, v facts.Value[bool]) Outcome {
+var evalBuffering = probed(func(p *facts.Probe) facts.Value[bool] { return p.Buffering }, func(c Case, v facts.Value[bool]) Judgement {
 	if v.V {
 		return fail("something before the server collects whole requests",
 			fmt.Sprintf("%s of disk at the proxy for %s at once, or streaming", facts.Bytes(int64(c.Demand.Workers)*BodyBytes(c.Demand.ModelBytes)), count(c.Demand.Workers, "update", "updates")),
@@ -130,7 +130,7 @@ var evalBuffering = probed(func(p *facts.Probe) facts.Value[bool] { return p.Buf
 	return pass("the server answers before a request is whole", v.Source)
 })
 
-var evalProbeAdmin = probed(func(p *facts.Probe) facts.Value[facts.Answer] { return p.Admin }, func(c Case, v facts.Value[facts.Answer]) Outcome {
+var evalProbeAdmin = probed(func(p *facts.Probe) facts.Value[facts.Answer] { return p.Admin }, func(c Case, v facts.Value[facts.Answer]) Judgement {
 	p, a := c.Probe.V, v.V
 	closed := reports.Remedy{Text: "close it at the proxy: location /workers { allow 10.0.0.0/8; deny all; proxy_pass …; }", Then: "reload"}
 	switch {
@@ -148,7 +148,7 @@ var evalProbeAdmin = probed(func(p *facts.Probe) facts.Value[facts.Answer] { ret
 	return unknownFor("/workers answers %s", says(a))
 })
 
-var evalProbeUpstream = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswer] { return p.Upstream }, func(c Case, v facts.Value[*facts.PortAnswer]) Outcome {
+var evalProbeUpstream = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswer] { return p.Upstream }, func(c Case, v facts.Value[*facts.PortAnswer]) Judgement {
 	a := v.V
 	switch {
 	case a == nil:
@@ -166,7 +166,7 @@ var evalProbeUpstream = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswe
 		reports.Remedy{Text: "let the server listen on 127.0.0.1 or a unix socket, or close the port by a firewall", Then: "restart"})
 })
 
-var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { return p.Body }, func(c Case, v facts.Value[*facts.BodyLimit]) Outcome {
+var evalBodyLimit = probed(func(p *facts.Probe) facts.Value[*facts.BodyLimit] { return p.Body }, func(c Case, v facts.Value[*facts.BodyLimit]) Judgement {
 	b := v.V
 	if b == nil {
 		return notApplicable("not asked (--probe-body-max 0)")

@@ -108,7 +108,7 @@ func CutAfter(seconds float64) string {
 	return ""
 }
 
-var evalLongestHold = probed(func(p *facts.Probe) facts.Value[*facts.Hold] { return p.Hold }, func(c Case, v facts.Value[*facts.Hold]) Outcome {
+var evalLongestHold = probed(func(p *facts.Probe) facts.Value[*facts.Hold] { return p.Hold }, func(c Case, v facts.Value[*facts.Hold]) Judgement {
 	h := v.V
 	if h == nil {
 		return notApplicable("not asked (--probe-hold 0)")
@@ -200,7 +200,7 @@ func holdText(h facts.Hold) string {
 	return "ended after " + after
 }
 
-var evalHeld = probed(func(p *facts.Probe) facts.Value[*facts.HeldWorkers] { return p.Held }, func(_ Case, v facts.Value[*facts.HeldWorkers]) Outcome {
+var evalHeld = probed(func(p *facts.Probe) facts.Value[*facts.HeldWorkers] { return p.Held }, func(_ Case, v facts.Value[*facts.HeldWorkers]) Judgement {
 	h := v.V
 	switch {
 	case h == nil:

@@ -54,8 +54,8 @@ send, and nothing signs what they get. The admin's password goes in clear, too.`
 
 // probed runs a check about what was asked from outside, with the fact that it
 // judges.
-func probed[T any](fact func(*facts.Probe) facts.Value[T], eval func(Case, facts.Value[T]) Outcome) func(Case) Outcome {
-	return func(c Case) Outcome {
+func probed[T any](fact func(*facts.Probe) facts.Value[T], eval func(Case, facts.Value[T]) Judgement) func(Case) Judgement {
+	return func(c Case) Judgement {
 		switch {
 		case !c.Probe.Known():
 			return cantTell("probe", c.Probe)
@@ -64,13 +64,13 @@ func probed[T any](fact func(*facts.Probe) facts.Value[T], eval func(Case, facts
 		}
 		v := fact(c.Probe.V)
 		if !v.Known() {
-			return Outcome{Status: reports.StatusUnknown, Reason: v.Why(), Source: v.Source}
+			return Judgement{Status: reports.StatusUnknown, Reason: v.Why(), Source: v.Source}
 		}
 		return eval(c, v)
 	}
 }
 
-func evalReachable(c Case) Outcome {
+func evalReachable(c Case) Judgement {
 	if !c.Probe.Known() {
 		return cantTell("probe", c.Probe)
 	}
@@ -123,7 +123,7 @@ func evalReachable(c Case) Outcome {
 	return pass(strings.Join(open, ", ")+families, source)
 }
 
-var evalTLS = probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS }, func(_ Case, v facts.Value[*facts.TLS]) Outcome {
+var evalTLS = probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS }, func(_ Case, v facts.Value[*facts.TLS]) Judgement {
 	t := v.V
 	if t == nil {
 		return notApplicable("the URL is plain http")
@@ -150,8 +150,8 @@ var evalTLS = probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS
 	return pass(got, v.Source)
 })
 
-func evalTLSExpiry(c Case) Outcome {
-	return probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS }, func(c Case, v facts.Value[*facts.TLS]) Outcome {
+func evalTLSExpiry(c Case) Judgement {
+	return probed(func(p *facts.Probe) facts.Value[*facts.TLS] { return p.TLS }, func(c Case, v facts.Value[*facts.TLS]) Judgement {
 		if v.V == nil {
 			return notApplicable("the URL is plain http")
 		}
@@ -186,7 +186,7 @@ func evalTLSExpiry(c Case) Outcome {
 	})(c)
 }
 
-var evalPlain = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswer] { return p.Plain }, func(c Case, v facts.Value[*facts.PortAnswer]) Outcome {
+var evalPlain = probed(func(p *facts.Probe) facts.Value[*facts.PortAnswer] { return p.Plain }, func(c Case, v facts.Value[*facts.PortAnswer]) Judgement {
 	p := c.Probe.V
 	remedy := reports.Remedy{Text: "answer port 80 with: return 301 https://$host$request_uri;", Then: "reload"}
 	switch a := v.V; {

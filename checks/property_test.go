@@ -165,7 +165,7 @@ func eachLess(t *testing.T, name string, nginx bool, f *facts.Facts, with func()
 		value.SetZero()
 		changed()
 		for i, a := range outcomes(with()) {
-			if what := better(before[i].Outcome, a.Outcome); what != "" {
+			if what := better(before[i].Judgement, a.Judgement); what != "" {
 				t.Errorf("%s: without %s %s %s (%s%s)", name, path, a.check, what, a.Got, a.Reason)
 			}
 		}
@@ -177,7 +177,7 @@ func eachLess(t *testing.T, name string, nginx bool, f *facts.Facts, with func()
 
 // answered is the answer of a check.
 type answered struct {
-	Outcome
+	Judgement
 	check string
 }
 
@@ -197,8 +197,8 @@ func outcomes(d Deployment) []answered {
 }
 
 // better says in which way b promises more than a; "" where it does not.
-func better(a, b Outcome) string {
-	fine := func(o Outcome) bool { return o.Status == reports.StatusPass || o.Status == reports.StatusNA }
+func better(a, b Judgement) string {
+	fine := func(o Judgement) bool { return o.Status == reports.StatusPass || o.Status == reports.StatusNA }
 	switch {
 	case !fine(a) && fine(b):
 		return fmt.Sprintf("goes from %s to %s", a.Status, b.Status)
@@ -214,13 +214,13 @@ func better(a, b Outcome) string {
 
 // TestBetter has what would be a false promise found.
 func TestBetter(t *testing.T) {
-	supports := func(s reports.Status, n int) Outcome {
-		return Outcome{Status: s, Capacity: &Capacity{Safe: n, Hard: n}}
+	supports := func(s reports.Status, n int) Judgement {
+		return Judgement{Status: s, Capacity: &Capacity{Safe: n, Hard: n}}
 	}
-	unknown, na, pass := unknownFor("x"), notApplicable("x"), Outcome{Status: reports.StatusPass}
-	failed := Outcome{Status: reports.StatusFail}
+	unknown, na, pass := unknownFor("x"), notApplicable("x"), Judgement{Status: reports.StatusPass}
+	failed := Judgement{Status: reports.StatusFail}
 	for _, tt := range []struct {
-		a, b Outcome
+		a, b Judgement
 		want bool
 	}{
 		{failed, pass, true}, {failed, na, true}, {failed, unknown, false}, {failed, failed, false},

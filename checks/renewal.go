@@ -19,7 +19,7 @@ two months, and hooks that restart nginx then are copied from guide to guide; a 
 	},
 }
 
-func evalRenewal(c Case) Outcome {
+func evalRenewal(c Case) Judgement {
 	v := c.Restarts
 	switch {
 	case !v.Known():

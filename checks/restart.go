@@ -15,7 +15,7 @@ a grace of seconds, and loses what dc_federated keeps in memory: registrations, 
 requests a round 1000 requests are over before the first round is.`,
 		Symptom: "Autorestarting worker after current request in gunicorn's log; all polls cut without a reply, then Unregistered Worker for ever",
 		Mend:    "Leave max_requests at 0.",
-		Eval: ofServer(func(c Case, h kinds.Hop) Outcome {
+		Eval: ofServer(func(c Case, h kinds.Hop) Judgement {
 			a := h.Restart()
 			switch {
 			case !a.Is():
@@ -33,7 +33,7 @@ requests a round 1000 requests are over before the first round is.`,
 poll that is cut without a reply ends dc_federated's worker for good.`,
 		Symptom: "after a reload the fleet is gone",
 		Mend:    "Reload between rounds, or set --graceful-timeout above the longest hold; supervise the workers in any case.",
-		Eval:    ofServer(func(c Case, h kinds.Hop) Outcome { return c.reload(h) }),
+		Eval:    ofServer(func(c Case, h kinds.Hop) Judgement { return c.reload(h) }),
 	},
 	{
 		ID: "proxy/restart", Title: "a reload of a proxy waits for held polls", Severity: reports.SeverityInfo, On: OnHop,
@@ -41,12 +41,12 @@ poll that is cut without a reply ends dc_federated's worker for good.`,
 		Why:     `A reload replaces the proxy's process; the old one stays until its polls end, or cuts them after a time. A restart cuts them all at once.`,
 		Symptom: "after a reload or restart of the proxy the fleet is gone",
 		Mend:    "Reload between rounds, and never restart while polls are held; supervise the workers in any case.",
-		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.reload(h) }),
+		Eval:    ofFront(func(c Case, h kinds.Hop) Judgement { return c.reload(h) }),
 	},
 }
 
 // reload judges how long a reload lets held polls be.
-func (c Case) reload(h kinds.Hop) Outcome {
+func (c Case) reload(h kinds.Hop) Judgement {
 	a := h.Restart()
 	switch {
 	case !a.Is():

@@ -36,7 +36,7 @@ func TestSpread(t *testing.T) {
 
 // Processes that share evenly are judged together, and any others by one of them.
 func TestReuseport(t *testing.T) {
-	judge := func(reuseport, processes int) Outcome {
+	judge := func(reuseport, processes int) Judgement {
 		f := tuned()
 		n := *f.Nginx.V
 		n.Listeners, n.Reuseport = 2, reuseport
@@ -53,7 +53,7 @@ func TestReuseport(t *testing.T) {
 	if o := judge(2, 4); o.Capacity == nil || o.Capacity.Safe != spread(one, 4) || o.Status != "pass" {
 		t.Errorf("with reuseport: %+v", o)
 	}
-	for _, o := range []Outcome{judge(0, 4), judge(1, 4), judge(2, 1)} {
+	for _, o := range []Judgement{judge(0, 4), judge(1, 4), judge(2, 1)} {
 		if o.Capacity == nil || o.Capacity.Safe != one || o.Status != "fail" {
 			t.Errorf("%+v", o)
 		}

@@ -115,7 +115,7 @@ func (check Check) cases(d Deployment, demand reports.Demand) []Case {
 }
 
 // finding fills in what the check knows of itself.
-func (check Check) finding(c Case, o Outcome) reports.Finding {
+func (check Check) finding(c Case, o Judgement) reports.Finding {
 	f := reports.Finding{
 		Check: check.ID, Host: c.Role, Title: check.Title, Status: o.Status, Severity: check.Severity,
 		Got: o.Got, Want: o.Want, Source: o.Source, Reason: o.Reason, Remedy: o.Remedy, Doc: check.Doc(),
@@ -138,7 +138,7 @@ func (check Check) finding(c Case, o Outcome) reports.Finding {
 
 // row is the check's line of the ledger: one where it limits workers, and where
 // it might but that is unknown.
-func (check Check) row(c Case, o Outcome, waived bool) (reports.Row, bool) {
+func (check Check) row(c Case, o Judgement, waived bool) (reports.Row, bool) {
 	if o.Capacity == nil && (check.Formula == "" || o.Status != reports.StatusUnknown) {
 		return reports.Row{}, false
 	}
@@ -199,7 +199,7 @@ func bad(f reports.Finding) bool {
 }
 
 // causes are the check's that what was seen does not speak against.
-func (o Outcome) causes(check Check) []string {
+func (o Judgement) causes(check Check) []string {
 	return slices.DeleteFunc(slices.Clone(check.After), func(id string) bool { return slices.Contains(o.RuledOut, id) })
 }
 

@@ -18,7 +18,7 @@ is silent while it holds a poll. With threads (gthread) or gevent the process sa
 there the timeout is a heartbeat only. Other servers have timeouts of their own, and some are set by their program alone.`,
 		Symptom: "WORKER TIMEOUT in gunicorn's log every 30 s; all polls of that process are cut",
 		Mend:    "Use gevent workers; with sync set --timeout above the longest hold, or 0.",
-		Eval: ofServer(func(c Case, h kinds.Hop) Outcome {
+		Eval: ofServer(func(c Case, h kinds.Hop) Judgement {
 			o := c.silence(h)
 			if o.Status == reports.StatusFail && h.Kind == kinds.Gunicorn {
 				o.Want += ", or gevent"
@@ -35,7 +35,7 @@ timeout server, in mode tcp after timeout client where that is shorter, Envoy af
 readTimeout of 60 s, Apache after ProxyTimeout.`,
 		Symptom: "all polls end after the same time, with a 504 (Apache's is a 502) or a cut; dc_federated's workers poll again at once, or end",
 		Mend:    "Set the timeout above the longest hold, or have the server end holds before it: fltool serve --max-hold does.",
-		Eval:    ofFront(func(c Case, h kinds.Hop) Outcome { return c.silence(h) }),
+		Eval:    ofFront(func(c Case, h kinds.Hop) Judgement { return c.silence(h) }),
 	},
 	{
 		ID: "lb/idle-timeout", Title: "the load balancer waits for as long as a poll is held", Severity: reports.SeverityError, On: OnBalancer, Lint: true,
@@ -44,7 +44,7 @@ readTimeout of 60 s, Apache after ProxyTimeout.`,
 to the first byte, gateways of APIs 15 to 29 s, Envoy 15 s, IPVS 15 min; Cloudflare 100 or 120 s: documents and reports differ. Some answer 504, some drop the connection and tell nobody: such a worker waits for ever.`,
 		Symptom: "504, or polls that never return though the model is out",
 		Mend:    "Raise its idle timeout above the longest hold, or end holds earlier: fltool serve --max-hold does.",
-		Eval: ofBalancer(func(c Case, h kinds.Hop) Outcome {
+		Eval: ofBalancer(func(c Case, h kinds.Hop) Judgement {
 			o := c.silence(h)
 			if o.Status == reports.StatusFail {
 				o.Remedy.Text += "; then say so by --lb DURATION. Or have the server end holds sooner, by fltool serve --max-hold"
@@ -55,7 +55,7 @@ to the first byte, gateways of APIs 15 to 29 s, Envoy 15 s, IPVS 15 min; Cloudfl
 }
 
 // silence judges the longest one that a hop bears.
-func (c Case) silence(h kinds.Hop) Outcome {
+func (c Case) silence(h kinds.Hop) Judgement {
 	a := h.Silence()
 	switch {
 	case !a.Is():

@@ -13,7 +13,7 @@ var stateChecks = []Check{{
 processes each has its own, and a worker talks to either as it happens.`,
 	Symptom: "Unregistered Worker and Invalid Worker at random, and rounds that never end",
 	Mend:    "Run one process: --workers 1, and no WEB_CONCURRENCY.",
-	Eval: ofServer(func(c Case, h kinds.Hop) Outcome {
+	Eval: ofServer(func(c Case, h kinds.Hop) Judgement {
 		a := h.State()
 		switch {
 		case !a.Is():

@@ -50,7 +50,7 @@ func (c Case) baseFDs(s subject) (n int64, why string) {
 
 // perWorker is how many descriptors a worker takes: one while its poll is held, more
 // while it sends an update that the application keeps in a file meanwhile.
-func (c Case) perWorker() (n int64, o *Outcome) {
+func (c Case) perWorker() (n int64, o *Judgement) {
 	if c.Demand.ModelAssumed || c.anUpdate() == 0 {
 		return 1, nil // what more its kind may take is app/worker-class's to tell
 	}

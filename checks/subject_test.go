@@ -9,7 +9,7 @@ import (
 )
 
 // askOne is the answer of one check about one host.
-func askOne(t *testing.T, id string, f facts.Facts) Outcome {
+func askOne(t *testing.T, id string, f facts.Facts) Judgement {
 	t.Helper()
 	check, ok := ByID(id)
 	if !ok {

@@ -65,8 +65,8 @@ Browsers fetch what is missing, Python does not. Nobody trusts a self-signed one
 }
 
 // onTLS asks about sites that speak TLS.
-func onTLS(eval func(Case, *facts.Site) Outcome) func(Case) Outcome {
-	return onSites(func(c Case, _ *facts.Nginx, s *facts.Site) Outcome {
+func onTLS(eval func(Case, *facts.Site) Judgement) func(Case) Judgement {
+	return onSites(func(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 		if !slices.ContainsFunc(s.Server.Listen, func(l nginx.Listen) bool { return l.SSL }) {
 			return notApplicable("no server that passes polls on speaks TLS")
 		}
@@ -75,12 +75,12 @@ func onTLS(eval func(Case, *facts.Site) Outcome) func(Case) Outcome {
 }
 
 // onCertificates asks about each certificate of such sites.
-func onCertificates(eval func(Case, *facts.Site, facts.Certificate, string) Outcome) func(Case) Outcome {
-	return onTLS(func(c Case, s *facts.Site) Outcome {
+func onCertificates(eval func(Case, *facts.Site, facts.Certificate, string) Judgement) func(Case) Judgement {
+	return onTLS(func(c Case, s *facts.Site) Judgement {
 		if len(s.Certificates) == 0 {
 			return unknownFor("the certificates of %s were not read", s.Source)
 		}
-		var all []Outcome
+		var all []Judgement
 		for _, v := range s.Certificates {
 			if !v.Known() {
 				all = append(all, cantTell("the certificate", v))
@@ -94,8 +94,8 @@ func onCertificates(eval func(Case, *facts.Site, facts.Certificate, string) Outc
 
 // evalProtocols judges the server's versions, and those of the default servers of
 // its sockets: TLS settles the version before it hears of a name.
-func evalProtocols(_ Case, s *facts.Site) Outcome {
-	all := []Outcome{protocols(s.Server.SSLProtocols, s.Source)}
+func evalProtocols(_ Case, s *facts.Site) Judgement {
+	all := []Judgement{protocols(s.Server.SSLProtocols, s.Source)}
 	for _, d := range s.Defaults {
 		if d.SSLProtocols != nil {
 			all = append(all, protocols(*d.SSLProtocols, d.Source))
@@ -104,7 +104,7 @@ func evalProtocols(_ Case, s *facts.Site) Outcome {
 	return worst(all)
 }
 
-func protocols(v nginx.Value[[]string], place string) Outcome {
+func protocols(v nginx.Value[[]string], place string) Judgement {
 	if !v.Known() {
 		return cantTell("ssl_protocols", v)
 	}
@@ -118,7 +118,7 @@ func protocols(v nginx.Value[[]string], place string) Outcome {
 }
 
 // times are those of a certificate and of the reading of the facts.
-func (c Case) times(cert facts.Certificate) (from, to, read time.Time, o Outcome) {
+func (c Case) times(cert facts.Certificate) (from, to, read time.Time, o Judgement) {
 	var err error
 	for at, text := range map[*time.Time]string{&from: cert.NotBefore, &to: cert.NotAfter, &read: c.Gathered} {
 		if *at, err = time.Parse(time.RFC3339, text); err != nil {
@@ -132,7 +132,7 @@ func renew(cert facts.Certificate) reports.Remedy {
 	return reports.Remedy{Text: "renew the certificate of " + cert.Path, Then: "reload"}
 }
 
-func evalValid(c Case, _ *facts.Site, cert facts.Certificate, source string) Outcome {
+func evalValid(c Case, _ *facts.Site, cert facts.Certificate, source string) Judgement {
 	from, to, read, o := c.times(cert)
 	if o.Status != "" {
 		return o
@@ -149,7 +149,7 @@ func evalValid(c Case, _ *facts.Site, cert facts.Certificate, source string) Out
 // daysLeft is when an ACME client renews a certificate of 90 days.
 const daysLeft = 30
 
-func evalExpiry(c Case, _ *facts.Site, cert facts.Certificate, source string) Outcome {
+func evalExpiry(c Case, _ *facts.Site, cert facts.Certificate, source string) Judgement {
 	_, to, read, o := c.times(cert)
 	if o.Status != "" {
 		return o
@@ -161,7 +161,7 @@ func evalExpiry(c Case, _ *facts.Site, cert facts.Certificate, source string) Ou
 	return pass(fmt.Sprintf("%d days left", days), source)
 }
 
-func evalTLSChain(_ Case, _ *facts.Site, cert facts.Certificate, source string) Outcome {
+func evalTLSChain(_ Case, _ *facts.Site, cert facts.Certificate, source string) Judgement {
 	mend := reports.Remedy{Text: "let ssl_certificate name a file of the server's certificate followed by the intermediate ones: certbot's fullchain.pem", Then: "reload"}
 	switch {
 	case cert.Chain != "":
@@ -173,7 +173,7 @@ func evalTLSChain(_ Case, _ *facts.Site, cert facts.Certificate, source string) 
 	return pass(fmt.Sprintf("%d certificates in order", cert.Others+1), source)
 }
 
-func evalKey(_ Case, _ *facts.Site, cert facts.Certificate, source string) Outcome {
+func evalKey(_ Case, _ *facts.Site, cert facts.Certificate, source string) Judgement {
 	if !cert.KeyMatches.Known() {
 		return cantTell("the private key", cert.KeyMatches)
 	}
@@ -184,7 +184,7 @@ func evalKey(_ Case, _ *facts.Site, cert facts.Certificate, source string) Outco
 	return pass("fits", source)
 }
 
-func evalNames(c Case, s *facts.Site, cert facts.Certificate, source string) Outcome {
+func evalNames(c Case, s *facts.Site, cert facts.Certificate, source string) Judgement {
 	wanted := slices.DeleteFunc(slices.Clone(s.Names), func(n string) bool {
 		return n == "" || n == "_" || strings.HasPrefix(n, "~") || strings.Contains(n, "*") || strings.HasPrefix(n, ".")
 	})

@@ -115,7 +115,7 @@ func roleFltool(target *url.URL) error {
 	p := testPlan(target, heldPolls)
 	p.Rounds, p.Hold = 0, 2*time.Second
 	p.RequestTimeout, p.RoundTimeout = time.Minute, time.Minute
-	rep, err := Run(context.Background(), p, Options{})
+	rep, err := Run(context.Background(), p, Setup{})
 	if err != nil {
 		return err
 	}

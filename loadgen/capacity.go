@@ -34,7 +34,7 @@ func (f Found) Report(asked int) reports.Report {
 // of is the last trial of so many workers; one that failed outranks others.
 func (f Found) of(workers int) (t Tried, ok bool) {
 	for _, x := range f.Tried {
-		if x.Workers == workers && !(ok && t.Outcome == LevelFailed && x.Outcome != LevelFailed) {
+		if x.Workers == workers && !(ok && t.Result == LevelFailed && x.Result != LevelFailed) {
 			t, ok = x, true
 		}
 	}
@@ -45,7 +45,7 @@ func (f Found) of(workers int) (t Tried, ok bool) {
 // none, or where it proves nothing about the server.
 func (f Found) FailedReport() (reports.Report, bool) {
 	t, ok := f.of(f.Failed)
-	return t.Report, ok && t.Outcome == LevelFailed
+	return t.Report, ok && t.Result == LevelFailed
 }
 
 func level(t Tried) reports.Level {
@@ -78,7 +78,7 @@ func (f Found) slopes() []reports.Slope {
 		for _, t := range f.Tried {
 			for _, x := range t.Report.Resources {
 				// No memory is no measurement. No processor time is one: less than a tick.
-				if t.Outcome == LevelHeld && t.Remains == "" && x.Process == "server" && x.RSSPeakBytes > 0 {
+				if t.Result == LevelHeld && t.Remains == "" && x.Process == "server" && x.RSSPeakBytes > 0 {
 					workers, values = append(workers, float64(t.Workers)), append(values, m.value(x))
 				}
 			}

@@ -17,7 +17,7 @@ func ran(workers int, v reports.Verdict, why ...string) Tried {
 		Rounds:    []reports.Round{{FanoutSeconds: .1}, {FanoutSeconds: .3}},
 		Resources: []reports.Resource{{Process: "server", RSSPeakBytes: int64(1e6 + 1000*workers), FDsPeak: 13 + workers, CPUSeconds: float64(workers) / 1e3}},
 	}
-	return Tried{Workers: workers, Outcome: OutcomeOf(r), Report: r}
+	return Tried{Workers: workers, Result: LevelResultOf(r), Report: r}
 }
 
 func TestFoundReport(t *testing.T) {

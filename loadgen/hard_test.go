@@ -40,7 +40,7 @@ func TestHeldOverTLS(t *testing.T) {
 	p.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
 	p.TLS.ClientSessionCache = forgetful{} // without one it sends none
 	p.Rounds, p.Hold = 0, 300*time.Millisecond
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Held.Steady != workers {
 		t.Errorf("verdict %s %v %v, held %+v, errors %v", rep.Verdict, rep.Reasons, err, *rep.Held, rep.Errors)
 	}
@@ -67,7 +67,7 @@ func TestIdleTLS(t *testing.T) {
 	p := testPlan(target, workers)
 	p.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
 	p.Think = Think{min: 200 * time.Millisecond, max: 200 * time.Millisecond}
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Generator.Reconnects == 0 || len(rep.Errors) != 0 {
 		t.Errorf("verdict %s %v %v, %d reconnects, errors %v", rep.Verdict, rep.Reasons, err, rep.Generator.Reconnects, rep.Errors)
 	}
@@ -86,7 +86,7 @@ func TestInterim(t *testing.T) {
 	p := testPlan(serve(t, f), workers)
 	p.RequestTimeout = 500 * time.Millisecond
 	p.Rounds, p.Hold = 0, 3*p.RequestTimeout
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Held.Steady != workers {
 		t.Errorf("verdict %s %v %v, held %+v, errors %v", rep.Verdict, rep.Reasons, err, *rep.Held, rep.Errors)
 	}
@@ -99,7 +99,7 @@ func TestThinksLong(t *testing.T) {
 	p.RequestTimeout = 500 * time.Millisecond
 	p.Think = Think{min: 700 * time.Millisecond, max: 700 * time.Millisecond}
 	p.Rounds = 1
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Generator.Reconnects != 0 {
 		t.Errorf("verdict %s %v %v, %d reconnects", rep.Verdict, rep.Reasons, err, rep.Generator.Reconnects)
 	}
@@ -129,7 +129,7 @@ func TestUnasked(t *testing.T) {
 	}
 	p := testPlan(serve(t, f), 1)
 	p.Rounds, p.Think = 1, Think{min: 300 * time.Millisecond, max: 300 * time.Millisecond}
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass {
 		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
 	}
@@ -154,7 +154,7 @@ func TestCancelUpload(t *testing.T) {
 	p := testPlan(serve(t, f), 1)
 	p.Update = bigUpdate()
 	p.RequestTimeout, p.RoundTimeout = time.Hour, time.Hour
-	rep, err := Run(ctx, p, Options{})
+	rep, err := Run(ctx, p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictRefused || len(rep.Errors) != 0 {
 		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
 	}
@@ -184,7 +184,7 @@ func TestEndedAtOnce(t *testing.T) {
 			p.Rounds, p.Hold = 0, hold
 		}
 		p.Grace = time.Hour
-		rep, err := Run(bounded(t), p, Options{})
+		rep, err := Run(bounded(t), p, Setup{})
 		if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) == 0 || !strings.Contains(rep.Lost[0].Detail, "poll again") {
 			t.Errorf("hold %s: verdict %s %v %v, lost %v", hold, rep.Verdict, rep.Reasons, err, rep.Lost)
 		}
@@ -206,7 +206,7 @@ func TestNeverHeld(t *testing.T) {
 	}
 	p := testPlan(serve(t, f), 2)
 	p.Rounds, p.Hold, p.RoundTimeout = 0, time.Hour, 300*time.Millisecond
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Held.NeverHeld != 2 || rep.Held.NeverCauses["unregistered"] != 2 || rep.Held.LostWhile != 0 {
 		t.Errorf("verdict %s %v %v, held %+v", rep.Verdict, rep.Reasons, err, *rep.Held)
 	}
@@ -225,7 +225,7 @@ func TestTimelineErrors(t *testing.T) {
 		}
 		return true
 	}
-	rep, err := Run(bounded(t), testPlan(serve(t, f), 1), Options{})
+	rep, err := Run(bounded(t), testPlan(serve(t, f), 1), Setup{})
 	if err != nil || len(rep.Errors) != 1 || rep.Errors[0].Class != string(classStale) {
 		t.Fatalf("%v, errors %v", err, rep.Errors)
 	}
@@ -257,7 +257,7 @@ func TestSpoiltOnce(t *testing.T) {
 	}
 	p := testPlan(serve(t, f), 2)
 	p.Ramp = time.Second // the other has its model long before
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictWarn || len(rep.Errors) != 1 || rep.Errors[0].Class != string(classModel) {
 		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
 	}
@@ -276,7 +276,7 @@ func TestHTTP10(t *testing.T) {
 		c.Close()
 	})
 	p := testPlan(serve(t, front), workers)
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Generator.Reconnects != 0 {
 		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
 	}
@@ -298,7 +298,7 @@ func TestNotTLS(t *testing.T) {
 		p := testPlan(target, 1)
 		p.TLS = &tls.Config{}
 		p.RequestTimeout, p.RoundTimeout = 10*time.Second, 300*time.Millisecond
-		rep, err := Run(bounded(t), p, Options{})
+		rep, err := Run(bounded(t), p, Setup{})
 		if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Errors) != 1 || rep.Errors[0].Class != string(classTLS) {
 			t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
 		}
@@ -310,7 +310,7 @@ func TestNotTLS(t *testing.T) {
 func TestOutOfDescriptors(t *testing.T) {
 	for _, short := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
 		p := impatient(testPlan(serve(t, newFake(1)), 1))
-		rep, err := Run(bounded(t), p, Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		rep, err := Run(bounded(t), p, Setup{Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", short)}
 		}})
 		if err != nil || rep.Verdict != reports.VerdictRefused || !strings.Contains(rep.Reasons[0], short.Error()) {

@@ -61,7 +61,7 @@ func TestLongHold(t *testing.T) {
 		plan := testPlan(target, workers)
 		plan.Rounds, plan.Hold = 0, time.Hour
 		began := time.Now()
-		rep, err := Run(t.Context(), plan, Options{Dial: dial})
+		rep, err := Run(t.Context(), plan, Setup{Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestLag(t *testing.T) {
 		plan.Think, plan.MaxLag = Think{min: time.Minute, max: time.Minute}, 2*time.Second
 		const idle = 3 * time.Second
 		slow := &Recorder{enc: func(*vegeta.Result) error { time.Sleep(idle); return nil }}
-		rep, err := Run(t.Context(), plan, Options{Dial: p.dial, Record: slow})
+		rep, err := Run(t.Context(), plan, Setup{Dial: p.dial, Record: slow})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestThinkPaces(t *testing.T) {
 		plan.Think = Think{min: time.Minute, max: time.Minute}
 		plan.Ramp = 10 * time.Second
 		plan.RoundTimeout = 2 * time.Minute
-		rep, err := Run(t.Context(), plan, Options{Dial: dial})
+		rep, err := Run(t.Context(), plan, Setup{Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -149,7 +149,7 @@ func TestRecord(t *testing.T) {
 			}
 			p := testPlan(target, workers)
 			p.Hold = 50 * time.Millisecond // its polls are cut by the end
-			rep, err := Run(bounded(t), p, Options{Record: rec})
+			rep, err := Run(bounded(t), p, Setup{Record: rec})
 			if err := errors.Join(err, rec.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestSourceAddresses(t *testing.T) {
 	target := serve(t, f)
 	p := testPlan(target, workers)
 	p.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != "pass" {
 		t.Fatalf("%v %v %v", err, rep.Verdict, rep.Reasons)
 	}

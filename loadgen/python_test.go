@@ -45,7 +45,7 @@ func TestPythonServer(t *testing.T) {
 		}
 		p.First = first
 		p.Hold = 100 * time.Millisecond
-		rep, err := Run(bounded(t), p, Options{ServerPID: master})
+		rep, err := Run(bounded(t), p, Setup{ServerPID: master})
 		if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Rounds) != p.Rounds || rep.Held.Steady != workers {
 			t.Fatalf("%s first: verdict %s %v %v, held %+v, errors %v", first, rep.Verdict, rep.Reasons, err, rep.Held, rep.Errors)
 		}
@@ -61,7 +61,7 @@ func TestPythonServer(t *testing.T) {
 	}
 	// A key that the server does not know.
 	p := impatient(testPlan(target, 1))
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 1 || rep.Lost[0].Class != string(classInvalid) {
 		t.Errorf("verdict %s %v %v, lost %v", rep.Verdict, rep.Reasons, err, rep.Lost)
 	}
@@ -74,7 +74,7 @@ func TestQuorum(t *testing.T) {
 	target, _ := gunicorn(t, []string{"QUORUM=" + strconv.Itoa(quorum)})
 	p := testPlan(target, workers)
 	p.Keys, p.Rounds, p.Quorum, p.Think = nil, 5, quorum, Think{max: 200 * time.Millisecond}
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Rounds) != p.Rounds || len(rep.Errors) > 0 {
 		t.Fatalf("%v, %s %q, rounds %+v, errors %+v", err, rep.Verdict, rep.Reasons, rep.Rounds, rep.Errors)
 	}
@@ -103,7 +103,7 @@ func TestWrongProcess(t *testing.T) {
 	defer func() { idle.Process.Kill(); idle.Wait() }()
 	p := testPlan(target, 5)
 	p.Keys, p.Rounds, p.Hold = nil, 0, 500*time.Millisecond
-	rep, err := Run(bounded(t), p, Options{ServerPID: idle.Process.Pid})
+	rep, err := Run(bounded(t), p, Setup{ServerPID: idle.Process.Pid})
 	if r := rep.Resources[0]; err != nil || r.RSSPeakBytes == 0 || r.FDsPerWorker != nil || r.RSSPerWorkerBytes != nil {
 		t.Errorf("%v, server %+v", err, r)
 	}
@@ -119,7 +119,7 @@ func TestOutlived(t *testing.T) {
 		for range 2 { // the first run has it grow in any case
 			p := testPlan(target, workers)
 			p.Keys, p.Rounds, p.Hold = nil, 0, 100*time.Millisecond
-			rep, err := Run(bounded(t), p, Options{ServerPID: pid})
+			rep, err := Run(bounded(t), p, Setup{ServerPID: pid})
 			if r = rep.Resources[0]; err != nil || r.FDsGrowth == nil || r.RSSGrowth == nil {
 				t.Fatalf("%v, %+v", err, r)
 			}
@@ -162,7 +162,7 @@ func TestLeavesNothing(t *testing.T) {
 		if workers > places { // those that wait for a place are not waited for long
 			p.RequestTimeout, p.RoundTimeout = 6*time.Second, 5*time.Second
 		}
-		rep, err := Run(bounded(t), p, Options{})
+		rep, err := Run(bounded(t), p, Setup{})
 		if err != nil || rep.Held.Steady != min(workers, places) || rep.Held.Unfreed != 0 || rep.Held.Kept != b2i(workers >= places) {
 			t.Errorf("%d workers: %v %v, held %+v, errors %v, notes %q", workers, err, rep.Reasons, rep.Held, rep.Errors, rep.Notes)
 		}
@@ -195,7 +195,7 @@ func TestTellsWhatIsLeft(t *testing.T) {
 	}
 	p := testPlan(serve(t, f), workers)
 	p.Rounds, p.Hold = 0, 100*time.Millisecond
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Held.Unfreed != workers || len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "may still hold 6 polls") || !strings.Contains(rep.Notes[0], wire.TextInvalid) {
 		t.Errorf("%v, held %+v, notes %q", err, rep.Held, rep.Notes)
 	}

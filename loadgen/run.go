@@ -20,8 +20,8 @@ import (
 	"github.com/fltool/fltool/server/wire"
 )
 
-// Options are what a run needs besides its Plan. The zero value is good.
-type Options struct {
+// Setup is what a run needs besides its Plan. The zero value is good.
+type Setup struct {
 	Dial      Dialer             // instead of the network, for tests
 	Record    *Recorder          // of every request; the caller closes it
 	ServerPID int                // of the server, to measure it where it runs on this host; 0: unknown
@@ -34,7 +34,7 @@ type Options struct {
 // run is one run while it lasts.
 type run struct {
 	plan    Plan
-	opts    Options
+	opts    Setup
 	start   time.Time
 	workers []*worker
 	digest  wire.Digest
@@ -58,7 +58,7 @@ type run struct {
 // Run does what the plan says and reports it. Cancelling ctx ends the run at
 // once, with a report of what was done. The error is a plan that can't be run or
 // a recorder that failed; what the server did wrong stands in the report.
-func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
+func Run(ctx context.Context, plan Plan, opts Setup) (reports.Report, error) {
 	if err := plan.check(); err != nil {
 		return reports.Report{}, err
 	}
@@ -89,7 +89,7 @@ func Run(ctx context.Context, plan Plan, opts Options) (reports.Report, error) {
 	return rep, nil
 }
 
-func newRun(ctx context.Context, plan Plan, opts Options, held *gauge) (*run, error) {
+func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, error) {
 	zlibbed, digest, err := wire.CompressUpdate(strings.NewReader(string(plan.Update)))
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func TestRounds(t *testing.T) {
 			const workers = 50
 			p := testPlan(serve(t, newFake(workers)), workers)
 			p.First, p.Rounds = first, 3
-			rep, err := Run(bounded(t), p, Options{})
+			rep, err := Run(bounded(t), p, Setup{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,12 +165,12 @@ func TestFaults(t *testing.T) {
 				if f.class == classReset {
 					plan := testPlan(serve(t, faulty()), 2)
 					plan.RoundTimeout = 200 * time.Millisecond
-					failsWith(t, plan, Options{Own: true}, f.class, s)
+					failsWith(t, plan, Setup{Own: true}, f.class, s)
 					return
 				}
 				synctest.Test(t, func(t *testing.T) {
 					target, dial := servePipes(t, faulty())
-					failsWith(t, impatient(testPlan(target, 2)), Options{Dial: dial, Own: true}, f.class, s)
+					failsWith(t, impatient(testPlan(target, 2)), Setup{Dial: dial, Own: true}, f.class, s)
 					time.Sleep(time.Second) // of the bubble: who sends on finds out that nobody is there
 				})
 			})
@@ -180,7 +180,7 @@ func TestFaults(t *testing.T) {
 
 // failsWith wants the run to fail with errors of the class, the first of them a
 // named worker's at the step.
-func failsWith(t *testing.T, plan Plan, opts Options, want class, at step) {
+func failsWith(t *testing.T, plan Plan, opts Setup, want class, at step) {
 	t.Helper()
 	rep, err := Run(bounded(t), plan, opts)
 	if err != nil {
@@ -219,7 +219,7 @@ func TestHold(t *testing.T) {
 	p := testPlan(serve(t, f), workers)
 	p.Rounds, p.Hold = 0, 3*idleRace
 	full := false
-	rep, err := Run(bounded(t), p, Options{Progress: func(p Progress) {
+	rep, err := Run(bounded(t), p, Setup{Progress: func(p Progress) {
 		if p.Held == workers && p.Remaining > 0 && !full {
 			full = true
 			close(cut)
@@ -255,7 +255,7 @@ func TestIdleClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestEarlyAnswer(t *testing.T) {
 	p := testPlan(serve(t, f), 1)
 	p.Update = bigUpdate()
 	p.RequestTimeout, p.RoundTimeout = 20*time.Second, 500*time.Millisecond
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestThroughProxy(t *testing.T) {
 	}
 	p := testPlan(target, 3)
 	p.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictPass {
 		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
 	}
@@ -323,7 +323,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := testPlan(serve(t, newFake(100)), 10) // a round that never ends
 	p.RoundTimeout = time.Hour
-	rep, err := Run(ctx, p, Options{Progress: func(p Progress) {
+	rep, err := Run(ctx, p, Setup{Progress: func(p Progress) {
 		if p.Held == 10 {
 			cancel()
 		}
@@ -338,7 +338,7 @@ func TestServerExits(t *testing.T) {
 	p := testPlan(serve(t, newFake(100)), 10)
 	p.RoundTimeout = time.Hour
 	exited := make(chan error, 1)
-	rep, err := Run(bounded(t), p, Options{Exited: exited, Progress: func(p Progress) {
+	rep, err := Run(bounded(t), p, Setup{Exited: exited, Progress: func(p Progress) {
 		if p.Held == 10 && !p.Over {
 			select {
 			case exited <- errors.New("signal: killed"):
@@ -364,7 +364,7 @@ func TestRetried(t *testing.T) {
 	}
 	p := testPlan(serve(t, f), 5)
 	p.RoundTimeout = 20 * time.Second
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictWarn || len(rep.Lost) != 0 || !strings.Contains(rep.Reasons[0], "tried again: 5xx") {
 		t.Errorf("verdict %s %v, lost %v, %v", rep.Verdict, rep.Reasons, rep.Lost, err)
 	}
@@ -395,7 +395,7 @@ func TestUpstreamBehaviour(t *testing.T) {
 	p := testPlan(serve(t, f), 2)
 	p.Behaviour = Upstream
 	p.RoundTimeout = 30 * time.Second
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictFail || len(rep.Lost) != 2 || rep.Lost[0].Step != "update" {
 		t.Fatalf("verdict %s %v, lost %v, %v", rep.Verdict, rep.Reasons, rep.Lost, err)
 	}
@@ -417,7 +417,7 @@ func TestRoundsThenHold(t *testing.T) {
 	const workers = 20
 	p := testPlan(serve(t, newFake(workers)), workers)
 	p.Rounds, p.Hold = 2, 100*time.Millisecond
-	rep, err := Run(bounded(t), p, Options{})
+	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -450,7 +450,7 @@ func TestRoundsThenHoldStalled(t *testing.T) {
 		target, dial := servePipes(t, f)
 		p := testPlan(target, workers)
 		p.Rounds, p.Hold = 1, time.Hour
-		rep, err := Run(bounded(t), p, Options{Dial: dial})
+		rep, err := Run(bounded(t), p, Setup{Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}

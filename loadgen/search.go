@@ -20,22 +20,22 @@ type Search struct {
 	Confirm int // how many more times the answer must hold
 }
 
-// Outcome is what became of a level.
-type Outcome int
+// LevelResult is what became of a level.
+type LevelResult int
 
-// The outcomes. A level that can't be told bounds the search as one that failed
+// The results. A level that can't be told bounds the search as one that failed
 // does, unless it has held, and proves nothing about the server.
 const (
-	LevelHeld    Outcome = iota
-	LevelFailed          //
-	LevelUnknown         // the generator was the limit
-	LevelSpoiled         // what the levels before left disturbed it, and would disturb the next
-	LevelCut             // the search was ended meanwhile
+	LevelHeld    LevelResult = iota
+	LevelFailed              //
+	LevelUnknown             // the generator was the limit
+	LevelSpoiled             // what the levels before left disturbed it, and would disturb the next
+	LevelCut                 // the search was ended meanwhile
 )
 
-// OutcomeOf reads the outcome off a level's report, whose thresholds have been
+// LevelResultOf reads the result off a level's report, whose thresholds have been
 // judged.
-func OutcomeOf(r reports.Report) Outcome {
+func LevelResultOf(r reports.Report) LevelResult {
 	switch r.Verdict {
 	case reports.VerdictPass, reports.VerdictWarn:
 		return LevelHeld
@@ -48,14 +48,14 @@ func OutcomeOf(r reports.Report) Outcome {
 // Tried is one level that was run.
 type Tried struct {
 	Workers int
-	Outcome Outcome
+	Result  LevelResult
 	Report  reports.Report
 	Remains string // of the levels before, with which it began; "": nothing
 }
 
 // places is how many the server has, as the level showed; 0: it showed none.
 func (t Tried) places() int {
-	if t.Outcome != LevelFailed || t.Report.Held == nil {
+	if t.Result != LevelFailed || t.Report.Held == nil {
 		return 0
 	}
 	return t.Report.Held.Places
@@ -90,7 +90,7 @@ func (s Search) Find(ctx context.Context, level func(ctx context.Context, worker
 		}
 		t.Workers = n
 		if ctx.Err() != nil {
-			t.Outcome = LevelCut
+			t.Result = LevelCut
 		}
 		if tried = append(tried, t); ctx.Err() != nil {
 			return s.found(tried), nil
@@ -124,22 +124,22 @@ func (b bounds) exact() bool { return b.places > 0 && b.good == b.places }
 
 func boundsOf(tried []Tried) (b bounds) {
 	for _, t := range tried {
-		if t.Outcome == LevelFailed && (b.bar == 0 || t.Workers < b.bar) {
+		if t.Result == LevelFailed && (b.bar == 0 || t.Workers < b.bar) {
 			b.bar, b.places = t.Workers, t.places()
 		}
 	}
 	for _, t := range tried {
-		if t.Outcome == LevelHeld && (b.bar == 0 || t.Workers < b.bar) {
+		if t.Result == LevelHeld && (b.bar == 0 || t.Workers < b.bar) {
 			b.good = max(b.good, t.Workers)
 		}
 	}
 	for _, t := range tried {
 		switch {
-		case t.Workers == b.good && t.Outcome == LevelHeld:
+		case t.Workers == b.good && t.Result == LevelHeld:
 			b.times++
-		case t.Workers == b.good && t.Outcome == LevelUnknown:
+		case t.Workers == b.good && t.Result == LevelUnknown:
 			b.doubts++
-		case t.Workers > b.good && t.Outcome == LevelUnknown && (b.bar == 0 || t.Workers < b.bar):
+		case t.Workers > b.good && t.Result == LevelUnknown && (b.bar == 0 || t.Workers < b.bar):
 			b.bar, b.places = t.Workers, 0
 		}
 	}
@@ -156,7 +156,7 @@ func (s Search) next(tried []Tried) (workers int, more bool) {
 	switch {
 	case len(tried) == 0:
 		return s.From, true
-	case tried[len(tried)-1].Outcome == LevelSpoiled:
+	case tried[len(tried)-1].Result == LevelSpoiled:
 		return 0, false
 	case b.bar == 0 && (s.To == 0 || b.good < s.To):
 		up := 2 * b.good
@@ -190,18 +190,18 @@ func (s Search) found(tried []Tried) Found {
 	note := func(format string, a ...any) { f.Notes = append(f.Notes, fmt.Sprintf(format, a...)) }
 	for _, t := range tried {
 		switch {
-		case t.Workers == b.bar && t.Outcome == LevelFailed:
+		case t.Workers == b.bar && t.Result == LevelFailed:
 			f.AtLeast = false
-		case t.Outcome == LevelHeld && b.bar != 0 && t.Workers == b.bar:
+		case t.Result == LevelHeld && b.bar != 0 && t.Workers == b.bar:
 			note("%s held once and not another time: the deployment is near its limit there, or something else disturbs it", workersOf(b.bar))
-		case t.Outcome == LevelHeld && b.bar != 0 && t.Workers > b.bar:
+		case t.Result == LevelHeld && b.bar != 0 && t.Workers > b.bar:
 			note("%s held, and %d did not: the answer is below the lowest that did not", workersOf(t.Workers), b.bar)
-		case t.Outcome == LevelUnknown && t.Workers == b.good:
+		case t.Result == LevelUnknown && t.Workers == b.good:
 			note("%s held, and could not be tried again: %s", workersOf(b.good), strings.Join(t.Report.Reasons, "; "))
-		case t.Outcome == LevelSpoiled:
+		case t.Result == LevelSpoiled:
 			f.Cut = true
 			note("the search ended at %s: %s", workersOf(t.Workers), strings.Join(t.Report.Reasons, "; "))
-		case t.Outcome == LevelCut:
+		case t.Result == LevelCut:
 			f.Cut = true
 			if what := "the level of " + workersOf(t.Workers); t.Workers == b.good {
 				note("interrupted while %s was tried again: it held %s", what, times(b.times))

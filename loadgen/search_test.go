@@ -37,7 +37,7 @@ func find(t *testing.T, s Search, respond response) (Found, []int) {
 			t.Fatalf("%+v goes on for ever: %v", s, order)
 		}
 		r := reports.Report{Verdict: respond(n, times[n])}
-		return Tried{Outcome: OutcomeOf(r), Report: r}, nil
+		return Tried{Result: LevelResultOf(r), Report: r}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -163,17 +163,17 @@ func TestSearch(t *testing.T) {
 // TestSearchPlaces asks servers that answer so many at once and not one byte to more.
 func TestSearchPlaces(t *testing.T) {
 	const places = 300
-	full := func(workers int) Outcome { // of a level that the server had places for
+	full := func(workers int) LevelResult { // of a level that the server had places for
 		if workers == places {
 			return LevelSpoiled
 		}
 		return LevelHeld
 	}
-	held := func(int) Outcome { return LevelHeld }
+	held := func(int) LevelResult { return LevelHeld }
 	for _, c := range []struct {
 		name    string
 		search  Search
-		at      func(workers int) Outcome
+		at      func(workers int) LevelResult
 		order   []int
 		workers int
 		atLeast bool
@@ -192,9 +192,9 @@ func TestSearchPlaces(t *testing.T) {
 			f, err := c.search.Find(t.Context(), func(_ context.Context, n int) (Tried, error) {
 				order = append(order, n)
 				if n > places {
-					return Tried{Outcome: LevelFailed, Report: reports.Report{Held: &reports.Held{Places: places}}}, nil
+					return Tried{Result: LevelFailed, Report: reports.Report{Held: &reports.Held{Places: places}}}, nil
 				}
-				return Tried{Outcome: c.at(n)}, nil
+				return Tried{Result: c.at(n)}, nil
 			})
 			if d := cmp.Diff(c.order, order); d != "" || err != nil {
 				t.Errorf("%v, levels (-want +got):\n%s", err, d)
@@ -212,7 +212,7 @@ func TestSearchPlaces(t *testing.T) {
 // TestSearchKeeps has the answer's confirmation end in every way but a failure: what
 // held is not thrown away.
 func TestSearchKeeps(t *testing.T) {
-	for outcome, want := range map[Outcome]struct {
+	for result, want := range map[LevelResult]struct {
 		verdict reports.Verdict
 		note    string
 	}{
@@ -229,14 +229,14 @@ func TestSearchKeeps(t *testing.T) {
 			if times < 2 {
 				return Tried{}, nil
 			}
-			if outcome == LevelCut {
+			if result == LevelCut {
 				cancel()
 			}
-			return Tried{Outcome: outcome, Report: reports.Report{Reasons: []string{"too busy"}}}, nil
+			return Tried{Result: result, Report: reports.Report{Reasons: []string{"too busy"}}}, nil
 		})
 		cancel()
 		if r := f.Report(0); err != nil || f.Workers != 200 || !f.AtLeast || r.Verdict != want.verdict || len(f.Notes) != 1 || f.Notes[0] != want.note {
-			t.Errorf("%d: %v, %d, at least %t, %s, notes %q", outcome, err, f.Workers, f.AtLeast, r.Verdict, f.Notes)
+			t.Errorf("%d: %v, %d, at least %t, %s, notes %q", result, err, f.Workers, f.AtLeast, r.Verdict, f.Notes)
 		}
 	}
 }
@@ -260,17 +260,17 @@ func TestSearchNoisy(t *testing.T) {
 		})
 		held := 0 // or tried, and not to be told
 		for _, tried := range f.Tried {
-			if tried.Workers <= f.Workers && tried.Outcome == LevelFailed {
+			if tried.Workers <= f.Workers && tried.Result == LevelFailed {
 				t.Errorf("seed %d: %d did not hold, and the answer is %d", seed, tried.Workers, f.Workers)
 			}
-			if tried.Workers == f.Workers && tried.Outcome != LevelFailed {
+			if tried.Workers == f.Workers && tried.Result != LevelFailed {
 				held++
 			}
 		}
 		if f.Workers > 0 && held < 1+s.Confirm {
 			t.Errorf("seed %d: the answer %d held %d times, %d confirmations asked for", seed, f.Workers, held, s.Confirm)
 		}
-		if exact := slices.ContainsFunc(f.Tried, func(t Tried) bool { return t.Workers == f.Failed && t.Outcome == LevelFailed }); f.AtLeast == exact {
+		if exact := slices.ContainsFunc(f.Tried, func(t Tried) bool { return t.Workers == f.Failed && t.Result == LevelFailed }); f.AtLeast == exact {
 			t.Errorf("seed %d: at least %t, and the level above failed: %t", seed, f.AtLeast, exact)
 		}
 	}
@@ -281,7 +281,7 @@ func TestSearchEnds(t *testing.T) {
 	f, err := Search{From: 1}.Find(ctx, func(_ context.Context, n int) (Tried, error) {
 		if n == 4 {
 			cancel()
-			return Tried{Outcome: LevelFailed, Report: reports.Report{Verdict: reports.VerdictFail}}, nil
+			return Tried{Result: LevelFailed, Report: reports.Report{Verdict: reports.VerdictFail}}, nil
 		}
 		return Tried{Report: reports.Report{Verdict: reports.VerdictPass}}, nil
 	})

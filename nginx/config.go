@@ -52,7 +52,7 @@ type Config struct {
 	// Foreign lists the directives that no table here has and that a module of
 	// the build may have, each with the first place.
 	Foreign []Line `json:"foreign,omitempty"`
-	// Absent lists the files that Options.Partial excuses: each include, by name.
+	// Absent lists the files that Reading.Partial excuses: each include, by name.
 	Absent []Line `json:"absent,omitempty"`
 	// Code lists the directives that have nginx run code of the config's when it
 	// reads it, nginx -t too.

@@ -102,7 +102,7 @@ func TestDifferential(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput()
-		c, readErr := Read(Options{Path: conf, Build: build})
+		c, readErr := Read(Reading{Path: conf, Build: build})
 		if readErr != nil {
 			t.Fatal(readErr)
 		}

@@ -24,7 +24,7 @@ http {
     }
 }
 `
-	c, err := nginx.ReadDump(strings.NewReader(dump), nginx.Options{Build: nginx.Build{Version: "1.22.1"}})
+	c, err := nginx.ReadDump(strings.NewReader(dump), nginx.Reading{Build: nginx.Build{Version: "1.22.1"}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -47,7 +47,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		d := &dump{order: []string{name}, content: map[string][]byte{name: text}}
-		c, err := read(d, name, Options{}, nil)
+		c, err := read(d, name, Reading{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func FuzzDump(f *testing.F) {
 		if len(text) > 1<<16 {
 			return
 		}
-		c, err := ReadDump(strings.NewReader(string(text)), Options{})
+		c, err := ReadDump(strings.NewReader(string(text)), Reading{})
 		if (c == nil) == (err == nil) {
 			t.Errorf("%v and %v", c, err)
 		}
@@ -164,7 +164,7 @@ func FuzzRender(f *testing.F) {
 		if err != nil {
 			return // refused is fine; wrong is not
 		}
-		c := parse(t, text, Options{})
+		c := parse(t, text, Reading{})
 		h := c.Servers[0].Effective.ProxySetHeader.V[0]
 		if h.Value != value {
 			t.Errorf("%q is read back as %q", value, h.Value)

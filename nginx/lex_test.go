@@ -27,7 +27,7 @@ proxy_read_timeout 3s;
 	for dir, name := range map[string]string{"deploy": "nginx.conf", ".": "deploy/nginx.conf", "deploy/conf.d": "../nginx.conf"} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(filepath.Join(root, dir))
-			c, err := Read(Options{Path: name})
+			c, err := Read(Reading{Path: name})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,14 +47,14 @@ func TestNoFiles(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(Options{Path: fifo}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := Read(Reading{Path: fifo}); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Error(err)
 	}
 	main := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(main, []byte("events {} http { include fifo; }"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Read(Options{Path: main})
+	c, err := Read(Reading{Path: main})
 	if err != nil || len(c.Problems) != 1 || !strings.Contains(c.Problems[0].Text, "no regular file") {
 		t.Error(c.Problems, err)
 	}
@@ -67,7 +67,7 @@ func TestRefusedDump(t *testing.T) {
 		"nginx: [emerg] unknown directive \"x\" in /etc/nginx/nginx.conf:7\nnginx: configuration file /etc/nginx/nginx.conf test failed\n",
 		"2026/11/28 15:37:11 [emerg] 16698#16698: unknown directive \"x\" in /etc/nginx/nginx.conf:7\nnginx: configuration file /etc/nginx/nginx.conf test failed\n",
 	} {
-		c, err := ReadDump(strings.NewReader(text), Options{})
+		c, err := ReadDump(strings.NewReader(text), Reading{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestLua(t *testing.T) {
 	} {
 		for _, directive := range []string{"access_by_lua_block", "content_by_lua_block", "set_by_lua_block $x"} {
 			text := "events {}\nhttp { server { location / {\n" + directive + " {\n" + body + "\n}\nproxy_read_timeout 5s;\n} } }\n"
-			c := parse(t, text, Options{})
+			c := parse(t, text, Reading{})
 			if !good {
 				if len(c.Problems) == 0 {
 					t.Errorf("%s is taken", body)
@@ -122,7 +122,7 @@ func TestMissingBrace(t *testing.T) {
 		"events {}\nhttp {\nserver {\nlocation / {\nreturn 200;\n}\n}\n":                                                  "/nginx.conf:8",
 		"events {}\nhttp { server { location / {\n        proxy_pass http://127.0.0.1;\n    }\n}\n# the end is missing\n": "/nginx.conf:7",
 	} {
-		c := parse(t, text, Options{})
+		c := parse(t, text, Reading{})
 		found := false
 		for _, p := range c.Problems {
 			found = found || p.Source == want && strings.HasPrefix(p.Text, "unexpected end of file") && p.Hint != ""
@@ -134,7 +134,7 @@ func TestMissingBrace(t *testing.T) {
 }
 
 func TestByteOrderMark(t *testing.T) {
-	c := parse(t, "\ufeffuser x;\nevents {}", Options{})
+	c := parse(t, "\ufeffuser x;\nevents {}", Reading{})
 	if len(c.Problems) == 0 || !strings.Contains(c.Problems[0].Hint, "byte order mark") || c.Problems[0].Source != "/nginx.conf:1" {
 		t.Errorf("%+v", c.Problems)
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Options say how a config is to be read.
-type Options struct {
+// Reading says how a config is to be read.
+type Reading struct {
 	// Root is the directory that stands for "/": of an image, a container, a
 	// test. Empty is the host's own.
 	Root string
@@ -42,7 +42,7 @@ const DefaultPath = "/etc/nginx/nginx.conf"
 
 // Read reads the config that begins with a file. The error is that of the main
 // file alone; whatever else is wrong is in Config.Problems.
-func Read(o Options) (*Config, error) {
+func Read(o Reading) (*Config, error) {
 	if o.Context != "" && o.Context != "http" {
 		return nil, fmt.Errorf("context %q: want \"\" or \"http\"", o.Context)
 	}
@@ -61,7 +61,7 @@ func Read(o Options) (*Config, error) {
 
 // ReadDump reads what `nginx -T` prints. Where nginx refused its config there
 // is no dump but nginx's complaint, which is then the only Problem.
-func ReadDump(r io.Reader, o Options) (*Config, error) {
+func ReadDump(r io.Reader, o Reading) (*Config, error) {
 	d, err := parseDump(r)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func ReadDump(r io.Reader, o Options) (*Config, error) {
 	return read(d, d.order[0], o, d.refusal)
 }
 
-func read(f files, name string, o Options, told []Problem) (*Config, error) {
+func read(f files, name string, o Reading, told []Problem) (*Config, error) {
 	r := &reader{files: f, build: o.Build, partial: o.Partial, dir: name[:strings.LastIndexByte(name, '/')+1], seen: map[string]*node{}}
 	for _, p := range told {
 		r.problems.add(p.Refused, p.Source, "%s", p.Text)
@@ -95,7 +95,7 @@ func read(f files, name string, o Options, told []Problem) (*Config, error) {
 	return decode(top, o, r), nil
 }
 
-func decode(top *node, o Options, r *reader) *Config {
+func decode(top *node, o Reading, r *reader) *Config {
 	d := &decoder{
 		cfg:      &Config{Path: top.file, Build: r.build, Files: r.names, Absent: r.absent},
 		pageSize: o.PageSize,
@@ -115,7 +115,7 @@ func decode(top *node, o Options, r *reader) *Config {
 type decoder struct {
 	cfg      *Config
 	pageSize int
-	defaults bool // as Options.Defaults
+	defaults bool // as Reading.Defaults
 	problems *problems
 	http     *level
 	sockets  map[socketKey]int // into cfg.Sockets

@@ -86,7 +86,7 @@ server {
 }
 
 func TestDump(t *testing.T) {
-	c, err := ReadDump(strings.NewReader(bigDump(200)), Options{Build: debianBuild})
+	c, err := ReadDump(strings.NewReader(bigDump(200)), Reading{Build: debianBuild})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,10 +146,10 @@ func TestDump(t *testing.T) {
 }
 
 func TestDumpErrors(t *testing.T) {
-	if _, err := ReadDump(strings.NewReader("user root;\n"), Options{}); !errors.Is(err, errNoDump) {
+	if _, err := ReadDump(strings.NewReader("user root;\n"), Reading{}); !errors.Is(err, errNoDump) {
 		t.Errorf("a config is no dump: %v", err)
 	}
-	c, err := ReadDump(strings.NewReader("nginx: [emerg] unknown directive \"x\" in /etc/nginx/nginx.conf:3\nnginx: configuration file /etc/nginx/nginx.conf test failed\n"), Options{})
+	c, err := ReadDump(strings.NewReader("nginx: [emerg] unknown directive \"x\" in /etc/nginx/nginx.conf:3\nnginx: configuration file /etc/nginx/nginx.conf test failed\n"), Reading{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestDumpErrors(t *testing.T) {
 	}
 	// A dump that was cut off lacks files.
 	whole := bigDump(3)
-	c, err = ReadDump(strings.NewReader(whole[:strings.Index(whole, "# configuration file /etc/nginx/proxy_params")]), Options{})
+	c, err = ReadDump(strings.NewReader(whole[:strings.Index(whole, "# configuration file /etc/nginx/proxy_params")]), Reading{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ worker_processes 5;
 pid /here;
 -- loop -> loop --
 `)))
-	c, err := Read(Options{Root: root})
+	c, err := Read(Reading{Root: root})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ pid /here;
 	if _, err := (disk{root}).read("/loop"); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("a loop of links: %v", err)
 	}
-	if _, err := Read(Options{Root: root, Path: "/none"}); !errors.Is(err, os.ErrNotExist) || err.Error() != `open() "/none" failed (2: No such file or directory)` {
+	if _, err := Read(Reading{Root: root, Path: "/none"}); !errors.Is(err, os.ErrNotExist) || err.Error() != `open() "/none" failed (2: No such file or directory)` {
 		t.Errorf("no main file: %v", err)
 	}
 	// Nothing outside of root is read, whatever a link says.
@@ -234,7 +234,7 @@ func TestUnreadable(t *testing.T) {
 		"/n/nginx.conf": []byte("events { include e; } http { include h; server { proxy_read_timeout 5s; location / { proxy_pass http://x; } } }"),
 		"/n/e":          []byte("closed"), "/n/h": []byte("closed"),
 	}}}
-	c, err := read(f, "/n/nginx.conf", Options{Build: debianBuild}, nil)
+	c, err := read(f, "/n/nginx.conf", Reading{Build: debianBuild}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestUnreadableLists(t *testing.T) {
 			"/n/nginx.conf": []byte("events {} http { limit_req_zone $x zone=r:1m rate=1r/s; limit_conn_zone $x zone=c:1m; server { " + want.server + " location / { " + want.location + " proxy_pass http://127.0.0.1:1; } } }"),
 			"/n/closed":     []byte("closed"),
 		}}}
-		c, err := read(f, "/n/nginx.conf", Options{Build: debianBuild}, nil)
+		c, err := read(f, "/n/nginx.conf", Reading{Build: debianBuild}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func TestUnreadablePartOfHTTP(t *testing.T) {
 	f := memory{&dump{content: map[string][]byte{
 		"/n/site": []byte("include closed; server { listen 80; location / { limit_conn z 5; proxy_pass http://x; } }"), "/n/closed": []byte("closed"),
 	}}}
-	c, err := read(f, "/n/site", Options{Build: debianBuild, Context: "http", Defaults: true}, nil)
+	c, err := read(f, "/n/site", Reading{Build: debianBuild, Context: "http", Defaults: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +323,7 @@ http { include snippet; server { location / { include snippet; } } }
 proxy_send_timeout 7s;
 proxy_read_timeout 8s 9s;
 `)))
-	c, err := Read(Options{Root: root, Path: "/nginx.conf"})
+	c, err := Read(Reading{Root: root, Path: "/nginx.conf"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ proxy_read_timeout 8s 9s;
 
 	// A site's file alone.
 	root = tree(t, txtar.Parse([]byte("-- site --\nserver { listen 81; location / { proxy_read_timeout 5s; proxy_pass http://127.0.0.1:5000; } }\n")))
-	c, err = Read(Options{Root: root, Path: "/site", Context: "http"})
+	c, err = Read(Reading{Root: root, Path: "/site", Context: "http"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ proxy_read_timeout 8s 9s;
 	if len(c.Problems) != 0 || c.Events.WorkerConnections.Known() || l.ProxySendTimeout.Known() || l.ProxyReadTimeout.V != 5*time.Second || l.Pass.Upstream != "127.0.0.1:5000" {
 		t.Errorf("%+v %+v", c.Problems, l)
 	}
-	if _, err := Read(Options{Root: root, Path: "/site", Context: "server"}); err == nil {
+	if _, err := Read(Reading{Root: root, Path: "/site", Context: "server"}); err == nil {
 		t.Error("context server is taken")
 	}
 }
@@ -373,7 +373,7 @@ func TestHostileFiles(t *testing.T) {
 		"if":    "-- nginx.conf --\nevents {} x { if () {} } if () {}\n",
 		"quote": "-- nginx.conf --\nevents {} '",
 	} {
-		c, err := Read(Options{Root: tree(t, txtar.Parse([]byte(text))), Path: "/nginx.conf"})
+		c, err := Read(Reading{Root: tree(t, txtar.Parse([]byte(text))), Path: "/nginx.conf"})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -404,7 +404,7 @@ func TestVersions(t *testing.T) {
 		{"", "?", "?", "?", "?", "?"},
 		{"nightly", "?", "?", "?", "?", "?"},
 	} {
-		c := parse(t, "events {} http { upstream u { server 127.0.0.1:1; } server { location / { proxy_pass http://u; } location /direct { proxy_pass http://127.0.0.1:2; } } }", Options{Build: Build{Version: test.version}})
+		c := parse(t, "events {} http { upstream u { server 127.0.0.1:1; } server { location / { proxy_pass http://u; } location /direct { proxy_pass http://127.0.0.1:2; } } }", Reading{Build: Build{Version: test.version}})
 		e, u := c.Servers[0].Locations[0].Effective, c.Upstream("u")
 		text := func(raw, err string) string {
 			if err != "" {
@@ -503,7 +503,7 @@ func TestPlaces(t *testing.T) {
 }
 
 func TestMainValues(t *testing.T) {
-	c := parse(t, "worker_processes 0; worker_shutdown_timeout 1m; events { accept_mutex on; accept_mutex_delay 20ms; use epoll; }", Options{})
+	c := parse(t, "worker_processes 0; worker_shutdown_timeout 1m; events { accept_mutex on; accept_mutex_delay 20ms; use epoll; }", Reading{})
 	if c.Main.WorkerProcesses.Known() || len(c.Problems) != 0 {
 		t.Errorf("0 is taken by nginx, and is not auto: %+v %+v", c.Main.WorkerProcesses, c.Problems)
 	}
@@ -511,7 +511,7 @@ func TestMainValues(t *testing.T) {
 		t.Errorf("%+v %+v", c.Main, c.Events)
 	}
 	for version, want := range map[string]bool{"1.11.2": true, "1.11.3": false} {
-		c := parse(t, "events {}", Options{Build: Build{Version: version}})
+		c := parse(t, "events {}", Reading{Build: Build{Version: version}})
 		if v := c.Events.AcceptMutex; !v.Known() || v.V != want || !v.IsDefault() {
 			t.Errorf("accept_mutex of %s: %+v", version, v)
 		}
@@ -534,7 +534,7 @@ location /443 { proxy_pass https://[::1]; }
 location /grpc { grpc_pass 127.0.0.1:5000; }
 location /if { if ($request_method = POST) { proxy_pass http://127.0.0.1:5000; } }
 if ($host) { return 200; }
-} }`, Options{})
+} }`, Reading{})
 	for address, want := range map[string]string{
 		"127.0.0.1:5000":     "/direct /block /block/in /name /variable? /grpc /if",
 		"localhost:5000":     "/direct /block /block/in /name /variable? /grpc /if",
@@ -572,7 +572,7 @@ server { listen 80; listen 10.0.0.1:80; listen 10.0.0.2:80 backlog=9; listen uni
 server { listen 443 ssl http2 reuseport; listen 443 quic reuseport; http2 on; listen 8001-8003; }
 server { listen [::]:80 ipv6only=off; }
 server { }
-} stream { server { listen 5432 udp; proxy_pass db:5432; } } mail { server { listen 25; protocol smtp; } }`, Options{})
+} stream { server { listen 5432 udp; proxy_pass db:5432; } } mail { server { listen 25; protocol smtp; } }`, Reading{})
 	var got []string
 	for _, s := range c.Sockets {
 		got = append(got, fmt.Sprintf("%s %s via=%s ssl=%v h2=%v quic=%v udp=%v dual=%v reuseport=%v backlog=%d %v", s.Kind, s.Address, s.Via, s.SSL, s.HTTP2, s.QUIC, s.UDP, s.DualStack, s.Reuseport.V, s.Backlog.V, s.Servers))
@@ -606,7 +606,7 @@ server { listen 80; location ~ "/a(?=b)" { return 200; } location ^~ /ok { retur
 server { listen 81; server_name $hostname; location / { return 200; } }
 server { listen 443 ssl; location / { return 200; } }
 server { listen localhost:82; location / { return 200; } }
-}`, Options{})
+}`, Reading{})
 	for _, test := range []struct {
 		q    Request
 		want string
@@ -652,7 +652,7 @@ func TestRequestFor(t *testing.T) {
 // unknown says why.
 func TestNothingIsSilent(t *testing.T) {
 	for _, build := range []Build{{}, debianBuild} {
-		c := parse(t, "events {} http { server { location / { proxy_pass http://127.0.0.1:5000; } } }", Options{Build: build})
+		c := parse(t, "events {} http { server { location / { proxy_pass http://127.0.0.1:5000; } } }", Reading{Build: build})
 		var walk func(path string, v reflect.Value)
 		seen := 0
 		walk = func(path string, v reflect.Value) {
@@ -693,7 +693,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if _, err := ReadDump(strings.NewReader(text), Options{Build: debianBuild}); err != nil {
+		if _, err := ReadDump(strings.NewReader(text), Reading{Build: debianBuild}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -730,7 +730,7 @@ func TestExpressions(t *testing.T) {
 // The generated config guards dot files by an expression with a look-ahead:
 // requests for anything else are still told.
 func TestGeneratedRoutes(t *testing.T) {
-	c, err := Read(Options{Root: archive(t, "generated"), Build: debianBuild})
+	c, err := Read(Reading{Root: archive(t, "generated"), Build: debianBuild})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -773,7 +773,7 @@ func TestPartOfHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, defaults := range []bool{false, true} {
-		c, err := Read(Options{Path: file, Context: "http", Defaults: defaults, Build: debianBuild})
+		c, err := Read(Reading{Path: file, Context: "http", Defaults: defaults, Build: debianBuild})
 		if err != nil || len(c.Servers) != 1 {
 			t.Fatalf("%v, %d servers", err, len(c.Servers))
 		}
@@ -802,7 +802,7 @@ func TestLogs(t *testing.T) {
 		{"error_log syslog:server=unix:/dev/log; error_log memory:32m debug; events {} http { access_log syslog:server=[::1]; access_log /v/$host.log; }", ""},
 		{"error_log off; events {} stream { access_log /s; server { error_log /t; } }", "off, /s, /t"},
 	} {
-		cfg, err := ReadDump(strings.NewReader("# configuration file /n:\n"+c.config), Options{})
+		cfg, err := ReadDump(strings.NewReader("# configuration file /n:\n"+c.config), Reading{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -97,7 +97,7 @@ func startConfig(t *testing.T, dir, text, address string) (*Config, int) {
 			t.Fatalf("nginx does not listen at %s\n%s", address, stderr.String())
 		}
 	}
-	c, err := Read(Options{Path: conf, Build: realBuild(t)})
+	c, err := Read(Reading{Path: conf, Build: realBuild(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +505,7 @@ func TestRealRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput()
-		c, readErr := Read(Options{Path: conf, Build: build})
+		c, readErr := Read(Reading{Path: conf, Build: build})
 		if readErr != nil {
 			t.Fatal(readErr)
 		}
@@ -621,11 +621,11 @@ func TestRealDump(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	files, err := Read(Options{Path: conf, Build: b})
+	files, err := Read(Reading{Path: conf, Build: b})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dump, err := ReadDump(bytes.NewReader(out), Options{Build: b})
+	dump, err := ReadDump(bytes.NewReader(out), Reading{Build: b})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -264,7 +264,7 @@ func TestRefused(t *testing.T) {
 		}
 		out, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-e", "stderr").CombinedOutput()
 		taken := err == nil
-		c, err := Read(Options{Path: conf, Build: build})
+		c, err := Read(Reading{Path: conf, Build: build})
 		if err != nil {
 			t.Fatal(err)
 		}

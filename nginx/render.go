@@ -154,7 +154,7 @@ func Render(s Settings) (string, error) {
 		return "", fmt.Errorf("rendering the config: %w", p.err)
 	}
 	const name = "/nginx.conf"
-	o := Options{}
+	o := Reading{}
 	if s.Site {
 		o.Context, o.Defaults = "http", true
 	}

@@ -69,7 +69,7 @@ func TestRender(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := parse(t, text, Options{Build: debianBuild})
+	c := parse(t, text, Reading{Build: debianBuild})
 	r := c.Route(Request{Address: ":80", Host: "fl.example.org", Path: "/challenge_phrase/x"})
 	e := r.Effective()
 	if r.Err != "" || e == nil {
@@ -115,7 +115,7 @@ func TestRenderQuotes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", value, err)
 		}
-		c := parse(t, text, Options{})
+		c := parse(t, text, Reading{})
 		if h := c.Servers[0].Effective.ProxySetHeader.V[0]; h.Value != value {
 			t.Errorf("%q is read back as %q", value, h.Value)
 		}

@@ -27,12 +27,12 @@ func TestVersionsOfDirectives(t *testing.T) {
 		}
 		for _, version := range []string{before, version, "1.30.6"} {
 			since, _ := Build{Version: version}.Since(strings.TrimPrefix(tt.first, "-"))
-			c := parse(t, "events {}\n"+tt.text, Options{Build: Build{Version: version}})
+			c := parse(t, "events {}\n"+tt.text, Reading{Build: Build{Version: version}})
 			if taken := len(c.Problems) == 0; taken != (since == from) {
 				t.Errorf("%s by nginx %s: %+v", tt.text, version, c.Problems)
 			}
 		}
-		if c := parse(t, "events {}\n"+tt.text, Options{}); len(c.Problems) != 0 {
+		if c := parse(t, "events {}\n"+tt.text, Reading{}); len(c.Problems) != 0 {
 			t.Errorf("%s by an unknown version: %+v", tt.text, c.Problems)
 		}
 	}
@@ -50,7 +50,7 @@ func TestFlavours(t *testing.T) {
 		{"http { frobnicate on; }", nil},
 	} {
 		for _, flavour := range Flavours() {
-			c := parse(t, "events {}\n"+tt.text, Options{Build: Build{Flavour: flavour}})
+			c := parse(t, "events {}\n"+tt.text, Reading{Build: Build{Flavour: flavour}})
 			want := false
 			for _, f := range tt.taken {
 				want = want || f == flavour
@@ -61,7 +61,7 @@ func TestFlavours(t *testing.T) {
 		}
 	}
 	// A module that no table knows may bring along any directive.
-	if c := parse(t, "load_module modules/ngx_http_frobnicate_module.so;\nevents {}\nhttp { frobnicate on; }", Options{}); len(c.Problems) != 0 || len(c.Foreign) != 1 {
+	if c := parse(t, "load_module modules/ngx_http_frobnicate_module.so;\nevents {}\nhttp { frobnicate on; }", Reading{}); len(c.Problems) != 0 || len(c.Foreign) != 1 {
 		t.Errorf("%+v %+v", c.Problems, c.Foreign)
 	}
 }
@@ -69,7 +69,7 @@ func TestFlavours(t *testing.T) {
 // An absolute include that a repository has not is a note, a relative one a refusal.
 func TestPartial(t *testing.T) {
 	for include, want := range map[string][2]int{"/nonexistent/mime.types": {0, 1}, "mime.types": {1, 0}, "/nonexistent/*.conf": {0, 0}} {
-		c := parse(t, "events {}\nhttp { include "+include+"; server { location / { proxy_pass http://127.0.0.1:5000; } } }", Options{Partial: true})
+		c := parse(t, "events {}\nhttp { include "+include+"; server { location / { proxy_pass http://127.0.0.1:5000; } } }", Reading{Partial: true})
 		if len(c.Problems) != want[0] || len(c.Absent) != want[1] {
 			t.Errorf("%s: %+v %+v", include, c.Problems, c.Absent)
 		}

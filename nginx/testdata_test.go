@@ -48,7 +48,7 @@ func archive(t testing.TB, name string) string {
 }
 
 // parse reads one file's text.
-func parse(t testing.TB, text string, o Options) *Config {
+func parse(t testing.TB, text string, o Reading) *Config {
 	t.Helper()
 	o.Root = tree(t, &txtar.Archive{Files: []txtar.File{{Name: "nginx.conf", Data: []byte(text)}}})
 	o.Path = "/nginx.conf"
@@ -80,7 +80,7 @@ func TestConfigs(t *testing.T) {
 			case OpenResty, Ingress:
 				build.Version, build.Flavour = "1.25.5", name
 			}
-			c, err := Read(Options{Root: archive(t, name), Build: build})
+			c, err := Read(Reading{Root: archive(t, name), Build: build})
 			if err != nil {
 				t.Fatal(err)
 			}

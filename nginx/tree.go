@@ -48,7 +48,7 @@ const (
 type reader struct {
 	files    files
 	build    Build
-	partial  bool // as Options.Partial
+	partial  bool // as Reading.Partial
 	absent   []Line
 	dir      string // in which relative includes start, with a trailing slash
 	seen     map[string]*node

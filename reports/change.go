@@ -18,7 +18,7 @@ type Change struct {
 	Of       string  `json:"of,omitempty"` // "rounds" or "hold", the kind of run, where there are several
 	Unit     string  `json:"unit,omitempty"`
 	Gated    bool    `json:"gated"`
-	Outcome  Outcome `json:"outcome"`
+	Trend    Trend   `json:"outcome"`
 	Base     float64 `json:"base"`               // median of the runs
 	New      float64 `json:"new"`                // median of the runs
 	Absolute bool    `json:"absolute,omitempty"` // change and limit are differences in the unit; else shares of the base

@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Outcome is how something changed from base to new.
-type Outcome string
+// Trend is how something changed from base to new.
+type Trend string
 
-// The outcomes. Inconclusive is no verdict: too few runs, or too much noise.
+// The trends. Inconclusive is no verdict: too few runs, or too much noise.
 const (
-	OutcomeSame         Outcome = "same"
-	OutcomeBetter       Outcome = "better"
-	OutcomeWorse        Outcome = "worse"
-	OutcomeInconclusive Outcome = "inconclusive"
-	OutcomeUnmeasured   Outcome = "not measured" // of a metric that should have been; the whole is inconclusive then
+	TrendSame         Trend = "same"
+	TrendBetter       Trend = "better"
+	TrendWorse        Trend = "worse"
+	TrendInconclusive Trend = "inconclusive"
+	TrendUnmeasured   Trend = "not measured" // of a metric that should have been; the whole is inconclusive then
 )
 
 // Comparison is what changed between two sets of runs.
 type Comparison struct {
-	Outcome      Outcome  `json:"outcome"`               // of the gated metrics: the worst
+	Trend        Trend    `json:"outcome"`               // of the gated metrics: the worst
 	Reasons      []string `json:"reasons,omitempty"`     // why, one a metric that decided
 	Environment  []string `json:"environment,omitempty"` // how the two sets differ in where and how they were made
 	Runs         []string `json:"runs"`                  // when they were made, of what demand, and what all have in common
@@ -110,7 +110,7 @@ func Compare(base, new []Report, gate Gate, looks int) (Comparison, error) {
 
 // MoreMayTell says whether more runs of the same may end in a verdict.
 func (c Comparison) MoreMayTell() bool {
-	return c.Outcome == OutcomeInconclusive && c.GatedMetrics > 0 &&
+	return c.Trend == TrendInconclusive && c.GatedMetrics > 0 &&
 		!slices.ContainsFunc(c.Metrics, func(ch Change) bool { return ch.Gated && (ch.BaseRuns == 0 || ch.NewRuns == 0) })
 }
 

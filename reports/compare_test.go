@@ -39,11 +39,11 @@ func runs(n int, seed uint64, change func(*Report)) []Report {
 	return rs
 }
 
-func outcomes(c Comparison) map[string]Outcome {
-	by := map[string]Outcome{}
+func outcomes(c Comparison) map[string]Trend {
+	by := map[string]Trend{}
 	for _, ch := range c.Metrics {
 		if ch.Gated {
-			by[ch.Metric] = ch.Outcome
+			by[ch.Metric] = ch.Trend
 		}
 	}
 	return by
@@ -73,12 +73,12 @@ func TestCompareFindsFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			for metric, outcome := range outcomes(got) {
-				if (outcome == OutcomeWorse) != (metric == c.metric) {
+				if (outcome == TrendWorse) != (metric == c.metric) {
 					t.Errorf("%s, seed %d: %s is %s", name, seed, metric, outcome)
 				}
 			}
-			if (got.Outcome == OutcomeWorse) != (c.metric != "") {
-				t.Errorf("%s, seed %d: %s", name, seed, got.Outcome)
+			if (got.Trend == TrendWorse) != (c.metric != "") {
+				t.Errorf("%s, seed %d: %s", name, seed, got.Trend)
 			}
 		}
 	}
@@ -102,33 +102,33 @@ func TestCompareOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		base, new []Report
 		gate      Gate
-		want      Outcome
+		want      Trend
 		reason    string
 	}{
-		"better":            {runs(8, 1, nil), runs(8, 2, scale(.7)), nil, OutcomeBetter, "server.cpuPerRound is better"},
-		"within the limit":  {runs(8, 1, nil), runs(8, 2, scale(1.2)), Gate{"server.cpuPerRound": {Share: .5}, "errors": {Share: .001}}, OutcomeSame, ""},
-		"too few":           {runs(4, 1, nil), runs(4, 2, scale(2)), nil, OutcomeInconclusive, "bytesPerWorkerRound, errors, fanout.mean, round.mean, server.cpuPerRound, server.fdsPerWorker and server.rssPerWorker are inconclusive: too few runs to tell: 4 and 4, 6 on each side are needed"},
-		"one each":          {runs(1, 1, nil), runs(1, 2, nil), nil, OutcomeInconclusive, "too few runs"},
-		"refused runs":      {runs(8, 1, nil), refused(runs(7, 2, nil)), nil, OutcomeInconclusive, "too few runs to tell: 8 and 3"},
-		"a metric is gone":  {runs(8, 1, nil), runs(8, 2, func(r *Report) { r.Resources[0].RSSPerWorkerBytes = nil }), nil, OutcomeInconclusive, "server.rssPerWorker is inconclusive: only one side has it"},
-		"nothing to go by":  {runs(8, 1, func(r *Report) { *r = Report{Kind: KindSimulate} }), runs(8, 1, func(r *Report) { *r = Report{Kind: KindSimulate} }), nil, OutcomeInconclusive, "no run has a metric that decides"},
-		"no cpu":            {runs(8, 1, noResources), runs(8, 2, noResources), nil, OutcomeInconclusive, "server.fdsPerWorker and server.rssPerWorker are not measured: runs that hold measure it, where they see the server's process"},
-		"no cpu, not asked": {runs(8, 1, noResources), runs(8, 2, noResources), Gate{"errors": {Share: .001}}, OutcomeSame, ""},
-		"rounds alone":      {runs(8, 1, noHold), runs(8, 2, noHold), nil, OutcomeSame, ""},
-		"memory required":   {runs(8, 1, noHold), runs(8, 2, noHold), Gate{"errors": {Share: .001}, "server.rssPerWorker": {Share: .05, Required: true}}, OutcomeInconclusive, "server.rssPerWorker is not measured"},
-		"one failed":        {runs(8, 1, nil), append(runs(7, 2, nil), runs(1, 3, fail)...), nil, OutcomeWorse, "1 of 8 new runs failed, of the base none: a worker was lost"},
-		"failed, no base":   {refused(runs(4, 1, nil)), runs(8, 2, fail), nil, OutcomeInconclusive, "only one side has it"},
-		"all failed":        {runs(8, 1, fail), runs(8, 2, fail), nil, OutcomeSame, ""},
-		"noisily better":    {withCPU(6, 1, 1.1, 2.6, 3.7, 4.9, 6.1, 7), withCPU(6, 2, 1, 2, 3, 4, 5, 6), Gate{"server.cpuPerRound": {Share: .05}}, OutcomeSame, ""},
-		"worse beats noise": {runs(8, 1, nil), runs(8, 2, func(r *Report) { scale(2)(r); r.Resources[0].RSSPerWorkerBytes = nil }), nil, OutcomeWorse, "server.cpuPerRound is worse"},
+		"better":            {runs(8, 1, nil), runs(8, 2, scale(.7)), nil, TrendBetter, "server.cpuPerRound is better"},
+		"within the limit":  {runs(8, 1, nil), runs(8, 2, scale(1.2)), Gate{"server.cpuPerRound": {Share: .5}, "errors": {Share: .001}}, TrendSame, ""},
+		"too few":           {runs(4, 1, nil), runs(4, 2, scale(2)), nil, TrendInconclusive, "bytesPerWorkerRound, errors, fanout.mean, round.mean, server.cpuPerRound, server.fdsPerWorker and server.rssPerWorker are inconclusive: too few runs to tell: 4 and 4, 6 on each side are needed"},
+		"one each":          {runs(1, 1, nil), runs(1, 2, nil), nil, TrendInconclusive, "too few runs"},
+		"refused runs":      {runs(8, 1, nil), refused(runs(7, 2, nil)), nil, TrendInconclusive, "too few runs to tell: 8 and 3"},
+		"a metric is gone":  {runs(8, 1, nil), runs(8, 2, func(r *Report) { r.Resources[0].RSSPerWorkerBytes = nil }), nil, TrendInconclusive, "server.rssPerWorker is inconclusive: only one side has it"},
+		"nothing to go by":  {runs(8, 1, func(r *Report) { *r = Report{Kind: KindSimulate} }), runs(8, 1, func(r *Report) { *r = Report{Kind: KindSimulate} }), nil, TrendInconclusive, "no run has a metric that decides"},
+		"no cpu":            {runs(8, 1, noResources), runs(8, 2, noResources), nil, TrendInconclusive, "server.fdsPerWorker and server.rssPerWorker are not measured: runs that hold measure it, where they see the server's process"},
+		"no cpu, not asked": {runs(8, 1, noResources), runs(8, 2, noResources), Gate{"errors": {Share: .001}}, TrendSame, ""},
+		"rounds alone":      {runs(8, 1, noHold), runs(8, 2, noHold), nil, TrendSame, ""},
+		"memory required":   {runs(8, 1, noHold), runs(8, 2, noHold), Gate{"errors": {Share: .001}, "server.rssPerWorker": {Share: .05, Required: true}}, TrendInconclusive, "server.rssPerWorker is not measured"},
+		"one failed":        {runs(8, 1, nil), append(runs(7, 2, nil), runs(1, 3, fail)...), nil, TrendWorse, "1 of 8 new runs failed, of the base none: a worker was lost"},
+		"failed, no base":   {refused(runs(4, 1, nil)), runs(8, 2, fail), nil, TrendInconclusive, "only one side has it"},
+		"all failed":        {runs(8, 1, fail), runs(8, 2, fail), nil, TrendSame, ""},
+		"noisily better":    {withCPU(6, 1, 1.1, 2.6, 3.7, 4.9, 6.1, 7), withCPU(6, 2, 1, 2, 3, 4, 5, 6), Gate{"server.cpuPerRound": {Share: .05}}, TrendSame, ""},
+		"worse beats noise": {runs(8, 1, nil), runs(8, 2, func(r *Report) { scale(2)(r); r.Resources[0].RSSPerWorkerBytes = nil }), nil, TrendWorse, "server.cpuPerRound is worse"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Compare(c.base, c.new, c.gate, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Outcome != c.want || c.reason != "" && !strings.Contains(strings.Join(got.Reasons, "\n"), c.reason) {
-				t.Errorf("%s, %q; want %s, %q", got.Outcome, got.Reasons, c.want, c.reason)
+			if got.Trend != c.want || c.reason != "" && !strings.Contains(strings.Join(got.Reasons, "\n"), c.reason) {
+				t.Errorf("%s, %q; want %s, %q", got.Trend, got.Reasons, c.want, c.reason)
 			}
 		})
 	}
@@ -149,7 +149,7 @@ func TestCompareNoise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := outcomes(c)["server.cpuPerRound"]; got != OutcomeInconclusive {
+	if got := outcomes(c)["server.cpuPerRound"]; got != TrendInconclusive {
 		t.Error(got)
 	}
 }
@@ -221,7 +221,7 @@ func TestCompareKinds(t *testing.T) {
 		})...)
 	}
 	c, err := Compare(mixed(1, nil), mixed(3, nil), QuietGate(), 1)
-	if err != nil || c.Outcome != OutcomeSame || len(c.Environment) > 0 || len(c.Unmeasured) > 0 || c.GatedMetrics != 6 {
+	if err != nil || c.Trend != TrendSame || len(c.Environment) > 0 || len(c.Unmeasured) > 0 || c.GatedMetrics != 6 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	c, err = Compare(mixed(1, nil), mixed(3, func(r *Report) { r.Errors = []ErrorClass{{Class: "reset", Count: 50}} }), QuietGate(), 1)
@@ -230,7 +230,7 @@ func TestCompareKinds(t *testing.T) {
 	}
 	// A kind that one side lacks is no verdict.
 	c, err = Compare(mixed(1, nil), mixed(3, nil)[:8], QuietGate(), 1)
-	if err != nil || c.Outcome != OutcomeInconclusive {
+	if err != nil || c.Trend != TrendInconclusive {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

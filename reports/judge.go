@@ -24,7 +24,7 @@ func (c *Comparison) judgeFailures(base, new []Report) {
 	n, why := failed(new)
 	switch {
 	case n > 0 && b == 0 && len(base) > 0:
-		c.Outcome = OutcomeWorse
+		c.Trend = TrendWorse
 		c.Reasons = slices.Insert(c.Reasons, 0, fmt.Sprintf("%d of %d new runs failed, of the base none: %s", n, len(new), why))
 	case n > 0 || b > 0:
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of %d base runs and %d of %d new ones failed, such as: %s", b, len(base), n, len(new), cmp.Or(whyBase, why)))
@@ -41,9 +41,9 @@ func b2i(b bool) int {
 // judge gives every metric and the whole their outcome.
 func (c *Comparison) judge(looks int) {
 	holm(c.Metrics, looks)
-	c.Outcome = OutcomeSame
+	c.Trend = TrendSame
 	decided := false
-	outcomes := map[Outcome]bool{}
+	outcomes := map[Trend]bool{}
 	for i := range c.Metrics {
 		ch := &c.Metrics[i]
 		corrections := 1
@@ -53,25 +53,25 @@ func (c *Comparison) judge(looks int) {
 		needed := ch.judge(corrections)
 		if ch.Gated {
 			c.RunsNeeded = max(c.RunsNeeded, needed)
-			outcomes[ch.Outcome] = true
+			outcomes[ch.Trend] = true
 			decided = decided || ch.BaseRuns+ch.NewRuns > 0
 		}
 	}
-	if outcomes[OutcomeUnmeasured] {
-		outcomes[OutcomeInconclusive] = true
+	if outcomes[TrendUnmeasured] {
+		outcomes[TrendInconclusive] = true
 	}
-	for _, o := range []Outcome{OutcomeBetter, OutcomeInconclusive, OutcomeWorse} {
+	for _, o := range []Trend{TrendBetter, TrendInconclusive, TrendWorse} {
 		if outcomes[o] {
-			c.Outcome = o
+			c.Trend = o
 		}
 	}
 	if !decided {
-		c.Outcome = OutcomeInconclusive
+		c.Trend = TrendInconclusive
 		c.Reasons = append(c.Reasons, "no run has a metric that decides")
 	}
-	c.Reasons = append(c.Reasons, c.because(c.Outcome)...)
-	if c.Outcome == OutcomeInconclusive {
-		c.Reasons = append(c.Reasons, c.because(OutcomeUnmeasured)...)
+	c.Reasons = append(c.Reasons, c.because(c.Trend)...)
+	if c.Trend == TrendInconclusive {
+		c.Reasons = append(c.Reasons, c.because(TrendUnmeasured)...)
 	}
 }
 
@@ -91,20 +91,20 @@ func (ch *Change) judge(corrections int) (needed int) {
 	}
 	switch {
 	case ch.BaseRuns == 0 && ch.NewRuns == 0:
-		ch.Outcome, ch.Why = OutcomeUnmeasured, unmeasured(ch.Metric)
+		ch.Trend, ch.Why = TrendUnmeasured, unmeasured(ch.Metric)
 	case ch.BaseRuns == 0 || ch.NewRuns == 0:
-		ch.Outcome, ch.Why = OutcomeInconclusive, "only one side has it"
+		ch.Trend, ch.Why = TrendInconclusive, "only one side has it"
 	case tooFew(ch.BaseRuns, ch.NewRuns, corrections):
 		needed = runsNeeded(corrections)
-		ch.Outcome, ch.Why = OutcomeInconclusive, fmt.Sprintf("too few runs to tell: %d and %d, %d on each side are needed", ch.BaseRuns, ch.NewRuns, needed)
+		ch.Trend, ch.Why = TrendInconclusive, fmt.Sprintf("too few runs to tell: %d and %d, %d on each side are needed", ch.BaseRuns, ch.NewRuns, needed)
 	case p < alpha && better < -limit:
-		ch.Outcome = OutcomeWorse
+		ch.Trend = TrendWorse
 	case p < alpha && better > limit:
-		ch.Outcome = OutcomeBetter
+		ch.Trend = TrendBetter
 	case p >= alpha && better < -limit && ch.Gated:
-		ch.Outcome, ch.Why = OutcomeInconclusive, "it got worse by more than its limit, but within the noise of these runs: more runs would tell"
+		ch.Trend, ch.Why = TrendInconclusive, "it got worse by more than its limit, but within the noise of these runs: more runs would tell"
 	default:
-		ch.Outcome = OutcomeSame
+		ch.Trend = TrendSame
 	}
 	return needed
 }
@@ -145,14 +145,14 @@ func RunsNeeded(rs []Report, gate Gate, looks int) int {
 
 // because says which metrics had an outcome and why, those of one reason in one
 // sentence.
-func (c *Comparison) because(o Outcome) []string {
-	if o == OutcomeSame {
+func (c *Comparison) because(o Trend) []string {
+	if o == TrendSame {
 		return nil
 	}
 	by := map[string][]string{}
 	var whys, reasons []string
 	for _, ch := range c.Metrics {
-		if ch.Gated && ch.Outcome == o {
+		if ch.Gated && ch.Trend == o {
 			if len(by[ch.Why]) == 0 {
 				whys = append(whys, ch.Why)
 			}

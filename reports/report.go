@@ -73,7 +73,7 @@ type Report struct {
 	Thresholds []Threshold  `json:"thresholds,omitempty"`
 	Levels     []Level      `json:"levels,omitempty"` // in the order of trial
 	Slopes     []Slope      `json:"slopes,omitempty"`
-	Plan       *Plan        `json:"plan,omitempty"`
+	Plan       *Forecast    `json:"plan,omitempty"`
 	Chain      []Hop        `json:"chain,omitempty"` // the way from workers to the application, in that order
 	Findings   []Finding    `json:"findings,omitempty"`
 	Capacity   *Capacity    `json:"capacity,omitempty"`

@@ -84,15 +84,15 @@ func around(v, by float64) (low, high *float64) {
 	return &a, &b
 }
 
-// Plan is what so many workers would need by the slopes: an extrapolation.
-type Plan struct {
+// Forecast is what so many workers would need by the slopes: an extrapolation.
+type Forecast struct {
 	Workers int      `json:"workers"`
 	Needs   []Need   `json:"needs"`
 	Unknown []string `json:"unknown,omitempty"` // what can't be told, and why
 }
 
 // Beyond says whether the plan is for more workers than were measured.
-func (p Plan) Beyond() bool {
+func (p Forecast) Beyond() bool {
 	return slices.ContainsFunc(p.Needs, func(n Need) bool { return n.Beyond > 1 })
 }
 
@@ -109,8 +109,8 @@ type Need struct {
 
 // Extrapolate plans for so many workers by the slopes of memory and descriptors. A
 // line that does not rise is noise, and tells nothing.
-func Extrapolate(workers int, slopes []Slope) *Plan {
-	p := &Plan{Workers: workers}
+func Extrapolate(workers int, slopes []Slope) *Forecast {
+	p := &Forecast{Workers: workers}
 	for _, s := range slopes {
 		if s.Of != "server.rss" && s.Of != "server.fds" {
 			continue // processor time adds up over a run, so it is no need of a moment

@@ -80,8 +80,8 @@ type Shell struct {
 	Cgroup Value[Cgroup] `json:"cgroup"`
 }
 
-// Options say what to gather.
-type Options struct {
+// Scope says what to gather.
+type Scope struct {
 	Asked
 	Specs  []Spec // the kinds of programs to know
 	Nginx  NginxOptions
@@ -92,7 +92,7 @@ type Options struct {
 // Gather reads the host below r. It fails only where r is no host, or where
 // what was asked for by name does not exist; anything else that can't be read
 // is unknown.
-func Gather(r Root, o Options) (Facts, error) {
+func Gather(r Root, o Scope) (Facts, error) {
 	if err := r.Check(); err != nil {
 		return Facts{}, err
 	}

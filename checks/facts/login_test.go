@@ -67,7 +67,7 @@ func TestLoginByDistribution(t *testing.T) {
 		files["etc/security/limits.conf"] = c.conf
 		maps.Copy(files, c.more)
 		maps.DeleteFunc(files, func(_, text string) bool { return text == "-" })
-		f, err := Gather(write(t, files), Options{Asked: Asked{User: c.user}})
+		f, err := Gather(write(t, files), Scope{Asked: Asked{User: c.user}})
 		if err != nil {
 			t.Fatal(err)
 		}

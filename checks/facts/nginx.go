@@ -201,7 +201,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 	if o.Flavour != "" {
 		build.Flavour = o.Flavour
 	}
-	opts := nginx.Options{Root: r.String(), Path: args.conf, Build: build, Partial: o.Local && o.Dump == nil}
+	opts := nginx.Reading{Root: r.String(), Path: args.conf, Build: build, Partial: o.Local && o.Dump == nil}
 	if r.Host() {
 		opts.Root = ""
 	}
@@ -270,7 +270,7 @@ func ReadNginx(r Root, procs []Process, asked Asked, o NginxOptions) (*Nginx, er
 
 // readConfig reads a whole config or, where the file begins with a server or
 // an upstream, one that others include into http.
-func readConfig(o nginx.Options, dump io.Reader) (c *nginx.Config, fragment bool, err error) {
+func readConfig(o nginx.Reading, dump io.Reader) (c *nginx.Config, fragment bool, err error) {
 	if dump != nil {
 		c, err = nginx.ReadDump(dump, o)
 		return c, false, err

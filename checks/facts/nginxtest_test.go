@@ -23,7 +23,7 @@ func TestRunsCode(t *testing.T) {
 		"events {} http { map $uri $x { default 1; } }":   false,
 		"load_module /tmp/x.so;\nevents {} http { y z; }": true,
 	} {
-		c, err := nginx.ReadDump(strings.NewReader("# configuration file /etc/nginx/nginx.conf:\n"+text), nginx.Options{})
+		c, err := nginx.ReadDump(strings.NewReader("# configuration file /etc/nginx/nginx.conf:\n"+text), nginx.Reading{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -94,7 +94,7 @@ func TestOpenRC(t *testing.T) {
 	if identify(r, specs, u); u.Kind != "gunicorn" || u.Settings["args"].V != "-k gevent --worker-connections 4096 app:app in /srv" {
 		t.Errorf("%+v", u)
 	}
-	if _, err := Gather(r, Options{Asked: Asked{Service: "old"}}); err == nil {
+	if _, err := Gather(r, Scope{Asked: Asked{Service: "old"}}); err == nil {
 		t.Error("a script that is not OpenRC's was read as one")
 	}
 	for args, want := range map[string]Bound{

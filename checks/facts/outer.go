@@ -8,7 +8,7 @@ import (
 
 // readOuter reads the configs of the nginx before the nginx next to the application,
 // outwards: each passes to what listens behind it.
-func readOuter(r Root, procs []Process, inner *Nginx, o Options) (out []Value[*Nginx]) {
+func readOuter(r Root, procs []Process, inner *Nginx, o Scope) (out []Value[*Nginx]) {
 	if inner == nil || inner.Master == 0 {
 		return nil
 	}

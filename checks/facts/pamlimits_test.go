@@ -92,7 +92,7 @@ func TestLimitFilesInOrder(t *testing.T) {
 	if !v.Known() || len(v.V) != 3 {
 		t.Fatalf("%+v", v)
 	}
-	f, err := Gather(r, Options{Asked: Asked{User: "alice"}})
+	f, err := Gather(r, Scope{Asked: Asked{User: "alice"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestLimitFilesInOrder(t *testing.T) {
 		"etc/passwd": "alice:x:1000:1000::/home/alice:/bin/sh\n", "etc/group": "alice:x:1000:\n", "proc/1/comm": "systemd\n",
 		"etc/systemd/system.conf": "[Manager]\nDefaultLimitNOFILE=2000:4000\n",
 	}
-	f, err = Gather(write(t, manager), Options{Asked: Asked{User: "alice"}})
+	f, err = Gather(write(t, manager), Scope{Asked: Asked{User: "alice"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,10 +112,10 @@ func TestLimitFilesInOrder(t *testing.T) {
 	}
 	delete(manager, "etc/systemd/system.conf")
 	manager["etc/systemd/system.conf/x"] = "no regular file"
-	if f, err = Gather(write(t, manager), Options{Asked: Asked{User: "alice"}}); err != nil || f.Login.Known() {
+	if f, err = Gather(write(t, manager), Scope{Asked: Asked{User: "alice"}}); err != nil || f.Login.Known() {
 		t.Errorf("the manager's default can't be read: %+v, %v", f.Login, err)
 	}
-	if _, err := Gather(r, Options{Asked: Asked{User: "bob"}}); err == nil || !strings.Contains(err.Error(), "bob") {
+	if _, err := Gather(r, Scope{Asked: Asked{User: "bob"}}); err == nil || !strings.Contains(err.Error(), "bob") {
 		t.Errorf("a user that is none: %v", err)
 	}
 }

@@ -19,7 +19,7 @@ func host(t testing.TB, procs ...factstest.Process) Root {
 
 func gather(t testing.TB, r Root, a Asked) Facts {
 	t.Helper()
-	f, err := Gather(r, Options{Asked: a, Now: time.Unix(0, 0)})
+	f, err := Gather(r, Scope{Asked: a, Now: time.Unix(0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func host(t testing.TB, procs ...factstest.Process) facts.Root {
 
 func gather(t testing.TB, r facts.Root, a facts.Asked) facts.Facts {
 	t.Helper()
-	f, err := facts.Gather(r, facts.Options{Asked: a, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
+	f, err := facts.Gather(r, facts.Scope{Asked: a, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestWhoServes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			f, err := facts.Gather(r, facts.Options{Asked: c.asked, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
+			f, err := facts.Gather(r, facts.Scope{Asked: c.asked, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestWhoServes(t *testing.T) {
 	}
 	r := host(t, master)
 	for _, a := range []facts.Asked{{PID: 99}, {Service: "none"}} {
-		if _, err := facts.Gather(r, facts.Options{Asked: a, Specs: kinds.Specs()}); err == nil {
+		if _, err := facts.Gather(r, facts.Scope{Asked: a, Specs: kinds.Specs()}); err == nil {
 			t.Errorf("%+v is not there, and no error", a)
 		}
 	}

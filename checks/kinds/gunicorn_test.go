@@ -163,7 +163,7 @@ func TestUnitGunicorn(t *testing.T) {
 		"EnvironmentFile=/etc/default/*\nExecStart=/usr/bin/gunicorn -w 1 a":                                        "? ? 1 ?",
 	} {
 		files["etc/systemd/system/fl.service"] = "[Service]\n" + text + "\n"
-		f, err := facts.Gather(write(t, files), facts.Options{Asked: facts.Asked{Service: "fl"}, Specs: Specs(), Now: time.Unix(0, 0)})
+		f, err := facts.Gather(write(t, files), facts.Scope{Asked: facts.Asked{Service: "fl"}, Specs: Specs(), Now: time.Unix(0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func readNginxPasses(r facts.Root, p facts.Program) facts.Details {
 			conf = given
 		}
 	}
-	o := nginx.Options{Root: r.String(), Path: conf}
+	o := nginx.Reading{Root: r.String(), Path: conf}
 	if r.Host() {
 		o.Root = ""
 	}

@@ -23,13 +23,13 @@ const maxMessage = 4 << 10
 
 // prober asks one deployment, one question after another.
 type prober struct {
-	o      Options
-	left   Plan     // of what was announced
-	sent   Plan     // so far
+	o      Questions
+	left   Cost     // of what was announced
+	sent   Cost     // so far
 	routes []string // addresses that took a connection, the best first
 }
 
-func newProber(o Options) *prober {
+func newProber(o Questions) *prober {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
@@ -45,7 +45,7 @@ func newProber(o Options) *prober {
 		d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1}
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
 	}
-	return &prober{o: o, left: o.Plan()}
+	return &prober{o: o, left: o.Cost()}
 }
 
 func (p *prober) tell(s string) {
@@ -59,11 +59,11 @@ func (p *prober) tell(s string) {
 var errSpent = errors.New("more than was announced")
 
 // spend is the one place that all that is sent passes, before it is sent.
-func (p *prober) spend(what Plan) error {
+func (p *prober) spend(what Cost) error {
 	if what.Requests > p.left.Requests || what.Connections > p.left.Connections || what.Bytes > p.left.Bytes {
 		return errSpent
 	}
-	for of, sign := range map[*Plan]int{&p.left: -1, &p.sent: 1} {
+	for of, sign := range map[*Cost]int{&p.left: -1, &p.sent: 1} {
 		of.Requests += sign * what.Requests
 		of.Connections += sign * what.Connections
 		of.Bytes += int64(sign) * what.Bytes
@@ -76,7 +76,7 @@ const dialTimeout = 10 * time.Second
 
 // dial connects to an address.
 func (p *prober) dial(ctx context.Context, address string) (net.Conn, error) {
-	if err := p.spend(Plan{Connections: 1}); err != nil {
+	if err := p.spend(Cost{Connections: 1}); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -140,7 +140,7 @@ var errEarly = errors.New("the answer came before the whole of it was sent")
 // answer may come before the request is sent whole; then the connection is closed
 // and the error, unless read gives another, is errEarly.
 func (p *prober) exchange(ctx context.Context, c *conn, req *http.Request, timeout time.Duration, read func(*http.Response) error) error {
-	if err := p.spend(Plan{Requests: 1, Bytes: req.ContentLength}); err != nil {
+	if err := p.spend(Cost{Requests: 1, Bytes: req.ContentLength}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -144,19 +144,19 @@ func startAt(t *testing.T, f *fake, h http.Handler, l net.Listener) *httptest.Se
 	return s
 }
 
-func options(t *testing.T, url string) Options {
+func questions(t *testing.T, url string) Questions {
 	t.Helper()
 	u, err := ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{URL: u, Timeout: 5 * time.Second}
+	return Questions{URL: u, Timeout: 5 * time.Second}
 }
 
 // run probes, and holds the probe to what it announced.
-func run(t *testing.T, o Options, f *fake) facts.Probe {
+func run(t *testing.T, o Questions, f *fake) facts.Probe {
 	t.Helper()
-	plan := o.Plan()
+	plan := o.Cost()
 	p, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func (f *flood) SetWriteDeadline(time.Time) error { return nil }
 // A server whose heads do not end costs the bound and no more, a connection.
 func TestEndlessHeads(t *testing.T) {
 	var read, connections atomic.Int64
-	p, err := Run(t.Context(), Options{
+	p, err := Run(t.Context(), Questions{
 		URL: &url.URL{Scheme: "http", Host: "fl.example.org"},
 		Key: testKey, Hold: time.Minute, BodyWant: 1 << 20, BodyMax: 1 << 20,
 		Lookup: func(context.Context, string) ([]netip.Addr, error) {

@@ -153,7 +153,7 @@ func (p *prober) free(ctx context.Context, id string) error {
 
 // wait is the poll itself.
 func (p *prober) wait(ctx context.Context, c *conn, req *http.Request) facts.Value[*facts.Hold] {
-	if err := p.spend(Plan{Requests: 1, Bytes: req.ContentLength}); err != nil {
+	if err := p.spend(Cost{Requests: 1, Bytes: req.ContentLength}); err != nil {
 		return unknown[*facts.Hold](err)
 	}
 	out := facts.Hold{Asked: p.o.Hold.Seconds()}

@@ -99,7 +99,7 @@ func TestHoldEnds(t *testing.T) {
 					l.breaks(c.fault)
 					b.Close()
 				}()
-				o := options(t, "http://192.0.2.1")
+				o := questions(t, "http://192.0.2.1")
 				o.Key, o.Hold = testKey, 10*time.Minute
 				p := newProber(o)
 				req, err := p.json(wire.PathPoll, wire.Poll{WorkerID: "w"})
@@ -122,7 +122,7 @@ func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{"", "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nInvalid Worker", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 502 Bad\r\n\r\nx", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "\x16\x03\x01"} {
 		f.Add(s)
 	}
-	o := Options{Timeout: time.Second}
+	o := Questions{Timeout: time.Second}
 	f.Fuzz(func(t *testing.T, s string) {
 		o.URL, _ = ParseURL("http://192.0.2.1")
 		p := newProber(o)

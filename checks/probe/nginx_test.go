@@ -81,8 +81,8 @@ func TestThroughNginx(t *testing.T) {
 	if !p.Buffering.V || p.Admin.V.Status != 403 || !p.KeepAlive.V.Reused {
 		t.Errorf("buffering %+v, admin %+v, keep-alive %+v", p.Buffering, p.Admin, p.KeepAlive)
 	}
-	if n := int(f.requests.Load()); n > o.Plan().Requests {
-		t.Errorf("%d requests came, announced were %d", n, o.Plan().Requests)
+	if n := int(f.requests.Load()); n > o.Cost().Requests {
+		t.Errorf("%d requests came, announced were %d", n, o.Cost().Requests)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestNginxWithoutServer(t *testing.T) {
 // Without request buffering an answer need not wait for the body.
 func TestNginxStreams(t *testing.T) {
 	f := &fake{}
-	p := run(t, options(t, startNginx(t, "proxy_request_buffering off; proxy_http_version 1.1; keepalive_timeout 0;", start(t, f, f).URL)), nil)
+	p := run(t, questions(t, startNginx(t, "proxy_request_buffering off; proxy_http_version 1.1; keepalive_timeout 0;", start(t, f, f).URL)), nil)
 	if !p.Buffering.Known() || p.Buffering.V || p.KeepAlive.V.Reused {
 		t.Errorf("buffering %+v, keep-alive %+v", p.Buffering, p.KeepAlive)
 	}

@@ -21,15 +21,15 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 )
 
-// Defaults of Options.
+// Defaults of Questions.
 const (
 	DefaultHold    = 10 * time.Minute
 	DefaultBodyMax = 64e6             // bytes
 	DefaultTimeout = 90 * time.Second // longer than the 60 s after which most proxies give up on a server
 )
 
-// Options say what to ask. The zero value asks for neither body nor hold.
-type Options struct {
+// Questions say what to ask. The zero value asks for neither body nor hold.
+type Questions struct {
 	URL *url.URL // http or https, without path and user info
 
 	Key      ed25519.PrivateKey // of a worker that nobody else is: its poll would end another's; nil: none
@@ -67,16 +67,16 @@ func ParseURL(s string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-// Plan is the most that a probe sends.
-type Plan struct {
+// Cost is the most that a probe sends.
+type Cost struct {
 	Requests    int
 	Connections int
 	Bytes       int64 // of request bodies
 }
 
-// Plan tells how much these options lead to at most.
-func (o Options) Plan() Plan {
-	p := Plan{Requests: 4, Connections: 2*maxRoutes + 3} // alive, keep-alive, buffering, /workers
+// Cost tells how much these questions lead to at most.
+func (o Questions) Cost() Cost {
+	p := Cost{Requests: 4, Connections: 2*maxRoutes + 3} // alive, keep-alive, buffering, /workers
 	p.Bytes += collected
 	if o.asksPlain() {
 		p.Requests++
@@ -100,17 +100,17 @@ func (o Options) Plan() Plan {
 }
 
 // holds says whether a poll is to be sent and there is a worker for it.
-func (o Options) holds() bool { return o.Hold > 0 && (o.Key != nil || o.Register) }
+func (o Questions) holds() bool { return o.Hold > 0 && (o.Key != nil || o.Register) }
 
 // asksPlain says whether port 80 is asked, too: where https has its own port.
-func (o Options) asksPlain() bool {
+func (o Questions) asksPlain() bool {
 	port, _ := portOf(o.URL)
 	return o.URL.Scheme == "https" && port == "443"
 }
 
 // Run asks. What could not be asked or was not answered is unknown in the facts;
 // the error is that of a ctx that ended.
-func Run(ctx context.Context, o Options) (facts.Probe, error) {
+func Run(ctx context.Context, o Questions) (facts.Probe, error) {
 	p := newProber(o)
 	at := p.o.Now()
 	out := facts.Probe{URL: o.URL.String(), At: at.UTC().Format(time.RFC3339)}

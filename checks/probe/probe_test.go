@@ -23,8 +23,8 @@ import (
 var quiet = log.New(io.Discard, "", 0)
 
 // everything asks for all there is to ask.
-func everything(t *testing.T, url string) Options {
-	o := options(t, url)
+func everything(t *testing.T, url string) Questions {
+	o := questions(t, url)
 	o.Key, o.Hold, o.BodyMax, o.BodyWant = testKey, time.Second, 1<<20, 300<<10
 	return o
 }
@@ -76,7 +76,7 @@ func TestHoldIsFreed(t *testing.T) {
 		r.Body = io.NopCloser(strings.NewReader(string(b)))
 		f.ServeHTTP(w, r)
 	}))
-	o := options(t, s.URL)
+	o := questions(t, s.URL)
 	o.Key, o.Hold = testKey, 200*time.Millisecond
 	if p := run(t, o, f); p.Hold.V == nil || p.Hold.V.End != facts.EndHeld {
 		t.Errorf("hold %+v, %s", p.Hold.V, p.Hold.Why())
@@ -180,13 +180,13 @@ func TestOutcomes(t *testing.T) {
 // A request beyond the announced ones is not sent.
 func TestSpend(t *testing.T) {
 	f := &fake{}
-	p := newProber(options(t, start(t, f, f).URL))
+	p := newProber(questions(t, start(t, f, f).URL))
 	p.reach(t.Context(), new(facts.Probe))
 	p.left.Requests = 0
 	if _, _, err := p.once(t.Context(), http.MethodGet, question, "", nil); err == nil || !strings.Contains(err.Error(), errSpent.Error()) {
 		t.Errorf("a request beyond: %v", err)
 	}
-	p.left = Plan{Requests: 1, Connections: 1, Bytes: 9}
+	p.left = Cost{Requests: 1, Connections: 1, Bytes: 9}
 	if _, _, err := p.once(t.Context(), http.MethodPost, question, "", make([]byte, 10)); err == nil {
 		t.Error("bytes beyond were sent")
 	}
@@ -201,7 +201,7 @@ func TestSpend(t *testing.T) {
 func TestBodyLimit(t *testing.T) {
 	for _, most := range []int64{1 << 10, 50_000, 1 << 20, 3e6} {
 		f := &fake{most: most}
-		o := options(t, start(t, f, f).URL)
+		o := questions(t, start(t, f, f).URL)
 		o.BodyMax, o.BodyWant = 4e6, 2e6
 		p := run(t, o, f)
 		b := p.Body.V
@@ -210,7 +210,7 @@ func TestBodyLimit(t *testing.T) {
 		}
 	}
 	f := &fake{takes: true}
-	o := options(t, start(t, f, f).URL)
+	o := questions(t, start(t, f, f).URL)
 	o.BodyMax = 1e6
 	if p := run(t, o, f); p.Body.Known() || len(f.accepted) != 1 {
 		t.Errorf("a server that takes everything was sent %d updates: %+v", len(f.accepted), p.Body)
@@ -247,11 +247,11 @@ func TestSearch(t *testing.T) {
 
 func TestBuffering(t *testing.T) {
 	f := &fake{collects: true}
-	if p := run(t, options(t, start(t, f, f).URL), f); !p.Buffering.Known() || !p.Buffering.V {
+	if p := run(t, questions(t, start(t, f, f).URL), f); !p.Buffering.Known() || !p.Buffering.V {
 		t.Errorf("%+v", p.Buffering)
 	}
 	f = &fake{most: 1000}
-	if p := run(t, options(t, start(t, f, f).URL), f); p.Buffering.Known() {
+	if p := run(t, questions(t, start(t, f, f).URL), f); p.Buffering.Known() {
 		t.Errorf("told of a request that was refused: %+v", p.Buffering)
 	}
 }
@@ -262,7 +262,7 @@ func TestKeepAlive(t *testing.T) {
 		w.Header().Set("Connection", "close")
 		f.ServeHTTP(w, r)
 	}))
-	p := run(t, options(t, s.URL), f)
+	p := run(t, questions(t, s.URL), f)
 	if k := p.KeepAlive; !k.Known() || k.V.Reused || !strings.Contains(k.V.Why, "close") {
 		t.Errorf("%+v", k)
 	}
@@ -274,7 +274,7 @@ func TestRoutes(t *testing.T) {
 	f := &fake{}
 	s := start(t, f, f)
 	u, _ := url.Parse(s.URL)
-	o := options(t, "http://fl.example.org")
+	o := questions(t, "http://fl.example.org")
 	o.Lookup = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::2")}, nil
 	}

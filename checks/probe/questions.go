@@ -84,7 +84,7 @@ const (
 // something before the server collects requests.
 func (p *prober) buffering(ctx context.Context) facts.Value[bool] {
 	fail := func(err error) facts.Value[bool] { return unknown[bool](errors.New(cause(err))) }
-	if err := p.spend(Plan{Requests: 1, Bytes: collected}); err != nil {
+	if err := p.spend(Cost{Requests: 1, Bytes: collected}); err != nil {
 		return fail(err)
 	}
 	req, err := p.request(http.MethodGet, question, "application/octet-stream", nil, 0)

@@ -107,7 +107,7 @@ func TestReachForReal(t *testing.T) {
 	}
 
 	// A name with an address that refuses, two without a way to them, and one that answers.
-	o := options(t, "http://fl.example.org:"+port)
+	o := questions(t, "http://fl.example.org:"+port)
 	o.Lookup = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1")}, nil
 	}

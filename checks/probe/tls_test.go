@@ -30,7 +30,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f.requests.Store(0)
-			o := options(t, s.URL)
+			o := questions(t, s.URL)
 			o.TLS = c.cfg
 			p := run(t, o, nil)
 			v := p.TLS.V
@@ -43,13 +43,13 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	u := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
-	o := options(t, u)
+	o := questions(t, u)
 	o.TLS = &tls.Config{RootCAs: pool}
 	if p := run(t, o, nil); p.TLS.V == nil || p.TLS.V.Trusted || !strings.Contains(p.TLS.V.Why, "localhost") {
 		t.Errorf("another name: %+v %s", p.TLS.V, p.TLS.Why())
 	}
 	plain := start(t, f, f)
-	o = options(t, strings.Replace(plain.URL, "http:", "https:", 1))
+	o = questions(t, strings.Replace(plain.URL, "http:", "https:", 1))
 	if p := run(t, o, nil); p.TLS.Known() || p.Alive.Known() {
 		t.Errorf("http behind https: %+v", p.TLS)
 	}

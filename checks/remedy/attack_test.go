@@ -86,7 +86,7 @@ func FuzzScript(f *testing.F) {
 	f.Add(`a\x2d\nb@1.service`, "* - nofile 1\nroot", unit, "[Service]\nEnvironment=\"GUNICORN_CMD_ARGS=--config /tmp/evil.py\"\n", "x")
 	var all []facts.Facts
 	for _, h := range hosts {
-		one, err := facts.Gather(facts.NewRoot(scratch(f, h.files)), facts.Options{Asked: h.asked, Now: time.Unix(0, 0)})
+		one, err := facts.Gather(facts.NewRoot(scratch(f, h.files)), facts.Scope{Asked: h.asked, Now: time.Unix(0, 0)})
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestHereDoc(t *testing.T) {
 	if out, err := cmd.Output(); err != nil || string(out) != text {
 		t.Errorf("%v: %q", err, out)
 	}
-	p := Plan{Files: []File{{Path: "/etc/x", Old: "# \x1b[2Jx\n", New: "y\n"}}}
+	p := Steps{Files: []File{{Path: "/etc/x", Old: "# \x1b[2Jx\n", New: "y\n"}}}
 	if d := p.Diff(); strings.Contains(d, "\x1b") || !strings.Contains(d, `-# \x1b[2Jx`) {
 		t.Errorf("%q", d)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// A Plan is what a script will do.
-type Plan struct {
+// Steps are what a script will do.
+type Steps struct {
 	Files    []File
 	Commands []string          // that make the files take effect and cut nothing
 	Later    []string          // for the operator to do when polls may be cut
@@ -38,8 +38,8 @@ type line struct {
 // are left alone. own is the files that an earlier plan left, by path: what they
 // set stays unless a finding changes it. What is not of the forms that a plan has
 // is left to do by hand.
-func Make(findings []reports.Finding, own map[string]string) Plan {
-	var p Plan
+func Make(findings []reports.Finding, own map[string]string) Steps {
+	var p Steps
 	files := make(map[string]*content)
 	for _, f := range findings {
 		if f.Status != reports.StatusFail && f.Status != reports.StatusWarn || f.Severity == reports.SeverityInfo {
@@ -208,7 +208,7 @@ func mergeFlags(a, b string) string {
 }
 
 // Diff is the file changes as a unified diff; "" where nothing changes.
-func (p Plan) Diff() string {
+func (p Steps) Diff() string {
 	var b strings.Builder
 	for _, f := range p.Files {
 		old := "a" + f.Path

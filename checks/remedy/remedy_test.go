@@ -70,7 +70,7 @@ func scratch(t testing.TB, files map[string]string) string {
 
 func judge(t *testing.T, root string, asked facts.Asked, workers int) ([]reports.Finding, map[string]string) {
 	t.Helper()
-	f, err := facts.Gather(facts.NewRoot(root), facts.Options{Asked: asked, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
+	f, err := facts.Gather(facts.NewRoot(root), facts.Scope{Asked: asked, Specs: kinds.Specs(), Now: time.Unix(0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestScriptIsIdempotentAndKeepsBackups(t *testing.T) {
 // do; the exit code tells of it.
 func TestScriptFails(t *testing.T) {
 	cmd := exec.Command("/bin/sh")
-	cmd.Stdin = strings.NewReader(Plan{Commands: []string{"false", "echo second"}, Later: []string{"systemctl restart fl"}}.Script("x"))
+	cmd.Stdin = strings.NewReader(Steps{Commands: []string{"false", "echo second"}, Later: []string{"systemctl restart fl"}}.Script("x"))
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {

@@ -65,7 +65,7 @@ put() {
 `
 
 // Script is the plan as a shell script. title says what it is for.
-func (p Plan) Script(title string) string {
+func (p Steps) Script(title string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, scriptHead, oneLine(title))
 	if len(p.Files)+len(p.Commands) > 0 {

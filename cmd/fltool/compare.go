@@ -104,7 +104,7 @@ func (f *compareFlags) add(cmd *cobra.Command) {
 // check finds a wrong flag before the work is done, and gives the gate: that of
 // --gate, or else the default, with the limits of --limit.
 func (f *compareFlags) check(gate reports.Gate) (reports.Gate, error) {
-	if _, err := render.ForComparison(f.format, render.Options{}); err != nil {
+	if _, err := render.ForComparison(f.format, render.Style{}); err != nil {
 		return nil, usageError("", "--format: %w", err)
 	}
 	if len(f.gate) > 0 {
@@ -124,7 +124,7 @@ func (f *compareFlags) check(gate reports.Gate) (reports.Gate, error) {
 // write prints a comparison and turns its outcome into the exit code.
 func (f *compareFlags) write(cmd *cobra.Command, c reports.Comparison) error {
 	stdout := cmd.OutOrStdout()
-	show, err := render.ForComparison(f.format, render.Options{Color: colored(stdout)})
+	show, err := render.ForComparison(f.format, render.Style{Color: colored(stdout)})
 	if err != nil {
 		return usageError("", "--format: %w", err)
 	}
@@ -136,9 +136,9 @@ func (f *compareFlags) write(cmd *cobra.Command, c reports.Comparison) error {
 		return err
 	}
 	switch {
-	case c.Outcome == reports.OutcomeWorse:
+	case c.Trend == reports.TrendWorse:
 		return &exitError{code: exitFail}
-	case c.Outcome == reports.OutcomeInconclusive && !f.allowUndef:
+	case c.Trend == reports.TrendInconclusive && !f.allowUndef:
 		return &exitError{code: exitCant}
 	}
 	return nil

@@ -167,7 +167,7 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 	if j.outside != nil && j.outside.only {
 		return d, nil
 	}
-	o := facts.Options{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream}, Specs: kinds.Specs(), Now: now}
+	o := facts.Scope{Asked: facts.Asked{PID: j.pid, Service: j.service, User: j.user, Port: j.port, URL: j.flURL, Upstream: j.upstream}, Specs: kinds.Specs(), Now: now}
 	j.state(&o.Asked)
 	o.Nginx.Version, o.Nginx.Flavour = j.version, j.flavour
 	o.Nginx.Run, o.Nginx.Program = j.test.run(), j.test.program

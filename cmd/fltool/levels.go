@@ -105,7 +105,7 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 	if len(l.f.facts) > 0 {
 		return nil
 	}
-	o := facts.Options{
+	o := facts.Scope{
 		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: l.f.target}, Specs: kinds.Specs(), Parent: os.Getppid(), Now: time.Now(),
 	}
 	g, err := facts.Gather(facts.NewRoot("/"), o)
@@ -145,7 +145,7 @@ const slowing = 4
 
 // once runs a level.
 func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err error) {
-	t = loadgen.Tried{Outcome: loadgen.LevelUnknown, Report: reports.Report{Verdict: reports.VerdictRefused}}
+	t = loadgen.Tried{Result: loadgen.LevelUnknown, Report: reports.Report{Verdict: reports.VerdictRefused}}
 	var room *loadgen.RoomError
 	if err := loadgen.CheckRoom(f.workers, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
 		t.Report.Reasons = []string{room.What}
@@ -157,7 +157,7 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 	if err != nil {
 		return t, err
 	}
-	opts := loadgen.Options{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(l.stderr)}
+	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(l.stderr)}
 	child, cleanup, err := f.start(ctx, &plan)
 	if err != nil {
 		return t, err
@@ -177,7 +177,7 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 			return t, err
 		}
 	case l.kept != "":
-		t.Outcome, t.Report.Reasons = loadgen.LevelSpoiled, []string{l.kept}
+		t.Result, t.Report.Reasons = loadgen.LevelSpoiled, []string{l.kept}
 		return t, nil
 	default:
 		if t.Remains, err = l.settle(ctx); err != nil {
@@ -195,9 +195,9 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 	if err := t.Report.Judge(l.thresholds); err != nil {
 		return t, cantError("", "%v", err)
 	}
-	t.Outcome = loadgen.OutcomeOf(t.Report)
-	if t.Remains != "" && t.Outcome == loadgen.LevelFailed {
-		t.Outcome, t.Report.Verdict = loadgen.LevelSpoiled, reports.VerdictRefused
+	t.Result = loadgen.LevelResultOf(t.Report)
+	if t.Remains != "" && t.Result == loadgen.LevelFailed {
+		t.Result, t.Report.Verdict = loadgen.LevelSpoiled, reports.VerdictRefused
 		t.Report.Reasons = append([]string{fmt.Sprintf("it began with %s %s after the level before: without them it might have held; %s", t.Remains, l.f.settle, goOn)}, t.Report.Reasons...)
 	}
 	if h := t.Report.Held; h != nil && h.Unfreed > 0 && child == nil {
@@ -255,14 +255,14 @@ func (l *levels) tell(workers int, t loadgen.Tried) {
 // levelLine says what became of a level. One that only missed a service level was
 // held all the same.
 func levelLine(t loadgen.Tried) string {
-	line := map[loadgen.Outcome]string{
+	line := map[loadgen.LevelResult]string{
 		loadgen.LevelHeld: "held", loadgen.LevelFailed: "not held", loadgen.LevelUnknown: "can't tell", loadgen.LevelSpoiled: "can't tell",
-	}[t.Outcome]
+	}[t.Result]
 	why := t.Report.Reasons
 	switch {
 	case len(why) == 0:
 		return line
-	case t.Outcome == loadgen.LevelFailed && strings.HasPrefix(why[0], "missed "): // what it lost would stand first
+	case t.Result == loadgen.LevelFailed && strings.HasPrefix(why[0], "missed "): // what it lost would stand first
 		return "held, but " + why[0]
 	}
 	return line + ": " + why[0]

@@ -106,7 +106,7 @@ func (f *probeFlags) ask(cmd *cobra.Command, demand reports.Demand) (facts.Value
 		return none, usageError("", "--url: %w", err)
 	}
 	stderr := cmd.ErrOrStderr()
-	o := probe.Options{
+	o := probe.Questions{
 		URL: u, Hold: f.hold, BodyMax: int64(f.bodyMax), BodyWant: checks.BodyBytes(demand.ModelBytes), UpstreamPort: f.upstreamPort,
 		Tell: func(s string) { fmt.Fprintln(stderr, "probe: "+s) },
 	}
@@ -201,8 +201,8 @@ func (f *probeFlags) agree(cmd *cobra.Command, u *url.URL) (bool, error) {
 }
 
 // announce says what will be sent, before it is.
-func (f *probeFlags) announce(w io.Writer, o probe.Options) {
-	p := o.Plan()
+func (f *probeFlags) announce(w io.Writer, o probe.Questions) {
+	p := o.Cost()
 	fmt.Fprintf(w, "probe: at most %d requests over %d connections to %s,\nprobe: with %s of bodies in all\n", p.Requests, p.Connections, o.URL, approximately(p.Bytes))
 	switch {
 	case o.Hold == 0 || o.Key == nil && !o.Register:
@@ -236,7 +236,7 @@ func (f *probeFlags) run(cmd *cobra.Command, plan loadgen.Plan, p facts.Probe) f
 		return none("%v", err)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "probe: %d workers come\n", plan.Workers)
-	r, err := loadgen.Run(cmd.Context(), plan, loadgen.Options{Progress: progressTo(cmd.ErrOrStderr())})
+	r, err := loadgen.Run(cmd.Context(), plan, loadgen.Setup{Progress: progressTo(cmd.ErrOrStderr())})
 	switch {
 	case err != nil:
 		return none("%v", err)

@@ -117,7 +117,7 @@ const writableHint = "the directory must be there, and one may write in it"
 
 // check finds a wrong flag before the work is done.
 func (o *outputFlags) check() error {
-	if _, err := render.For(o.format, render.Options{}); err != nil {
+	if _, err := render.For(o.format, render.Style{}); err != nil {
 		return usageError("", "--format: %w", err)
 	}
 	if o.out != "" {
@@ -146,7 +146,7 @@ func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
 
 func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 	stdout := cmd.OutOrStdout()
-	show, err := render.For(o.format, render.Options{Color: colored(stdout), Verbose: o.verbose})
+	show, err := render.For(o.format, render.Style{Color: colored(stdout), Verbose: o.verbose})
 	if err != nil {
 		return usageError("", "--format: %w", err)
 	}

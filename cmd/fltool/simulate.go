@@ -81,7 +81,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err := loadgen.CheckRoom(plan.Workers, len(plan.Sources)); err != nil {
 		return roomError(err)
 	}
-	opts := loadgen.Options{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(cmd.ErrOrStderr())}
+	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(cmd.ErrOrStderr())}
 
 	ctx := cmd.Context()
 	tidies(ctx)

@@ -228,7 +228,7 @@ func (r *room) during(look, do func() error) error {
 
 // queue keeps the longest accept queue seen of a port's listeners.
 func (r *room) queue(port uint16, longest *int) error {
-	f, err := facts.Gather(facts.NewRoot("/"), facts.Options{Asked: facts.Asked{Port: appPort}, Specs: kinds.Specs(), Now: time.Now()})
+	f, err := facts.Gather(facts.NewRoot("/"), facts.Scope{Asked: facts.Asked{Port: appPort}, Specs: kinds.Specs(), Now: time.Now()})
 	if err != nil {
 		return err
 	}

@@ -14,19 +14,19 @@ import (
 // CompareFunc writes a comparison in one format.
 type CompareFunc func(io.Writer, reports.Comparison) error
 
-var compareFormats = map[string]func(Options) CompareFunc{
-	"table": func(o Options) CompareFunc {
+var compareFormats = map[string]func(Style) CompareFunc{
+	"table": func(o Style) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error { return o.table(w, comparison(c, false)) }
 	},
-	"markdown": func(Options) CompareFunc {
+	"markdown": func(Style) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error { return markdown(w, comparison(c, true)) }
 	},
-	"html": func(Options) CompareFunc {
+	"html": func(Style) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error {
 			return writePage(w, comparison(c, true), pageOf{kind: "comparison"})
 		}
 	},
-	"json": func(Options) CompareFunc {
+	"json": func(Style) CompareFunc {
 		return func(w io.Writer, c reports.Comparison) error {
 			enc := json.NewEncoder(w)
 			enc.SetIndent("", "  ")
@@ -40,7 +40,7 @@ func CompareFormats() []string { return slices.Sorted(maps.Keys(compareFormats))
 
 // ForComparison is the format of that name; the error of an unknown one lists
 // the names.
-func ForComparison(name string, o Options) (CompareFunc, error) {
+func ForComparison(name string, o Style) (CompareFunc, error) {
 	f, ok := compareFormats[name]
 	if !ok {
 		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(CompareFormats(), ", "))
@@ -52,19 +52,19 @@ func ForComparison(name string, o Options) (CompareFunc, error) {
 // neither decide nor changed.
 func comparison(c reports.Comparison, all bool) document {
 	d := document{
-		word: strings.ToUpper(string(c.Outcome)),
-		verdict: map[reports.Outcome]reports.Verdict{
-			reports.OutcomeSame: reports.VerdictPass, reports.OutcomeBetter: reports.VerdictPass,
-			reports.OutcomeWorse: reports.VerdictFail, reports.OutcomeInconclusive: reports.VerdictWarn,
-		}[c.Outcome],
+		word: strings.ToUpper(string(c.Trend)),
+		verdict: map[reports.Trend]reports.Verdict{
+			reports.TrendSame: reports.VerdictPass, reports.TrendBetter: reports.VerdictPass,
+			reports.TrendWorse: reports.VerdictFail, reports.TrendInconclusive: reports.VerdictWarn,
+		}[c.Trend],
 	}
 	runs := fmt.Sprintf("%s against %d of the base", Plural(c.NewRuns, "new run"), c.BaseRuns)
-	d.headline = map[reports.Outcome]string{
-		reports.OutcomeSame:         "no metric that decides changed beyond its limit; ",
-		reports.OutcomeBetter:       "nothing got worse, and something better; ",
-		reports.OutcomeWorse:        "a regression; ",
-		reports.OutcomeInconclusive: "these runs can't tell; ",
-	}[c.Outcome] + runs
+	d.headline = map[reports.Trend]string{
+		reports.TrendSame:         "no metric that decides changed beyond its limit; ",
+		reports.TrendBetter:       "nothing got worse, and something better; ",
+		reports.TrendWorse:        "a regression; ",
+		reports.TrendInconclusive: "these runs can't tell; ",
+	}[c.Trend] + runs
 	for _, reason := range c.Reasons {
 		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
@@ -83,18 +83,18 @@ func comparison(c reports.Comparison, all bool) document {
 			figures = []string{orNone(ch.BaseRuns, figures[0]), orNone(ch.NewRuns, figures[1]), "", ""}
 		}
 		if !ch.Gated {
-			if !all && ch.Outcome != reports.OutcomeBetter && ch.Outcome != reports.OutcomeWorse {
+			if !all && ch.Trend != reports.TrendBetter && ch.Trend != reports.TrendWorse {
 				quiet++
 				continue
 			}
 			others[ch.Of].rows = append(others[ch.Of].rows, slices.Concat([]string{ch.Metric}, figures, []string{pvalue(ch.P)}))
 			continue
 		}
-		outcome, p := string(ch.Outcome), pvalue(ch.PHolm)
-		switch ch.Outcome {
-		case reports.OutcomeInconclusive:
+		outcome, p := string(ch.Trend), pvalue(ch.PHolm)
+		switch ch.Trend {
+		case reports.TrendInconclusive:
 			outcome = "unclear" // shorter
-		case reports.OutcomeUnmeasured:
+		case reports.TrendUnmeasured:
 			outcome, p = "missing", ""
 		}
 		decide[ch.Of].rows = append(decide[ch.Of].rows, slices.Concat([]string{ch.Metric, outcome}, figures, []string{p}))

@@ -49,7 +49,7 @@ func comparisons(t *testing.T) map[string]reports.Comparison {
 func TestCompareGolden(t *testing.T) {
 	for name, c := range comparisons(t) {
 		for _, format := range CompareFormats() {
-			show, err := ForComparison(format, Options{})
+			show, err := ForComparison(format, Style{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -100,12 +100,12 @@ func browserPages(t *testing.T) map[string]*onePage {
 		}
 		pages[name] = p
 	}
-	show, err := ForComparison("html", Options{})
+	show, err := ForComparison("html", Style{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range comparisons(t) {
-		p := &onePage{heading: strings.ToUpper(string(c.Outcome)) + ": "}
+		p := &onePage{heading: strings.ToUpper(string(c.Trend)) + ": "}
 		if err := show(&p.html, c); err != nil {
 			t.Fatal(err)
 		}

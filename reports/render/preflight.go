@@ -16,7 +16,7 @@ import (
 // wrong (worst first, the binding limit on top, consequences below their causes),
 // then the ledger. What is right, in a line each, and what is not applicable are
 // counted only, unless they are asked for: the answer should fit a screen.
-func (o Options) preflightTable(w io.Writer, r reports.Report) error {
+func (o Style) preflightTable(w io.Writer, r reports.Report) error {
 	r = harmless(r)
 	p := &preflightWriter{o: o, limit: bindingLimit(r)}
 	p.answer(r)
@@ -95,7 +95,7 @@ func answers(f reports.Finding) bool {
 
 type preflightWriter struct {
 	b     bytes.Buffer
-	o     Options
+	o     Style
 	limit string
 }
 

@@ -22,7 +22,7 @@ func TestNotApplicable(t *testing.T) {
 		true:  "n/a    nginx/gzip                    no nginx runs\nn/a    nginx/route                   no nginx runs\n",
 		false: "\nNot shown: 2 not applicable (--verbose lists them).\n",
 	} {
-		got := table(t, Options{Verbose: verbose}, r)
+		got := table(t, Style{Verbose: verbose}, r)
 		if !strings.HasSuffix(got, want) || strings.Contains(got, "no nginx runs") != verbose {
 			t.Errorf("verbose %v: %q", verbose, got)
 		}
@@ -36,7 +36,7 @@ func TestSection(t *testing.T) {
 		Remedy: reports.Remedy{Text: "raise it", Files: []reports.File{{Path: "/etc/x.conf", Section: "Ser\x1bvice", Lines: []string{"LimitNOFILE=4096"}}}},
 	}}}
 	want := "/etc/x.conf:\n                   [Ser\\x1bvice]\n                   LimitNOFILE=4096\n"
-	if got := table(t, Options{}, r); !strings.Contains(got, want) {
+	if got := table(t, Style{}, r); !strings.Contains(got, want) {
 		t.Errorf("want %q in %q", want, got)
 	}
 }
@@ -45,7 +45,7 @@ func TestSection(t *testing.T) {
 func TestNoHeadroom(t *testing.T) {
 	n := 7
 	r := reports.Report{Capacity: &reports.Capacity{Ledger: []reports.Row{{Limit: "app/nofile", Workers: &n, Proof: "unproven"}}}}
-	if got := table(t, Options{}, r); !strings.Contains(got, "app/nofile                            7\n") {
+	if got := table(t, Style{}, r); !strings.Contains(got, "app/nofile                            7\n") {
 		t.Errorf("%q", got)
 	}
 }
@@ -57,14 +57,14 @@ func TestLongLines(t *testing.T) {
 	r := reports.Report{Verdict: reports.VerdictFail, Capacity: &reports.Capacity{}, Findings: append(failed, reports.Finding{
 		Check: "nginx/worker-connections", Host: "fl-proxy-production.example.org", Status: reports.StatusFail, Got: strings.Repeat("word ", 20),
 	})}
-	for line := range strings.Lines(table(t, Options{}, r)) {
+	for line := range strings.Lines(table(t, Style{}, r)) {
 		if n := displaywidth.String(strings.TrimRight(line, "\n")); n > width {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}
 }
 
-func table(t *testing.T, o Options, r reports.Report) string {
+func table(t *testing.T, o Style, r reports.Report) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := o.preflightTable(&b, r); err != nil {
@@ -77,7 +77,7 @@ func table(t *testing.T, o Options, r reports.Report) string {
 func TestNoServer(t *testing.T) {
 	for status, want := range map[reports.Status]bool{reports.StatusWarn: true, reports.StatusPass: false} {
 		r := reports.Report{Verdict: reports.VerdictPass, Findings: []reports.Finding{{Check: "app/found", Status: status}}}
-		text := table(t, Options{}, r)
+		text := table(t, Style{}, r)
 		if got := strings.Contains(text, "No server runs yet"); got != want {
 			t.Errorf("%s: %s", status, text)
 		}

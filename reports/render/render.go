@@ -15,8 +15,8 @@ import (
 // A Func writes a report in one format. Its error is the writer's.
 type Func func(io.Writer, reports.Report) error
 
-// Options are how a report is written. The zero value is plain text.
-type Options struct {
+// Style is how a report is written. The zero value is plain text.
+type Style struct {
 	Color   bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
 	Verbose bool // the table of a preflight lists what is right and what is not applicable, too
 }
@@ -24,21 +24,21 @@ type Options struct {
 // Default is the format of stdout.
 const Default = "table"
 
-var formats = map[string]func(Options) Func{
-	"benchmark": func(Options) Func { return Benchmark },
-	"html":      func(Options) Func { return HTML },
-	"junit":     func(Options) Func { return JUnit },
-	"markdown":  func(Options) Func { return Markdown },
-	"table":     func(o Options) Func { return o.Table },
-	"json":      func(Options) Func { return reports.Encode },
-	"sarif":     func(Options) Func { return SARIF },
+var formats = map[string]func(Style) Func{
+	"benchmark": func(Style) Func { return Benchmark },
+	"html":      func(Style) Func { return HTML },
+	"junit":     func(Style) Func { return JUnit },
+	"markdown":  func(Style) Func { return Markdown },
+	"table":     func(o Style) Func { return o.Table },
+	"json":      func(Style) Func { return reports.Encode },
+	"sarif":     func(Style) Func { return SARIF },
 }
 
 // Formats are the names that For knows, sorted.
 func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
 
 // For is the format of that name; the error of an unknown one lists the names.
-func For(name string, o Options) (Func, error) {
+func For(name string, o Style) (Func, error) {
 	f, ok := formats[name]
 	if !ok {
 		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(Formats(), ", "))

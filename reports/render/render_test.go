@@ -40,7 +40,7 @@ func golden(t *testing.T, name string, got []byte) {
 func TestGolden(t *testing.T) {
 	for name, r := range samples() {
 		for _, format := range Formats() {
-			f, err := For(format, Options{})
+			f, err := For(format, Style{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestJSONReadsBack(t *testing.T) {
 func TestTableWidth(t *testing.T) {
 	for name, r := range samples() {
 		var b bytes.Buffer
-		if err := (Options{}).Table(&b, r); err != nil {
+		if err := (Style{}).Table(&b, r); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(b.String()) {
@@ -95,10 +95,10 @@ func TestTableWidth(t *testing.T) {
 
 func TestColor(t *testing.T) {
 	var plain, colored bytes.Buffer
-	if err := (Options{}).Table(&plain, preflightSample()); err != nil {
+	if err := (Style{}).Table(&plain, preflightSample()); err != nil {
 		t.Fatal(err)
 	}
-	if err := (Options{Color: true}).Table(&colored, preflightSample()); err != nil {
+	if err := (Style{Color: true}).Table(&colored, preflightSample()); err != nil {
 		t.Fatal(err)
 	}
 	bare := colored.String()
@@ -158,7 +158,7 @@ func FuzzRender(f *testing.F) {
 			return
 		}
 		for _, name := range Formats() {
-			show, err := For(name, Options{})
+			show, err := For(name, Style{})
 			if err != nil {
 				t.Fatal(err)
 			}

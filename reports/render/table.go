@@ -20,14 +20,14 @@ const width = 80
 
 // Table writes the report for a terminal: the verdict and the answer in words,
 // then what they rest on, in 80 columns.
-func (o Options) Table(w io.Writer, r reports.Report) error {
+func (o Style) Table(w io.Writer, r reports.Report) error {
 	if r.Kind == reports.KindPreflight {
 		return o.preflightTable(w, r)
 	}
 	return o.table(w, newDocument(r))
 }
 
-func (o Options) table(w io.Writer, d document) error {
+func (o Style) table(w io.Writer, d document) error {
 	var b bytes.Buffer
 	word := d.word
 	fmt.Fprintln(&b, strings.Replace(Wrap(word+"  "+d.headline, len(word)+2, width), word, o.paint(word, verdictColor[d.verdict]), 1))
@@ -197,7 +197,7 @@ var statusColor = map[reports.Status]string{
 	reports.StatusWaived: bold, reports.StatusNA: bold,
 }
 
-func (o Options) paint(s, color string) string {
+func (o Style) paint(s, color string) string {
 	if !o.Color {
 		return s
 	}
