@@ -3,7 +3,7 @@
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 MODULE := github.com/fltool/fltool
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := -X main.version=$(VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION)
 export GOFLAGS := -buildvcs=false
 # The toolchain of go.mod, although Debian's Go asks for no other than itself.
 export GOTOOLCHAIN ?= auto
@@ -31,11 +31,11 @@ run: build ## the main job: 1000 simulated workers, 3 rounds, a report
 	bin/fltool simulate --workers 1000 --rounds 3
 
 build: ## build bin/fltool
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # Packages that start no goroutine: the race detector would find nothing there, and
 # make their tests eight times slower.
-PURE := checks checks/remedy checks/symptoms nginx reports reports/render
+PURE := checks checks/remedy checks/symptoms nginx reports reports/render reports/render/plot
 
 test: setup lint ## all tests, with the race detector, and the linters
 	go test $(PURE:%=./%)

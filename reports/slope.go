@@ -5,8 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
+	"github.com/aclements/go-moremath/stats"
 )
 
 // confidence of every interval about a Slope.
@@ -41,7 +40,14 @@ func FitSlope(of, unit string, workers, values []float64) (Slope, bool) {
 	if len(workers) != len(values) || s.Sizes() < 2 {
 		return Slope{}, false
 	}
-	s.Intercept, s.PerWorker = stat.LinearRegression(workers, values, nil, false)
+	mean, level := stats.Mean(workers), stats.Mean(values)
+	var sxx, sxy float64
+	for i, x := range workers {
+		sxx += (x - mean) * (x - mean)
+		sxy += (x - mean) * (values[i] - level)
+	}
+	s.PerWorker = sxy / sxx
+	s.Intercept = level - s.PerWorker*mean
 	if t, rest, mean, sxx, ok := s.spread(); ok {
 		s.Low, s.High = around(s.PerWorker, t*rest/math.Sqrt(sxx))
 		s.InterLow, s.InterHigh = around(s.Intercept, t*rest*math.Sqrt(1/float64(len(workers))+mean*mean/sxx))
@@ -68,14 +74,14 @@ func (s Slope) spread() (t, rest, mean, sxx float64, ok bool) {
 	if s.Sizes() < 3 {
 		return 0, 0, 0, 0, false
 	}
-	mean = stat.Mean(s.Workers, nil)
+	mean = stats.Mean(s.Workers)
 	var squares float64
 	for i, x := range s.Workers {
 		off := s.Values[i] - s.Intercept - s.PerWorker*x
 		squares += off * off
 		sxx += (x - mean) * (x - mean)
 	}
-	t = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 2}.Quantile(1 - (1-confidence)/2)
+	t = stats.InvCDF(stats.TDist{V: n - 2})(1 - (1-confidence)/2)
 	return t, math.Sqrt(squares / (n - 2)), mean, sxx, true
 }
 

@@ -46,6 +46,25 @@ func TestFitSlopeOfFew(t *testing.T) {
 	}
 }
 
+// TestConfidence holds the intervals to the t of tables, over all numbers of levels
+// that a search has.
+func TestConfidence(t *testing.T) {
+	for levels, table := range map[int]float64{3: 12.7062, 4: 4.30265, 5: 3.18245, 7: 2.57058, 12: 2.22814, 32: 2.04227} {
+		var xs, ys []float64
+		for i := range levels {
+			xs, ys = append(xs, float64(100*(i+1))), append(ys, float64(100*(i+1)+i%3))
+		}
+		s, ok := FitSlope("server.rss", "B", xs, ys)
+		if !ok {
+			t.Fatal("no slope")
+		}
+		got, _, _, _, ok := s.spread()
+		if !ok || math.Abs(got-table) > 1e-4 {
+			t.Errorf("%d levels: t is %v, want %v", levels, got, table)
+		}
+	}
+}
+
 func TestExtrapolate(t *testing.T) {
 	fds, _ := FitSlope("server.fds", "", []float64{100, 200, 400}, []float64{113, 213, 413})
 	cpu, _ := FitSlope("server.cpu", "s", []float64{100, 200, 400}, []float64{1, 2, 4})

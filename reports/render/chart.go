@@ -1,154 +1,98 @@
 package render
 
 import (
-	"bytes"
 	"fmt"
-	"image/color"
 	"math"
 	"slices"
-	"strconv"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+	"strings"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
-
-// chart is one plot as data.
-type chart struct {
-	title, x, y string
-	lines       []curve
-	percentile  bool // the x axis is a share below 1, spread out towards 1
-}
-
-// curve is one line of a chart; its points are marked where they are few.
-type curve struct {
-	name string
-	pts  plotter.XYs
-	dots bool // no line: another tells how they hang together
-}
 
 // absurd is a figure that no run gives and no axis takes.
 const absurd = 1e15
 
 // charts are the plots that a report has data for.
-func charts(r reports.Report) []chart {
-	var cs []chart
-	for _, of := range []func(reports.Report) chart{
-		levelTimes, levelMemory, levelFDs, roundTimes, fanoutPercentiles, heldOverTime, errorsOverTime,
+func charts(r reports.Report) []plot.Plot {
+	var all []plot.Plot
+	for _, of := range []func(reports.Report) plot.Plot{
+		levelTimes, levelMemory, levelFDs, heldOverTime, roundTimes, fanoutPercentiles, errorsOverTime,
 	} {
-		c := of(r)
-		for i := range c.lines {
-			c.lines[i].pts = slices.DeleteFunc(c.lines[i].pts, func(p plotter.XY) bool { return !(math.Abs(p.X) < absurd && math.Abs(p.Y) < absurd) })
-		}
-		c.lines = slices.DeleteFunc(c.lines, func(l curve) bool { return len(l.pts) == 0 })
-		if len(c.lines) > 0 {
-			cs = append(cs, c)
+		p := of(r)
+		p.Bands, p.Lines, p.Dots = sane(p.Bands), sane(p.Lines), sane(p.Dots)
+		if len(p.Bands)+len(p.Lines)+len(p.Dots) > 0 {
+			all = append(all, p)
 		}
 	}
-	return cs
+	return all
 }
 
-func levelTimes(r reports.Report) chart {
-	var round, fanout plotter.XYs
-	for _, l := range r.Levels {
-		if s := slowestRound(l.Rounds); s > 0 {
-			round = append(round, plotter.XY{X: float64(l.Workers), Y: s})
-		}
-		if l.FanoutSeconds > 0 {
-			fanout = append(fanout, plotter.XY{X: float64(l.Workers), Y: l.FanoutSeconds})
-		}
+// sane leaves out what no axis takes.
+func sane(all []plot.Series) []plot.Series {
+	for i := range all {
+		all[i].Points = slices.DeleteFunc(all[i].Points, func(p plot.Point) bool { return !(math.Abs(p.X) < absurd && math.Abs(p.Y) < absurd) })
 	}
-	return timeChart(chart{title: "Round and fan-out by number of workers", x: "workers", lines: []curve{{name: "slowest round", pts: round}, {name: "fan-out", pts: fanout}}})
+	return slices.DeleteFunc(all, func(s plot.Series) bool { return len(s.Points) == 0 })
 }
 
-func levelMemory(r reports.Report) chart {
-	return levelResource(r, "Server memory by number of workers", "MiB", "server.rss", 1<<20,
-		func(x reports.Resource) float64 { return float64(x.RSSPeakBytes) })
-}
-
-func levelFDs(r reports.Report) chart {
-	return levelResource(r, "Server descriptors by number of workers", "descriptors", "server.fds", 1,
-		func(x reports.Resource) float64 { return float64(x.FDsPeak) })
-}
-
-// levelResource is what the server used at each level, in so large units, with the
-// line that the report draws through those that held.
-func levelResource(r reports.Report, title, unit, metric string, size float64, of func(reports.Resource) float64) chart {
-	var held, failed plotter.XYs
-	for _, l := range r.Levels {
-		for _, x := range l.Resources {
-			p := plotter.XY{X: float64(l.Workers), Y: of(x) / size}
-			switch {
-			case x.Process != "server":
-			case l.Verdict == reports.VerdictPass || l.Verdict == reports.VerdictWarn:
-				held = append(held, p)
-			default:
-				failed = append(failed, p)
-			}
-		}
-	}
-	c := chart{title: title, x: "workers", y: unit, lines: []curve{
-		{name: "measured", pts: held, dots: true}, {name: "at levels not held", pts: failed, dots: true},
-	}}
-	for _, s := range r.Slopes {
-		if s.Of != metric || len(s.Workers) == 0 {
-			continue
-		}
-		line := curve{name: fmt.Sprintf("slope: %s a worker", figure(s.PerWorker, s.Unit))}
-		for _, x := range []float64{slices.Min(s.Workers), slices.Max(s.Workers)} {
-			line.pts = append(line.pts, plotter.XY{X: x, Y: (s.Intercept + s.PerWorker*x) / size})
-		}
-		c.lines = append(c.lines, line)
-	}
-	return c
-}
-
-func roundTimes(r reports.Report) chart {
-	var round, fanout plotter.XYs
+func roundTimes(r reports.Report) plot.Plot {
+	var round, fanout []plot.Point
 	for _, x := range r.Rounds {
-		round = append(round, plotter.XY{X: float64(x.Number), Y: x.Seconds})
+		round = append(round, plot.Point{X: float64(x.Number), Y: x.Seconds})
 		if x.Told > 0 {
-			fanout = append(fanout, plotter.XY{X: float64(x.Number), Y: x.FanoutSeconds})
+			fanout = append(fanout, plot.Point{X: float64(x.Number), Y: x.FanoutSeconds})
 		}
 	}
-	return timeChart(chart{title: "Time of each round", x: "round", lines: []curve{{name: "round", pts: round}, {name: "fan-out", pts: fanout}}})
+	return ofTime(plot.Plot{
+		Title: "Time of each round", X: plot.Axis{Label: "round", Whole: true, Say: numbered("round")},
+		Lines: []plot.Series{{Name: "round", Points: round}, {Name: "fan-out", Points: fanout}},
+		Rules: limits(r.Thresholds),
+	})
 }
 
-func fanoutPercentiles(r reports.Report) chart {
-	c := chart{title: "Fan-out: when workers were told, by share of workers", x: "share of workers told", percentile: true}
+func fanoutPercentiles(r reports.Report) plot.Plot {
+	p := plot.Plot{Title: "Fan-out: when workers were told, by share of workers", X: plot.Axis{
+		Label: "share of workers told",
+		Ticks: []plot.Tick{{At: 0, Text: "0"}, {At: 1, Text: "90 %"}, {At: 2, Text: "99 %"}, {At: 3, Text: "99.9 %"}, {At: 4, Text: "99.99 %"}},
+		Say:   func(x float64) string { return percent(1 - math.Pow(10, -x)) },
+	}}
 	for _, s := range r.Series {
 		if s.Name != "wakeup" || s.Histogram.Count() == 0 {
 			continue
 		}
 		// As far out as the samples go.
-		last := math.Log10(float64(s.Histogram.Count()))
-		var pts plotter.XYs
-		for x := 0.; x <= min(last, 4); x += .05 {
-			pts = append(pts, plotter.XY{X: x, Y: s.Histogram.Quantile(1 - math.Pow(10, -x)).Seconds()})
+		last := min(math.Log10(float64(s.Histogram.Count())), 4)
+		p.X.Ticks = slices.DeleteFunc(p.X.Ticks, func(t plot.Tick) bool { return t.At > last })
+		var pts []plot.Point
+		for x := 0.; x <= last; x += .05 {
+			pts = append(pts, plot.Point{X: x, Y: s.Histogram.Quantile(1 - math.Pow(10, -x)).Seconds()})
 		}
-		c.lines = append(c.lines, curve{name: "fan-out", pts: pts})
+		p.Lines = append(p.Lines, plot.Series{Name: "fan-out", Points: pts})
 	}
-	return timeChart(c)
+	return ofTime(p)
 }
 
-func heldOverTime(r reports.Report) chart {
-	var pts plotter.XYs
+// runTime is the axis of a run's time.
+var runTime = plot.Axis{Label: "seconds since the start", Say: seconds}
+
+func heldOverTime(r reports.Report) plot.Plot {
+	var pts []plot.Point
 	for _, t := range r.Timeline {
-		pts = append(pts, plotter.XY{X: t.T, Y: float64(t.Held)})
+		pts = append(pts, plot.Point{X: t.T, Y: float64(t.Held)})
 	}
-	return chart{title: "Polls held", x: "seconds since the start", y: "polls", lines: []curve{{name: "held", pts: thin(pts, math.Min)}}}
+	return plot.Plot{
+		Title: "Polls held", X: runTime, Y: plot.Axis{Label: "polls", Whole: true},
+		Bands: []plot.Series{{Name: "held", Points: plot.Thin(pts, math.Min)}},
+	}
 }
 
-func errorsOverTime(r reports.Report) chart {
-	c := chart{title: "Errors a second", x: "seconds since the start", y: "errors"}
+func errorsOverTime(r reports.Report) plot.Plot {
+	p := plot.Plot{Title: "Errors a second", X: runTime, Y: plot.Axis{Label: "errors", Whole: true}}
 	if len(r.Errors) == 0 {
-		return c
+		return p
 	}
-	by := map[string]plotter.XYs{}
+	by := map[string][]plot.Point{}
 	var order []string
 	for _, e := range r.Errors {
 		order = append(order, e.Class)
@@ -163,144 +107,57 @@ func errorsOverTime(r reports.Report) chart {
 			if !told {
 				n = t.Errors
 			}
-			by[class] = append(by[class], plotter.XY{X: t.T, Y: float64(n)})
+			by[class] = append(by[class], plot.Point{X: t.T, Y: float64(n)})
 		}
 	}
-	for _, class := range order[:min(len(order), len(strokes))] {
-		c.lines = append(c.lines, curve{name: reports.Clean(class), pts: thin(by[class], math.Max)})
+	for _, class := range order[:min(len(order), plot.Colours)] {
+		p.Lines = append(p.Lines, plot.Series{Name: reports.Clean(class), Points: plot.Thin(by[class], math.Max)})
 	}
-	return c
+	return p
 }
 
-// maxPoints is more than a plot has pixels for.
-const maxPoints = 600
-
-// thin makes a long line short, each point the extreme of those it stands for,
-// so that no dip of what is held and no burst of errors gets lost.
-func thin(pts plotter.XYs, extreme func(a, b float64) float64) plotter.XYs {
-	n := (len(pts) + maxPoints - 1) / maxPoints
-	if n < 2 {
-		return pts
-	}
-	var few plotter.XYs
-	for chunk := range slices.Chunk(pts, n) {
-		p := chunk[0]
-		for _, q := range chunk[1:] {
-			p.Y = extreme(p.Y, q.Y)
-		}
-		few = append(few, p)
-	}
-	return few
+// numbered says the number of something.
+func numbered(noun string) func(float64) string {
+	return func(v float64) string { return fmt.Sprintf("%s %g", noun, v) }
 }
 
-// timeChart turns seconds into the unit that suits them.
-func timeChart(c chart) chart {
-	var most float64
-	for _, l := range c.lines {
-		for _, p := range l.pts {
-			most = max(most, p.Y)
+// limits are the service levels of rounds and of fan-out, to be drawn.
+func limits(levels []reports.Threshold) []plot.Rule {
+	var rules []plot.Rule
+	for _, t := range levels {
+		if t.Unit == "s" && (strings.HasPrefix(t.Metric, "round") || strings.HasPrefix(t.Metric, "fanout")) {
+			rules = append(rules, plot.Rule{Text: reports.Clean(t.Expr), At: t.Limit})
 		}
 	}
-	factor := 1.
-	c.y = "seconds"
+	return rules
+}
+
+// far is how many times the highest time a limit may be and still be drawn: beyond
+// it, all else would lie flat.
+const far = 3
+
+// ofTime puts what a plot has in seconds on an axis of the unit that suits it.
+func ofTime(p plot.Plot) plot.Plot {
+	most := 0.
+	for _, l := range p.Lines {
+		for _, pt := range l.Points {
+			most = max(most, pt.Y)
+		}
+	}
+	p.Rules = slices.DeleteFunc(p.Rules, func(r plot.Rule) bool { return !r.Upright && r.At > far*most })
+	p.Y.Label, p.Y.Say = "seconds", seconds
 	if most < 1 {
-		factor, c.y = 1e3, "milliseconds"
-	}
-	for _, l := range c.lines {
-		for i := range l.pts {
-			l.pts[i].Y *= factor
+		p.Y.Label, p.Y.Say = "milliseconds", func(ms float64) string { return seconds(ms / 1e3) }
+		for _, l := range p.Lines {
+			for i := range l.Points {
+				l.Points[i].Y *= 1e3
+			}
+		}
+		for i := range p.Rules {
+			if !p.Rules[i].Upright {
+				p.Rules[i].At *= 1e3
+			}
 		}
 	}
-	return c
-}
-
-// stroke is how a line looks: dark enough to read on white (contrast above
-// 4.5), told apart without colours by its dashes.
-type stroke struct {
-	hex    string
-	color  color.RGBA
-	dashes []vg.Length
-	dash   string // the same in SVG
-}
-
-var strokes = []stroke{
-	{"#0b5cad", color.RGBA{0x0b, 0x5c, 0xad, 0xff}, nil, ""},
-	{"#a8430f", color.RGBA{0xa8, 0x43, 0x0f, 0xff}, []vg.Length{6, 3}, "6 3"},
-	{"#1b6e50", color.RGBA{0x1b, 0x6e, 0x50, 0xff}, []vg.Length{2, 2}, "2 2"},
-	{"#7a3fa0", color.RGBA{0x7a, 0x3f, 0xa0, 0xff}, []vg.Length{8, 2, 2, 2}, "8 2 2 2"},
-	{"#6b5b00", color.RGBA{0x6b, 0x5b, 0x00, 0xff}, []vg.Length{1, 3}, "1 3"},
-	{"#8f1450", color.RGBA{0x8f, 0x14, 0x50, 0xff}, []vg.Length{12, 4}, "12 4"},
-}
-
-// The size of a plot, in points: legible where a phone shrinks it to its width.
-const (
-	chartWidth  = 360
-	chartHeight = 200
-)
-
-// shortTicks are the default ticks, without needless zeros.
-type shortTicks struct{ plot.DefaultTicks }
-
-func (t shortTicks) Ticks(min, max float64) []plot.Tick {
-	ticks := t.DefaultTicks.Ticks(min, max)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = strconv.FormatFloat(ticks[i].Value, 'g', 6, 64)
-		}
-	}
-	return ticks
-}
-
-// svg draws the chart, its key left to the page.
-func (c chart) svg() (string, error) {
-	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = c.x, c.y
-	p.Y.Min = 0
-	for _, style := range []*draw.TextStyle{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
-		style.Font.Size = 10
-		style.Font.Variant = "Sans" // whose widths the page's font has
-	}
-	grid := plotter.NewGrid()
-	grid.Vertical.Color = color.Gray{0xdd}
-	grid.Horizontal.Color = color.Gray{0xdd}
-	p.Add(grid)
-	for i, l := range c.lines {
-		s := strokes[i%len(strokes)]
-		line, points, err := plotter.NewLinePoints(l.pts)
-		if err != nil {
-			return "", fmt.Errorf("plot %s of %s: %w", l.name, c.title, err)
-		}
-		line.Color, line.Dashes, line.Width = s.color, s.dashes, 1.5
-		if !l.dots {
-			p.Add(line)
-		}
-		if l.dots || len(l.pts) <= 30 && len(l.pts) != 2 {
-			points.Color, points.Shape, points.Radius = s.color, draw.CircleGlyph{}, 2
-			p.Add(points)
-		}
-	}
-	p.X.Tick.Marker, p.Y.Tick.Marker = shortTicks{}, shortTicks{}
-	if c.percentile {
-		p.X.Tick.Marker = plot.ConstantTicks{
-			{Value: 0, Label: "0"}, {Value: 1, Label: "90 %"}, {Value: 2, Label: "99 %"}, {Value: 3, Label: "99.9 %"}, {Value: 4, Label: "99.99 %"},
-		}
-	}
-	if p.X.Min == p.X.Max {
-		p.X.Min, p.X.Max = p.X.Min-1, p.X.Max+1
-	}
-	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.05
-	if p.Y.Max <= 0 {
-		p.Y.Max = 1
-	}
-	canvas := vgsvg.New(chartWidth, chartHeight)
-	p.Draw(draw.Crop(draw.New(canvas), 6, -16, 4, -6)) // room for the outermost labels
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return "", fmt.Errorf("plot %s: %w", c.title, err)
-	}
-	// Within HTML there is no XML prologue.
-	if i := bytes.Index(b.Bytes(), []byte("<svg")); i > 0 {
-		return b.String()[i:], nil
-	}
-	return "", fmt.Errorf("plot %s: no SVG was drawn", c.title)
+	return p
 }

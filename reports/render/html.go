@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
 
 //go:embed report.html
@@ -24,6 +25,7 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 		}
 		return outcomeColour[cell]
 	},
+	"plots": plot.Style,
 }).Parse(page))
 
 // outcomeColour is the verdict whose colour an outcome has in a table.
@@ -37,21 +39,11 @@ var outcomeColour = map[string]string{
 // HTML writes the report as one page that needs nothing else: no script, no
 // font, no picture from anywhere.
 func HTML(w io.Writer, r reports.Report) error {
-	var figures []pageFigure
-	for _, c := range charts(r) {
-		svg, err := c.svg()
+	var figures []template.HTML
+	for _, p := range charts(r) {
+		f, err := p.HTML()
 		if err != nil {
 			return err
-		}
-		// Drawn by the library, which escapes what text is in it.
-		f := pageFigure{Title: c.title, SVG: template.HTML(svg)} // #nosec G203 -- escaped, see above
-		for i, l := range c.lines {
-			s := strokes[i%len(strokes)]
-			mark := fmt.Sprintf(`<path d="M0 4H28" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`, s.hex, s.dash)
-			if l.dots {
-				mark = fmt.Sprintf(`<circle cx="14" cy="4" r="3" fill="%s"/>`, s.hex)
-			}
-			f.Key = append(f.Key, template.HTML(`<svg class="key" viewBox="0 0 28 8" aria-hidden="true">`+mark+`</svg>`+template.HTMLEscapeString(l.name))) // #nosec G203 -- the name is escaped
 		}
 		figures = append(figures, f)
 	}
@@ -60,17 +52,10 @@ func HTML(w io.Writer, r reports.Report) error {
 	return writePage(w, d, pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures, way: way(r)})
 }
 
-// pageFigure is a plot on a page.
-type pageFigure struct {
-	Title string
-	SVG   template.HTML
-	Key   []template.HTML
-}
-
 // pageOf is what a page says beside its document.
 type pageOf struct {
 	kind, when string
-	figures    []pageFigure
+	figures    []template.HTML
 	way        []step
 }
 
@@ -96,7 +81,7 @@ func writePage(w io.Writer, d document, of pageOf) error {
 		Reasons                             []string
 		Way                                 []step
 		Parts                               []part
-		Figures                             []pageFigure
+		Figures                             []template.HTML
 		FiguresAfter                        int // of the parts
 	}{
 		Word: d.word, Verdict: string(d.verdict), Headline: d.headline, Reasons: d.reasons,

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -34,7 +35,7 @@ const inPage = `(() => {
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   let texts = 0;
   for (let n; n = walk.nextNode();) {
-    if (!n.textContent.trim()) continue;
+    if (!n.textContent.trim() || n.parentElement.localName === 'title') continue;
     texts++;
     const e = n.parentElement, s = getComputedStyle(e), inSVG = e instanceof SVGElement;
     const a = lum(rgb(inSVG ? s.fill : s.color)), b = lum(background(e));
@@ -43,13 +44,16 @@ const inPage = `(() => {
     if (ratio < (large ? 3 : 4.5)) faint.push(n.textContent.trim() + ' ' + ratio.toFixed(2));
     if (e.getBoundingClientRect().height < 9) small.push(n.textContent.trim() + ' ' + e.getBoundingClientRect().height.toFixed(1));
   }
-  const plots = [...document.querySelectorAll('.plot svg')];
+  const plots = [...document.querySelectorAll('.plot')], box = e => e.getBoundingClientRect();
+  const beside = (p, t) => box(t).right > Math.min(box(p).right + 32, innerWidth) || box(t).left < box(p).left - 1;
   return {
     texts, faint, small, plots: plots.length,
-    undrawn: plots.filter(p => p.getBoundingClientRect().width < 200 || p.querySelectorAll('path').length < 10 || p.querySelectorAll('text').length < 4).length,
+    undrawn: plots.filter(p => box(p.querySelector('svg')).width < 200 || box(p.querySelector('svg')).height < 30
+      || p.querySelectorAll('path[d^=M]').length < 3 || p.querySelectorAll('span').length < 3).length,
     sideways: document.documentElement.scrollWidth > document.documentElement.clientWidth,
-    clipped: plots.filter(p => [...p.querySelectorAll('text')].some(t => t.getBoundingClientRect().right > p.getBoundingClientRect().right + 1
-      || t.getBoundingClientRect().left < p.getBoundingClientRect().left - 1)).length,
+    clipped: plots.filter(p => [...p.querySelectorAll('span')].some(t => beside(p, t))).length,
+    over: plots.flatMap(p => ['.x', '.y'].flatMap(axis => [...p.querySelectorAll(axis + ' span')].flatMap((t, i, all) => i && axis === '.x' && box(t).left < box(all[i - 1]).right
+      ? [all[i - 1].textContent + ' ' + t.textContent] : []))),
     heading: document.querySelector('h1').textContent,
   };
 })()`
@@ -62,6 +66,7 @@ type seen struct {
 	Undrawn  int      `json:"undrawn"`
 	Sideways bool     `json:"sideways"`
 	Clipped  int      `json:"clipped"`
+	Over     []string `json:"over"` // texts of an axis that lie on each other
 	Heading  string   `json:"heading"`
 }
 
@@ -169,7 +174,15 @@ func TestHTMLInBrowser(t *testing.T) {
 	for _, size := range []struct {
 		name          string
 		width, height int64
-	}{{"desktop", 1280, 900}, {"phone", 360, 740}} {
+		scheme        string
+	}{
+		{"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}, {"desktop", 1280, 900, "light"},
+		{"desktop-dark", 1280, 900, "dark"}, {"wall", 1920, 1080, "light"},
+	} {
+		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: size.scheme}}}
+		if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+			t.Fatal(err)
+		}
 		for name, page := range pages {
 			mu.Lock()
 			requests, complaints = nil, nil
@@ -190,8 +203,8 @@ func TestHTMLInBrowser(t *testing.T) {
 				t.Errorf("%s, %s: the console says %q", size.name, name, complaints)
 			}
 			mu.Unlock()
-			if got.Plots != page.plots || got.Undrawn > 0 || got.Clipped > 0 {
-				t.Errorf("%s, %s: %d plots of %d, %d not drawn, %d clipped", size.name, name, got.Plots, page.plots, got.Undrawn, got.Clipped)
+			if got.Plots != page.plots || got.Undrawn > 0 || got.Clipped > 0 || len(got.Over) > 0 {
+				t.Errorf("%s, %s: %d plots of %d, %d not drawn, %d clipped, one upon the other %q", size.name, name, got.Plots, page.plots, got.Undrawn, got.Clipped, got.Over)
 			}
 			if got.Sideways {
 				t.Errorf("%s, %s: the page scrolls sideways", size.name, name)

@@ -2,12 +2,11 @@ package render
 
 import (
 	"cmp"
+	"encoding/json"
 	"io"
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -15,43 +14,116 @@ import (
 // home is where the pages of checks can be read.
 const home = "https://github.com/fltool/fltool"
 
+// sarifLog is what SARIF 2.1.0 takes of a report. Its words are the format's:
+// https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+type sarifLog struct {
+	Schema  string     `json:"$schema"`
+	Version string     `json:"version"`
+	Runs    []sarifRun `json:"runs"`
+}
+
+type sarifRun struct {
+	Tool    sarifTool     `json:"tool"`
+	Results []sarifResult `json:"results"`
+}
+
+type sarifTool struct {
+	Driver sarifDriver `json:"driver"`
+}
+
+type sarifDriver struct {
+	Name           string      `json:"name"`
+	Version        string      `json:"version,omitempty"`
+	InformationURI string      `json:"informationUri"`
+	Rules          []sarifRule `json:"rules"`
+}
+
+type sarifRule struct {
+	ID               string       `json:"id"`
+	ShortDescription sarifMessage `json:"shortDescription"`
+	HelpURI          string       `json:"helpUri,omitempty"`
+}
+
+type sarifMessage struct {
+	Text string `json:"text"`
+}
+
+type sarifResult struct {
+	RuleID       string             `json:"ruleId"`
+	RuleIndex    int                `json:"ruleIndex"`
+	Kind         string             `json:"kind"`
+	Level        string             `json:"level"`
+	Message      sarifMessage       `json:"message"`
+	Locations    []sarifLocation    `json:"locations,omitempty"`
+	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+}
+
+type sarifLocation struct {
+	PhysicalLocation struct {
+		ArtifactLocation struct {
+			URI string `json:"uri"`
+		} `json:"artifactLocation"`
+		Region *sarifRegion `json:"region,omitempty"`
+	} `json:"physicalLocation"`
+}
+
+type sarifRegion struct {
+	StartLine int `json:"startLine"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Justification string `json:"justification,omitempty"`
+}
+
 // SARIF writes what is wrong as static analysis results (SARIF 2.1.0), which
 // code reviews show at the line. What passes or does not apply is left out; what
 // is waived is suppressed, with its reason.
 func SARIF(w io.Writer, r reports.Report) error {
-	run := sarif.NewRunWithInformationURI("fltool", home)
-	if tool := strings.TrimPrefix(r.Env.Tool, "fltool "); tool != "" {
-		run.Tool.Driver.WithVersion(reports.Clean(tool))
-	}
-	run.Results = []*sarif.Result{}
+	run := sarifRun{Results: []sarifResult{}, Tool: sarifTool{sarifDriver{
+		Name: "fltool", Version: reports.Clean(strings.TrimPrefix(r.Env.Tool, "fltool ")), InformationURI: home, Rules: []sarifRule{},
+	}}}
+	rules := map[string]int{}
 	for _, f := range r.Findings {
 		level, shown := sarifLevel(f)
 		if !shown {
 			continue
 		}
-		rule := run.AddRule(f.Check).WithDescription(reports.Clean(f.Title))
-		if f.Doc != "" {
-			rule.WithHelpURI(home + "/blob/main/" + f.Doc)
+		rule, known := rules[f.Check]
+		if !known {
+			rule = len(rules)
+			rules[f.Check] = rule
+			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, newSARIFRule(f))
 		}
-		result := run.CreateResultForRule(f.Check).WithLevel(level).WithMessage(sarif.NewTextMessage(sarifText(f)))
+		result := sarifResult{RuleID: f.Check, RuleIndex: rule, Kind: "fail", Level: level, Message: sarifMessage{sarifText(f)}}
 		if f.Status == reports.StatusUnknown {
-			result.WithKind("open")
-			result.WithLevel("none") // which any kind but fail must have
+			result.Kind, result.Level = "open", "none" // which any kind but fail must have
 		}
 		if f.Status == reports.StatusWaived {
-			result.AddSuppression(sarif.NewSuppression().WithKind("external").WithJustification(reports.Clean(f.Reason)))
+			result.Suppressions = []sarifSuppression{{"external", reports.Clean(f.Reason)}}
 		}
 		if file, line, ok := sarifPlace(f.Source); ok {
-			at := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(file))
+			var at sarifLocation
+			at.PhysicalLocation.ArtifactLocation.URI = file
 			if line > 0 {
-				at.WithRegion(sarif.NewRegion().WithStartLine(line))
+				at.PhysicalLocation.Region = &sarifRegion{line}
 			}
-			result.AddLocation(sarif.NewLocationWithPhysicalLocation(at))
+			result.Locations = []sarifLocation{at}
 		}
+		run.Results = append(run.Results, result)
 	}
-	report := sarif.NewReport()
-	report.AddRun(run)
-	return report.PrettyWrite(w)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+}
+
+func newSARIFRule(f reports.Finding) sarifRule {
+	rule := sarifRule{ID: f.Check, ShortDescription: sarifMessage{cmp.Or(reports.Clean(f.Title), f.Check)}}
+	if f.Doc != "" {
+		rule.HelpURI = home + "/blob/main/" + f.Doc
+	}
+	return rule
 }
 
 func sarifLevel(f reports.Finding) (level string, shown bool) {
@@ -68,7 +140,10 @@ func sarifText(f reports.Finding) string {
 	if f.Status == reports.StatusUnknown {
 		return reports.Clean(f.Title + ": unknown: " + f.Reason)
 	}
-	text := f.Title + ": " + cmp.Or(f.Got, f.Reason)
+	text := f.Title
+	if got := cmp.Or(f.Got, f.Reason); got != "" {
+		text += ": " + got
+	}
 	if f.Want != "" {
 		text += "; wanted: " + f.Want
 	}

@@ -2,35 +2,69 @@ package render
 
 import (
 	"bytes"
+	"encoding/json"
+	"slices"
 	"testing"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/fltool/fltool/reports"
 )
 
 // What is written is SARIF by its own schema, and says what the findings say.
 func TestSARIFIsValid(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-schema-2.1.0.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, r := range samples() {
 		var b bytes.Buffer
 		if err := SARIF(&b, r); err != nil {
 			t.Fatal(err)
 		}
-		back, err := sarif.FromBytes(b.Bytes())
+		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if err := back.Validate(); err != nil {
+		if err := schema.Validate(document); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		shown := 0
-		for _, f := range r.Findings {
-			if f.Status != reports.StatusPass && f.Status != reports.StatusNA {
-				shown++
+		var back sarifLog
+		if err := json.Unmarshal(b.Bytes(), &back); err != nil {
+			t.Fatal(err)
+		}
+		shown := slices.DeleteFunc(slices.Clone(r.Findings), func(f reports.Finding) bool {
+			return f.Status == reports.StatusPass || f.Status == reports.StatusNA
+		})
+		if len(back.Runs) != 1 || len(back.Runs[0].Results) != len(shown) {
+			t.Fatalf("%s: %d findings are to be shown: %s", name, len(shown), b.String())
+		}
+		rules := back.Runs[0].Tool.Driver.Rules
+		for i, got := range back.Runs[0].Results {
+			if got.RuleID != shown[i].Check || rules[got.RuleIndex].ID != got.RuleID {
+				t.Errorf("%s: %s has the rule %s, and by its number %s", name, shown[i].Check, got.RuleID, rules[got.RuleIndex].ID)
 			}
 		}
-		if len(back.Runs) != 1 || len(back.Runs[0].Results) != shown {
-			t.Errorf("%s: %d findings are to be shown: %s", name, shown, b.String())
+	}
+}
+
+// The schema refuses what is no SARIF, so that the test above can fail.
+func TestSARIFSchemaRefuses(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-schema-2.1.0.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		`{"version": "2.1.0"}`,
+		`{"version": "2.1.0", "runs": [{"tool": {"driver": {}}}]}`,
+		`{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [{"message": {"text": "y"}, "level": "bad"}]}]}`,
+	} {
+		document, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if schema.Validate(document) == nil {
+			t.Errorf("it takes %s", text)
 		}
 	}
 }
