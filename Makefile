@@ -40,6 +40,7 @@ PURE := checks checks/remedy checks/symptoms nginx reports reports/render report
 test: setup lint ## all tests, with the race detector, and the linters
 	go test $(PURE:%=./%)
 	go test -race -p 2 -parallel 4 -timeout 20m $(filter-out $(PURE:%=$(MODULE)/%),$(shell go list ./...))
+	go test -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime 10s -fuzzminimizetime $(FUZZMINIMIZE) ./server
 
 # Of gosec's rules for what ships, all but: G104, since errors of closing and of
 # deadlines show in the next read; G304, since it is a tool's purpose to read the

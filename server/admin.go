@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/gorilla/mux"
-
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -110,7 +108,7 @@ func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, "admin", err, wire.ErrorText)
 		return
 	}
-	id := mux.Vars(r)["worker"]
+	id := workerOf(r)
 	known, err := s.setRegistered(id, m.Registered)
 	if err == nil && !known {
 		s.refuse(w, "admin", "invalid", http.StatusOK,
@@ -122,7 +120,7 @@ func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
-	id := mux.Vars(r)["worker"]
+	id := workerOf(r)
 	known, err := s.change(id, func(now *worker) (*worker, bool) { return nil, now != nil })
 	if err == nil && !known {
 		s.refuse(w, "admin", "invalid", http.StatusOK, wire.ErrorText("Attempt to remove unknown worker Invalid ."))

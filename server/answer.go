@@ -49,9 +49,12 @@ func begin(w http.ResponseWriter, status, size int) {
 	setHeader(w.Header(), status)
 	w.Header()["Content-Length"] = []string{strconv.Itoa(size)}
 	// Where deadlines are not to be had, as in tests, there are no slow clients.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(grace + time.Duration(size/slowest)*time.Second))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeFor(size)))
 	w.WriteHeader(status)
 }
+
+// timeFor is how long a client may take for size bytes.
+func timeFor(size int) time.Duration { return grace + time.Duration(size/slowest)*time.Second }
 
 // isJSON says whether a request declares its body as JSON. Python's server takes
 // any other body for none at all.

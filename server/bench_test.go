@@ -14,11 +14,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fltool/fltool/server/wire"
 )
@@ -185,7 +188,7 @@ func BenchmarkRounds(b *testing.B) {
 }
 
 func playRounds(b *testing.B, workers int, tls bool) {
-	const rounds = 3
+	const rounds, perRound = 3, 3 // signatures: of poll, fetch and update
 	keys, list := testKeys(b, workers)
 	z, digest, err := wire.CompressUpdate(newRandom(1 << 10))
 	if err != nil {
@@ -195,32 +198,81 @@ func playRounds(b *testing.B, workers int, tls bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	signing, checking := signatureCosts()
 	k := startChild(b, childConfig{KeyList: list, Round: "all", ModelSize: 1 << 10, TLS: tls})
-	defer k.kill()
+	defer k.end()
 	before := k.status(b)
-	began := time.Now()
-	var wg sync.WaitGroup
-	for _, key := range keys {
-		wg.Go(func() {
-			c, err := dialWorker(k, key)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			defer c.Close()
-			for version := range int64(rounds) {
-				err := errors.Join(c.poll(wire.VersionInt(version)), c.answer(wire.TextUpdated), c.fetch(), c.update(form, digest))
-				if err != nil {
+	conns := make([]*workerConn, workers)
+	each := func(do func(i int) error) {
+		var wg sync.WaitGroup
+		for i := range conns {
+			wg.Go(func() {
+				if err := do(i); err != nil {
 					b.Error(err)
-					return
 				}
-			}
-		})
+			})
+		}
+		wg.Wait()
+		if b.Failed() {
+			b.FailNow()
+		}
 	}
-	wg.Wait()
+	each(func(i int) (err error) {
+		conns[i], err = dialWorker(k, keys[i])
+		return err
+	})
+	arrived := k.cpu(b)
+	began := time.Now()
+	each(func(i int) error {
+		c := conns[i]
+		for version := range int64(rounds) {
+			err := errors.Join(c.poll(wire.VersionInt(version)), c.answer(wire.TextUpdated), c.fetch(), c.update(form, digest))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	round := time.Since(began).Seconds() / rounds
+	cpu := (k.cpu(b) - arrived).Seconds() / rounds / float64(workers)
 	b.ReportMetric(float64(k.status(b).peak-before.rss)/float64(workers), "peak-B/worker")
-	b.ReportMetric(time.Since(began).Seconds()/rounds, "s/round")
-	b.ReportMetric(k.cpu(b).Seconds()/rounds/float64(workers)*1e6, "server-cpu-us/worker/round")
+	b.ReportMetric(round, "s/round")
+	b.ReportMetric(cpu*1e6, "server-cpu-us/worker/round")
+	b.ReportMetric(cpu/(perRound*checking.Seconds()), "server-cpu/verifications")
+	b.ReportMetric(round*float64(runtime.NumCPU())/(float64(workers*perRound)*(signing+checking).Seconds()), "round/floor")
+	b.ReportMetric(arrived.Seconds()/float64(workers)*1e6, "arrival-cpu-us/worker")
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+// signatureCosts is what it takes to sign a challenge, and to check that, of CPU time
+// now: on a machine that does other things that is more than when it is idle.
+func signatureCosts() (signing, checking time.Duration) {
+	const times = 500
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	key := seedKey(1)
+	phrase := make([]byte, 2*phraseSize)
+	var signature []byte
+	cpu := func() time.Duration {
+		var now unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
+			panic(err) // every Linux has it
+		}
+		return time.Duration(now.Nano())
+	}
+	began := cpu()
+	for range times {
+		signature = ed25519.Sign(key, phrase)
+	}
+	signed := cpu()
+	for range times {
+		if !ed25519.Verify(key.Public().(ed25519.PublicKey), phrase, signature) {
+			panic("a signature that its key did not make")
+		}
+	}
+	return (signed - began) / times, (cpu() - signed) / times
 }
 
 // holding is a server process that holds polls.
@@ -421,23 +473,16 @@ func (k *child) status(tb testing.TB) memory {
 	return m
 }
 
-// cpu is what a process has used of it.
+// cpu is what a process has used of it, by the process's own clock: /proc counts in
+// hundredths of a second.
 func (k *child) cpu(tb testing.TB) time.Duration {
 	tb.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", k.Process.Pid))
-	if err != nil {
+	var used unix.Timespec
+	// The clock of a process, as clock_getcpuclockid(3) names it.
+	if err := unix.ClockGettime(int32(^k.Process.Pid<<3|2), &used); err != nil {
 		tb.Fatal(err)
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / 100
+	return time.Duration(used.Nano())
 }
 
 func newRandom(size int64) io.Reader {

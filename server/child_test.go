@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"strings"
 	"testing"
 
@@ -21,6 +22,10 @@ import (
 // A server in a process of its own is the test binary with this variable set to a
 // childConfig: for what can be seen from outside only, such as memory and death.
 const childEnv = "FLTOOL_SERVER_TEST_CHILD"
+
+// profileEnv names the file that a child writes a profile of its CPU to, for who
+// asks where a benchmark's goes.
+const profileEnv = "FLTOOL_SERVER_TEST_PROFILE"
 
 type childConfig struct {
 	KeyList     string // path
@@ -77,9 +82,21 @@ func runChild(text string) error {
 		}
 		l = tls.NewListener(l, certs)
 	}
+	stop := func() {}
+	if path := os.Getenv(profileEnv); path != "" {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		stop = pprof.StopCPUProfile
+	}
 	// The process ends with its parent, however that ends.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
 		os.Exit(0)
 	}()
 	return serve(l)
@@ -88,8 +105,9 @@ func runChild(text string) error {
 // child is a running one.
 type child struct {
 	*exec.Cmd
-	addr string
-	tls  bool
+	stdin io.Closer
+	addr  string
+	tls   bool
 }
 
 func startChild(tb testing.TB, c childConfig) *child {
@@ -101,7 +119,8 @@ func startChild(tb testing.TB, c childConfig) *child {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	cmd.Stderr = os.Stderr
-	if _, err := cmd.StdinPipe(); err != nil {
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
 		tb.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
@@ -111,13 +130,19 @@ func startChild(tb testing.TB, c childConfig) *child {
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	k := &child{Cmd: cmd, tls: c.TLS}
+	k := &child{Cmd: cmd, stdin: stdin, tls: c.TLS}
 	tb.Cleanup(k.kill)
 	if k.addr, err = bufio.NewReader(out).ReadString('\n'); err != nil {
 		tb.Fatal("no address from the child: ", err)
 	}
 	k.addr = strings.TrimSpace(k.addr)
 	return k
+}
+
+// end ends the child, its profile written.
+func (k *child) end() {
+	_ = k.stdin.Close()
+	_ = k.Wait()
 }
 
 // kill ends the child the hard way, as kill -9 does.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
 	"net"
 	"time"
 
@@ -81,8 +80,7 @@ func (g *gate) welcome(c net.Conn) {
 		cut(c)
 		return
 	}
-	v := &visit{conn: c, class: &g.newcomers, silent: true, gate: g, stranger: stranger{from: origin(c.RemoteAddr().String())}}
-	g.visits[c] = v
+	v := &visit{conn: c, silent: true, gate: g, stranger: stranger{from: origin(c.RemoteAddr().String())}}
 	if g.mute.all.Len() == 0 {
 		g.sweep.Reset(g.silence())
 	}
@@ -122,30 +120,12 @@ func descriptorsShort(fd uintptr) bool {
 	return uint64(fd) >= limit.Cur-min(limit.Cur/16, DefaultMaxUploads)
 }
 
-// come tells that something has come from a newcomer; the lot's goroutine calls it.
+// come tells that something has come, if only the end; the lot's goroutine calls it.
 func (v *visit) come() {
-	g := v.gate
-	var first [1]byte
-	n, err := 0, net.ErrClosed
-	if raw := socket(v.conn); raw != nil {
-		if failed := raw.Control(func(fd uintptr) {
-			n, _, err = unix.Recvfrom(int(fd), first[:], unix.MSG_PEEK)
-		}); failed != nil {
-			err = failed
-		}
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	v.token = 0
-	if err == unix.EAGAIN || err == unix.EINTR {
-		if v.token = g.lot.park(v.conn, v); v.token != 0 {
-			return
-		}
-	}
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	g.heard(v, v.conn, err)
+	v.gate.mu.Lock()
+	defer v.gate.mu.Unlock()
+	v.gate.unparked(v)
+	v.gate.heard(v)
 }
 
 // hear waits for a newcomer's first byte where it could not park: it is no socket,
@@ -155,20 +135,19 @@ func (g *gate) hear(v *visit) {
 	n, err := v.conn.Read(first[:])
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.heard(v, &resumed{v.conn, first[:n]}, err)
-}
-
-// heard puts a newcomer in line that has said something, and drops one that is
-// gone; the lock is held. From now on it is the connection c.
-func (g *gate) heard(v *visit, c net.Conn, err error) {
-	v.drop()
-	delete(g.visits, v.conn)
-	v.silent = false
-	if err != nil || g.shut {
-		cut(v.conn)
-		g.tell()
+	if err != nil {
+		g.end(v)
 		return
 	}
-	v.conn = c
+	v.next = first[:n]
+	g.heard(v)
+}
+
+// heard puts a connection in line that has said something; the lock is held.
+func (g *gate) heard(v *visit) {
+	if v.silent {
+		v.silent = false
+		v.drop()
+	}
 	g.enter(v)
 }

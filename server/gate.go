@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// So many connections of workers at a time keep a CPU busy, though some of them
-	// wait for a disk or a client.
+	// So many desks keep a CPU busy, though some of them wait for a disk.
+	desksPerCPU = 64
+	// So many connections of workers at a time keep net/http busy.
 	placesPerCPU = 64
 	// Strangers have places of their own, so that they can't take those of workers.
 	strangersPerCPU = 32
@@ -19,33 +20,41 @@ const (
 	gatePatience = 100 * time.Millisecond
 )
 
-// gate lets connections in to net/http a few at a time. While net/http works on
-// one, it costs some 40 KB; one that waits here costs next to nothing. When
-// thousands ask at once, all but a few wait for a CPU anyway.
+// gate is where all connections come in that something has come on, new ones and
+// those that come back, and stand in line: at the desks first, and what is unusual,
+// encrypted or no socket for net/http. In both lines addresses take turns, and those
+// of workers have theirs before strangers.
 //
-// It is a queue, not a limit: so that clients that are slow can't keep others out,
-// a connection loses its place after gatePatience. A new one comes into line with
-// its first byte: those that say nothing don't take places at all.
+// Of net/http's connections each costs some 40 KB while it works on them; one that
+// waits here costs next to nothing. So it lets them in a few at a time. That is a
+// queue, not a limit: so that clients that are slow can't keep others out, a
+// connection loses its place after gatePatience. A new one comes into line with its
+// first byte: those that say nothing don't take places at all.
 //
-// It is the one net.Listener from which net/http gets connections: new ones come
-// in by an entrance, as strangers; those of workers come back from polls.
+// It is the one net.Listener from which net/http gets connections: new ones come in
+// by an entrance, as strangers; those of workers come back from polls.
 type gate struct {
 	empty chan struct{} // may have one when nobody waits or is inside
-	lot   *lot          // for those that have not said a word
+	lot   *lot          // for strangers that say nothing
+	idle  time.Duration // after which a stranger is cut that has been answered
+	open  func() *desk  // makes one
 
 	mu        sync.Mutex
 	changed   sync.Cond // somebody came into line, a place is free, or shut
 	shut      bool
 	draining  bool
 	entrances []*entrance
-	visits    map[net.Conn]*visit // all that are here or in net/http
-	mute      strangers           // those of them that have not said a word
+	visits    map[net.Conn]*visit // those in net/http
+	mute      strangers           // those that have not said a word
 	strangers strangers           // those that had their turn, and are not known to be workers'
+	begun     map[*visit]struct{} // those that wait in the lot for the rest of a request
 	workers   class
 	newcomers class
-	inside    int            // those that have a place
+	desks     desks
+	inside    int            // those that have a place, or are at a desk
 	hearing   sync.WaitGroup // a goroutine for each that is silent and could not park
 	sweep     *time.Timer    // of those that are silent for too long
+	idling    *time.Timer    // of strangers in the lot that are idle for too long; nil if there are none
 }
 
 // class is connections that share places and stand in one line.
@@ -54,29 +63,39 @@ type class struct {
 	places int // that are free
 }
 
-// visit is a connection from its coming to the gate until it leaves net/http.
+// visit is a connection from its coming to the gate until it leaves the desks or
+// net/http.
 type visit struct {
 	conn     net.Conn
-	class    *class
-	patience *time.Timer // ends its place; nil if it has none
+	next     []byte      // what has come of its next request, and was read
+	class    *class      // where it has a place; nil if it has none
+	patience *time.Timer // ends its place, or its waiting for the rest of a request; nil if neither
 	silent   bool        // has not said a word yet
+	desk     bool        // is at a desk
+	begun    bool        // the rest of its request was waited for already
+	over     bool        // has left
 	token    uint64      // in the lot; 0 if it is not there
 	gate     *gate
 	worker   bool // has been proved to be a worker's
 	stranger
 }
 
-// newGate makes a gate that lets an address have so many strangers.
-func newGate(lot *lot, perAddress int) *gate {
+// newGate makes a gate that lets an address have so many strangers, and each of them
+// be idle for so long.
+func newGate(lot *lot, perAddress int, idle time.Duration, open func() *desk) *gate {
 	cpus := runtime.GOMAXPROCS(0)
 	g := &gate{
 		empty:     make(chan struct{}, 1),
 		lot:       lot,
+		idle:      idle,
+		open:      open,
 		visits:    map[net.Conn]*visit{},
+		begun:     map[*visit]struct{}{},
 		mute:      newStrangers(silentStrangers * perAddress),
 		strangers: newStrangers(perAddress),
 		workers:   class{newLine(), placesPerCPU * cpus},
 		newcomers: class{newLine(), strangersPerCPU * cpus},
+		desks:     newDesks(desksPerCPU * cpus),
 	}
 	g.changed.L = &g.mu
 	g.sweep = time.AfterFunc(grace, g.cutSilent)
@@ -84,25 +103,42 @@ func newGate(lot *lot, perAddress int) *gate {
 	return g
 }
 
-// comeBack takes the connection of a worker whose next request has begun.
-func (g *gate) comeBack(c *resumed) {
+// comeBack takes the connection of a worker whose next request has begun; what has
+// been read of it is next.
+func (g *gate) comeBack(c net.Conn, next []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.shut {
-		cut(c)
-		return
-	}
-	g.enter(&visit{conn: c, class: &g.workers, worker: true})
+	g.enter(&visit{conn: c, next: next, gate: g, worker: true})
 }
 
 // enter puts a connection in line; the lock is held.
 func (g *gate) enter(v *visit) {
-	g.visits[v.conn] = v
-	v.class.line.push(v)
+	if g.shut {
+		g.end(v)
+		return
+	}
+	if _, socket := v.conn.(*net.TCPConn); socket {
+		g.call(v)
+		return
+	}
+	g.enterHTTP(v)
+}
+
+// enterHTTP puts a connection in line for net/http; the lock is held.
+func (g *gate) enterHTTP(v *visit) {
+	if g.shut {
+		g.end(v)
+		return
+	}
+	if v.worker {
+		g.workers.line.push(v)
+	} else {
+		g.newcomers.line.push(v)
+	}
 	g.changed.Signal()
 }
 
-// Accept gives the next connection once there is a place for it.
+// Accept gives net/http the next connection once there is a place for it.
 func (g *gate) Accept() (net.Conn, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -114,14 +150,17 @@ func (g *gate) Accept() (net.Conn, error) {
 			c.places--
 			g.inside++
 			v := c.line.pop()
+			v.class = c
 			v.patience = time.AfterFunc(gatePatience, func() {
 				g.mu.Lock()
 				defer g.mu.Unlock()
 				g.leave(v)
 			})
-			if !v.worker {
-				g.meet(v)
+			g.turn(v)
+			if len(v.next) > 0 {
+				v.conn, v.next = &resumed{v.conn, v.next}, nil
 			}
+			g.visits[v.conn] = v
 			return v.conn, nil
 		}
 		g.changed.Wait()
@@ -144,27 +183,49 @@ func (g *gate) state(c net.Conn, state http.ConnState) {
 		v.sign()
 		g.leave(v)
 	case http.StateHijacked, http.StateClosed:
-		v.drop()
 		delete(g.visits, c)
+		v.over = true
+		v.drop()
 		g.leave(v)
 	}
 }
 
-// leave frees a connection's place, if it still has one; the lock is held.
+// leave frees a connection's place in net/http, if it still has one; the lock is held.
 func (g *gate) leave(v *visit) {
-	if v.patience == nil {
+	if v.class == nil {
 		return
 	}
 	v.patience.Stop()
-	v.patience = nil
 	v.class.places++
+	v.patience, v.class = nil, nil
 	g.inside--
 	g.changed.Signal()
 	g.tell()
 }
 
+// turn is for one whose turn it is; the lock is held.
+func (g *gate) turn(v *visit) {
+	switch {
+	case v.worker:
+	case v.among == nil:
+		g.meet(v)
+	default:
+		v.sign()
+	}
+}
+
+// end ends a visit by cutting its connection; the lock is held.
+func (g *gate) end(v *visit) {
+	v.over = true
+	v.drop()
+	cut(v.conn)
+	g.tell()
+}
+
 // waiting is how many are in line; the lock is held.
-func (g *gate) waiting() int { return g.workers.line.waiting + g.newcomers.line.waiting }
+func (g *gate) waiting() int {
+	return g.desks.workers.waiting + g.desks.newcomers.waiting + g.workers.line.waiting + g.newcomers.line.waiting
+}
 
 // inLine is how many wait.
 func (g *gate) inLine() int {
@@ -175,7 +236,7 @@ func (g *gate) inLine() int {
 
 // settled says whether all that came in have been answered or lost their places;
 // the lock is held.
-func (g *gate) settled() bool { return g.mute.all.Len()+g.waiting()+g.inside == 0 }
+func (g *gate) settled() bool { return g.mute.all.Len()+len(g.begun)+g.waiting()+g.inside == 0 }
 
 // tell wakes settle if it is time; the lock is held.
 func (g *gate) tell() {
@@ -194,26 +255,29 @@ func (g *gate) closeEntrances() {
 	g.draining = true
 	entrances := g.entrances
 	g.sweep.Reset(gatePatience)
+	for v := range g.begun {
+		g.giveUp(v)
+	}
 	g.mu.Unlock()
 	for _, e := range entrances {
 		_ = e.Close() // either way it accepts no more
 	}
 }
 
-// settle waits until the gate has, or the context ends. net/http drops what it has
-// not begun with when it shuts down.
-func (g *gate) settle(ctx context.Context) {
+// settle waits until the gate has, or the context ends, with whose error it fails.
+// net/http drops what it has not begun with when it shuts down.
+func (g *gate) settle(ctx context.Context) error {
 	for {
 		g.mu.Lock()
 		settled := g.settled()
 		g.mu.Unlock()
 		if settled {
-			return
+			return nil
 		}
 		select {
 		case <-g.empty:
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 	}
 }
@@ -223,16 +287,19 @@ func (g *gate) Close() error {
 	g.mu.Lock()
 	g.shut = true
 	g.changed.Broadcast()
-	for _, c := range []*class{&g.workers, &g.newcomers} {
-		for c.line.waiting > 0 {
-			v := c.line.pop()
-			delete(g.visits, v.conn)
-			cut(v.conn)
+	for _, l := range []*line{&g.desks.workers, &g.desks.newcomers, &g.workers.line, &g.newcomers.line} {
+		for l.waiting > 0 {
+			g.end(l.pop())
 		}
 	}
 	for g.giveWay(g.mute.take(&g.mute.all, 0)) {
 	}
+	for v := range g.begun {
+		g.giveWay(v)
+	}
+	g.cutIdle(0)
 	g.sweep.Stop()
+	g.closeDesks()
 	g.mu.Unlock()
 	g.hearing.Wait()
 	return nil

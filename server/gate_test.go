@@ -124,7 +124,7 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 // there are places, and looks how many handlers run at a time.
 func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(newLot(), DefaultMaxStrangers)
+		g := newGate(newLot(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		places := g.newcomers.places
 		release := make(chan struct{})
 		running, most := 0, 0

@@ -6,9 +6,14 @@ import (
 	"slices"
 )
 
-// takeOver takes a connection away from net/http, with what has come already of
+// takeOver takes a connection away from net/http or a desk, with what has come already of
 // the next request.
 func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
+	if w, is := w.(*response); is {
+		w.taken = true
+		w.visit.gate.left(w.visit)
+		return &poll{conn: w.visit.conn, next: slices.Clone(w.ahead)}, nil
+	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err

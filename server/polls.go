@@ -103,20 +103,44 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 
 // Rest takes a connection away from net/http until its next request comes. The
 // answer to the last one has been written, and its body read. Where it can't be,
-// net/http keeps the connection.
+// net/http keeps the connection. A desk lets connections rest by itself.
 func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
-	if r.Close || w.Header().Get("Connection") != "" || http.NewResponseController(w).Flush() != nil {
+	if _, desk := w.(*response); desk || r.Close || w.Header().Get("Connection") != "" || http.NewResponseController(w).Flush() != nil {
 		return
 	}
 	c, err := takeOver(w, r)
 	if err != nil {
 		return
 	}
-	c.room, c.answered = p, true
+	p.rest(c.conn, c.next)
+}
+
+// rest lets a connection wait for its next request, or the rest of it.
+func (p *polls) rest(conn net.Conn, next []byte) {
+	if c := (&poll{room: p, conn: conn, next: next, answered: true}); p.keep(c) {
+		p.wait(c)
+	}
+}
+
+// linger closes a connection on which there was an answer just now, so gently that
+// it can be read.
+func (p *polls) linger(conn net.Conn) {
+	if c := (&poll{room: p, conn: conn}); p.keep(c) {
+		p.replied(c, true, nil)
+		p.wait(c)
+	}
+}
+
+// keep notes that a connection is here, or cuts it if none is to be any more.
+func (p *polls) keep(c *poll) bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		cut(c.conn)
+		return false
+	}
 	p.waiting[c] = struct{}{}
-	p.mu.Unlock()
-	p.wait(c)
+	return true
 }
 
 // enter says how to end a poll at once, or holds it if it has a connection yet.

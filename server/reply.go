@@ -38,6 +38,29 @@ func (p *polls) reply(c *poll, e *ending, w *waking) {
 	})
 }
 
+// finish writes what is left of an answer, while others are answered, and then tells
+// how that went.
+func (p *polls) finish(conn net.Conn, rest net.Buffers, then func(error)) {
+	c := &poll{room: p, conn: conn}
+	if !p.keep(c) {
+		then(net.ErrClosed)
+		return
+	}
+	size := 0
+	for _, b := range rest {
+		size += len(b)
+	}
+	p.goroutines.Go(func() {
+		_ = conn.SetWriteDeadline(time.Now().Add(timeFor(size))) // what fails shows in WriteTo
+		_, err := rest.WriteTo(conn)
+		_ = conn.SetWriteDeadline(time.Time{})
+		p.mu.Lock()
+		delete(p.waiting, c)
+		p.mu.Unlock()
+		then(err)
+	})
+}
+
 // replied notes that a poll has its answer, or will never have it. Where that is
 // not all, its watcher goes on from there; errors are for it to see.
 func (p *polls) replied(c *poll, closes bool, err error) {

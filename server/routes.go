@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -33,21 +34,63 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h(w, r)
 }
 
+// routes finds the handlers of a path. Those that workers ask for all the time are
+// found by comparison; mux, which knows all, matches a regular expression for each.
+type routes struct {
+	all     *mux.Router
+	paths   map[string]methods
+	workers map[string]methods // of the path before a worker's id
+}
+
 func (s *Server) newRoutes() http.Handler {
 	const worker = "/{worker}"
-	r := mux.NewRouter().SkipClean(true)
-	r.Handle(wire.PathRegister, methods{"POST": s.handleRegister})
-	r.Handle(wire.PathChallenge+worker, methods{"GET": s.handleChallenge})
-	r.Handle(wire.PathPoll, methods{"POST": s.handlePoll})
-	r.Handle(wire.PathModel, methods{"POST": s.handleModel})
-	r.Handle(wire.PathUpdate+worker, methods{"POST": s.handleUpdate})
-	r.Handle(wire.PathWorkers, methods{"GET": s.asAdmin(s.listWorkers), "POST": s.asAdmin(s.addWorker)})
-	r.Handle(wire.PathWorkers+worker, methods{"PUT": s.asAdmin(s.setWorker), "DELETE": s.asAdmin(s.removeWorker)})
-	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	rs := routes{
+		all: mux.NewRouter().SkipClean(true),
+		paths: map[string]methods{
+			wire.PathRegister: {"POST": s.handleRegister},
+			wire.PathPoll:     {"POST": s.handlePoll},
+			wire.PathModel:    {"POST": s.handleModel},
+		},
+		workers: map[string]methods{
+			wire.PathChallenge: {"GET": s.handleChallenge},
+			wire.PathUpdate:    {"POST": s.handleUpdate},
+		},
+	}
+	for path, m := range rs.paths {
+		rs.all.Handle(path, m)
+	}
+	for path, m := range rs.workers {
+		rs.all.Handle(path+worker, m)
+	}
+	rs.all.Handle(wire.PathWorkers, methods{"GET": s.asAdmin(s.listWorkers), "POST": s.asAdmin(s.addWorker)})
+	rs.all.Handle(wire.PathWorkers+worker, methods{"PUT": s.asAdmin(s.setWorker), "DELETE": s.asAdmin(s.removeWorker)})
+	rs.all.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, "Not found.")
 	})
-	return r
+	return rs
 }
+
+func (rs routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m := rs.paths[r.RequestURI]; m != nil {
+		m.ServeHTTP(w, r)
+		return
+	}
+	if path, id := splitWorker(r.RequestURI); isWord(id) && rs.workers[path] != nil {
+		r.SetPathValue("worker", id)
+		rs.workers[path].ServeHTTP(w, r)
+		return
+	}
+	rs.all.ServeHTTP(w, r)
+}
+
+// splitWorker splits a target before the last of its parts.
+func splitWorker(target string) (path, id string) {
+	last := strings.LastIndexByte(target, '/')
+	return target[:max(last, 0)], target[last+1:]
+}
+
+// workerOf is the worker that a path names.
+func workerOf(r *http.Request) string { return cmp.Or(r.PathValue("worker"), mux.Vars(r)["worker"]) }
 
 // refuse counts a refusal and sends its text.
 func (s *Server) refuse(w http.ResponseWriter, route, reason string, status int, text string) {
@@ -95,7 +138,7 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, asIs)
 		return
 	}
-	id, text, err := s.register(m)
+	id, text, err := s.register(r, m)
 	switch {
 	case err != nil:
 		s.failed(w, route, err)
@@ -110,7 +153,7 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 }
 
 // register gives a worker's id, or the text of a refusal.
-func (s *Server) register(m wire.Register) (id, refusal string, err error) {
+func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string, err error) {
 	if s.cfg.Unsafe {
 		id = newUnsafeID()
 		_, err := s.change(id, func(*worker) (*worker, bool) { return &worker{registered: true}, true })
@@ -123,7 +166,7 @@ func (s *Server) register(m wire.Register) (id, refusal string, err error) {
 	if w == nil {
 		return "", wire.TextInvalid, nil
 	}
-	message, err := s.verifier.open(w.key, m.SignedPhrase)
+	message, err := s.verifier.open(r, w.key, m.SignedPhrase)
 	if err != nil || string(message) != wire.RegisterPhrase {
 		return "", wire.TextInvalid, nil
 	}
@@ -135,7 +178,7 @@ func (s *Server) register(m wire.Register) (id, refusal string, err error) {
 }
 
 func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
-	id := mux.Vars(r)["worker"]
+	id := workerOf(r)
 	s.mu.Lock()
 	known := s.workers.workers[id] != nil
 	s.mu.Unlock()
@@ -175,6 +218,10 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 	}
 	encoded := s.model.Load().encoded
 	begin(w, http.StatusOK, len(encoded))
+	if d, is := w.(*response); is && len(encoded) > blobBytes {
+		d.blob = encoded
+		return
+	}
 	// A client that is gone needs no model.
 	_, _ = w.Write(encoded)
 	s.polls.Rest(w, r) // its worker does train now
@@ -186,7 +233,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, route, id,
 	now, key := s.workers.standing(id)
 	s.mu.Unlock()
 	if now != unknown && !s.cfg.Unsafe {
-		message, err := s.verifier.open(key, phrase)
+		message, err := s.verifier.open(r, key, phrase)
 		if err != nil || !s.challenges.use(id, message, time.Now()) {
 			now = unknown
 		}

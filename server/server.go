@@ -1,7 +1,8 @@
 // Package server is the reference long-poll federated-learning server, which real
 // dc_federated workers use unchanged.
 //
-// The rooms: gate (who comes in when), registry (workers), challenges, polls (holds
+// The rooms: lot (where connections wait), gate (who comes in when), desks (plain
+// requests; all others are net/http's), registry (workers), challenges, polls (holds
 // and wakes), uploads (which updates may come) and shares (of the CPU, for them),
 // round (when one ends; pure), Aggregator (the next model), store (what survives a
 // crash).
@@ -133,7 +134,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.metrics, s.gathered = newMetrics(s)
 	s.lot = newLot()
-	s.gate = newGate(s.lot, cfg.MaxStrangers)
+	s.gate = newGate(s.lot, cfg.MaxStrangers, cfg.StrangerIdle, s.openDesk)
 	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, s.model.Load(), func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
@@ -151,6 +152,11 @@ func New(cfg Config) (*Server, error) {
 	s.changed()
 	s.mu.Unlock()
 	return s, nil
+}
+
+// openDesk makes a desk for the server's requests.
+func (s *Server) openDesk() *desk {
+	return &desk{gate: s.gate, polls: s.polls, handler: s.http.Handler, log: s.log, wake: make(chan struct{}, 1), reader: newReader()}
 }
 
 // NewHTTP makes an http.Server for a handler like this package's. It speaks
@@ -221,7 +227,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.gate.closeEntrances()
 	err := s.polls.Drain(ctx)
-	s.gate.settle(ctx)
+	err = cmp.Or(err, s.gate.settle(ctx))
 	return cmp.Or(s.http.Shutdown(ctx), err)
 }
 
@@ -237,6 +243,7 @@ func (s *Server) Close() error {
 	s.running.Unlock()
 	s.stop()
 	s.loop.Wait()
+	s.gate.desks.running.Wait()
 	s.polls.Stop()
 	s.lot.close()
 	s.mu.Lock()

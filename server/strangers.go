@@ -122,11 +122,11 @@ func (g *gate) giveWay(v *visit) bool {
 	if v == nil {
 		return false
 	}
-	if v.token != 0 && g.lot.take(v.token) {
-		delete(g.visits, v.conn) // nobody waits for it
-		g.tell()
+	if g.unpark(v) {
+		v.over = true // nobody works on it
 	}
 	cut(v.conn)
+	g.tell()
 	return true
 }
 
@@ -181,7 +181,7 @@ func (g *gate) spare(r *http.Request) (end func()) {
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if !v.worker && g.visits[v.conn] == v {
+		if !v.worker && !v.over {
 			g.meet(v)
 		}
 	}

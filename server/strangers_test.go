@@ -189,7 +189,7 @@ func (l *scarce) Accept() (net.Conn, error) {
 // net/http is told.
 func TestNoDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(newLot(), DefaultMaxStrangers)
+		g := newGate(newLot(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		ours, theirs := net.Pipe()
 		e := g.entrance(&scarce{conns: []net.Conn{theirs}})
 		for i, quiet := range []time.Duration{0, scarcePatience} {

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/gorilla/mux"
-
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -24,7 +22,7 @@ func maxBody(update int64) int64 { return update + update/1000 + 16<<10 }
 
 func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	const route = "update"
-	id := mux.Vars(r)["worker"]
+	id := workerOf(r)
 	b := newBody(w, r, maxBody(s.cfg.MaxUpdate))
 	judged := s.gate.spare(r)
 	o := s.update(id, b, r)
@@ -118,7 +116,7 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	in := &inflating{Upload: up, body: body, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
 	got, err := wire.ReadUpdate(in, in, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
 	in.rest()
-	if err != nil || !s.signed(key, got.Signed, got.Digest[:]) {
+	if err != nil || !s.signed(r, key, got.Signed, got.Digest[:]) {
 		up.Abort()
 		s.shares.waste(&in.share)
 		if in.err != nil {
@@ -141,7 +139,7 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 // was read, but without inflating it.
 func (s *Server) duplicate(key ed25519.PublicKey, body io.Reader, r *http.Request) outcome {
 	got, err := wire.ReadUpdate(nil, body, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
-	if err != nil || !s.signed(key, got.Signed, nil) {
+	if err != nil || !s.signed(r, key, got.Signed, nil) {
 		return s.unreadable(err)
 	}
 	return refused("duplicate", wire.TextNotAccepted)
@@ -149,11 +147,11 @@ func (s *Server) duplicate(key ed25519.PublicKey, body io.Reader, r *http.Reques
 
 // signed says whether a phrase is signed by a worker, and is this digest; nil
 // stands for any.
-func (s *Server) signed(key ed25519.PublicKey, phrase string, digest []byte) bool {
+func (s *Server) signed(r *http.Request, key ed25519.PublicKey, phrase string, digest []byte) bool {
 	if s.cfg.Unsafe {
 		return true
 	}
-	message, err := s.verifier.open(key, phrase)
+	message, err := s.verifier.open(r, key, phrase)
 	return err == nil && (digest == nil || bytes.Equal(message, digest))
 }
 

@@ -50,9 +50,15 @@ func (p *polls) unpark(c *poll) bool {
 // come reads what has come on a parked connection; the lot's goroutine calls it.
 func (c *poll) come() {
 	p := c.room
+	p.mu.Lock()
+	if c.token = 0; c.answered && !c.closes && !p.stopped {
+		p.mu.Unlock()
+		p.leave(c, true) // a desk reads what it is
+		return
+	}
+	p.mu.Unlock()
 	n, err := readNow(c.conn, p.buf[:])
 	p.mu.Lock()
-	c.token = 0
 	what := waits
 	if err != unix.EAGAIN {
 		what = c.heard(p.buf[:n], err)
@@ -160,5 +166,5 @@ func (p *polls) leave(c *poll, back bool) {
 		return
 	}
 	_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
-	p.gate.comeBack(&resumed{c.conn, c.next})
+	p.gate.comeBack(c.conn, c.next)
 }

@@ -90,9 +90,17 @@ func FuzzDecodeMessage(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"worker_id": "w", "last_worker_model_version": {"a": [1e400]}, "signed_phrase": "s"}`))
+	f.Add([]byte(`{"worker_id":"w","last_worker_model_version":12 ,"signed_phrase":"s"} `))
+	f.Add([]byte(`{"worker_id": "w", "last_worker_model_version": null, "signed_phrase": "s", "worker_id": 1}`))
+	f.Add([]byte(`{"worker_id": "w", "last_worker_model_version": 01, "signed_phrase": "s"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m Poll
-		err := DecodeMessage(bytes.NewReader(b), &m, "worker_id", "last_worker_model_version", "signed_phrase")
+		keys := []string{"worker_id", "last_worker_model_version", "signed_phrase"}
+		err := DecodeMessage(bytes.NewReader(b), &m, keys...)
+		var flat, any Poll
+		if decodeFlat(b, &flat) && (decodeAny(b, &any, keys) != nil || flat != any) {
+			t.Fatalf("%+v is %+v", flat, any)
+		}
 		var missing MissingKeys
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) && (!errors.As(err, &missing) || len(missing) == 0) {

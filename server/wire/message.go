@@ -57,7 +57,14 @@ func DecodeMessage(r io.Reader, v any, keys ...string) error {
 		return fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxMessage)
 	case len(b) == 0:
 		return MissingKeys(keys)
+	case len(keys) == fields(v) && decodeFlat(b, v):
+		return nil
 	}
+	return decodeAny(b, v, keys)
+}
+
+// decodeAny decodes whatever JSON it is.
+func decodeAny(b []byte, v any, keys []string) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(b, &fields); err != nil {
 		// Any other JSON value has none of the keys; what is no JSON has a worse fault.

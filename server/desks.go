@@ -1,0 +1,210 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+// desks is the line at the desks, and those of them that have nobody.
+type desks struct {
+	workers, newcomers line
+	turns              int     // that were given
+	idle               []*desk // the one that was busy last is the last
+	free               int     // that may still be made
+	running            sync.WaitGroup
+}
+
+func newDesks(most int) desks {
+	return desks{workers: newLine(), newcomers: newLine(), free: most}
+}
+
+// Workers have their turns first, but one of so many is a newcomer's, lest many
+// workers keep all newcomers out.
+const newcomersTurn = 4
+
+// call puts a connection in line at the desks; the lock is held.
+func (g *gate) call(v *visit) {
+	d := &g.desks
+	if v.worker {
+		d.workers.push(v)
+	} else {
+		d.newcomers.push(v)
+	}
+	if n := len(d.idle); n > 0 {
+		last := d.idle[n-1]
+		d.idle = d.idle[:n-1]
+		last.wake <- struct{}{} // has room
+	} else if d.free > 0 {
+		d.free--
+		d.running.Go(g.open().run)
+	}
+}
+
+// next gives the desk its next visit, once there is one; nil when there will be none.
+func (g *gate) next(desk *desk) *visit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for !g.shut {
+		d := &g.desks
+		if d.workers.waiting+d.newcomers.waiting > 0 {
+			l := &d.workers
+			if d.turns++; l.waiting == 0 || d.newcomers.waiting > 0 && d.turns%newcomersTurn == 0 {
+				l = &d.newcomers
+			}
+			v := l.pop()
+			g.inside++
+			v.desk = true
+			g.turn(v)
+			return v
+		}
+		d.idle = append(d.idle, desk)
+		g.mu.Unlock()
+		<-desk.wake
+		g.mu.Lock()
+	}
+	return nil
+}
+
+// closeDesks ends those that are idle; the others end by themselves. The lock is held.
+func (g *gate) closeDesks() {
+	for _, d := range g.desks.idle {
+		d.wake <- struct{}{}
+	}
+	g.desks.idle, g.desks.free = nil, 0
+}
+
+// enters and served are before and after a desk, or what it began, works for
+// a connection.
+func (g *gate) enters() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside++
+}
+
+func (g *gate) served() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	g.tell()
+}
+
+// left ends a visit whose connection is another's now.
+func (g *gate) left(v *visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.over = true
+	v.drop()
+}
+
+// gone ends a visit whose client is gone.
+func (g *gate) gone(v *visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.end(v)
+}
+
+// again puts a connection in line that has said more already.
+func (g *gate) again(v *visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.enter(v)
+}
+
+// hand puts a connection in line for net/http.
+func (g *gate) hand(v *visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.desk = false
+	g.enterHTTP(v)
+}
+
+// pause waits in the lot for the rest of a request, and for net/http to wait if that
+// takes long.
+func (g *gate) pause(v *visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.begun = true
+	if !g.shut && !g.draining {
+		v.token = g.lot.park(v.conn, v)
+	}
+	if v.token == 0 {
+		g.enterHTTP(v)
+		return
+	}
+	g.begun[v] = struct{}{}
+	v.patience = time.AfterFunc(restPatience, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.giveUp(v)
+	})
+}
+
+// giveUp gives one to net/http that waits for the rest of a request, if it still
+// does; the lock is held.
+func (g *gate) giveUp(v *visit) {
+	if _, waits := g.begun[v]; waits && g.unpark(v) {
+		g.enterHTTP(v)
+	}
+}
+
+// unpark takes a connection out of the lot and says whether it was there; the lock is
+// held.
+func (g *gate) unpark(v *visit) bool {
+	token := v.token
+	g.unparked(v)
+	return token != 0 && g.lot.take(token)
+}
+
+// unparked notes that one is not in the lot any more; the lock is held.
+func (g *gate) unparked(v *visit) {
+	v.token = 0
+	if _, waited := g.begun[v]; waited {
+		delete(g.begun, v)
+		v.patience.Stop()
+		v.patience = nil
+	}
+}
+
+// rest lets a stranger wait in the lot for its next request.
+func (g *gate) rest(v *visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.shut && v.among != nil { // else it gave way
+		v.sign()
+		v.token = g.lot.park(v.conn, v)
+	}
+	if v.token == 0 {
+		g.end(v)
+		return
+	}
+	if g.idling == nil {
+		g.idling = time.AfterFunc(g.idle, g.sweepIdle)
+	}
+}
+
+func (g *gate) sweepIdle() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.idling = nil
+	if left := g.cutIdle(g.idle); left > 0 && !g.shut {
+		g.idling = time.AfterFunc(left, g.sweepIdle)
+	}
+}
+
+// cutIdle cuts strangers that have been in the lot for as long and gives the time
+// until it is the next one's, 0 if there is none; the lock is held.
+func (g *gate) cutIdle(most time.Duration) time.Duration {
+	for e := g.strangers.all.Front(); e != nil; {
+		v := e.Value.(*visit)
+		e = e.Next()
+		if v.token == 0 {
+			continue // net/http has a bound of its own
+		}
+		if left := most - time.Since(v.signed); left > 0 {
+			return left
+		}
+		v.drop()
+		g.giveWay(v)
+	}
+	return 0
+}
