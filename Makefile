@@ -22,7 +22,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions help run build test lint bench prove prove-quick regress baseline planted kills fuzz fresh setup clean
+.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -58,8 +58,22 @@ lint: ## vet, staticcheck, gosec, govulncheck, gofmt
 	go tool govulncheck -db "file://$$(go list -m -f '{{.Dir}}' golang.org/x/vulndb@$(VULNDB))/data/osv" ./...
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed: $$files"; exit 1; fi
 
-bench: build ## memory and speed, beside baselines measured in the same run
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+# The tools that bench measures beside, of these versions.
+VEGETA ?= v12.13.0
+HEY ?= v0.1.5
+K6 ?= v1.8.1
+
+bench-peers: setup ## install what bench measures beside: vegeta, hey and k6 into bin/peers, wrk and nginx
+	GOBIN=$(CURDIR)/bin/peers go install github.com/tsenart/vegeta/v12@$(VEGETA)
+	GOBIN=$(CURDIR)/bin/peers go install github.com/rakyll/hey@$(HEY)
+	GOBIN=$(CURDIR)/bin/peers go install go.k6.io/k6@$(K6)
+	command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends wrk >/dev/null
+
+# All rows make the page anew; bin/bench -list lists them.
+ROWS ?=
+
+bench: build ## every figure that is promised, beside its peers: 20 minutes, on an idle machine (ROWS=…: some)
+	bin/bench $(if $(ROWS),$(ROWS),-page docs/benchmarks.md)
 
 prove: setup build ## the experiments that prove preflight's ledger (MUTATE=1: with wrong formulas)
 	MUTATE=$(MUTATE) bin/prove

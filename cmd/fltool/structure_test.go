@@ -25,6 +25,7 @@ const module = "github.com/fltool/fltool"
 var mayImport = map[string][]string{
 	"cmd/fltool":   {"*"},
 	"cmd/prove":    {"*"},
+	"cmd/bench":    {"*"},
 	"server":       {"server/wire"},
 	"server/wire":  {},
 	"loadgen":      {"server/wire", "reports", "checks/facts"},
@@ -60,7 +61,7 @@ var atHome = map[string][]string{
 	"github.com/jstemmer/go-junit-report/":    {"reports/render"},
 	"github.com/santhosh-tekuri/jsonschema/":  {}, // it tests what is written
 	// Root asks, and what is asked about is anybody's: what reads a host runs nothing.
-	"os/exec": {"cmd/fltool", "cmd/prove", "loadgen"},
+	"os/exec": {"cmd/fltool", "cmd/prove", "cmd/bench", "loadgen"},
 }
 
 func TestImportDirections(t *testing.T) {

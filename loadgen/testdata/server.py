@@ -11,7 +11,8 @@ of its own. A round ends with QUORUM updates, by default one of each key: QUORUM
 makes the rounds FedAvg's, where a later update of a round replaces the earlier one
 and versions begin with 0; without it they are the stress test's, where a second one
 is refused. LEAK keeps so many bytes of every poll, LEAK_FDS a descriptor, BURN
-spends so many seconds of processor time on every update.
+spends so many seconds of processor time on every update, MODEL makes the model so
+many bytes, which do not compress.
 """
 import hashlib
 import os
@@ -30,6 +31,7 @@ interval = float(os.environ.get("INTERVAL", "0.02"))
 quorum = int(os.environ.get("QUORUM", "0"))
 leak, leak_fds = int(os.environ.get("LEAK", "0")), os.environ.get("LEAK_FDS")
 burn = float(os.environ.get("BURN", "0"))
+content = os.urandom(int(os.environ.get("MODEL", "1000")))
 keys = None
 if "KEYS" in os.environ:
     with open(os.environ["KEYS"]) as f:
@@ -128,7 +130,7 @@ def poll():
 @route("POST", "/return_global_model")
 def model():
     answered()
-    return zlib.compress(msgpack.packb({"global_model": b"m" * 1000, "global_model_version": version}))
+    return zlib.compress(msgpack.packb({"global_model": content, "global_model_version": version}))
 
 
 @route("POST", "/receive_worker_update/<worker>")
@@ -137,10 +139,10 @@ def update(worker):
     if worker not in registered:
         raise Refused("Unregistered Worker")
     try:
-        content = zlib.decompress(request.files["worker_model_update"].file.read())
+        sent = zlib.decompress(request.files["worker_model_update"].file.read())
     except zlib.error as e:
         return str(e)
-    check(worker, request.files["signed_phrase"].file.read().decode(), hashlib.sha256(content).digest())
+    check(worker, request.files["signed_phrase"].file.read().decode(), hashlib.sha256(sent).digest())
     started = time.process_time()
     while time.process_time() - started < burn:
         pass
