@@ -280,3 +280,24 @@ func FuzzGateLimit(f *testing.F) {
 		}
 	})
 }
+
+// TestInterval holds the interval of a change to tables: of n runs against m it lies
+// between the pairs of the rank that is the critical value of the Mann-Whitney test,
+// two-sided at 5 %, and the one that is as far from the end.
+func TestInterval(t *testing.T) {
+	for _, c := range []struct{ base, news, critical int }{{6, 6, 5}, {6, 8, 8}, {8, 8, 13}} {
+		// Their pairs differ by 0, 1, 2, 3, …
+		var b, n []float64
+		for i := range c.base {
+			b = append(b, 1000-float64(i))
+		}
+		for i := range c.news {
+			n = append(n, 1000+float64(i*c.base))
+		}
+		ch := change(b, n, true)
+		last := float64(c.base*c.news - 1)
+		if ch.Low != float64(c.critical) || ch.High != last-float64(c.critical) || ch.Change != last/2 {
+			t.Errorf("%d against %d: %v to %v about %v, want the pairs %d and %v", c.base, c.news, ch.Low, ch.High, ch.Change, c.critical, last-float64(c.critical))
+		}
+	}
+}

@@ -370,3 +370,42 @@ func TestWholeSeconds(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestMergeExtremes: what all shards saw of one thing is not added, and the worst of
+// each generator stands for all, whichever comes first.
+func TestMergeExtremes(t *testing.T) {
+	server := func(pid int, seconds float64, fds int) Resource {
+		return Resource{Process: "server", PID: pid, CPUSeconds: seconds, CPUPeak: seconds / 10, FDsPeak: fds + 5, FDsFullest: fds, RSSPeakBytes: int64(fds) << 20}
+	}
+	health := func(share, pauses, gc float64, left int64) Generator {
+		return Generator{CPUShare: share, GCPauseSeconds: pauses, GCCPUShare: gc, FDsLeft: left, PortsLeft: left, LagP50Seconds: share, LagP99Seconds: pauses, LagMaxSeconds: gc, Reconnects: 2}
+	}
+	for _, swapped := range []bool{false, true} {
+		in := func(a, b float64) (float64, float64) {
+			if swapped {
+				return b, a
+			}
+			return a, b
+		}
+		short, long := in(20, 30)
+		if got := addHeld(Held{HoldSeconds: short}, Held{HoldSeconds: long}).HoldSeconds; got != 20 {
+			t.Errorf("one held for 20 s and one for 30: together %v", got)
+		}
+		less, more := in(3, 4)
+		got := addResources(
+			[]Resource{server(7, less, int(less)), {Process: "generator", PID: 7, CPUSeconds: 1}},
+			[]Resource{server(7, more, int(more)), {Process: "generator", PID: 7, CPUSeconds: 1}, server(8, 1, 1)},
+		)
+		want := []Resource{server(7, 4, 4), {Process: "generator", PID: 7, CPUSeconds: 1}, {Process: "generator", PID: 7, CPUSeconds: 1}, server(8, 1, 1)}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		a, b := in(.2, .9)
+		sum := addGenerator(health(a, a/2, a/4, int64(100*a)), health(b, b/2, b/4, int64(100*b)))
+		worst := health(.9, .45, .225, 20)
+		worst.Reconnects = 4
+		if d := cmp.Diff(worst, sum); d != "" {
+			t.Error(d)
+		}
+	}
+}

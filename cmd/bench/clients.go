@@ -25,7 +25,7 @@ var clients = []client{
 		hold: func(b *bench, url string, n int) ([]string, error) {
 			targets, err := b.file("target", "GET "+url+"\n")
 			count := strconv.Itoa(n)
-			return []string{"attack", "-targets", targets, "-rate", "1000", "-duration", count + "ms", "-timeout", "0", "-workers", count, "-max-workers", count, "-connections", count, "-output", os.DevNull}, err
+			return []string{"attack", "-targets", targets, "-rate", "1000", "-duration", "1h", "-timeout", "0", "-workers", count, "-max-workers", count, "-connections", count, "-output", os.DevNull}, err
 		},
 		request: func(b *bench, url string, d time.Duration) ([]string, error) {
 			targets, err := b.file("target", "GET "+url+"\n")

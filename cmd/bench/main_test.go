@@ -163,6 +163,11 @@ func TestNaive(t *testing.T) {
 		}
 		return string(body)
 	}
+	if resp, err := http.Get(s.URL + wire.PathChallenge + "/nobody"); err != nil {
+		t.Error(err)
+	} else if body, err := io.ReadAll(resp.Body); err != nil || resp.Body.Close() != nil || string(body) != wire.TextInvalid {
+		t.Errorf("a challenge for nobody: %q, %v", body, err)
+	}
 	id := post(wire.PathRegister, wire.Register{})
 	if got := post(wire.PathPoll, wire.Poll{WorkerID: id, LastVersion: wire.VersionNone}); got != wire.TextUpdated {
 		t.Errorf("the first poll: %q", got)

@@ -53,6 +53,9 @@ func holdNaively(url string, n int) error {
 	return nil
 }
 
+// keyless ends the ids of workers without keys.
+const keyless = "_unauthenticated"
+
 // newNaive is the protocol for workers without keys: a goroutine holds each poll,
 // and the first update ends them all.
 func newNaive() http.Handler {
@@ -62,9 +65,15 @@ func newNaive() http.Handler {
 	m := http.NewServeMux()
 	say := func(w http.ResponseWriter, text string) { _, _ = io.WriteString(w, text) } // a peer that hangs up tells itself
 	m.HandleFunc("POST "+wire.PathRegister, func(w http.ResponseWriter, _ *http.Request) {
-		say(w, fmt.Sprintf("%d_unauthenticated", registered.Add(1)))
+		say(w, fmt.Sprint(registered.Add(1), keyless))
 	})
-	m.HandleFunc("GET "+wire.PathChallenge+"/{worker}", func(w http.ResponseWriter, _ *http.Request) { say(w, "phrase") })
+	m.HandleFunc("GET "+wire.PathChallenge+"/{worker}", func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.PathValue("worker"), keyless) {
+			say(w, wire.TextInvalid)
+			return
+		}
+		say(w, "phrase")
+	})
 	m.HandleFunc("POST "+wire.PathModel, func(w http.ResponseWriter, _ *http.Request) {
 		_ = wire.EncodeModel(w, strings.NewReader("m"), 1, wire.VersionInt(1)) // as above
 	})

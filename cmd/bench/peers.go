@@ -39,7 +39,7 @@ type server struct {
 }
 
 func (s server) memory(ctx context.Context, b *bench, more ...string) (float64, error) {
-	args := append([]string{"--workers", strconv.Itoa(peerPolls), "--hold", "5s", "--target", s.url, "--server-pid", strconv.Itoa(s.Process.Pid)}, s.args...)
+	args := append([]string{"--workers", strconv.Itoa(peerPolls), "--hold", "5s", anyLag, "--target", s.url, "--server-pid", strconv.Itoa(s.Process.Pid)}, s.args...)
 	r, err := b.simulate(ctx, append(args, more...)...)
 	if err != nil {
 		return 0, err

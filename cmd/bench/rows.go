@@ -68,7 +68,7 @@ func of(run func(context.Context, *bench) (reports.Report, error), process strin
 }
 
 func held(ctx context.Context, b *bench) (reports.Report, error) {
-	return b.simulate(ctx, "--workers", strconv.Itoa(many), "--hold", "10s")
+	return b.simulate(ctx, "--workers", strconv.Itoa(many), "--hold", "10s", anyLag)
 }
 
 func heldTLS(ctx context.Context, b *bench) (reports.Report, error) { return b.simulateTLS(ctx, many) }
@@ -78,7 +78,7 @@ func rounds(ctx context.Context, b *bench, workers int) (reports.Report, error) 
 }
 
 func bodies(ctx context.Context, b *bench) (reports.Report, error) {
-	return b.simulate(ctx, "--workers", "200", "--rounds", "2", "--model-size", "13MB", "--update-size", "13MB")
+	return b.simulate(ctx, "--workers", "200", "--rounds", "2", "--model-size", "13MB", "--update-size", "13MB", anyLag)
 }
 
 func peakMB(r reports.Report, process string) (float64, error) {
@@ -209,7 +209,7 @@ func perDownload(r reports.Report) (float64, error) {
 func soak(ctx context.Context, b *bench) (float64, error) {
 	const hold, settled, sample = 10 * time.Minute, time.Minute, 10 * time.Second
 	out := filepath.Join(b.dir, "soak.json")
-	p, err := start(exec.CommandContext(ctx, b.fltool, "simulate", "--workers", strconv.Itoa(soaked), "--hold", hold.String(), "--out", out))
+	p, err := start(exec.CommandContext(ctx, b.fltool, "simulate", "--workers", strconv.Itoa(soaked), "--hold", hold.String(), anyLag, "--out", out))
 	if err != nil {
 		return 0, err
 	}
