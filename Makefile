@@ -30,8 +30,8 @@ help: ## list the targets
 run: build ## the main job: 1000 simulated workers, 3 rounds, a report
 	bin/fltool simulate --workers 1000 --rounds 3
 
-build: ## build bin/fltool
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+build: ## build bin/fltool, static: it runs in any container
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # Packages that start no goroutine: the race detector would find nothing there, and
 # make their tests eight times slower.
@@ -48,14 +48,15 @@ test: setup lint ## all tests, with the race detector, and the linters
 # are read, which it does not see. Other exceptions stand beside their code.
 NOSEC := G104,G304,G115
 
-lint: ## vet, staticcheck, gosec, govulncheck, gofmt
+lint: ## vet, staticcheck, gosec, govulncheck, gofmt, and types for macOS
 	go vet ./...
 	go vet -tags faulty,planted ./server ./cmd/fltool
 	go tool staticcheck ./...
-	go build -C .ci/gosec -o $(CURDIR)/bin/gosec .
+	go build -C .ci/lint -o $(CURDIR)/bin/ ./...
 	go vet -vettool=bin/gosec -gosec.exclude=$(NOSEC) $$(go list -deps ./cmd/fltool | grep ^$(MODULE))
 	go mod download golang.org/x/vulndb@$(VULNDB)
 	go tool govulncheck -db "file://$$(go list -m -f '{{.Dir}}' golang.org/x/vulndb@$(VULNDB))/data/osv" ./...
+	bin/elsewhere darwin/arm64 ./cmd/fltool
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed: $$files"; exit 1; fi
 
 # The tools that bench measures beside, of these versions.

@@ -40,10 +40,7 @@ type Child struct {
 // child dies with this process, however that ends.
 func StartChild(ctx context.Context, exe string, args ...string) (*Child, error) {
 	cmd := exec.Command(exe, append([]string{"serve"}, args...)...) // #nosec G204 -- fltool itself, or what the flag names
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Pdeathsig: syscall.SIGKILL,
-		Setpgid:   true, // Ctrl-C is for us: we stop the child when we are done with it
-	}
+	cmd.SysProcAttr = bound(syscall.SIGKILL)                        // Ctrl-C is for us: we stop the child when we are done with it
 	said := &tail{}
 	c := &Child{cmd: cmd, exited: make(chan error, 1), ended: make(chan struct{}), said: said.String}
 	c.Exited = c.exited

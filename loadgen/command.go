@@ -37,7 +37,7 @@ func (c Command) Start(ctx context.Context) (*Child, error) {
 		return nil, fmt.Errorf("start server: %s://%s is answered already, by a server that was there before", c.Target.Scheme, c.Target.Host)
 	}
 	cmd := exec.Command("/bin/sh", "-c", c.Line) // #nosec G204 -- the command line is the user's own, by --server-command
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	cmd.SysProcAttr = bound(syscall.SIGTERM)
 	cmd.Stdout, cmd.Stderr = c.Log, c.Log
 	from, err := c.Log.Seek(0, io.SeekEnd)
 	if err != nil {

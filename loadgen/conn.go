@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -55,13 +53,9 @@ func netDialer(source netip.Addr) Dialer {
 	d := net.Dialer{KeepAlive: 30 * time.Second}
 	if source.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: source.AsSlice()}
-		// Without this the kernel picks the port at bind, when it does not know the
-		// destination yet, so one port range would serve all destinations.
 		d.Control = func(_, _ string, c syscall.RawConn) error {
 			var opt error
-			err := c.Control(func(fd uintptr) {
-				opt = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-			})
+			err := c.Control(func(fd uintptr) { opt = pickPortLate(fd) })
 			return errors.Join(err, opt)
 		}
 	}

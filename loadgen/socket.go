@@ -35,7 +35,7 @@ func newSocket(c net.Conn) *socket {
 	}
 	// A kernel that tells no moments leaves those of reading, which is all that was
 	// known without it.
-	_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
+	_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, stampArrivals, 1) })
 	return &socket{Conn: c, raw: raw}
 }
 
@@ -131,7 +131,7 @@ func arrival(oob []byte, now time.Time) time.Time {
 			break
 		}
 		var ts unix.Timespec
-		if h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS {
+		if h.Level == unix.SOL_SOCKET && h.Type == stampArrivals {
 			if _, err := binary.Decode(data, binary.NativeEndian, &ts); err != nil {
 				break
 			}

@@ -39,5 +39,5 @@ func readBodyDisk(r Root, n *Nginx) Value[Disk] {
 		return unknown[Disk](err)
 	}
 	free := min(st.Bavail, 1<<61/uint64(max(st.Bsize, 1)))
-	return known(Disk{Path: dir, FreeBytes: int64(free) * st.Bsize}, dir)
+	return known(Disk{Path: dir, FreeBytes: int64(free) * int64(st.Bsize)}, dir)
 }

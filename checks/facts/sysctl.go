@@ -93,7 +93,8 @@ func readFixed(r Root, container Value[bool]) Value[bool] {
 		if err := unix.Statfs(dir, &st); err != nil {
 			return false, fmt.Errorf("%s: %w", dir, err)
 		}
-		return st.Flags&unix.ST_RDONLY != 0, nil
+		const readOnly = 1 // ST_RDONLY, which x/sys has for Linux alone
+		return st.Flags&readOnly != 0, nil
 	})
 }
 

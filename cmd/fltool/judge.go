@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -176,6 +177,9 @@ func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment
 	}
 	r := facts.NewRoot(j.root)
 	if r.Host() {
+		if runtime.GOOS != linux {
+			return d, usageError("save facts on the host by --save-facts, and judge them here by --facts", "the limits of a host are read on Linux, and this is %s", runtime.GOOS)
+		}
 		o.Parent = os.Getppid()
 	}
 	f, err := facts.Gather(r, o)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -180,19 +181,16 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 	// Lists of flags fit a terminal of 80 columns; all commands inherit it.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.AddCommand(
-		newCapacity(),
 		newCompare(),
 		newExplain(),
 		newFix(),
 		newKeys(),
 		newNginx(),
 		newPreflight(),
-		newRegress(),
 		newReport(),
-		newServe(),
-		newSimulate(),
 		newVersion(),
 	)
+	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newRegress(), newServe(), newSimulate())...)
 	root.InitDefaultCompletionCmd()
 	exitByCommand(root)
 	plainUsage(root)

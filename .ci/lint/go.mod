@@ -1,4 +1,4 @@
-module github.com/fltool/fltool/.ci/gosec
+module github.com/fltool/fltool/.ci/lint
 
 go 1.26.0
 
