@@ -47,7 +47,6 @@ var mayImport = map[string][]string{
 var atHome = map[string][]string{
 	"github.com/tsenart/vegeta/":              {"loadgen"},
 	"github.com/gorilla/mux":                  {"server"},
-	"github.com/olekukonko/tablewriter":       {"reports/render"},
 	"github.com/nginxinc/nginx-go-crossplane": {"nginx"},
 	"github.com/spf13/cobra":                  {"cmd/fltool", "cmd/prove"},
 	"github.com/prometheus/client_golang/":    {"server"},

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -37,9 +34,7 @@ func markdown(w io.Writer, d document) error {
 		}
 		if s.grid != nil {
 			fmt.Fprintln(&b)
-			if err := markdownGrid(&b, *s.grid); err != nil {
-				return err
-			}
+			markdownGrid(&b, *s.grid)
 		}
 		for _, n := range s.notes {
 			fmt.Fprintf(&b, "\n%s\n", escape(n))
@@ -67,29 +62,32 @@ func markdown(w io.Writer, d document) error {
 	return err
 }
 
-func markdownGrid(w io.Writer, g grid) error {
-	t := tablewriter.NewTable(w,
-		tablewriter.WithRenderer(renderer.NewMarkdown()),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithHeaderAlignmentConfig(tw.CellAlignment{PerColumn: alignment(g)}),
-		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: alignment(g)}),
-		tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
-	)
-	t.Header(g.head)
+func markdownGrid(w io.Writer, g grid) {
+	rows := [][]string{g.head}
 	for _, row := range g.rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
 			cells[i] = escape(c)
 		}
-		if err := t.Append(cells); err != nil {
-			return fmt.Errorf("table: %w", err)
+		rows = append(rows, cells)
+	}
+	widths := g.widths(rows)
+	for n, row := range rows {
+		line, rule := "|", "|"
+		for i, cell := range row {
+			width := max(widths[i], 1)
+			line += " " + g.padded(i, cell, width) + " |"
+			if slices.Contains(g.text, i) {
+				rule += ":" + strings.Repeat("-", width+1) + "|"
+			} else {
+				rule += strings.Repeat("-", width+1) + ":|"
+			}
+		}
+		fmt.Fprintln(w, line)
+		if n == 0 {
+			fmt.Fprintln(w, rule)
 		}
 	}
-	if err := t.Render(); err != nil {
-		return fmt.Errorf("table: %w", err)
-	}
-	return nil
 }
 
 var (

@@ -8,9 +8,6 @@ import (
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -37,9 +34,7 @@ func (o Style) table(w io.Writer, d document) error {
 	for _, s := range d.sections {
 		fmt.Fprintf(&b, "\n%s\n", o.paint(s.title, bold))
 		if s.grid != nil {
-			if err := textGrid(&b, *s.grid); err != nil {
-				return err
-			}
+			textGrid(&b, *s.grid)
 		}
 		for _, n := range s.notes {
 			fmt.Fprintln(&b, Wrap(" "+n, 3, width))
@@ -66,47 +61,45 @@ func (o Style) table(w io.Writer, d document) error {
 
 // textGrid writes a table without lines, two blanks between columns, its last
 // column wrapped to what the others leave.
-func textGrid(w io.Writer, g grid) error {
-	none := tw.Border{Left: tw.Off, Right: tw.Off, Top: tw.Off, Bottom: tw.Off}
-	var b bytes.Buffer
-	t := tablewriter.NewTable(&b,
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
-			Borders: none,
-			Symbols: tw.NewSymbols(tw.StyleNone),
-			Settings: tw.Settings{
-				Lines:      tw.LinesNone,
-				Separators: tw.SeparatorsNone,
-			},
-		})),
-		tablewriter.WithPadding(tw.Padding{Left: " ", Right: " ", Overwrite: true}),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithHeaderAlignmentConfig(tw.CellAlignment{PerColumn: alignment(g)}),
-		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: alignment(g)}),
-		tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
-	)
-	t.Header(g.head)
-	if err := t.Bulk(wrapLast(g)); err != nil {
-		return fmt.Errorf("table: %w", err)
+func textGrid(w io.Writer, g grid) {
+	rows := slices.Concat([][]string{g.head}, wrapLast(g))
+	widths := g.widths(rows)
+	for _, row := range rows {
+		lines := strings.Split(row[len(row)-1], "\n") // no other column has several
+		for n, line := range lines {
+			cells := slices.Clone(row[:len(row)-1])
+			if n > 0 {
+				clear(cells)
+			}
+			var b strings.Builder
+			for i, cell := range append(cells, line) {
+				b.WriteString(" " + g.padded(i, cell, widths[i]) + " ")
+			}
+			fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+		}
 	}
-	if err := t.Render(); err != nil {
-		return fmt.Errorf("table: %w", err)
-	}
-	for line := range strings.Lines(b.String()) {
-		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
-	}
-	return nil
 }
 
-func alignment(g grid) []tw.Align {
-	as := make([]tw.Align, len(g.head))
-	for i := range as {
-		as[i] = tw.AlignRight
+// widths are what the columns of rows need, in columns of a terminal.
+func (g grid) widths(rows [][]string) []int {
+	widths := make([]int, len(g.head))
+	for _, row := range rows {
+		for i, cell := range row {
+			for line := range strings.SplitSeq(cell, "\n") {
+				widths[i] = max(widths[i], displaywidth.String(line))
+			}
+		}
 	}
-	for _, i := range g.text {
-		as[i] = tw.AlignLeft
+	return widths
+}
+
+// padded is a cell as wide as its column, text to the left and numbers to the right.
+func (g grid) padded(column int, cell string, width int) string {
+	blank := strings.Repeat(" ", max(0, width-displaywidth.String(cell)))
+	if slices.Contains(g.text, column) {
+		return cell + blank
 	}
-	return as
+	return blank + cell
 }
 
 // wrapLast is the rows of a grid with its last column, where it is text,
