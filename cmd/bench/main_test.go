@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -183,5 +184,19 @@ func TestNaive(t *testing.T) {
 	}
 	if got := <-told; got != wire.TextUpdated {
 		t.Errorf("the held poll: %q", got)
+	}
+}
+
+func TestChildOf(t *testing.T) {
+	p, err := start(exec.Command("sleep", "600"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	if got := childOf(os.Getpid()); got != p.Process.Pid {
+		t.Errorf("the child is %d, want %d", got, p.Process.Pid)
+	}
+	if got := childOf(p.Process.Pid); got != 0 {
+		t.Errorf("sleep has the child %d", got)
 	}
 }

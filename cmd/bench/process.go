@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -213,12 +214,16 @@ func (p *process) ended() bool {
 	}
 }
 
-// childOf is a child of a process; 0 while there is none.
+// childOf is a child of a process, whichever of its threads started it; 0 while there
+// is none.
 func childOf(pid int) int {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // the process may not have begun
-	for _, word := range strings.Fields(string(b)) {
-		if child, err := strconv.Atoi(word); err == nil {
-			return child
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is good
+	for _, list := range lists {
+		b, _ := os.ReadFile(list) // the thread may have ended
+		for _, word := range strings.Fields(string(b)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				return child
+			}
 		}
 	}
 	return 0
