@@ -172,14 +172,15 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version, _ := cmd.Flags().GetBool("version"); version { // it is defined below
+				return printVersion(cmd)
+			}
 			return cmd.Help()
 		},
 	}
+	root.Flags().BoolP("version", "v", false, "version for fltool")
 	root.SetFlagErrorFunc(flagError)
-	root.Version = versionLine()
-	root.SetVersionTemplate("{{.Version}}\n")
-	// Lists of flags fit a terminal of 80 columns; all commands inherit it.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetUsageFunc(usage) // all commands inherit it
 	root.AddCommand(
 		newCompare(),
 		newExplain(),

@@ -31,8 +31,10 @@ func newVersion() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version of fltool",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return printTo(cmd.OutOrStdout(), "the version", versionLine()+"\n")
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return printVersion(cmd) },
 	}
+}
+
+func printVersion(cmd *cobra.Command) error {
+	return printTo(cmd.OutOrStdout(), "the version", versionLine()+"\n")
 }

@@ -106,8 +106,10 @@ func environment(r reports.Report) section {
 	return s
 }
 
+const againTitle = "To run it again"
+
 func again(r reports.Report) section {
-	s := section{title: "To run it again"}
+	s := section{title: againTitle}
 	if len(r.Env.Command) > 0 {
 		s.commands = append(s.commands, shell(r.Env.Command))
 	}

@@ -9,35 +9,34 @@ import (
 	"strings"
 )
 
-// drawing is a plot as its template takes it. Shapes are in thousandths of the
+// drawing is a plot whose places are worked out. Shapes are in thousandths of the
 // frame, from its upper left; places of texts in percent.
 type drawing struct {
-	Title, XLabel, YLabel string
-	Height                float64 // rem
-	X, Y                  []text
-	Grid                  string // the path of its lines
-	Shapes                []shape
-	Rules                 []text // their names
-	Keys                  []key
+	title, xLabel, yLabel string
+	height                float64 // rem
+	x, y                  []text
+	grid                  string // the path of its lines
+	shapes                []shape
+	rules                 []text // their names
+	keys                  []key
 }
 
 type text struct {
-	At      float64
-	Text    string
-	Upright bool
-	Far     bool // nearer to the end than to the beginning
+	at      float64
+	text    string
+	upright bool
 }
 
 // shape is a path, its look, and its tooltip.
 type shape struct {
-	Class, Path, Title string
-	Shade              float64 // 0: by its class
+	class, path, title string
+	shade              float64 // 0: by its class
 }
 
 // key names a colour. Mark is the class of what is drawn: block, band, line or dot.
 type key struct {
-	Mark, Name string
-	Colour     int
+	mark, name string
+	colour     int
 }
 
 // The height of a plot, and of a row with a name, in rem.
@@ -49,25 +48,25 @@ const (
 func (p Plot) draw() drawing {
 	xs, ys := p.values()
 	p.X, p.Y = p.X.over(xs, false), p.Y.over(ys, true)
-	d := drawing{Title: p.Title, XLabel: p.X.Label, YLabel: p.Y.Label, Height: height}
+	d := drawing{title: p.Title, xLabel: p.X.Label, yLabel: p.Y.Label, height: height}
 	if p.Rows > 0 {
-		d.Height = float64(p.Rows) * rowHeight
+		d.height = float64(p.Rows) * rowHeight
 	}
 	for _, t := range p.X.ticks(5) {
-		d.X = append(d.X, text{At: 100 * p.X.share(t.At), Text: t.Text})
-		d.Grid += "M" + p.at(Point{t.At, p.Y.Min}) + "V0"
+		d.x = append(d.x, text{at: 100 * p.X.share(t.At), text: t.Text})
+		d.grid += "M" + p.at(Point{t.At, p.Y.Min}) + "V0"
 	}
 	for _, t := range p.Y.ticks(4) {
-		d.Y = append(d.Y, text{At: 100 * (1 - p.Y.share(t.At)), Text: t.Text})
+		d.y = append(d.y, text{at: 100 * (1 - p.Y.share(t.At)), text: t.Text})
 		if p.Rows == 0 {
-			d.Grid += "M" + p.at(Point{p.X.Min, t.At}) + "H1000"
+			d.grid += "M" + p.at(Point{p.X.Min, t.At}) + "H1000"
 		}
 	}
 	colour := 0
 	next := func(mark, name string) string {
 		c := colour % Colours
 		if name != "" {
-			d.Keys = append(d.Keys, key{mark, name, c})
+			d.keys = append(d.keys, key{mark, name, c})
 		}
 		colour++
 		return fmt.Sprintf("%s c%d", mark, c)
@@ -76,22 +75,22 @@ func (p Plot) draw() drawing {
 		class := next("block", b.Name)
 		for _, c := range b.Cells {
 			path := "M" + p.at(Point{c.X0, c.Y0}) + "L" + p.at(Point{c.X1, c.Y0}) + "L" + p.at(Point{c.X1, c.Y1}) + "L" + p.at(Point{c.X0, c.Y1}) + "Z"
-			d.Shapes = append(d.Shapes, shape{class, path, c.Title, c.Shade})
+			d.shapes = append(d.shapes, shape{class, path, c.Title, c.Shade})
 		}
 	}
-	d.Shapes = append(d.Shapes, p.bands(next)...)
+	d.shapes = append(d.shapes, p.bands(next)...)
 	for _, l := range p.Lines {
 		class := next("line", l.Name)
-		d.Shapes = append(d.Shapes, shape{Class: class, Path: p.line(l.Points)})
+		d.shapes = append(d.shapes, shape{class: class, path: p.line(l.Points)})
 		if len(l.Points) <= 30 {
-			d.Shapes = append(d.Shapes, shape{Class: strings.Replace(class, "line", "dot", 1), Path: p.dots(l.Points)})
+			d.shapes = append(d.shapes, shape{class: strings.Replace(class, "line", "dot", 1), path: p.dots(l.Points)})
 		}
 	}
-	d.Shapes = append(d.Shapes, p.strips()...)
+	d.shapes = append(d.shapes, p.strips()...)
 	for _, s := range p.Dots {
 		class := next("dot", s.Name)
 		for _, pt := range s.Points {
-			d.Shapes = append(d.Shapes, shape{Class: class, Path: p.dots([]Point{pt}), Title: fmt.Sprintf("%s\n%s: %s", p.X.say(pt.X), s.Name, p.Y.say(pt.Y))})
+			d.shapes = append(d.shapes, shape{class: class, path: p.dots([]Point{pt}), title: fmt.Sprintf("%s\n%s: %s", p.X.say(pt.X), s.Name, p.Y.say(pt.Y))})
 		}
 	}
 	for _, r := range p.Rules {
@@ -99,11 +98,11 @@ func (p Plot) draw() drawing {
 		if r.Upright {
 			path, at = "M"+number(1000*p.X.share(r.At))+" 0V1000", p.X.share(r.At)
 		}
-		d.Shapes = append(d.Shapes, shape{Class: "rule", Path: path, Title: r.Text})
-		d.Rules = append(d.Rules, text{100 * at, r.Text, r.Upright, at > .5})
+		d.shapes = append(d.shapes, shape{class: "rule", path: path, title: r.Text})
+		d.rules = append(d.rules, text{100 * at, r.Text, r.Upright})
 	}
-	if len(d.Keys) == 1 && len(p.Rules) == 0 {
-		d.Keys = nil // the title says it
+	if len(d.keys) == 1 && len(p.Rules) == 0 {
+		d.keys = nil // the title says it
 	}
 	return d
 }
@@ -166,7 +165,7 @@ func (p Plot) bands(next func(mark, name string) string) []shape {
 		for _, pt := range slices.Backward(lower) {
 			path += "L" + p.at(pt)
 		}
-		shapes = append(shapes, shape{Class: next("band", p.Bands[i].Name), Path: path + "Z"})
+		shapes = append(shapes, shape{class: next("band", p.Bands[i].Name), path: path + "Z"})
 		lower = upper
 	}
 	return shapes
@@ -193,7 +192,7 @@ func (p Plot) strips() []shape {
 			to = 1000 * (p.X.share(x) + p.X.share(xs[i+1])) / 2
 		}
 		path := fmt.Sprintf("M%s 0H%sV1000H%sZ", number(from), number(to), number(from))
-		shapes = append(shapes, shape{Class: "strip", Path: path, Title: p.X.say(x) + said[x]})
+		shapes = append(shapes, shape{class: "strip", path: path, title: p.X.say(x) + said[x]})
 		from = to
 	}
 	return shapes

@@ -4,10 +4,7 @@
 package plot
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
-	"html/template"
 	"math"
 	"strconv"
 )
@@ -74,25 +71,10 @@ type Rule struct {
 // Colours is how many the page tells apart.
 const Colours = 6
 
-//go:embed plot.html
-var figure string
-
-//go:embed plot.css
-var style string
-
 // Style is what a page with plots has in its style sheet.
-func Style() template.CSS { return template.CSS(style) } // #nosec G203 -- it is our own file
-
-var figureTemplate = template.Must(template.New("plot").Parse(figure))
-
-// HTML is the plot as a figure of a page.
-func (p Plot) HTML() (template.HTML, error) {
-	var b bytes.Buffer
-	if err := figureTemplate.Execute(&b, p.draw()); err != nil {
-		return "", fmt.Errorf("plot %s: %w", p.Title, err)
-	}
-	return template.HTML(b.String()), nil // #nosec G203 -- a template escaped what is in it
-}
+//
+//go:embed plot.css
+var Style string
 
 // Points is how many of a line are drawn at most: a page has few more pixels.
 const Points = 300

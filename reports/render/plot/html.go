@@ -1,0 +1,55 @@
+package plot
+
+import "github.com/fltool/fltool/reports/render/markup"
+
+// HTML is the plot as a figure of a page that has Style.
+func (p Plot) HTML() markup.HTML {
+	d := p.draw()
+	var m markup.Page
+	m.Put("<figure role=\"group\" aria-label=\"%s\">\n<figcaption>%s</figcaption>\n<div class=\"plot\">\n<div class=\"unit\">%s</div>\n", d.title, d.title, d.yLabel)
+	m.Put("<div class=\"y\">")
+	for _, t := range d.y {
+		m.Put("<span style=\"top:%.2f%%\">%s</span>", t.at, t.text)
+	}
+	m.Put("</div>\n<div class=\"frame\" style=\"height:%.2frem\">\n", d.height)
+	m.Put("<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">\n<path class=\"grid\" d=\"%s\"/>\n", d.title, d.grid)
+	for _, s := range d.shapes {
+		m.Put("<path class=\"%s\" d=\"%s\"", s.class, s.path)
+		if s.shade > 0 {
+			m.Put(" fill-opacity=\"%.2f\"", s.shade)
+		}
+		m.Put(">")
+		if s.title != "" {
+			m.Put("<title>%s</title>", s.title)
+		}
+		m.Put("</path>\n")
+	}
+	m.Put("</svg>\n")
+	for _, r := range d.rules {
+		class, side := "level", "top"
+		if r.upright {
+			class, side = "upright", "left"
+		}
+		if r.at > 50 {
+			class += " far"
+		}
+		m.Put("<span class=\"%s\" style=\"%s:%.2f%%\">%s</span>\n", class, side, r.at, r.text)
+	}
+	m.Put("</div>\n<div class=\"x\">")
+	for _, t := range d.x {
+		m.Put("<span style=\"left:%.2f%%\">%s</span>", t.at, t.text)
+	}
+	m.Put("</div>\n<div class=\"label\">%s</div>\n</div>\n", d.xLabel)
+	if len(d.keys) > 0 {
+		m.Put("<p class=\"keys\">")
+		for _, k := range d.keys {
+			m.Put("<span><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\"><path class=\"%s c%d\" d=\"%s\"/></svg>%s</span> ", k.mark, k.colour, keyPaths[k.mark], k.name)
+		}
+		m.Put("</p>\n")
+	}
+	m.Put("</figure>\n")
+	return m.HTML()
+}
+
+// keyPaths are what a key shows, by its mark.
+var keyPaths = map[string]string{"block": "M9 0H19V10H9Z", "band": "M9 0H19V10H9Z", "dot": "M14 5h0", "line": "M0 5H28"}
