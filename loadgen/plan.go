@@ -47,17 +47,6 @@ const (
 	FirstUpdate First = "update"
 )
 
-// Behaviour says what a worker does when something goes wrong.
-type Behaviour string
-
-// Resilient workers try again with back-off until they have made no progress for
-// RoundTimeout. Upstream workers do as dc_federated's: they poll again at once on
-// any answer, for ever, and die of a broken connection.
-const (
-	Resilient Behaviour = "resilient"
-	Upstream  Behaviour = "upstream"
-)
-
 // Plan is what a run shall do. The zero value of a field means its default.
 type Plan struct {
 	Target  *url.URL             // of the server, without path; http or https
@@ -69,10 +58,10 @@ type Plan struct {
 	Quorum int           // updates that end a round of the server's; 0: one of each worker
 	Hold   time.Duration // how long all polls are held, after the rounds where there are any
 
-	Ramp      time.Duration // over which the workers arrive, evenly
-	Think     Think         // a worker's time between model and update
-	First     First         // default FirstPoll
-	Behaviour Behaviour     // default Resilient
+	Ramp  time.Duration // over which the workers arrive, evenly
+	Think Think         // a worker's time between model and update
+	First First         // default FirstPoll
+	Policy
 
 	Update []byte         // every worker's update, before compression
 	Accept *regexp.Regexp // default DefaultAccept
@@ -95,6 +84,8 @@ type Plan struct {
 func (p *Plan) check() error {
 	setDefault(&p.First, FirstPoll)
 	setDefault(&p.Behaviour, Resilient)
+	setDefault(&p.Backoff, backoffBase)
+	setDefault(&p.Longest, backoffLongest)
 	setDefault(&p.RequestTimeout, DefaultRequestTimeout)
 	setDefault(&p.RoundTimeout, DefaultRoundTimeout)
 	setDefault(&p.Grace, DefaultGrace)

@@ -58,6 +58,12 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
 	}
 	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
+	if r.drill != nil {
+		rep.Demand.HoldSeconds = 0 // it ends when all are held again
+		rep.Kind, rep.Drill = reports.KindDrill, r.drill.report(&r.plan, rounds)
+		rep.Verdict, rep.Reasons = drillVerdict(&r.plan, &rep, end)
+		return rep
+	}
 	rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
 	return rep
 }

@@ -28,6 +28,8 @@ type Setup struct {
 	Own       bool               // the server ends with the run: the polls that it holds are not freed
 	Exited    <-chan error       // yields when the server that the caller started has ended
 	Progress  func(Progress)     // called about every tenth of a second, from one goroutine
+	Acts      []Act              // a drill: what is done while the workers are held, or play their rounds
+	Patience  time.Duration      // longest wait for all to be held again after the last act
 	Env       func(*reports.Env) // adds what only the caller knows: the tool, its command
 }
 
@@ -43,9 +45,11 @@ type run struct {
 	s       *scheduler
 	keep    keeping
 	queue   *queue
+	drill   *drill // nil without acts
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
+	registered     atomic.Int64 // workers that are
 	pending        atomic.Int64 // workers that are neither through with their rounds nor lost
 	round          atomic.Int64
 	answered       atomic.Int64 // when a worker other than the keeper last had a good answer, ns since the start
@@ -156,6 +160,10 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	inner, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.t.ctx = inner
+	if len(r.opts.Acts) > 0 {
+		r.drill = newDrill(inner, r.opts.Acts, r.opts.Patience, len(r.workers))
+		r.t.dialled = r.drill.dialled
+	}
 	r.s = newScheduler(r.t, len(r.workers))
 	r.s.arrive(r.workers, r.plan.Ramp)
 	attacker := vegeta.NewAttacker(
@@ -198,6 +206,9 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	r.t.stop()
 	<-consumed
 	stepping.Wait()
+	if r.drill != nil {
+		r.drill.doing.Wait()
+	}
 	r.t.hands.stop()
 	return books, timeline, end
 }
@@ -243,6 +254,13 @@ func (r *run) step(w *worker, b *book) {
 	at, was := w.step, w.through
 	w.waits = w.asksToHold(&r.plan) && r.keep.waits(w)
 	b.enter(w)
+	if r.drill != nil {
+		r.drill.enter(w, &r.plan)
+	}
+	if at == stepRegister && w.out.fail == nil && !w.known {
+		w.known = true
+		r.registered.Add(1)
+	}
 	if w.out.fail == nil && !r.keep.is(w) {
 		r.answered.Store(int64(w.out.done)) // a racing shard may put it back by a moment
 	}

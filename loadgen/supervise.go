@@ -107,6 +107,20 @@ type supervisor struct {
 	sum      reports.Tick // of all that the timeline holds
 	rounds   int64        // that were over when last looked
 	roundAt  time.Time    // when the last of them was
+	readyAt  time.Time    // when the acts of a drill may begin; zero: not yet
+}
+
+// ready is when the acts of a drill may begin, since the start; 0 before it is known.
+func (s *supervisor) ready(now time.Time) time.Duration {
+	switch {
+	case !s.readyAt.IsZero():
+	case s.r.plan.Rounds > 0 && s.r.registered.Load()+s.r.lost.Load() >= int64(len(s.r.workers)),
+		!s.holdFrom.IsZero() && now.Sub(s.holdFrom) > heldLong: // then each is known to have been held
+		s.readyAt = now
+	default:
+		return 0
+	}
+	return s.readyAt.Sub(s.r.start)
 }
 
 // supervise waits for the end of the run and keeps the timeline meanwhile.
@@ -137,6 +151,14 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 				debug.FreeOSMemory() // what the arrivals left behind is not the holding's
 				r.held.watch()
 				samples.holding.Store(true)
+			}
+			if d := r.drill; d != nil {
+				d.look(now.Sub(r.start), s.ready(now), r.t.open())
+				if s.holdFrom.IsZero() {
+					over = over && d.acted()
+				} else {
+					over = d.over(now.Sub(r.start), stand)
+				}
 			}
 		}
 	}

@@ -36,6 +36,7 @@ type transport struct {
 	held    *gauge
 	models  models
 	hands   *hands
+	dialled func(at time.Duration) // told of each connection begun; nil: nobody asks
 	bytes   struct{ in, out atomic.Int64 }
 	sent    atomic.Int64 // requests
 
@@ -160,6 +161,9 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 		}
 		t.held.reconnects.Add(1)
 	}
+	if t.dialled != nil {
+		t.dialled(time.Since(t.start))
+	}
 	d := t.dialers[w.index%len(t.dialers)]
 	c, fail := dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
 	if fail != nil {
@@ -198,6 +202,17 @@ func (t *transport) deadline(w *worker) time.Time {
 		}
 	}
 	return t.start.Add(w.out.sent + timeout)
+}
+
+// open counts the workers' connections.
+func (t *transport) open() int {
+	n := 0
+	for _, w := range t.workers {
+		if w.conn.Load() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // stop ends all requests under way, once ctx is cancelled.

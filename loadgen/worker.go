@@ -35,6 +35,7 @@ type worker struct {
 	tries    int           // of its request before this one, where dc_federated's workers send one again
 	last     *failure      // the last of them
 	timed    bool          // its request is due at a moment, not as soon as may be
+	known    bool          // has registered
 	polled   bool          // has sent a poll of the plan's Hold
 	parked   bool          // one of them was held
 	waits    bool          // the keeper, with its poll for the plan's Hold, for all others
@@ -88,13 +89,6 @@ const heldLong = time.Second
 // whose connection was refused, and a GET that was cut, by their HTTPAdapter with
 // max_retries=10.
 const upstreamTries = 10
-
-// Back-off of resilient workers: a random time up to base·2^failures, never more
-// than the longest.
-const (
-	backoffBase    = 100 * time.Millisecond
-	backoffLongest = 5 * time.Second
-)
 
 // review judges what only the worker can know of its last request's outcome, before
 // that is booked.
@@ -311,7 +305,36 @@ func (w *worker) stumbleUpstream(p *Plan, at step, now time.Duration) (fate, tim
 		}
 		return w.think(p)
 	}
+	if p.Restart > 0 && now-w.progress < p.RoundTimeout {
+		w.restart()
+		return fateNext, p.Restart
+	}
 	return fateLost, 0
+}
+
+// restart makes of the worker what a supervisor starts: a process that knows nothing
+// but its key.
+func (w *worker) restart() {
+	w.id, w.step, w.signed, w.version, w.told = "", stepRegister, "", "", false
+}
+
+// ends says whether the failure of its last request ends a worker of dc_federated's, or
+// would: see stumbleUpstream. That those send a request again ten times at once saves
+// them where a challenge's connection was cut, not where nobody listens.
+func (w *worker) ends(p *Plan) bool {
+	f := w.out.fail
+	again := p.Behaviour == Upstream && w.tries < upstreamTries
+	switch {
+	case f == nil || f.class == classGenerator || f.class == classStopped:
+		return false
+	case f.class == classRefused:
+		return !again
+	case w.step == stepChallenge && (f.class == classReset || f.class == classReconnect):
+		return p.Behaviour == Upstream && !again
+	case f.class == classReconnect || f.cut():
+		return true
+	}
+	return w.step == stepRegister || w.step == stepModel && w.out.version == ""
 }
 
 // again has the worker try again: at once, if it is one of dc_federated's, else
@@ -320,7 +343,7 @@ func (w *worker) again(p *Plan, now time.Duration) (fate, time.Duration) {
 	if p.Behaviour == Upstream {
 		return w.unlessLate(p, now, 0)
 	}
-	longest := min(backoffLongest, backoffBase<<min(w.failures, 16))
+	longest := min(p.Longest, p.Backoff<<min(w.failures, 16))
 	w.failures++
 	return w.unlessLate(p, now, time.Duration(rand.New(&w.rng).Int64N(int64(longest)+1))) // #nosec G404 -- of a load, no secret
 }

@@ -132,7 +132,7 @@ func (r Report) validate() error {
 	if r.Schema != Schema {
 		return fmt.Errorf("its schema is %q; this fltool writes %q", r.Schema, Schema)
 	}
-	if !slices.Contains([]Kind{KindSimulate, KindPreflight, KindCapacity}, r.Kind) {
+	if !slices.Contains([]Kind{KindSimulate, KindPreflight, KindCapacity, KindDrill}, r.Kind) {
 		return fmt.Errorf("unknown kind %q", r.Kind)
 	}
 	if !slices.Contains(verdicts[:], r.Verdict) {
@@ -167,7 +167,7 @@ func (r Report) validate() error {
 			return fmt.Errorf("series %q counts %d and its histogram %d", s.Name, s.Count, n)
 		}
 	}
-	if r.Kind == KindSimulate && r.Verdict.rank() < VerdictFail.rank() && !r.measured() {
+	if (r.Kind == KindSimulate || r.Kind == KindDrill) && r.Verdict.rank() < VerdictFail.rank() && !r.measured() {
 		return fmt.Errorf("the verdict is %s, but nothing was measured", r.Verdict)
 	}
 	return nil

@@ -88,6 +88,27 @@ var metrics = map[string]metric{
 		}
 		return float64(r.Capacity.Workers), true
 	}},
+	"cut":              {"", drilled(func(d *Drill) float64 { return float64(d.Cut) })},
+	"texts":            {"", drilled(func(d *Drill) float64 { return float64(d.Text) })},
+	"serverErrors":     {"", drilled(func(d *Drill) float64 { return float64(d.ServerErrors) })},
+	"away":             {"", drilled(func(d *Drill) float64 { return float64(d.Away) })},
+	"ended":            {"", drilled(func(d *Drill) float64 { return float64(d.Ended) })},
+	"connects.peak":    {"/s", drilled(func(d *Drill) float64 { return float64(d.ConnectsPeak) })},
+	"connections.peak": {"", drilled(func(d *Drill) float64 { return float64(d.Connections) })},
+	"requestsPerLost": {"", func(r Report) (float64, bool) {
+		if r.Drill == nil {
+			return 0, false
+		}
+		lost := r.Drill.Cut + r.Drill.Text + r.Drill.ServerErrors
+		return float64(r.Drill.Requests) / float64(max(lost, 1)), true
+	}},
+	"modelsMissed":        {"", drilled(func(d *Drill) float64 { return float64(d.ModelsMissed) })},
+	"updatesLost":         {"", judged(func(d *Drill) float64 { return float64(d.UpdatesLost) })},
+	"updatesTwice":        {"", judged(func(d *Drill) float64 { return float64(d.UpdatesTwice) })},
+	"recovered.p50":       {"s", recovered(.5)},
+	"recovered.p90":       {"s", recovered(.9)},
+	"recovered.p99":       {"s", recovered(.99)},
+	"recovered.max":       {"s", recovered(1)},
 	"server.fds":          {"", resource("server", func(x Resource) float64 { return float64(x.FDsPeak) })},
 	"server.rssPerWorker": {"B", perWorker("server", func(x Resource) *float64 { return x.RSSPerWorkerBytes })},
 	"server.fdsPerWorker": {"", perWorker("server", func(x Resource) *float64 { return x.FDsPerWorker })},

@@ -16,6 +16,7 @@ const (
 	KindSimulate  Kind = "simulate"
 	KindPreflight Kind = "preflight"
 	KindCapacity  Kind = "capacity"
+	KindDrill     Kind = "drill"
 )
 
 // Verdict is the answer of a whole report.
@@ -61,6 +62,7 @@ type Report struct {
 	Shard      *Shard       `json:"shard,omitempty"`   // set in the report of one shard
 	Shards     []Env        `json:"shards,omitempty"`  // of a merged report: each shard's, in their order
 	Held       *Held        `json:"held,omitempty"`
+	Drill      *Drill       `json:"drill,omitempty"`
 	Rounds     []Round      `json:"rounds,omitempty"`
 	Series     []Series     `json:"series,omitempty"`
 	Timeline   []Tick       `json:"timeline,omitempty"`

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var thresholdExpr = regexp.MustCompile(`^\s*([\w.]+)\s*(<=?|>=?)\s*([0-9.eE+-]+)\s*([a-zA-Zµ%]*)\s*$`)
+var thresholdExpr = regexp.MustCompile(`^\s*([\w.]+)\s*(<=?|>=?)\s*([0-9.eE+-]+)\s*([a-zA-Zµ%/]*)\s*$`)
 
 // unitFactors by the unit of a metric; the empty suffix is the unit itself.
 var unitFactors = map[string]map[string]float64{
@@ -24,8 +24,9 @@ var unitFactors = map[string]map[string]float64{
 		"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9,
 		"TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 	},
-	"1": {"": 1, "%": .01},
-	"":  {"": 1},
+	"1":  {"": 1, "%": .01},
+	"/s": {"": 1, "/s": 1},
+	"":   {"": 1},
 }
 
 // ParseThreshold reads a service level: a metric, "<", "<=", ">" or ">=", and

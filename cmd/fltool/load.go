@@ -26,7 +26,7 @@ import (
 // loadFlags say what load is made and where it goes: simulate's and capacity's.
 type loadFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
-	quorum, serverBinary, serverAt                                            string
+	quorum, serverBinary, serverAt, results                                   string
 	command                                                                   commandFlags
 	workers, rounds, serverPID                                                int
 	unsafe, compressible, insecure                                            bool
@@ -64,7 +64,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.compressible, "compressible", false, "make updates that compress well")
 	fl.Var(&f.modelSize, "model-size", "size of the reference server's model")
 	fl.StringVar(&f.accept, "accept", "", "regular expression of the answer to an accepted update")
-	fl.StringVar(&f.behaviour, "worker-behaviour", string(loadgen.Resilient), "on errors: resilient (try again) or upstream (spin on replies, die on cuts)")
+	fl.StringVar(&f.behaviour, "worker-behaviour", string(loadgen.Resilient), "on errors: resilient (try again), backoff:1s..60s, upstream (spin on replies, end on cuts) or supervised:5s (upstream, started again)")
 	fl.DurationVar(&f.requestTimeout, "request-timeout", loadgen.DefaultRequestTimeout, "for every request but the poll")
 	fl.DurationVar(&f.pollTimeout, "poll-timeout", 0, "longest hold of one poll (default --round-timeout; none with --hold)")
 	fl.DurationVar(&f.roundTimeout, "round-timeout", cmp.Or(f.roundTimeout, loadgen.DefaultRoundTimeout), "a worker that makes no progress for so long is lost")
@@ -135,7 +135,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	var err error
 	p := loadgen.Plan{
 		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp,
-		First: loadgen.First(f.first), Behaviour: loadgen.Behaviour(f.behaviour),
+		First:          loadgen.First(f.first),
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
 		Seed: f.seed,
 	}
@@ -167,8 +167,8 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	if p.First != loadgen.FirstPoll && p.First != loadgen.FirstUpdate {
 		return p, nil, usageError("", "--first %s: want poll or update", f.first)
 	}
-	if p.Behaviour != loadgen.Resilient && p.Behaviour != loadgen.Upstream {
-		return p, nil, usageError("", "--worker-behaviour %s: want resilient or upstream", f.behaviour)
+	if p.Policy, err = loadgen.ParsePolicy(f.behaviour); err != nil {
+		return p, nil, usageError("", "--worker-behaviour %v", err)
 	}
 	shard, err := parseShard(f.shard)
 	if err != nil {

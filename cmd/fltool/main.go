@@ -191,7 +191,7 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		newReport(),
 		newVersion(),
 	)
-	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newRegress(), newServe(), newSimulate())...)
+	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newDrill(), newRegress(), newServe(), newSimulate())...)
 	root.InitDefaultCompletionCmd()
 	exitByCommand(root)
 	plainUsage(root)

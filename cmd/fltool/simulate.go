@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -14,8 +12,7 @@ import (
 
 type simulateFlags struct {
 	loadFlags
-	results string
-	output  outputFlags
+	output outputFlags
 }
 
 func newSimulate() *cobra.Command {
@@ -59,81 +56,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if f.rounds == 0 && f.hold == 0 {
 		return usageError("", "no rounds and no hold is nothing to do")
 	}
-	if err := f.check(set); err != nil {
-		return err
-	}
-	if err := f.output.check(); err != nil {
-		return err
-	}
-	if f.results != "" {
-		if err := loadgen.CheckRecordName(f.results); err != nil {
-			return usageError("", "--results: %v", err)
-		}
-	}
-	thresholds, err := f.thresholds()
-	if err != nil {
-		return err
-	}
-	plan, shard, err := f.plan()
-	if err != nil {
-		return err
-	}
-	if err := loadgen.CheckRoom(plan.Workers, len(plan.Sources)); err != nil {
-		return roomError(err)
-	}
-	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(cmd.ErrOrStderr())}
-
-	ctx := cmd.Context()
-	tidies(ctx)
-	child, cleanup, err := f.start(ctx, &plan)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, cleanup()) }()
-	if child != nil {
-		plan.Target, opts.ServerPID, opts.Exited = child.URL, child.PID, child.Exited
-	} else if err := loadgen.CheckTarget(ctx, plan.Target, plan.TLS); err != nil {
-		return targetError(err)
-	}
-	if f.results != "" {
-		// Created last: a run that can't start leaves an old file as it is.
-		if opts.Record, err = loadgen.NewRecorder(f.results); err != nil {
-			return cantError("", "--results: %v", err)
-		}
-	}
-	opts.Env = func(e *reports.Env) {
-		e.Tool = "fltool " + toolVersion()
-		e.Command = append([]string{"fltool"}, f.reproduce(cmd)...)
-	}
-	rep, err := loadgen.Run(ctx, plan, opts)
-	if opts.Record != nil {
-		if cerr := opts.Record.Close(); cerr != nil {
-			// The report is as good as it would be without.
-			incomplete := cantError("", "--results %s is not complete: %v", f.results, cerr)
-			defer func() { err = errors.Join(incomplete, err) }()
-		}
-	}
-	if err != nil {
-		return cantError("", "%v", err)
-	}
-	rep.Shard = shard
-	rep.Demand.Workers = f.workers // of the whole run, which all shards state alike
-	if f.target == "" {
-		rep.Demand.ModelBytes = int64(f.modelSize)
-	}
-	if shard != nil {
-		rep.Thresholds = thresholds // judged on the whole, when the shards are merged
-	} else if err := rep.Judge(thresholds); err != nil {
-		return cantError("", "%v", err)
-	}
-	nameCause(&rep)
-	err = f.output.write(cmd, rep)
-	if hint, herr := f.hint(rep); herr != nil {
-		return errors.Join(err, herr)
-	} else if hint != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), "hint: "+hint))
-	}
-	return err
+	return f.drive(cmd, &f.output, loadgen.Setup{})
 }
 
 // parseShard reads k/n; nil is no shard.

@@ -16,7 +16,7 @@ import (
 const classInvalid = "invalid worker"
 
 // hint says which flag a run of a target would have needed; "" if none is to blame.
-func (f *simulateFlags) hint(r reports.Report) (string, error) {
+func (f *loadFlags) hint(r reports.Report) (string, error) {
 	if f.target == "" {
 		return "", nil
 	}
@@ -37,7 +37,7 @@ func (f *simulateFlags) hint(r reports.Report) (string, error) {
 // nameCause puts the limit that a failed run shows before its victims: what stands
 // first among these is who came upon it first.
 func nameCause(r *reports.Report) {
-	if r.Verdict != reports.VerdictFail || r.Shard != nil {
+	if r.Verdict != reports.VerdictFail || r.Shard != nil || r.Kind == reports.KindDrill {
 		return
 	}
 	b := checks.Bind(*r, nil)

@@ -19,6 +19,8 @@ func headline(r reports.Report) string {
 		return preflightHeadline(r)
 	case r.Kind == reports.KindCapacity:
 		return capacityHeadline(r)
+	case r.Kind == reports.KindDrill:
+		return drillHeadline(r)
 	case r.Verdict == reports.VerdictRefused:
 		return "nothing can be said of the server"
 	}
