@@ -42,7 +42,8 @@ type drill struct {
 	mu       sync.Mutex
 	acts     []acted
 	dials    []int32 // connections begun, by tenth of a second since the start
-	versions []wire.Version
+	versions []wire.Version // in the order of their appearance
+	old      int            // of those, that had appeared before the first act
 	wentBack bool
 	open     int // most connections at one moment
 	back     time.Duration
@@ -217,6 +218,9 @@ func (d *drill) appeared(v wire.Version, newest int) int {
 	at := slices.Index(d.versions, v)
 	if at < 0 {
 		at, d.versions = len(d.versions), append(d.versions, v)
+		if len(d.acts) == 0 || d.acts[0].began == 0 {
+			d.old = len(d.versions)
+		}
 	}
 	d.wentBack = d.wentBack || at < newest
 	return max(at, newest)
@@ -337,20 +341,15 @@ func busiest(tenths []int32, acts []acted) int {
 	return most
 }
 
-// models counts the versions that workers missed, from the first act on.
+// models counts the versions that workers missed, of those that appeared after the first
+// act.
 func (d *drill) models(out *reports.Drill) {
-	seen := map[wire.Version]bool{}
 	for _, t := range d.trails {
-		for _, v := range t.had {
-			seen[v] = true
+		for _, v := range d.versions[d.old:] {
+			if !slices.Contains(t.had, v) {
+				out.ModelsMissed++
+			}
 		}
-	}
-	for _, t := range d.trails {
-		have := map[wire.Version]bool{}
-		for _, v := range t.had {
-			have[v] = true
-		}
-		out.ModelsMissed += len(seen) - len(have)
 	}
 }
 

@@ -293,7 +293,7 @@ func inSandbox(c said) string {
 		if c.output == "" {
 			change("n", most(fleet))
 		}
-	case "simulate", "regress", "capacity":
+	case "simulate", "regress", "capacity", "drill":
 		if c.output == "" {
 			change("workers", most(fleet)) // as many as there are keys: rounds wait for all
 		}
@@ -307,7 +307,7 @@ func inSandbox(c said) string {
 		change("then-simulate", most(10)) // the generator is judged, too
 	}
 	switch sub {
-	case "simulate":
+	case "simulate", "drill":
 		put(" --max-lag 1m")
 	case "capacity":
 		put(" --max-lag 1m --from 30 --hold-level 300ms --confirm 0")

@@ -83,12 +83,12 @@ func heldOverTime(r reports.Report) plot.Plot {
 	}
 	return plot.Plot{
 		Title: "Polls held", X: runTime, Y: plot.Axis{Label: "polls", Whole: true},
-		Bands: []plot.Series{{Name: "held", Points: plot.Thin(pts, math.Min)}},
+		Bands: []plot.Series{{Name: "held", Points: plot.Thin(pts, math.Min)}}, Rules: actsOf(r),
 	}
 }
 
 func errorsOverTime(r reports.Report) plot.Plot {
-	p := plot.Plot{Title: "Errors a second", X: runTime, Y: plot.Axis{Label: "errors", Whole: true}}
+	p := plot.Plot{Title: "Errors a second", X: runTime, Y: plot.Axis{Label: "errors", Whole: true}, Rules: actsOf(r)}
 	if len(r.Errors) == 0 {
 		return p
 	}
@@ -115,6 +115,25 @@ func errorsOverTime(r reports.Report) plot.Plot {
 	}
 	return p
 }
+
+// actsOf are the commands of a drill, as lines across the time of the run.
+func actsOf(r reports.Report) []plot.Rule {
+	if r.Drill == nil {
+		return nil
+	}
+	var rules []plot.Rule
+	for _, a := range r.Drill.Acts {
+		name := []rune(reports.Clean(a.Command))
+		if len(name) > longestMark {
+			name = append(name[:longestMark-1], '…')
+		}
+		rules = append(rules, plot.Rule{Text: string(name), At: a.At, Upright: true})
+	}
+	return rules
+}
+
+// longestMark is how many characters of a command stand in a plot.
+const longestMark = 40
 
 // numbered says the number of something.
 func numbered(noun string) func(float64) string {
