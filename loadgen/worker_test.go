@@ -10,7 +10,8 @@ import (
 // TestAdvance steps one worker by one outcome.
 func TestAdvance(t *testing.T) {
 	const roundTimeout = 5 * time.Minute
-	rounds, hold := Plan{Rounds: 2, RoundTimeout: roundTimeout}, Plan{Hold: time.Hour, RoundTimeout: roundTimeout}
+	policy := Policy{Behaviour: Resilient, Backoff: backoffBase, Longest: backoffLongest}
+	rounds, hold := Plan{Rounds: 2, RoundTimeout: roundTimeout, Policy: policy}, Plan{Hold: time.Hour, RoundTimeout: roundTimeout, Policy: policy}
 	upstream := rounds
 	upstream.Behaviour = Upstream
 	poll := func(took time.Duration, text string, f *failure) outcome {
