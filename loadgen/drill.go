@@ -41,7 +41,7 @@ type drill struct {
 
 	mu       sync.Mutex
 	acts     []acted
-	dials    []int32 // connections begun, by tenth of a second since the start
+	dials    []int32        // connections begun, by tenth of a second since the start
 	versions []wire.Version // in the order of their appearance
 	old      int            // of those, that had appeared before the first act
 	wentBack bool
