@@ -44,8 +44,9 @@ type polls struct {
 	goroutines sync.WaitGroup // one for each connection that is watched, or slow to take its answer
 	answering  sync.WaitGroup // one for each held poll whose answer is about to be written
 
+	current *atomic.Pointer[model] // stored under the lock
+
 	mu       sync.Mutex
-	current  *model
 	draining bool
 	stopped  bool
 	held     map[string]*poll   // by worker
@@ -66,7 +67,7 @@ type poll struct {
 	answered bool
 }
 
-func newPolls(gate *gate, lot *lot, maxHold time.Duration, current *model, fanOut func(time.Duration)) *polls {
+func newPolls(gate *gate, lot *lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		tidy: newTidy(), gate: gate, lot: lot,
@@ -154,8 +155,8 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	switch {
 	case p.draining:
 		e = &ending{text: TextDraining, close: true}
-	case version != p.current.version:
-		e = &ending{text: wire.TextUpdated, model: p.current}
+	case version != p.current.Load().version:
+		e = &ending{text: wire.TextUpdated, model: p.current.Load()}
 	case held != nil:
 		p.held[worker] = held
 		p.count.Add(1)
@@ -198,11 +199,11 @@ func (p *polls) expire(held *poll) {
 	}
 }
 
-// Publish makes a version the current one and wakes every poll. It gives how many
-// there are and does not wait for them.
+// Publish makes a version the current one, for those who fetch it as well, and wakes
+// every poll. It gives how many there are and does not wait for them.
 func (p *polls) Publish(m *model) int {
 	p.mu.Lock()
-	p.current = m
+	p.current.Store(m)
 	all := p.empty()
 	p.mu.Unlock()
 	p.wake(all, &ending{text: wire.TextUpdated, model: m}, func(last time.Time) { p.fanOut(last.Sub(m.published)) })

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -274,6 +275,27 @@ func inBubble(t *testing.T, cfg Config, f func(t *testing.T, s *Server, cs []*cl
 		}
 		time.Sleep(time.Minute) // net/http lingers on connections that it closes
 	})
+}
+
+// TestNobodyIsToldOfWhatItHas: nobody can fetch a version before polls know it, and
+// so poll with it and be told that there is one.
+func TestNobodyIsToldOfWhatItHas(t *testing.T) {
+	s, addr := start(t, Config{Unsafe: true, Round: Number(1)})
+	c := newClient(t, addr, nil)
+	c.register()
+	other := newClient(t, addr, nil) // on a connection that polls have not seen
+	other.id = c.id
+	s.polls.mu.Lock()
+	other.accepted("u")
+	stacks := make([]byte, 1<<20)
+	waitFor(t, "the version is being published", func() bool {
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("(*polls).Publish("))
+	})
+	if n := s.model.Load().number; n != 1 {
+		t.Errorf("version %d is there to fetch", n)
+	}
+	s.polls.mu.Unlock()
+	waitFor(t, "it is published", func() bool { return s.model.Load().number == 2 })
 }
 
 func TestMaxHold(t *testing.T) {

@@ -116,10 +116,9 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	next.published = time.Now()
 	s.mu.Lock()
 	s.round.publish()
-	s.model.Store(next)
+	held := s.polls.Publish(next)
 	s.changed()
 	s.mu.Unlock()
-	held := s.polls.Publish(next)
 	s.metrics.rounds.Inc()
 	s.metrics.roundSeconds.Observe(next.published.Sub(now.published).Seconds())
 	// Whoever waits for the new version need not wait for this.

@@ -75,7 +75,7 @@ type Server struct {
 	admin      admin
 	logins     logins
 
-	model    atomic.Pointer[model]  // the current one
+	model    atomic.Pointer[model]  // the current one; once there are polls, they store it
 	trouble  atomic.Pointer[string] // why rounds can't end now, for whoever asks after our health
 	unkept   atomic.Pointer[string] // why the last update could not be kept
 	draining atomic.Bool
@@ -135,7 +135,7 @@ func New(cfg Config) (*Server, error) {
 	s.metrics, s.gathered = newMetrics(s)
 	s.lot = newLot()
 	s.gate = newGate(s.lot, cfg.MaxStrangers, cfg.StrangerIdle, s.openDesk)
-	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, s.model.Load(), func(d time.Duration) {
+	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, &s.model, func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
 	s.uploads, s.shares = newUploads(cfg.MaxUploads), newShares()
