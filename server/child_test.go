@@ -62,13 +62,20 @@ func runChild(text string) error {
 	if cfg.Round, err = ParsePolicy(c.Round); err != nil {
 		return err
 	}
-	serve := (&http.Server{Handler: newNaive(cfg)}).Serve
+	var certs *tls.Config
+	if c.TLS {
+		if certs, _, err = selfSigned(); err != nil {
+			return err
+		}
+	}
+	naive := &http.Server{Handler: newNaive(cfg), TLSConfig: certs}
+	serve, serveTLS := naive.Serve, func(l net.Listener) error { return naive.ServeTLS(l, "", "") }
 	if !c.Naive {
 		s, err := New(cfg)
 		if err != nil {
 			return err
 		}
-		serve = s.Serve
+		serve, serveTLS = s.Serve, func(l net.Listener) error { return s.ServeTLS(l, certs) }
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,11 +83,7 @@ func runChild(text string) error {
 	}
 	fmt.Println(l.Addr())
 	if c.TLS {
-		certs, _, err := selfSigned()
-		if err != nil {
-			return err
-		}
-		l = tls.NewListener(l, certs)
+		serve = serveTLS
 	}
 	stop := func() {}
 	if path := os.Getenv(profileEnv); path != "" {

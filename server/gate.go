@@ -117,7 +117,8 @@ func (g *gate) enter(v *visit) {
 		g.end(v)
 		return
 	}
-	if _, socket := v.conn.(*net.TCPConn); socket {
+	_, plain := v.conn.(*net.TCPConn)
+	if plain || v.worker && parks(v.conn) { // net/http has shaken hands with it
 		g.call(v)
 		return
 	}

@@ -4,14 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"runtime"
@@ -159,60 +153,6 @@ func TestManyPollsOnOneConnection(t *testing.T) {
 		other := newClient(t, addr, keys[0]) // the update comes by another connection
 		other.accepted("u")
 		if p := <-ended; p.text != wire.TextUpdated {
-			t.Fatalf("%+v", p)
-		}
-	}
-}
-
-// selfSigned makes a server's TLS configuration for 127.0.0.1, and its certificate.
-func selfSigned() (*tls.Config, *x509.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	cert, err := x509.ParseCertificate(der)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, cert, err
-}
-
-// TestTLS holds a poll on an encrypted connection, and goes on with it.
-func TestTLS(t *testing.T) {
-	certs, cert, err := selfSigned()
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, ids := workerKeys(1)
-	s, err := New(Config{Keys: ids, Model: []byte("m")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := listenLocal(t)
-	served := make(chan error, 1)
-	go func() {
-		served <- s.Serve(tls.NewListener(l, certs))
-	}()
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-		<-served
-	}()
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-	c := newClient(t, l.Addr().String(), keys[0])
-	transport := c.http.Transport.(*http.Transport)
-	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return (&tls.Dialer{Config: &tls.Config{RootCAs: roots}}).DialContext(ctx, network, addr)
-	}
-	c.register()
-	for round := range 3 {
-		ended := hold(t, s, wire.VersionInt(int64(round+1)), c)
-		c.accepted("u")
-		if p := <-ended[0]; p.text != wire.TextUpdated {
 			t.Fatalf("%+v", p)
 		}
 	}

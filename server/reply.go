@@ -14,6 +14,8 @@ const (
 	// An answer goes to a client that waits for it with nothing else on the way: it
 	// fits in the socket's buffer. A client that can't take it in time does not read.
 	answerTime = time.Second
+	// So many bytes fit where a socket says that it has room.
+	roomyBytes = 4 << 10
 	// A closed connection is left to its client for as long, so that the answer on
 	// it is read before it is gone.
 	lingerTime = time.Second
@@ -105,8 +107,11 @@ func writeNow(c net.Conn, b []byte) (rest []byte, err error) {
 }
 
 // writeRoomy writes to an encrypted connection if its socket says that it has room:
-// it has a third of its buffer then, which an answer fits in.
+// it has a third of its buffer then, which a short answer fits in.
 func writeRoomy(c net.Conn, raw syscall.RawConn, b []byte) (rest []byte, err error) {
+	if len(b) > roomyBytes {
+		return b, nil
+	}
 	ready := []unix.PollFd{{Events: unix.POLLOUT}}
 	err = raw.Control(func(fd uintptr) {
 		ready[0].Fd = int32(fd)
@@ -141,6 +146,8 @@ func under(c net.Conn) net.Conn {
 		return under(c.NetConn())
 	case *resumed:
 		return under(c.Conn)
+	case *impatient:
+		return c.TCPConn
 	}
 	return c
 }

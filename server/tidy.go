@@ -12,10 +12,14 @@ const (
 	tidyEvery = 32
 )
 
-// ballastBytes is how much garbage there may be at least before it is collected.
-// Go collects when the heap has doubled: of a few MB, which many times a round
-// took a tenth of the CPU.
-const ballastBytes = 16 << 20
+// Garbage is collected when there is as much of it as gcPercent of the heap. Of a few
+// MB that would be many times a round, which took a tenth of the CPU: so ballastBytes
+// count as heap. Go's 100 percent would double what thousands of encrypted connections
+// keep.
+const (
+	gcPercent    = 50
+	ballastBytes = 32 << 20
+)
 
 // tidy sees to it that what many arrivals leave behind, several times what they
 // need while they are held, goes back to the system. Go would do it minutes later:
@@ -29,6 +33,7 @@ type tidy struct {
 }
 
 func newTidy() *tidy {
+	debug.SetGCPercent(gcPercent) // of the process, which a server has for itself
 	t := &tidy{ballast: make([]byte, ballastBytes)}
 	t.timer = time.AfterFunc(tidyAfter, t.now)
 	t.timer.Stop()

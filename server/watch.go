@@ -13,8 +13,8 @@ import (
 const maxAhead = 16 << 10
 
 // wait sees to it that what comes next on a connection is noticed: its end, or
-// another request. It parks in the lot if it is a plain socket on which nothing is
-// under way; else a goroutine watches it.
+// another request. It parks in the lot if it can and nothing is under way on it; else
+// a goroutine watches it.
 func (p *polls) wait(c *poll) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -27,16 +27,32 @@ func (p *polls) waitLocked(c *poll) {
 	}
 }
 
-// park says whether a connection could park; the lock is held. An encrypted one
-// can't: what its socket says is not what its client does. One that is closed soon
-// has a deadline for that, and one whose next request has begun is not to wait.
+// park says whether a connection could park; the lock is held. One that is closed
+// soon has a deadline for that, and one whose next request has begun is not to wait.
 func (p *polls) park(c *poll) bool {
-	_, plain := c.conn.(*net.TCPConn)
-	if !plain || c.answered && (c.closes || len(c.next) > 0) {
+	if !parks(c.conn) || c.answered && (c.closes || len(c.next) > 0) {
 		return false
+	}
+	if encrypted, below := impatiently(c.conn); encrypted != nil {
+		// Its socket says nothing of what has been read from it already.
+		var ahead [1 << 10]byte
+		n, err := readTLSNow(encrypted, below, ahead[:])
+		if c.next = append(c.next, ahead[:n]...); err != unix.EAGAIN {
+			return false
+		}
 	}
 	c.token = p.lot.park(c.conn, c)
 	return c.token != 0
+}
+
+// parks says whether a connection can wait in the lot, and be read from without
+// waiting.
+func parks(c net.Conn) bool {
+	if _, plain := c.(*net.TCPConn); plain {
+		return true
+	}
+	encrypted, _ := impatiently(c)
+	return encrypted != nil
 }
 
 // unpark takes a connection out of the lot and says whether it was there; the lock
@@ -75,8 +91,12 @@ func (c *poll) come() {
 	}
 }
 
-// readNow reads what has come on a socket without waiting.
+// readNow reads what has come without waiting; if that is nothing, it fails with
+// EAGAIN.
 func readNow(c net.Conn, b []byte) (n int, err error) {
+	if encrypted, below := impatiently(c); encrypted != nil {
+		return readTLSNow(encrypted, below, b)
+	}
 	raw := socket(c)
 	if raw == nil {
 		return 0, net.ErrClosed

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -147,13 +146,13 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return newServerError(f, err)
 	}
-	scheme := "http"
+	scheme, serve := "http", s.Serve
 	if certs != nil {
 		scheme = "https"
-		listener = tls.NewListener(listener, certs.config())
+		serve = func(l net.Listener) error { return s.ServeTLS(l, certs.config()) }
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- s.Serve(listener) }()
+	go func() { ended <- serve(listener) }()
 	if ops != nil {
 		h := server.NewHTTP(s.Ops(), log)
 		defer h.Close()

@@ -1,0 +1,89 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// ServeTLS is Serve over TLS, on a listener of plain connections.
+//
+// An encrypted connection waits for requests like a plain one: its socket parks, and
+// its TLS state sleeps. It is net/http that begins with it, handshake included.
+func (s *Server) ServeTLS(l net.Listener, cfg *tls.Config) error {
+	return s.Serve(&tlsListener{l, cfg})
+}
+
+type tlsListener struct {
+	net.Listener
+	cfg *tls.Config
+}
+
+func (l *tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if tcp, is := c.(*net.TCPConn); is {
+		c = &impatient{TCPConn: tcp}
+	}
+	return tls.Server(c, l.cfg), nil
+}
+
+// impatient is a socket below TLS from which can be read what has come, without
+// waiting for more.
+type impatient struct {
+	*net.TCPConn
+	now atomic.Bool
+}
+
+func (c *impatient) Read(p []byte) (int, error) {
+	if !c.now.Load() {
+		return c.TCPConn.Read(p)
+	}
+	n, err := readNow(c.TCPConn, p)
+	if err == unix.EAGAIN {
+		err = errNothing
+	}
+	return n, err
+}
+
+// errNothing is, to crypto/tls, a deadline that has passed: reading may go on later.
+var errNothing net.Error = nothing{}
+
+type nothing struct{}
+
+func (nothing) Error() string   { return "nothing has come" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }
+
+// impatiently gives the encrypted connection that c is, and its socket; nil if it
+// can't be read from without waiting.
+func impatiently(c net.Conn) (*tls.Conn, *impatient) {
+	encrypted, is := c.(*tls.Conn)
+	if !is {
+		return nil, nil
+	}
+	below, is := encrypted.NetConn().(*impatient)
+	if !is {
+		return nil, nil
+	}
+	return encrypted, below
+}
+
+// readTLSNow reads what has come without waiting, as readNow does.
+func readTLSNow(c *tls.Conn, below *impatient, b []byte) (n int, err error) {
+	below.now.Store(true)
+	n, err = c.Read(b)
+	below.now.Store(false)
+	if n > 0 {
+		return n, nil // the error comes again
+	}
+	if errors.Is(err, errNothing) {
+		err = unix.EAGAIN
+	}
+	return n, err
+}
