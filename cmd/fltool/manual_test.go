@@ -294,9 +294,7 @@ func inSandbox(c said) string {
 			change("n", most(fleet))
 		}
 	case "simulate", "regress", "capacity", "drill":
-		if c.output == "" {
-			change("workers", most(fleet)) // as many as there are keys: rounds wait for all
-		}
+		change("workers", most(fleet)) // as many as there are keys: rounds wait for all
 		change("hold|hold-level|ramp", is("300ms"))
 		change("max-lag", is("1m"))
 		change("from", most(20))
@@ -316,6 +314,7 @@ func inSandbox(c said) string {
 		if !strings.Contains(command, " -- ") {
 			command += " -- fltool simulate --workers 4 --rounds 2 -- fltool simulate --workers 4 --hold 100ms"
 		}
+		command = strings.ReplaceAll(command, " -- fltool simulate", " -- fltool simulate --max-lag 1m")
 	case "preflight":
 		if !strings.Contains(command, "--facts") && !strings.Contains(command, "--root") {
 			put(map[bool]string{true: " --root poor", false: " --root host"}[c.code() == exitFail])

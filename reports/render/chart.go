@@ -17,11 +17,11 @@ const absurd = 1e15
 func charts(r reports.Report) []plot.Plot {
 	var all []plot.Plot
 	for _, of := range []func(reports.Report) plot.Plot{
-		levelTimes, levelMemory, levelFDs, heldOverTime, roundTimes, fanoutPercentiles, errorsOverTime,
+		ledger, levelTimes, levelMemory, levelFDs, heldOverTime, roundTimes, fanoutPercentiles, errorsOverTime,
 	} {
 		p := of(r)
 		p.Bands, p.Lines, p.Dots = sane(p.Bands), sane(p.Lines), sane(p.Dots)
-		if len(p.Bands)+len(p.Lines)+len(p.Dots) > 0 {
+		if len(p.Blocks)+len(p.Bands)+len(p.Lines)+len(p.Dots) > 0 {
 			all = append(all, p)
 		}
 	}

@@ -11,7 +11,11 @@ func (p Plot) HTML() markup.HTML {
 	for _, t := range d.y {
 		m.Put("<span style=\"top:%.2f%%\">%s</span>", t.at, t.text)
 	}
-	m.Put("</div>\n<div class=\"frame\" style=\"height:%.2frem\">\n", d.height)
+	frame := "frame"
+	if p.Rows > 0 {
+		frame += " rows" // whose rules have their names above
+	}
+	m.Put("</div>\n<div class=\"%s\" style=\"height:%.2frem\">\n", frame, d.height)
 	m.Put("<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">\n<path class=\"grid\" d=\"%s\"/>\n", d.title, d.grid)
 	for _, s := range d.shapes {
 		m.Put("<path class=\"%s\" d=\"%s\"", s.class, s.path)

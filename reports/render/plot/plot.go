@@ -154,7 +154,8 @@ func (a Axis) ticks(about int) []Tick {
 	}
 	var ticks []Tick
 	if a.Log {
-		for e := math.Ceil(math.Log10(a.Min)); e <= math.Log10(a.Max); e++ {
+		from, to := math.Ceil(math.Log10(a.Min)), math.Log10(a.Max)
+		for e := from; e <= to; e += 1 + math.Floor((to-from)/float64(about)) {
 			ticks = append(ticks, Tick{math.Pow(10, e), grouped(math.Pow(10, e))})
 		}
 		return ticks
