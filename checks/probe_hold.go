@@ -20,7 +20,8 @@ var probeHoldChecks = []Check{
 		Reads: []string{"one poll by a worker of its own, held until it was cut or --probe-hold was over"},
 		Why: `Every hop between a worker and the server has an idle timeout, and a held poll is idle. The shortest
 counts, and most of them are in no file that fltool could read. The time at which a poll was cut tells which hop it may
-have been: many have defaults that nobody changes. A hop that forgets a connection without a word shows as silence, found
+have been: many have defaults that nobody changes. Between those of one time the status decides, and the headers Server and
+Via: who made the answer, and what it went through. A hop that forgets a connection without a word shows as silence, found
 by a TCP keep-alive at the end; that the first hop still holds the connection does not prove that the hops behind it do.`,
 		Symptom: "all polls end after the same time; workers spin on a 504, end on a cut, and wait for ever after silence",
 		Mend: `Raise the timeout of the hop that cuts (proxy_read_timeout in nginx, the idle timeout of the load
@@ -41,73 +42,6 @@ that the deployment supports, whatever any formula says.`,
 	},
 }
 
-// A hop is an idle timeout that somebody ships as a default.
-type hop struct {
-	least, most time.Duration // between which the cut was seen; a second late is usual
-	name        string
-}
-
-// hops by time. What they tell is a likeness: every one of them can be set.
-var hops = []hop{
-	{15 * time.Second, 16500 * time.Millisecond, "Envoy's timeout of a route (15 s)"},
-	{20 * time.Second, 22 * time.Second, "an Azure application gateway (20 s)"},
-	{29 * time.Second, 32 * time.Second, "a Google Cloud HTTP(S) load balancer (30 s), Heroku's router (30 s to the first byte), an API gateway of AWS (29 s) or gunicorn's timeout with sync workers (30 s)"},
-	{50 * time.Second, 52 * time.Second, "HAProxy's timeout server as it is packaged (50 s)"},
-	{55 * time.Second, 57 * time.Second, "Heroku's router (55 s between bytes)"},
-	{59 * time.Second, 63 * time.Second, "nginx's proxy_read_timeout (60 s unless set), Apache's ProxyTimeout (60 s) or an AWS application load balancer (60 s)"},
-	{99 * time.Second, 125 * time.Second, "Cloudflare (100 to 120 s)"},
-	{238 * time.Second, 246 * time.Second, "an Azure load balancer (4 minutes)"},
-	{299 * time.Second, 304 * time.Second, "Envoy's stream_idle_timeout (300 s) or Google's Cloud Run (300 s)"},
-	{348 * time.Second, 356 * time.Second, "an AWS network load balancer, NAT gateway or firewall (350 s)"},
-	{899 * time.Second, 905 * time.Second, "kube-proxy or Docker Swarm by IPVS (900 s)"},
-	{1195 * time.Second, 1210 * time.Second, "Google's Cloud NAT (1200 s)"},
-}
-
-// looksLike names the hops that cut after about so long, or is "".
-func looksLike(h facts.Hold) string {
-	if strings.HasPrefix(h.Server, "nginx") && h.Status == 504 {
-		return fmt.Sprintf("nginx's proxy_read_timeout of %.0f s", math.Floor(h.Seconds))
-	}
-	if h.End == facts.EndSilence { // some time before
-		return ""
-	}
-	if name := answeredBy(h.Server); name != "" {
-		return fmt.Sprintf("%s, cut after %.0f s", name, math.Floor(h.Seconds))
-	}
-	return CutAfter(h.Seconds)
-}
-
-// answeredBy tells by the header Server of an answer who made it, where that is a
-// hop and no application; "".
-func answeredBy(server string) string {
-	for _, s := range []struct{ prefix, name string }{
-		{"awselb", "an AWS application load balancer"},
-		{"cloudflare", "Cloudflare"},
-		{"envoy", "Envoy's timeout of a route"}, {"istio-envoy", "Envoy's timeout of a route"},
-		{"Google Frontend", "Google's front end"},
-		{"Microsoft-Azure-Application-Gateway", "an Azure application gateway"},
-		{"Heroku", "Heroku's router"}, {"Cowboy", "Heroku's router"},
-		{"Apache", "Apache's ProxyTimeout"}, {"Caddy", "Caddy"},
-	} {
-		if strings.HasPrefix(server, s.prefix) {
-			return s.name
-		}
-	}
-	return ""
-}
-
-// CutAfter names the hops that by default cut a silent request after about so many
-// seconds, or is "".
-func CutAfter(seconds float64) string {
-	t := duration(seconds)
-	for _, hop := range hops {
-		if t >= hop.least && t <= hop.most {
-			return hop.name
-		}
-	}
-	return ""
-}
-
 var evalLongestHold = probed(func(p *facts.Probe) facts.Value[*facts.Hold] { return p.Hold }, func(c Case, v facts.Value[*facts.Hold]) Judgement {
 	h := v.V
 	if h == nil {
@@ -125,7 +59,7 @@ var evalLongestHold = probed(func(p *facts.Probe) facts.Value[*facts.Hold] { ret
 		return unknownFor("the server itself ended the poll after %s (%q): probe between rounds, or see whether it ends holds on purpose", clock(h.Seconds), h.Text)
 	}
 	text := "raise the idle timeout of the hop that cuts it, or let the server end holds before"
-	if like := looksLike(*h); like != "" {
+	if like := looksLike(*h, c.Probe.V.Alive.V); like != "" {
 		got += "; looks like " + like
 		if strings.HasPrefix(like, "nginx") {
 			text = fmt.Sprintf("write proxy_read_timeout %ds; in nginx", int64(math.Ceil(want*1.1))+60)

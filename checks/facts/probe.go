@@ -57,6 +57,7 @@ type Answer struct {
 	Status   int     `json:"status"`
 	Text     string  `json:"text,omitempty"`     // its start, printable
 	Server   string  `json:"server,omitempty"`   // header: "nginx/1.22.1"
+	Via      string  `json:"via,omitempty"`      // header: the proxies that it went through, "1.1 vegur"
 	Location string  `json:"location,omitempty"` // header of a redirect
 	Seconds  float64 `json:"seconds"`            // until it was there
 }
@@ -104,6 +105,7 @@ type Hold struct {
 	Status  int     `json:"status,omitempty"`
 	Text    string  `json:"text,omitempty"`   // start of the answer, printable
 	Server  string  `json:"server,omitempty"` // header of the answer
+	Via     string  `json:"via,omitempty"`    // header of the answer
 }
 
 // HeldWorkers is what a run of many workers through the same URL showed.

@@ -201,11 +201,14 @@ func (p *prober) text(ctx context.Context, c *conn, req *http.Request, timeout t
 		return a, "", nil, err
 	}
 	a = facts.Answer{
-		Status: resp.StatusCode, Text: clip(string(text)), Server: clip(resp.Header.Get("Server")),
+		Status: resp.StatusCode, Text: clip(string(text)), Server: clip(resp.Header.Get("Server")), Via: via(resp.Header),
 		Location: clip(resp.Header.Get("Location")), Seconds: p.o.Now().Sub(start).Seconds(),
 	}
 	return a, string(text), resp, err
 }
+
+// via is the header Via, which each proxy may add a line to.
+func via(h http.Header) string { return clip(strings.Join(h.Values("Via"), ", ")) }
 
 // once asks over a connection of its own.
 func (p *prober) once(ctx context.Context, method, path, contentType string, body []byte) (facts.Answer, string, error) {

@@ -175,7 +175,7 @@ func (p *prober) wait(ctx context.Context, c *conn, req *http.Request) facts.Val
 		// An answer that began may still be a held one: some send its head at once.
 		if err = c.SetReadDeadline(start.Add(p.o.Hold)); err == nil {
 			err = c.answer(req, func(r *http.Response) error {
-				out.Status, out.Server = r.StatusCode, clip(r.Header.Get("Server"))
+				out.Status, out.Server, out.Via = r.StatusCode, clip(r.Header.Get("Server")), via(r.Header)
 				var err error
 				text, err = io.ReadAll(io.LimitReader(r.Body, maxMessage))
 				return err

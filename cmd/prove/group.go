@@ -95,6 +95,14 @@ func (g group) limitMemory(bytes int64) error {
 	return errors.Join(g.set("memory.limit_in_bytes", most), absentIsFine(g.set("memory.memsw.limit_in_bytes", most)))
 }
 
+// memory is how many bytes the group uses.
+func (g group) memory() (int64, error) {
+	if g.v1 {
+		return readNumber(filepath.Join(g.dir, "memory.usage_in_bytes"))
+	}
+	return readNumber(filepath.Join(g.dir, "memory.current"))
+}
+
 // kills counts the processes that the kernel has killed for want of the group's
 // memory.
 func (g group) kills() (int, error) {

@@ -42,48 +42,60 @@ var kernelRows = []row{
 // headroom is how much more memory than it has the application is given.
 const headroom = 40 << 20
 
-// memory gives gunicorn's control group little more memory than it uses, and
-// counts the polls held when the kernel kills it. The application is of
-// dc_federated's kind: bottle, and a queue and a greenlet a poll.
-func (r *room) memory() (Measurement, error) {
+// shortOfMemory starts an application of dc_federated's kind, bottle with a queue and a
+// greenlet a poll, in a control group of its own. Once warm is done, so that what the first
+// ones bring with them is there before the prediction, the group gets so many bytes more
+// than it uses. The caller closes the kernel's log.
+func (r *room) shortOfMemory(more int64, env []string, connections int, warm func() error) (group, kernelLog, error) {
 	if err := wantModule("bottle"); err != nil {
-		return Measurement{}, err
+		return group{}, kernelLog{}, err
 	}
 	g, err := r.group("memory")
 	if err != nil {
-		return Measurement{}, err
+		return group{}, kernelLog{}, err
 	}
 	log, err := watchKernel()
+	if err != nil {
+		return group{}, kernelLog{}, err
+	}
+	err = func() error {
+		// Pages of files are charged to who reads them first: not to the group, then.
+		if err := os.CopyFS(r.dir, apps); err != nil {
+			return err
+		}
+		if err := r.tool("gunicorn", "--check-config", "--worker-class", "gevent", "bottled:app"); err != nil {
+			return err
+		}
+		r.join = g.dir
+		if _, err := r.wsgi("bottled", env, 0, "--worker-connections", strconv.Itoa(connections)); err != nil {
+			return err
+		}
+		if err := warm(); err != nil {
+			return err
+		}
+		now, err := g.memory()
+		if err != nil {
+			return err
+		}
+		return g.limitMemory(now + more)
+	}()
+	if err != nil {
+		log.close()
+	}
+	return g, log, err
+}
+
+// memory gives gunicorn's control group little more memory than it uses, and
+// counts the polls held when the kernel kills it.
+func (r *room) memory() (Measurement, error) {
+	g, log, err := r.shortOfMemory(headroom, nil, 5000, func() error {
+		_, err := r.simulate(appURL, 20, "--hold", "1s")
+		return err
+	})
 	if err != nil {
 		return Measurement{}, err
 	}
 	defer log.close()
-	// Pages of files are charged to who reads them first: not to the group, then.
-	if err := os.CopyFS(r.dir, apps); err != nil {
-		return Measurement{}, err
-	}
-	if err := r.tool("gunicorn", "--check-config", "--worker-class", "gevent", "bottled:app"); err != nil {
-		return Measurement{}, err
-	}
-	r.join = g.dir
-	if _, err := r.wsgi("bottled", nil, 0, "--worker-connections", "5000"); err != nil {
-		return Measurement{}, err
-	}
-	// What the first polls bring with them is there before the prediction.
-	if _, err := r.simulate(appURL, 20, "--hold", "1s"); err != nil {
-		return Measurement{}, err
-	}
-	used := "memory.current"
-	if g.v1 {
-		used = "memory.usage_in_bytes"
-	}
-	now, err := readNumber(filepath.Join(g.dir, used))
-	if err != nil {
-		return Measurement{}, err
-	}
-	if err := g.limitMemory(now + headroom); err != nil {
-		return Measurement{}, err
-	}
 	if _, err := r.predict(hard, 1); err != nil {
 		return Measurement{}, err
 	}

@@ -91,45 +91,17 @@ const (
 // downloads lets clients ask for the model, one after the other, and read only the
 // beginning of it, until the kernel kills.
 func (r *room) downloads() (Measurement, error) {
-	if err := wantModule("bottle"); err != nil {
-		return Measurement{}, err
-	}
-	g, err := r.group("memory")
-	if err != nil {
-		return Measurement{}, err
-	}
-	log, err := watchKernel()
+	g, log, err := r.shortOfMemory(modelsMemory, []string{"MODEL_BYTES=" + strconv.Itoa(modelBytes)}, 2000, func() error {
+		first, err := slowDownload()
+		if err != nil {
+			return err
+		}
+		return first.Close()
+	})
 	if err != nil {
 		return Measurement{}, err
 	}
 	defer log.close()
-	// Pages of files are charged to who reads them first: not to the group, then.
-	if err := os.CopyFS(r.dir, apps); err != nil {
-		return Measurement{}, err
-	}
-	if err := r.tool("gunicorn", "--check-config", "--worker-class", "gevent", "bottled:app"); err != nil {
-		return Measurement{}, err
-	}
-	r.join = g.dir
-	if _, err := r.wsgi("bottled", []string{"MODEL_BYTES=" + strconv.Itoa(modelBytes)}, 0, "--worker-connections", "2000"); err != nil {
-		return Measurement{}, err
-	}
-	first, err := slowDownload() // what the first brings with it is there before the prediction
-	if err != nil {
-		return Measurement{}, err
-	}
-	first.Close()
-	used := "memory.current"
-	if g.v1 {
-		used = "memory.usage_in_bytes"
-	}
-	now, err := readNumber(filepath.Join(g.dir, used))
-	if err != nil {
-		return Measurement{}, err
-	}
-	if err := g.limitMemory(now + modelsMemory); err != nil {
-		return Measurement{}, err
-	}
 	safe, err := r.passes(1000, func(n int64) reports.Demand {
 		return reports.Demand{Workers: int(n), HoldSeconds: 60, ModelBytes: modelBytes}
 	})
