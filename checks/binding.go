@@ -235,8 +235,8 @@ func Predict(c reports.Capacity, ledger []reports.Row) reports.Capacity {
 	c.Ledger = slices.Clone(ledger)
 	for _, row := range ledger {
 		switch {
-		case row.Waived:
-		case row.Workers == nil:
+		case row.Waived, row.NoLimit:
+		case row.Unknown():
 			c.Unknown = append(c.Unknown, row.Limit)
 		case c.Predicted == nil || *row.Workers < *c.Predicted:
 			n := *row.Workers

@@ -378,7 +378,10 @@ func (c Case) shown(h kinds.Hop, ledger []reports.Row) reports.Hop {
 		if !strings.HasPrefix(r.Limit, group) || r.Waived || (group == "proxy/" || group == "lb/") && r.Hop != h.Name() || group == "nginx/" && r.Hop != "" && r.Hop != h.Name() {
 			continue
 		}
-		if r.Workers == nil {
+		if r.NoLimit {
+			continue
+		}
+		if r.Unknown() {
 			out.Holds, out.Why = nil, cmp.Or(out.Why, r.Limit+" is unknown")
 			return out
 		}

@@ -123,7 +123,7 @@ func (check Check) finding(c Case, o Judgement) reports.Finding {
 	if c.Hop != nil {
 		f.Hop = c.Hop.Name()
 	}
-	if o.Capacity != nil {
+	if o.Capacity != nil && o.Capacity.Safe < maxWorkers {
 		n := o.Capacity.Safe
 		f.Workers = &n
 	}
@@ -157,9 +157,15 @@ func (check Check) row(c Case, o Judgement, waived bool) (reports.Row, bool) {
 		return r, true
 	}
 	safe, left := k.Safe, k.Safe-c.Demand.Workers
-	r.Workers, r.Headroom = &safe, &left
-	if hard := k.Hard; hard != safe {
-		r.WorkersHard = &hard
+	if safe >= maxWorkers {
+		r.NoLimit = true
+	} else {
+		r.Workers, r.Headroom = &safe, &left
+		if hard := k.Hard; hard >= maxWorkers {
+			r.HardNoLimit = true
+		} else if hard != safe {
+			r.WorkersHard = &hard
+		}
 	}
 	if k.InUse.Known() {
 		n := k.InUse.V
@@ -229,8 +235,8 @@ func answer(ledger []reports.Row) reports.Capacity {
 	least := -1
 	for i, r := range ledger {
 		switch {
-		case r.Waived:
-		case r.Workers == nil:
+		case r.Waived, r.NoLimit:
+		case r.Unknown():
 			if unknown == "" {
 				unknown = r.Limit
 			}

@@ -107,14 +107,19 @@ type Hop struct {
 	Why     string   `json:"why,omitempty"`     // of what is not known of it
 }
 
+// Unknown says whether how many workers the limit supports could not be told.
+func (r Row) Unknown() bool { return r.Workers == nil && !r.NoLimit }
+
 // Row is one limit of the ledger.
 type Row struct {
 	Limit       string `json:"limit"`                 // check id
 	Host        string `json:"host,omitempty"`        // as the finding's
 	Hop         string `json:"hop,omitempty"`         // as the finding's
 	Waived      bool   `json:"waived,omitempty"`      // shown, and left out of the answer
-	Workers     *int   `json:"workers"`               // safe bound; null is unknown
+	Workers     *int   `json:"workers"`               // safe bound; null is unknown, or no limit
+	NoLimit     bool   `json:"noLimit,omitempty"`     // it never limits workers
 	WorkersHard *int   `json:"workersHard,omitempty"` // hard bound, where it differs
+	HardNoLimit bool   `json:"hardNoLimit,omitempty"` // at best it does not limit workers
 	InUse       *int64 `json:"inUse,omitempty"`       // of the limited thing, now
 	InUseUnit   string `json:"inUseUnit,omitempty"`   // "fds", "ports", "bytes"
 	Headroom    *int   `json:"headroom,omitempty"`    // workers minus the demand

@@ -62,7 +62,11 @@ func ledgerLines(c *reports.Capacity, name, cpus string) string {
 	var b strings.Builder
 	known := c.Limit != ""
 	for _, x := range c.Ledger {
-		if x.Workers == nil {
+		if x.NoLimit {
+			fmt.Fprintf(&b, "# %s: no limit\n", reports.Clean(x.Limit))
+			continue
+		}
+		if x.Unknown() {
 			fmt.Fprintf(&b, "# %s: unknown\n", reports.Clean(x.Limit))
 			known = known && x.Waived
 			continue

@@ -18,7 +18,8 @@ func capacity(r reports.Report) section {
 	rows := slices.SortedStableFunc(slices.Values(r.Capacity.Ledger), func(a, b reports.Row) int {
 		return cmp.Or(
 			-boolCompare(a.Limit == r.Capacity.Limit, b.Limit == r.Capacity.Limit),
-			-boolCompare(a.Workers == nil, b.Workers == nil),
+			-boolCompare(a.Unknown(), b.Unknown()),
+			boolCompare(a.NoLimit, b.NoLimit),
 			cmp.Compare(orZero(a.Workers), orZero(b.Workers)),
 		)
 	})
@@ -41,7 +42,7 @@ func capacity(r reports.Report) section {
 		if measured {
 			n = x.Measured
 		}
-		g.rows = append(g.rows, []string{x.Limit, orUnknown(x.Workers), orEmpty(x.WorkersHard), inUse, orEmpty(n), x.Source})
+		g.rows = append(g.rows, []string{x.Limit, workersOf(x), bestOf(x), inUse, orEmpty(n), x.Source})
 		if x.Proof == "" || x.Proof == "unproven" {
 			unproven = append(unproven, x.Limit)
 		}
@@ -51,7 +52,7 @@ func capacity(r reports.Report) section {
 		s.notes = append(s.notes, measurement(r.Capacity)...)
 	} else if r.Capacity.Limit != "" {
 		note := r.Capacity.Limit + " binds"
-		if slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Workers == nil }) {
+		if slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Unknown() }) {
 			note += "; the limits that are unknown follow it, since each might be lower"
 		}
 		s.notes = append(s.notes, note)
@@ -121,9 +122,22 @@ func orEmpty(n *int) string {
 	return count(*n)
 }
 
-func orUnknown(n *int) string {
-	if n == nil {
+// workersOf is how many workers a limit surely supports, in words.
+func workersOf(r reports.Row) string {
+	switch {
+	case r.NoLimit:
+		return "no limit"
+	case r.Workers == nil:
 		return "unknown"
 	}
-	return count(*n)
+	return count(*r.Workers)
+}
+
+// bestOf is how many it supports where all goes well, in words; "" where that is no
+// other number.
+func bestOf(r reports.Row) string {
+	if r.HardNoLimit {
+		return "no limit"
+	}
+	return orEmpty(r.WorkersHard)
 }

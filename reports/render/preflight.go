@@ -2,8 +2,10 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -262,12 +264,15 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 	}
 	rows := slices.Clone(k.Ledger)
 	of := func(r reports.Row) int {
-		if r.Workers == nil {
+		switch {
+		case r.NoLimit:
+			return math.MaxInt
+		case r.Workers == nil:
 			return -1
 		}
 		return *r.Workers
 	}
-	slices.SortStableFunc(rows, func(a, b reports.Row) int { return of(a) - of(b) })
+	slices.SortStableFunc(rows, func(a, b reports.Row) int { return cmp.Compare(of(a), of(b)) })
 	measured := slices.ContainsFunc(rows, func(r reports.Row) bool { return r.Measured != nil })
 	last := "in use now"
 	if measured {
@@ -299,32 +304,16 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 			}
 			use = fmt.Sprintf("%8s  %s", n, use)
 		}
-		workers, best, left := "unknown", "", ""
-		if r.Workers != nil {
-			workers = preflightWorkers(*r.Workers)
-			if r.Headroom != nil && workers != noLimit {
-				left = fmt.Sprintf("%+d", *r.Headroom)
-			}
+		left := ""
+		if r.Headroom != nil {
+			left = fmt.Sprintf("%+d", *r.Headroom)
 		}
-		if r.WorkersHard != nil {
-			best = preflightWorkers(*r.WorkersHard)
-		}
-		line := fmt.Sprintf("%s %10s %10s %10s  %s", pad(name, 28), workers, best, left, use)
+		line := fmt.Sprintf("%s %10s %10s %10s  %s", pad(name, 28), workersOf(r), bestOf(r), left, use)
 		fmt.Fprintln(&p.b, strings.TrimRight(line, " "))
 	}
 	if unproven {
 		p.wrapped("Rows without a ✓ rest on formulas that no experiment of fltool has proved yet.")
 	}
-}
-
-const noLimit = "no limit"
-
-// preflightWorkers writes a number of workers; the greatest stands for none.
-func preflightWorkers(n int) string {
-	if n >= 1<<31-1 {
-		return noLimit
-	}
-	return count(n)
 }
 
 // field writes a line of a finding's paragraph.

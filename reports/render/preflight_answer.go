@@ -93,10 +93,10 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 // whether that differs from what it holds surely.
 func atBest(k reports.Capacity) (best string, differs bool) {
 	for _, r := range k.Ledger {
-		if r.Limit != k.Limit || r.Waived || r.Workers == nil || *r.Workers != k.Workers || r.WorkersHard == nil {
+		if r.Limit != k.Limit || r.Waived || r.Workers == nil || *r.Workers != k.Workers || bestOf(r) == "" {
 			continue
 		}
-		return preflightWorkers(*r.WorkersHard), true
+		return bestOf(r), true
 	}
 	return "", false
 }
@@ -108,6 +108,6 @@ func allows(k reports.Capacity, workers int) bool {
 		if r.WorkersHard != nil {
 			most = r.WorkersHard
 		}
-		return !r.Waived && (most == nil || *most < workers)
+		return !r.Waived && !r.NoLimit && !r.HardNoLimit && (most == nil || *most < workers)
 	})
 }

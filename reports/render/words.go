@@ -134,7 +134,7 @@ func capacityHeadline(r reports.Report) string {
 // the limit that it names is unknown, and so are all others.
 func limitUnknown(c reports.Capacity) bool {
 	return c.AtMost == nil && slices.ContainsFunc(c.Ledger, func(r reports.Row) bool {
-		return r.Limit == c.Limit && r.Workers == nil && !r.Waived
+		return r.Limit == c.Limit && r.Unknown() && !r.Waived
 	})
 }
 
