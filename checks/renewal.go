@@ -10,7 +10,8 @@ import (
 var renewalChecks = []Check{
 	{
 		ID: "host/renewal", Title: "no job restarts what holds polls", Severity: reports.SeverityWarn, On: OnEach,
-		Reads: []string{"certbot's renewal-hooks, renewal/*.conf and cli.ini below /etc/letsencrypt", "/etc/crontab, /etc/cron.* and root's crontabs"},
+		Reads: []string{"certbot's renewal-hooks, renewal/*.conf and cli.ini below /etc/letsencrypt", "dehydrated's hooks", "/etc/crontab, /etc/cron.*, /etc/periodic and root's crontabs",
+			"services that systemd's timers start", "logrotate's scripts", "scripts that these call, below /usr/local, /opt, /etc, /srv and homes"},
 		Why: `A restart cuts every held poll without a reply, which ends dc_federated's workers for good. certbot renews a certificate every
 two months, and hooks that restart nginx then are copied from guide to guide; a reload is enough for a new certificate.`,
 		Symptom: "every two months, at night, all polls are cut and the fleet is gone",

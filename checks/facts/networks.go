@@ -2,6 +2,7 @@ package facts
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
@@ -78,5 +79,20 @@ func readSockets(r Root, pid int) ([]uint64, error) {
 			}
 		}
 	}
+	return out, nil
+}
+
+// Listening are the addresses that anybody listens on in the network namespace of a
+// process.
+func (r Root) Listening(pid int) ([]netip.AddrPort, error) {
+	t, err := readTCP(r, fmt.Sprintf("/proc/%d/net", pid))
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.AddrPort
+	for _, l := range t.listeners {
+		out = append(out, l.Addr)
+	}
+	slices.SortFunc(out, netip.AddrPort.Compare)
 	return out, nil
 }

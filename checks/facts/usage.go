@@ -132,3 +132,21 @@ func cause(err error) error {
 		err = inner
 	}
 }
+
+// Children are the processes that a process has started and that still run.
+func (r Root) Children(pid int) (pids []int) {
+	names, err := r.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, n := range names {
+		child, err := strconv.Atoi(n)
+		if err != nil {
+			continue
+		}
+		if s, err := readStat(r, child); err == nil && s.ppid == pid && s.state != "Z" { // others have ended meanwhile
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}

@@ -5,7 +5,7 @@ import "github.com/fltool/fltool/checks/facts"
 // all lists the kinds; where two know a program the first one counts.
 var all = []*Kind{
 	Nginx, HAProxy, Apache, Caddy, Traefik, Envoy,
-	DockerProxy, IPVS,
+	DockerProxy, RootlessPort, Pasta, IPVS,
 	Gunicorn, Fltool, Uvicorn, Hypercorn, Waitress, UWSGI,
 	Werkzeug, Django, HTTPServer, WSGIRef,
 	NVFlare, FEDn, Flower, APPFL,

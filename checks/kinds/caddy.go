@@ -13,7 +13,7 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 )
 
-// Caddy is Caddy as a reverse proxy, by a Caddyfile.
+// Caddy is Caddy as a reverse proxy, by a Caddyfile or by its own JSON.
 var Caddy = &Kind{
 	Spec: facts.Spec{
 		Kind: "caddy", Role: facts.RoleProxy,
@@ -113,9 +113,9 @@ func (h Hop) caddyTime(name string) facts.Value[time.Duration] {
 	})
 }
 
-// readCaddy reads the Caddyfile that a command line names.
+// readCaddy reads the config that a command line names: a Caddyfile, or JSON.
 func readCaddy(r facts.Root, p facts.Program) facts.Details {
-	name := "Caddyfile"
+	name, adapter := "Caddyfile", ""
 	for i, arg := range p.Args[1:] {
 		word, value, inline := strings.Cut(arg, "=")
 		if !inline && i+2 < len(p.Args) {
@@ -125,19 +125,23 @@ func readCaddy(r facts.Root, p facts.Program) facts.Details {
 		case "--config", "-config", "-c":
 			name = value
 		case "--adapter", "-adapter", "-a":
-			if value != "caddyfile" {
+			if adapter = value; adapter != "caddyfile" {
 				return unreadable(fmt.Errorf("%s: the config of adapter %s is not read", p.From, value))
 			}
 		case "--resume", "-resume":
 			return unreadable(fmt.Errorf("%s: what --resume loads is not read", p.From))
 		}
 	}
-	if strings.HasSuffix(name, ".json") {
-		return unreadable(fmt.Errorf("%s: a config in JSON is not read", p.From))
-	}
 	text, file, err := configFile(r, p, "", name)
 	if err != nil {
 		return unreadable(err)
+	}
+	if base := path.Base(name); adapter == "" && !strings.HasPrefix(base, "Caddyfile") && !strings.HasSuffix(base, ".caddyfile") { // as Caddy itself decides
+		s, passes, err := parseCaddyJSON(text, file)
+		if err != nil {
+			return unreadable(err)
+		}
+		return facts.Details{Settings: s, Passes: facts.Value[[]facts.Pass]{V: passes, Source: file}}
 	}
 	lines, err := parseCaddyfile(text, file)
 	if err != nil {
@@ -147,12 +151,18 @@ func readCaddy(r facts.Root, p facts.Program) facts.Details {
 	return facts.Details{Settings: s, Passes: facts.Value[[]facts.Pass]{V: passes, Source: file}}
 }
 
-// caddySettings are those of all, and of each way on.
-func caddySettings(lines []caddyLine) (layer, []facts.Pass) {
+// caddyDefaults are what counts where nothing is set.
+func caddyDefaults() layer {
 	all := layer{"idle": known("5m", caddyDefault)}
 	for _, name := range []string{"write", "grace_period", "max_size", "response_header_timeout", "read_timeout", "max_conns_per_host"} {
 		all[name] = known("", caddyDefault)
 	}
+	return all
+}
+
+// caddySettings are those of all, and of each way on.
+func caddySettings(lines []caddyLine) (layer, []facts.Pass) {
+	all := caddyDefaults()
 	passes := []facts.Pass{}
 	for i, l := range lines {
 		if len(l.words) == 0 { // global options
@@ -207,13 +217,18 @@ func caddyWays(lines []caddyLine, site layer, from []string) (out []facts.Pass) 
 			if strings.HasPrefix(to, "@") || strings.HasPrefix(to, "/") || to == "*" { // a matcher
 				continue
 			}
-			if file, ok := strings.CutPrefix(to, "unix/"); ok {
-				to = "unix:" + file
-			} else if strings.Contains(to, "://") {
-				to = urlTarget(to)
-			}
-			out = append(out, facts.Pass{To: hostPort(to), From: from, Settings: s, Source: l.at})
+			out = append(out, facts.Pass{To: caddyTarget(to), From: from, Settings: s, Source: l.at})
 		}
 	}
 	return out
+}
+
+// caddyTarget is an upstream as facts write it.
+func caddyTarget(to string) string {
+	if file, ok := strings.CutPrefix(to, "unix/"); ok {
+		to = "unix:" + file
+	} else if strings.Contains(to, "://") {
+		to = urlTarget(to)
+	}
+	return hostPort(to)
 }

@@ -27,7 +27,9 @@ func TestCaddyFiles(t *testing.T) {
 		"srv/open":      ":80 {\n",
 		"srv/closed":    "}\n",
 		"srv/circle":    "(a) {\n import b\n}\n(b) {\n import a\n}\n:80 {\n import a\n}\n",
-		"srv/c.json":    "{}",
+		"srv/c.json":    `{"apps":{"http":{"servers":{"a":{"listen":[":443"],"routes":[{"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"127.0.0.1:5000"},{"dial":"unix//run/fl.sock"}]}]}]}]}]}}}}}`,
+		"srv/dyn.json":  `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"reverse_proxy","dynamic_upstreams":{"source":"a"}}]}]}}}}}`,
+		"srv/bad.json":  `{"apps":`,
 	}
 	for line, want := range map[string]string{
 		"caddy run":                               "a.example,b.example>127.0.0.1:5000 a.example,b.example>unix:/run/fl.sock a.example,b.example>app:5001",
@@ -35,7 +37,9 @@ func TestCaddyFiles(t *testing.T) {
 		"caddy run --config open":                 "?",
 		"caddy run --config closed":               "?",
 		"caddy run --config circle":               "?",
-		"caddy run --config c.json":               "?",
+		"caddy run --config c.json":               ":443>127.0.0.1:5000 :443>unix:/run/fl.sock",
+		"caddy run --config dyn.json":             "?",
+		"caddy run --config bad.json":             "?",
 		"caddy run --resume":                      "?",
 		"caddy run --adapter yaml --config x":     "?",
 		"caddy run --config none --watch":         "?",
@@ -47,6 +51,34 @@ func TestCaddyFiles(t *testing.T) {
 			t.Errorf("%s\ngot %s, want %s", line, got, want)
 		}
 	}
+}
+
+func TestCaddyJSON(t *testing.T) {
+	for _, c := range []proxyCase{
+		{"defaults", `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"a:1"}]}]}]}}}}}`,
+			"holds=unlimited connections=n/a silence=for-ever body=unlimited keepalive=5m restart=for-ever"},
+		{"all", `{"apps":{"http":{"grace_period":"10s","servers":{"a":{"idle_timeout":60000000000,"write_timeout":"30s","routes":[{"handle":[
+			{"handler":"request_body","max_size":5000},
+			{"handler":"reverse_proxy","upstreams":[{"dial":"a:1"}],"transport":{"protocol":"http","response_header_timeout":"20s","read_timeout":"1d","max_conns_per_host":60}}]}]}}}}}`,
+			"holds=60 silence=20s body=5000 keepalive=1m restart=10s"},
+		{"no time", `{"apps":{"http":{"servers":{"a":{"write_timeout":"soon","routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"a:1"}]}]}]}}}}}`, "silence=?"},
+	} {
+		h, _ := proxyHop(t, Caddy, "caddy run --config /etc/caddy/caddy.json", map[string]string{"etc/caddy/caddy.json": c.config})
+		c.check(t, h)
+	}
+}
+
+func FuzzCaddyJSON(f *testing.F) {
+	f.Add(`{"apps":{"http":{"servers":{"a":{"write_timeout":1,"routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"a:1"}]}]}]}}}}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		s, passes, err := parseCaddyJSON(text, "f")
+		if err != nil {
+			return
+		}
+		for _, p := range passes {
+			Hop{Kind: Caddy, Settings: over(s, p.Settings)}.Answers()
+		}
+	})
 }
 
 func FuzzCaddyfile(f *testing.F) {
