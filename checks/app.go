@@ -75,6 +75,9 @@ func evalFound(c Case) Judgement {
 	}
 	if len(procs) == 0 {
 		s := c.app()
+		if c.Asked.Elsewhere() != "" && c.Service.V == nil && c.Asked.User == "" {
+			return unknownFor("%s", s.err)
+		}
 		if s.err != "" {
 			return fail("no server runs", "a server on port "+fmt.Sprint(c.Asked.Port), c.Processes.Source, reports.Remedy{Text: s.err})
 		}

@@ -3,7 +3,6 @@ package checks
 import (
 	"cmp"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -39,6 +38,8 @@ func (c Case) server() (h kinds.Hop, o *Judgement) {
 	switch u := c.Service; {
 	case !u.Known():
 		return none(cantTell("unit", u))
+	case u.V == nil && c.Asked.Elsewhere() != "":
+		return none(unknownFor("%s", c.elsewhere()))
 	case u.V == nil:
 		return none(notApplicable("no server runs"))
 	case u.V.Kind != "" && u.V.Role == facts.RoleServer:
@@ -183,66 +184,6 @@ func (c Case) applicationPorts() map[int]bool {
 // isApplication says whether a name that was stated is the application's program.
 func (c Case) isApplication(name string) bool {
 	return slices.ContainsFunc(c.Deployment.App.Processes.V, func(p facts.Process) bool { return p.Serves() && (p.Kind == name || p.Name == name) })
-}
-
-// frontGroups are the groups of processes before the application, the outermost
-// first: each passes on to what listens behind it.
-func (c Case) frontGroups() [][]facts.Process {
-	byLeader := make(map[int][]facts.Process)
-	var leaders []facts.Process
-	for _, p := range c.Processes.V {
-		if p.Serves() {
-			continue
-		}
-		leader := p.PID
-		if p.Part == "worker" && slices.ContainsFunc(c.Processes.V, func(q facts.Process) bool { return q.PID == p.PPID && q.Kind == p.Kind }) {
-			leader = p.PPID
-		} else {
-			leaders = append(leaders, p)
-		}
-		byLeader[leader] = append(byLeader[leader], p)
-	}
-	away := make(map[int]int) // hops from the application; a leader that is not in it: nobody can say
-	targets := c.applicationPorts()
-	for n := 1; n <= len(leaders); n++ {
-		next := make(map[int]bool)
-		for _, p := range leaders {
-			if _, done := away[p.PID]; !done && slices.ContainsFunc(p.Passes.V, func(to facts.Pass) bool { return targets[portOf(to.To)] }) {
-				away[p.PID] = n
-				addPorts(next, p)
-			}
-		}
-		targets = next
-	}
-	slices.SortStableFunc(leaders, func(a, b facts.Process) int {
-		first := func(p facts.Process) int { return cmp.Or(away[p.PID], len(leaders)+1) }
-		return cmp.Compare(first(b), first(a))
-	})
-	out := make([][]facts.Process, len(leaders))
-	for i, p := range leaders {
-		out[i] = byLeader[p.PID]
-		slices.SortStableFunc(out[i], func(a, b facts.Process) int { return cmp.Compare(part(a), part(b)) })
-	}
-	return out
-}
-
-func addPorts(ports map[int]bool, p facts.Process) {
-	for _, l := range p.Listen.V {
-		ports[int(l.Addr.Port())] = true
-	}
-}
-
-// portOf is the port of "host:port"; -1 where there is none.
-func portOf(address string) int {
-	_, p, err := net.SplitHostPort(address)
-	if err != nil {
-		return -1
-	}
-	n, err := strconv.Atoi(p)
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // way is a hop with the settings of the way that it passes polls on by.

@@ -149,6 +149,9 @@ func (c Case) app() subject {
 		}
 		return s
 	}
+	if c.Asked.Elsewhere() != "" {
+		return subject{err: c.elsewhere()}
+	}
 	if c.Shell.Known() && c.Shell.V != nil {
 		return subject{
 			who:    "this shell (nothing serves yet)",
@@ -159,6 +162,11 @@ func (c Case) app() subject {
 		return subject{err: "nothing serves there, and this shell: " + c.Shell.Why()}
 	}
 	return subject{err: "nothing serves there: name the application by --service or --user"}
+}
+
+// elsewhere says what to do where the application is on another host.
+func (c Case) elsewhere() string {
+	return "the application is at " + c.Asked.Elsewhere() + ", on another host: gather its facts there (--save-facts FILE), and judge both by --facts proxy=FILE --facts app=FILE"
 }
 
 // tightest is the process with the lowest limit; one whose limit is unknown is

@@ -345,7 +345,8 @@ func (c *chooser) before(app *group, port int) []*group {
 				continue
 			}
 			passes := g.read(c.r, c.specs).Passes
-			if !slices.ContainsFunc(passes.V, func(p Pass) bool { _, to := splitAddress(p.To); return targets[to] || to == 0 && app != nil }) {
+			if !slices.ContainsFunc(passes.V, func(p Pass) bool { _, to := splitAddress(p.To); return targets[to] || to == 0 && app != nil }) &&
+				!(app != nil && g.leader.Role == RoleForwarder && slices.Contains(c.behind(g), app)) { // into a container whose sockets can't be seen
 				continue
 			}
 			leads, grew = append(leads, g), true

@@ -97,6 +97,7 @@ func Gather(r Root, o Scope) (Facts, error) {
 		return Facts{}, err
 	}
 	o.Service = serviceName(o.Service)
+	asked := o.Asked // before what is found is added
 	f := Facts{
 		Schema:    Schema,
 		Gathered:  o.Now.UTC().Format(time.RFC3339),
@@ -153,6 +154,7 @@ func Gather(r Root, o Scope) (Facts, error) {
 	if f.Nginx, err = readNginx(r, procs, f.HasNginx, o.Asked, o.Nginx); err != nil {
 		return Facts{}, fmt.Errorf("nginx's config: %w", err)
 	}
+	f.followNginx(asked)
 	f.Outer = readOuter(r, procs.V, f.Nginx.V, o)
 	f.Session = read(pamDirs[0], func() (Session, error) { return readLoginSession(r, f.Container.V) })
 	f.Logins = units.limitLines(f.Session.V.Conf)
