@@ -41,8 +41,16 @@ func gunicornAt(args []string) int {
 }
 
 // looksLikeGunicorn knows a program that runs gunicorn inside by the file that its
-// processes beat their hearts by.
-func looksLikeGunicorn(r facts.Root, p facts.Program) bool { return r.HasOpen(p.PID, "/wgunicorn-") }
+// processes beat their hearts by. What a distribution ships, but Python, does not:
+// of its many processes nobody's descriptors are looked through.
+func looksLikeGunicorn(r facts.Root, p facts.Program) bool {
+	exe, err := r.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID))
+	shipped := err == nil && strings.HasPrefix(exe, "/usr/") && !strings.HasPrefix(exe, "/usr/local/")
+	if shipped && !strings.Contains(path.Base(exe), "py") {
+		return false
+	}
+	return r.HasOpen(p.PID, "/wgunicorn-")
+}
 
 // readGunicorn reads gunicorn's settings: from its built-in defaults, its config
 // file, GUNICORN_CMD_ARGS and its command line, each overriding the one before.
