@@ -22,6 +22,9 @@ The questions: polls and connections at once; tasks (threads or processes), desc
 a poll; the longest silence while a poll is held; the largest body; how long idle connections are
 kept; what a restart does to held polls; processes with a state of their own; connections
 that wait to be accepted.
+
+Envoy and Traefik are in no Debian package and were not run: what stands here of them is what
+their documentation says, and no row of ` + "`make prove`" + ` proves it.
 `)
 	for _, role := range []struct {
 		role  facts.Role
