@@ -27,19 +27,20 @@ var RootlessPort = carrier(facts.Spec{
 
 func readRootlessPort(r facts.Root, p facts.Program) facts.Details {
 	d := facts.Details{Settings: layer{}}
-	for _, pid := range r.Children(p.PID) {
-		listen, err := r.Listening(pid)
-		if err != nil {
-			d.Passes.Err = err.Error()
-			return d
-		}
-		d.Passes = facts.Value[[]facts.Pass]{V: []facts.Pass{}, Source: fmt.Sprintf("/proc/%d/net/tcp", pid)}
-		for _, a := range listen {
-			d.Passes.V = append(d.Passes.V, facts.Pass{To: a.String(), Source: d.Passes.Source})
-		}
+	children := r.Children(p.PID)
+	if len(children) == 0 {
+		d.Passes.Err = "rootlessport: its child in the container is not to be seen"
 		return d
 	}
-	d.Passes.Err = "rootlessport: its child in the container is not to be seen"
+	listen, err := r.Listening(children[0])
+	if err != nil {
+		d.Passes.Err = err.Error()
+		return d
+	}
+	d.Passes = facts.Value[[]facts.Pass]{V: []facts.Pass{}, Source: fmt.Sprintf("/proc/%d/net/tcp", children[0])}
+	for _, a := range listen {
+		d.Passes.V = append(d.Passes.V, facts.Pass{To: a.String(), Source: d.Passes.Source})
+	}
 	return d
 }
 
