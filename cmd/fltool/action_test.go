@@ -132,7 +132,7 @@ func TestActionSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inputs := map[string]string{"fltool": fltool, "out": "out-" + strings.ReplaceAll(name, " ", "-")}
 			maps.Copy(inputs, c.inputs)
-			code, summary := runAction(t, bash, dir, inputs)
+			code, summary, _ := runAction(t, bash, dir, inputs)
 			if code != c.code || !strings.Contains(summary, c.summary) {
 				t.Errorf("exit code %d, want %d; summary:\n%s", code, c.code, summary)
 			}
@@ -157,22 +157,27 @@ func runReport(cpu float64) string {
  "resources": [{"process": "server", "rssPeakBytes": 1, "cpuSeconds": %g, "fdsPeak": 20}, {"process": "generator", "rssPeakBytes": 1, "cpuSeconds": 1, "fdsPeak": 20}]}`, cpu)
 }
 
-// runAction runs the shell steps until one fails, and gives its exit code and
-// the job's summary.
-func runAction(t *testing.T, bash, dir string, given map[string]string) (int, string) {
+// runAction runs the shell steps until one fails, and gives its exit code, the job's
+// summary and what the steps said.
+func runAction(t *testing.T, bash, dir string, given map[string]string) (code int, summary, log string) {
 	a := readAction(t)
-	vars := map[string]string{"runner.temp": dir, "github.action_path": filepath.Join(dir, "..")}
+	vars := map[string]string{
+		"runner.temp": dir, "runner.os": "Linux", "runner.arch": "X64",
+		"github.action_path": filepath.Join("..", ".."), "github.action_repository": "fltool/fltool", "github.action_ref": "main",
+	}
 	for name, in := range a.Inputs {
 		vars["inputs."+name] = in.Default
 	}
 	for name, v := range given {
-		vars["inputs."+name] = v
+		if !strings.Contains(name, ".") {
+			name = "inputs." + name
+		}
+		vars[name] = v
 	}
 	tmp := t.TempDir()
-	summary, output := filepath.Join(tmp, "summary.md"), filepath.Join(tmp, "output")
-	code := 0
+	summaryFile, output := filepath.Join(tmp, "summary.md"), filepath.Join(tmp, "output")
 	for _, s := range a.Runs.Steps {
-		if s.Uses != "" || s.If == "inputs.fltool == ''" && vars["inputs.fltool"] != "" {
+		if s.Uses != "" || !holds(t, s.If, vars) {
 			continue
 		}
 		script := filepath.Join(tmp, "step.sh")
@@ -181,11 +186,12 @@ func runAction(t *testing.T, bash, dir string, given map[string]string) (int, st
 		}
 		cmd := exec.Command(bash, "--noprofile", "--norc", "-eo", "pipefail", script)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GITHUB_STEP_SUMMARY="+summary, "GITHUB_OUTPUT="+output)
+		cmd.Env = append(os.Environ(), "GITHUB_STEP_SUMMARY="+summaryFile, "GITHUB_OUTPUT="+output)
 		for name, v := range s.Env {
 			cmd.Env = append(cmd.Env, name+"="+evaluate(t, v, vars))
 		}
 		out, err := cmd.CombinedOutput()
+		log += string(out)
 		if err != nil {
 			code = cmd.ProcessState.ExitCode()
 			t.Logf("%s: %v: %s", s.Name, err, out)
@@ -198,24 +204,50 @@ func runAction(t *testing.T, bash, dir string, given map[string]string) (int, st
 			}
 		}
 	}
-	text, err := os.ReadFile(summary)
-	if err != nil {
+	text, err := os.ReadFile(summaryFile)
+	if err != nil && !os.IsNotExist(err) {
 		t.Error(err)
 	}
-	return code, string(text)
+	return code, string(text), log
 }
+
+var equality = regexp.MustCompile(`^(inputs\.[\w-]+) (==|!=) '(.*)'$`)
+
+// holds is whether a step is run: all that stands between && must be true.
+func holds(t *testing.T, condition string, vars map[string]string) bool {
+	if condition == "" {
+		return true
+	}
+	for part := range strings.SplitSeq(condition, " && ") {
+		m := equality.FindStringSubmatch(part)
+		if m == nil {
+			t.Fatalf("the condition %q", part)
+		}
+		if (vars[m[1]] == m[3]) != (m[2] == "==") {
+			return false
+		}
+	}
+	return true
+}
+
+var formatCall = regexp.MustCompile(`^format\('\{0\}(.*)', (.*)\)$`)
 
 // evaluate knows of GitHub's expressions what the action uses.
 func evaluate(t *testing.T, text string, vars map[string]string) string {
 	return actionExpression.ReplaceAllStringFunc(text, func(e string) string {
-		e = actionExpression.FindStringSubmatch(e)[1]
-		if first, _, or := strings.Cut(e, " || "); or && vars[first] != "" {
-			return vars[first]
+		for alternative := range strings.SplitSeq(actionExpression.FindStringSubmatch(e)[1], " || ") {
+			suffix := ""
+			if m := formatCall.FindStringSubmatch(alternative); m != nil {
+				suffix, alternative = m[1], m[2]
+			}
+			v, known := vars[alternative]
+			if !known {
+				t.Errorf("the expression %q", e)
+			}
+			if v != "" {
+				return v + suffix
+			}
 		}
-		v, known := vars[e]
-		if !known {
-			t.Errorf("the expression %q", e)
-		}
-		return v
+		return ""
 	})
 }
