@@ -12,7 +12,7 @@ export GORACE := atexit_sleep_ms=0
 
 # What tests of the real things need, as Debian packages; the race detector needs a
 # C compiler.
-PACKAGES := gcc libc6-dev nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
+PACKAGES := gcc libc6-dev curl nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
 	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle python3-waitress \
 	uwsgi-plugin-python3 python3-uvicorn python3-grpcio haproxy apache2-bin caddy
 
@@ -22,7 +22,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh setup clean
+.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -121,12 +121,51 @@ fuzz: ## every fuzz target for FUZZTIME each
 		done; \
 	done
 
+# The date of what a release has is its commit's.
+export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
+
+pages: build ## a release's manual pages, completions and licences, in bin/pages
+	rm -rf bin/pages
+	mkdir -p bin/pages/completions
+	bin/fltool man bin/pages/man
+	gzip -9n bin/pages/man/*
+	for shell in bash fish zsh; do bin/fltool completion $$shell >bin/pages/completions/fltool.$$shell || exit 1; done
+	.ci/release/notices >bin/pages/NOTICES
+
+# On a tag RELEASE= makes the real one; else all but what is published, offline.
+RELEASE ?= --snapshot
+
+release: ## binaries, packages, checksums and SBOMs, in bin/release
+	go build -C .ci/release -o $(CURDIR)/bin/ tool
+	go mod download
+	PATH="$(CURDIR)/bin:$$PATH" GOPROXY=$(if $(RELEASE),off,$$(go env GOPROXY)) \
+		bin/goreleaser release --clean $(RELEASE) -f .ci/release/goreleaser.yaml
+
 FRESH ?= /var/tmp/fltool-fresh
 
 fresh: ## run and test on a new Debian in FRESH (as root; it is removed afterwards)
 	command -v debootstrap >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
 	$(SUDO) .ci/fresh $(FRESH) 'make run' 'make test'
 	$(SUDO) rm -rf $(FRESH)
+
+try-deb: ## the package of `make release` on a new Debian without Go (as root)
+	command -v debootstrap >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+	trap '$(SUDO) rm -rf $(FRESH)' EXIT; \
+		$(SUDO) env PACKAGES=ca-certificates,man-db,bash-completion,procps,systemd .ci/fresh $(FRESH) \
+			"cat >/root/fltool.deb" '.ci/try-deb /root/fltool.deb' <$$(ls bin/release/fltool_*_linux_amd64.deb)
+
+image: build ## the container image fltool, by podman
+	command -v podman >/dev/null && command -v runc >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends podman runc >/dev/null
+	mkdir -p bin/image
+	cp bin/fltool bin/image/
+	cp /etc/ssl/certs/ca-certificates.crt bin/image/
+	podman build --runtime runc -f .ci/release/Containerfile -t fltool:$(VERSION) -t fltool:latest bin/image
+
+pictures: build ## the README's pictures, from real runs; on a quiet machine (as root)
+	$(SUDO) .ci/pictures bin/fltool docs/pictures
+
+try-image: image ## judge this host and play rounds from containers (as root)
+	.ci/try-image fltool:latest
 
 setup: ## install what the tests need and is missing (RUNLEVEL=1: start no service)
 	@missing=; for p in $(PACKAGES); do \
