@@ -52,7 +52,7 @@ func newBook() *book {
 // enter books the outcome of a request before the worker steps on.
 func (b *book) enter(w *worker) {
 	o := &w.out
-	if o.fail == stopped {
+	if o.fail != nil && o.fail.class == classStopped {
 		return
 	}
 	if w.timed {

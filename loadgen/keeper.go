@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,6 +26,7 @@ type keeping struct {
 	state   atomic.Int32
 	answers atomic.Int64  // that it had while it waited
 	rested  chan struct{} // closed once it sends nothing more
+	asking  sync.WaitGroup
 }
 
 const (
@@ -92,10 +94,13 @@ func (r *run) keeper(othersHeld bool) {
 	if !othersHeld || !r.keep.state.CompareAndSwap(keepWaiting, keepAsking) {
 		return
 	}
-	go func() {
+	r.keep.asking.Go(func() {
 		answered := r.keep.answers.Load()
+		room := r.roomForMore()
 		switch {
-		case r.roomForMore():
+		case r.t.ctx.Err() != nil:
+			// The run has ended meanwhile: what there is room for is nobody's concern.
+		case room:
 			r.keep.state.CompareAndSwap(keepAsking, keepNobody)
 		case r.keep.answers.Load() == answered:
 			// Nor was the keeper answered, as behind a proxy: it has no place either, and goes on
@@ -106,15 +111,18 @@ func (r *run) keeper(othersHeld bool) {
 			r.held.park()
 			r.held.settled.Add(1)
 		}
-	}()
+	})
 }
 
-// roomForMore says whether the server answers on a further connection.
+// roomForMore says whether the server answers on a further connection. The end of the
+// run ends the asking.
 func (r *run) roomForMore() bool {
-	t := r.lend(context.Background())
+	t := r.lend(r.t.ctx)
 	defer t.hands.stop()
 	t.plan.RequestTimeout = min(t.plan.RequestTimeout, keepAnswer)
 	w := &worker{step: stepChallenge, id: "fltool-probe"} // nobody's: that of a worker may be outstanding
+	t.workers = []*worker{w}
+	defer context.AfterFunc(t.ctx, t.stop)()
 	t.exchange(w)
 	if c := w.conn.Swap(nil); c != nil {
 		c.Close()

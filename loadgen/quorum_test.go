@@ -1,13 +1,21 @@
 package loadgen
 
 import (
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
 )
 
 // TestRoundsByQuorum has the server end rounds with two updates of three workers: the
@@ -37,6 +45,103 @@ func TestRoundsByQuorum(t *testing.T) {
 	}
 	if n := len(asked(rounds, 2)); n != 2 {
 		t.Errorf("%d rounds of the two asked for", n)
+	}
+}
+
+// TestQuorumLeavesNobody has one worker get the model after the last that the other has,
+// which is told of the last round's end and leaves: no update of another will ever end
+// the first one's round, and it waits for none.
+func TestQuorumLeavesNobody(t *testing.T) {
+	for _, waits := range []string{"polling", "sending its update"} {
+		for _, hold := range []time.Duration{0, time.Hour} {
+			t.Run(fmt.Sprintf("%s, hold %s", waits, hold), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFake(2)
+					slow := wire.WorkerID(testKeys(1)[0].Public().(ed25519.PublicKey))
+					said := map[string]int{} // models that each worker had
+					f.fault = func(s step, n int, w http.ResponseWriter, r *http.Request) bool {
+						f.mu.Lock()
+						defer f.mu.Unlock()
+						switch s {
+						case stepModel:
+							var m wire.ModelRequest
+							if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+								t.Error(err)
+							}
+							said[m.WorkerID]++
+							v := said[m.WorkerID]
+							if m.WorkerID == slow && v > 1 {
+								v++
+							}
+							v = min(v, 3)
+							if err := wire.EncodeModel(w, strings.NewReader("m"), 1, wire.VersionInt(int64(v))); err != nil {
+								t.Error(err)
+							}
+						case stepUpdate:
+							io.Copy(io.Discard, r.Body)
+							if strings.HasSuffix(r.URL.Path, slow) && said[slow] == 2 && waits != "polling" {
+								f.mu.Unlock()
+								time.Sleep(5 * time.Second)
+								f.mu.Lock()
+							}
+							io.WriteString(w, wire.TextAccepted+"x")
+						case stepPoll:
+							var m wire.Poll
+							if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+								t.Error(err)
+							}
+							f.mu.Unlock()
+							defer f.mu.Lock()
+							switch m.LastVersion {
+							case wire.VersionInt(1):
+								if m.WorkerID == slow {
+									time.Sleep(time.Second)
+								}
+							case wire.VersionInt(2):
+								time.Sleep(3 * time.Second)
+							case wire.VersionInt(3):
+								<-r.Context().Done()
+								return true
+							}
+							io.WriteString(w, wire.TextUpdated)
+						default:
+							return false
+						}
+						return true
+					}
+					target, dial := servePipes(t, f)
+					p := testPlan(target, 2)
+					p.Rounds, p.Quorum, p.Hold = 2, 1, hold
+					rep, err := Run(t.Context(), p, Options{Dial: dial})
+					if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Errors) > 0 || len(rep.Rounds) != 2 {
+						t.Errorf("%v, %s %q, errors %+v, rounds %+v", err, rep.Verdict, rep.Reasons, rep.Errors, rep.Rounds)
+					}
+					if took := rep.Env.Seconds; took > hold.Seconds()+10 {
+						t.Errorf("took %g s", took)
+					}
+					if hold > 0 && rep.Held.Steady != 2 {
+						t.Errorf("held %+v", *rep.Held)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestQuorumEnds has a poll ended of a version whose own end is told of a moment later.
+func TestQuorumEnds(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	defer here.Close()
+	q, w := newQuorum(1), &worker{step: stepPoll, version: "2"}
+	q.hold(w, &conn{Conn: here})
+	q.end("1")
+	_, err := here.Read(make([]byte, 1))
+	q.end("2")
+	w.out.fail = judgeConn(err)
+	q.leave(w)
+	if w.out.fail != enough || !q.over(w) || len(q.polls) != 0 {
+		t.Errorf("%v, %d polls", w.out.fail, len(q.polls))
 	}
 }
 

@@ -55,8 +55,7 @@ type run struct {
 	answered       atomic.Int64 // when a worker other than the keeper last had a good answer, ns since the start
 
 	mu      sync.Mutex
-	classes map[string]int        // of errors, since the last tick of the timeline
-	ended   map[wire.Version]bool // rounds that some worker was told the end of, by their version
+	classes map[string]int // of errors, since the last tick of the timeline
 }
 
 // Run does what the plan says and reports it. Cancelling ctx ends the run at
@@ -137,6 +136,9 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
 	}
+	if plan.Quorum > 0 {
+		r.t.quorum = newQuorum(plan.Rounds)
+	}
 	switch {
 	case opts.Dial != nil:
 		r.t.dialers = []Dialer{opts.Dial}
@@ -209,6 +211,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	if r.drill != nil {
 		r.drill.doing.Wait()
 	}
+	r.keep.asking.Wait()
 	r.t.hands.stop()
 	return books, timeline, end
 }
@@ -237,17 +240,6 @@ func (r *run) route(res *vegeta.Result) *worker {
 	return w
 }
 
-// end books the end of a version's round and says how many have ended.
-func (r *run) end(v wire.Version) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended == nil {
-		r.ended = map[wire.Version]bool{}
-	}
-	r.ended[v] = true
-	return len(r.ended)
-}
-
 // step takes a worker one request further.
 func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
@@ -264,9 +256,7 @@ func (r *run) step(w *worker, b *book) {
 	if w.out.fail == nil && !r.keep.is(w) {
 		r.answered.Store(int64(w.out.done)) // a racing shard may put it back by a moment
 	}
-	if at == stepPoll && w.toldOfEnd() {
-		w.over = r.end(w.version) >= r.plan.Rounds
-	}
+	w.over = r.t.quorum != nil && r.t.quorum.over(w)
 	fate, delay := w.advance(&r.plan, now)
 	if !was && (w.through || fate == fateLost) {
 		r.pending.Add(-1)

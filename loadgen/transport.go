@@ -34,6 +34,7 @@ type transport struct {
 	head    string   // header fields that every request has, from Host on
 	form    wire.UpdateForm
 	held    *gauge
+	quorum  *quorum // nil where rounds end with one update of each worker
 	models  models
 	hands   *hands
 	dialled func(at time.Duration) // told of each connection begun; nil: nobody asks
@@ -110,6 +111,10 @@ func (t *transport) exchange(w *worker) {
 		}
 		t.held.park()
 		defer t.held.leave()
+		if t.quorum != nil && !w.through {
+			t.quorum.hold(w, c)
+			defer t.quorum.leave(w)
+		}
 	}
 	keep := false
 	for interim := true; interim && w.out.fail == nil; br = nil {

@@ -29,7 +29,7 @@ type worker struct {
 
 	told     bool          // of a new model that it does not have yet
 	rounds   int           // it has been through
-	over     bool          // as many rounds as asked for have ended, by what any worker was told
+	over     bool          // a quorum has ended as many rounds as asked for, and it needs no more of them
 	progress time.Duration // when it last got on
 	failures int           // since then
 	tries    int           // of its request before this one, where dc_federated's workers send one again
@@ -142,6 +142,13 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 	if w.progress == 0 {
 		w.progress = w.out.sent // it has only arrived
 	}
+	if w.over && !w.through {
+		w.through = true
+		w.gotOn(now)
+		if p.Hold == 0 {
+			return fateDone, 0
+		}
+	}
 	if f := w.out.fail; f != nil {
 		return w.stumble(p, f, now)
 	}
@@ -171,7 +178,7 @@ func (w *worker) advance(p *Plan, now time.Duration) (fate, time.Duration) {
 			return w.pollAgain(p, now)
 		}
 		w.gotOn(now)
-		if w.past(p) && !w.through {
+		if p.Quorum == 0 && w.rounds == p.Rounds && !w.through {
 			w.through = true
 			if p.Hold == 0 {
 				return fateDone, 0
@@ -213,16 +220,6 @@ func (w *worker) toldOfEnd() bool {
 	return w.step == stepPoll && w.out.fail == nil && w.out.text == wire.TextUpdated && w.version != ""
 }
 
-// past says whether the worker, which is told of a new model, has no more rounds before
-// it. Where a part of the workers ends a round each takes part until all have ended: who
-// left would be missed by the last.
-func (w *worker) past(p *Plan) bool {
-	if p.Quorum > 0 {
-		return w.over
-	}
-	return w.rounds == p.Rounds
-}
-
 // asksToHold says whether the worker's last request was for the challenge of such a
 // poll, and had it.
 func (w *worker) asksToHold(p *Plan) bool {
@@ -261,6 +258,9 @@ func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Dur
 	}
 	switch f.class {
 	case classStopped:
+		if f == enough {
+			return fateNext, 0 // the poll of the hold
+		}
 		return fateDone, 0
 	case classReconnect:
 		return fateNext, 0
