@@ -21,6 +21,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -36,6 +37,8 @@ var roles = map[string]func(target *url.URL) error{
 	"fltool":   roleFltool,
 	"net/http": roleStock,
 	"vegeta":   roleVegeta,
+	"rounds":   roleRounds,
+	"plain":    rolePlain,
 }
 
 // BenchmarkHeldPoll measures the client's memory of a held poll: this engine's,
@@ -59,6 +62,78 @@ func BenchmarkHeldPoll(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkRequest measures the client's CPU for a request, without signing: this
+// engine's in rounds, stock vegeta's for the plainest GET. x is the multiple of that.
+func BenchmarkRequest(b *testing.B) {
+	target := startRole(b, "server", "")
+	plain := 0.0
+	for _, role := range []string{"plain", "rounds"} {
+		b.Run(role, func(b *testing.B) {
+			for b.Loop() {
+				per, err := strconv.ParseFloat(startRole(b, role, target), 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if role == "plain" {
+					plain = per
+				}
+				b.ReportMetric(per, "µs/request")
+				b.ReportMetric(per/plain, "x")
+				b.ReportMetric(0, "ns/op")
+			}
+		})
+	}
+}
+
+// roleRounds drives rounds of the server's, each of which needs all of its workers.
+func roleRounds(target *url.URL) error {
+	p := testPlan(target, heldPolls+1)
+	p.Keys, p.Rounds = nil, 5
+	p.RequestTimeout, p.RoundTimeout = time.Minute, time.Minute
+	rep, err := Run(context.Background(), p, Setup{})
+	if err != nil {
+		return err
+	}
+	if rep.Verdict != reports.VerdictPass {
+		return fmt.Errorf("%s %q", rep.Verdict, rep.Reasons)
+	}
+	requests := int64(0)
+	for _, s := range rep.Series {
+		if s.Name != "wakeup" && s.Name != "lag" {
+			requests += s.Count
+		}
+	}
+	fmt.Println(rep.Resources[0].CPUSeconds / float64(requests) * 1e6)
+	return nil
+}
+
+// rolePlain asks for challenges as stock vegeta does.
+func rolePlain(target *url.URL) error {
+	const requests = 20000
+	root := facts.NewRoot("/")
+	before, err := facts.ReadUsage(root, os.Getpid())
+	if err != nil {
+		return err
+	}
+	a := vegeta.NewAttacker(vegeta.MaxWorkers(64), vegeta.Connections(64))
+	done := 0
+	for res := range a.Attack(vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: target.String() + wire.PathChallenge + "/w"}),
+		vegeta.ConstantPacer{Freq: 2000, Per: time.Second}, requests*time.Second/2000, "") {
+		if res.Code == http.StatusOK {
+			done++
+		}
+	}
+	after, err := facts.ReadUsage(root, os.Getpid())
+	if err == nil && done < requests*9/10 {
+		err = fmt.Errorf("%d of %d requests", done, requests)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println((after.CPUSeconds - before.CPUSeconds) / float64(done) * 1e6)
+	return nil
 }
 
 // startRole runs this binary in a role and gives the first line that it prints.

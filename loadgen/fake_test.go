@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -61,6 +62,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
+		}
+		if m.PublicKey == wire.NoPublicKey {
+			m.PublicKey = fmt.Sprintf("w%d_unauthenticated", n)
 		}
 		io.WriteString(w, m.PublicKey)
 	case stepChallenge:

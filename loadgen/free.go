@@ -33,7 +33,6 @@ func (r *run) free() (left int, why *failure) {
 	ctx, cancel := context.WithTimeout(context.Background(), freeLongest)
 	defer cancel()
 	t := r.lend(ctx)
-	defer t.hands.stop()
 	var next, freed atomic.Int64
 	var said atomic.Pointer[failure]
 	var freeing sync.WaitGroup
@@ -97,6 +96,6 @@ func (r *run) lend(ctx context.Context) *transport {
 	p.PollTimeout, p.RoundTimeout = p.RequestTimeout, p.RequestTimeout
 	return &transport{
 		ctx: ctx, plan: &p, start: r.start, dialers: r.t.dialers, address: r.t.address,
-		head: r.t.head, form: r.t.form, held: newGauge(), models: newModels(), hands: newHands(),
+		head: r.t.head, form: r.t.form, held: newGauge(), models: newModels(),
 	}
 }

@@ -118,7 +118,6 @@ func (r *run) keeper(othersHeld bool) {
 // run ends the asking.
 func (r *run) roomForMore() bool {
 	t := r.lend(r.t.ctx)
-	defer t.hands.stop()
 	t.plan.RequestTimeout = min(t.plan.RequestTimeout, keepAnswer)
 	w := &worker{step: stepChallenge, id: "fltool-probe"} // nobody's: that of a worker may be outstanding
 	t.workers = []*worker{w}

@@ -21,7 +21,7 @@ func TestEndsWhileKeeperAsks(t *testing.T) {
 		var dialled atomic.Int64
 		p := testPlan(target, workers)
 		p.Rounds, p.Hold = 0, time.Hour
-		rep, err := Run(ctx, p, Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		rep, err := Run(ctx, p, Setup{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if dialled.Add(1) != workers+1 {
 				return dial(ctx, network, address)
 			}

@@ -4,7 +4,8 @@
 // A run is one vegeta attack. Each worker has at most one request under way. The
 // scheduler, vegeta's Pacer, waits until some worker's next request is due; the
 // transport, vegeta's RoundTripper, sends it on that worker's own connection,
-// reads the answer as it streams and judges it; the results go to a few
+// reads the answer as it streams and judges it. A poll, and any answer that takes its
+// time, parks in between: another hit of vegeta's reads it. The results go to a few
 // goroutines, sharded by worker, that keep the books, step the worker's state
 // machine, sign, and schedule the next request.
 package loadgen

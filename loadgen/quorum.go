@@ -13,80 +13,53 @@ import (
 // old by then, which the server takes for the round that it is in, or refuses. So a
 // round is what the server made of it: what it accepted between two publications.
 
-// quorum knows which rounds have ended, and ends the polls that nobody may be left to
-// answer: each worker takes part until as many rounds as asked for have ended, since who
-// left would be missed by the last, and who then has a later model would wait for others
-// that have left.
+// quorum knows which rounds have ended. Each worker takes part until as many as asked
+// for have, since who left would be missed by the last; who then has a later model would
+// wait for others that have left.
 type quorum struct {
 	rounds int // that shall end
 	mu     sync.Mutex
 	ended  map[wire.Version]bool // by the version that some worker was told the end of
-	polls  map[*worker]*conn     // that are held
 }
 
-// enough is what becomes of the polls that it ends.
+// enough is what becomes of the polls of such later models.
 var enough = failed(classStopped, "as many rounds as asked for have ended")
 
-func newQuorum(rounds int) *quorum {
-	return &quorum{rounds: rounds, ended: map[wire.Version]bool{}, polls: map[*worker]*conn{}}
-}
+func newQuorum(rounds int) *quorum { return &quorum{rounds: rounds, ended: map[wire.Version]bool{}} }
 
 // over says whether the worker is through after its last request: told of the end of a
-// round when enough had ended, or with a model that came after those.
-func (q *quorum) over(w *worker) bool {
-	if w.out.fail != nil {
-		return w.out.fail == enough
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
+// round when enough had ended, or with a model that came after those. last says that the
+// request told of the end that makes them enough, or of one after that.
+func (q *quorum) over(w *worker) (over, last bool) {
 	switch {
+	case w.out.fail != nil:
+		return w.out.fail == enough, false
 	case w.toldOfEnd():
-		q.end(w.version)
-		return len(q.ended) >= q.rounds
+		return q.end(w.version)
 	case w.step == stepModel:
-		return q.beyond(w.out.version)
+		return q.beyond(w.out.version), false
+	case w.step == stepPoll || w.step == stepUpdate:
+		return q.beyond(w.version), false
 	}
-	return (w.step == stepPoll || w.step == stepUpdate) && q.beyond(w.version)
+	return false, false
 }
 
-// end books the end of a version's round.
-func (q *quorum) end(v wire.Version) {
+// end books the end of a version's round, and says whether enough have ended and
+// whether nobody was told of this one before.
+func (q *quorum) end(v wire.Version) (are, news bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	news = !q.ended[v]
 	q.ended[v] = true
-	for w, c := range q.polls {
-		q.release(w, c)
-	}
+	are = len(q.ended) >= q.rounds
+	return are, are && news
 }
 
 // beyond says whether enough rounds have ended and the version's is none of them.
 func (q *quorum) beyond(v wire.Version) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	return v != "" && len(q.ended) >= q.rounds && !q.ended[v]
-}
-
-// release ends a held poll whose answer is not needed any more.
-func (q *quorum) release(w *worker, c *conn) {
-	if q.beyond(w.version) {
-		delete(q.polls, w)
-		// Only fails on a closed connection, which is what is wanted.
-		_ = c.SetReadDeadline(past)
-	}
-}
-
-// hold has the worker's poll end once its answer is not needed any more.
-func (q *quorum) hold(w *worker, c *conn) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.polls[w] = c
-	q.release(w, c)
-}
-
-// leave lets go of a poll that has ended.
-func (q *quorum) leave(w *worker) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if f := w.out.fail; f != nil && f.class == classTimeout && q.polls[w] == nil {
-		w.out.fail = enough
-	}
-	delete(q.polls, w)
 }
 
 // entry is the round of a version, among others in their order.

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -25,37 +27,104 @@ const (
 )
 
 // await waits until an answer begins to come, and gives the reader that holds its
-// start if it had to look. What cut the sending short says why none comes.
-func (t *transport) await(w *worker, c *conn, cut *failure) (*bufio.Reader, *failure) {
-	if cut != nil {
-		// The server may have answered before it cut the request.
-		if fail := t.limit(c.SetReadDeadline, time.Now().Add(afterCut)); fail != nil {
-			return nil, fail
-		}
+// start if it had to look; or it parks, and whatever the worker does after that is
+// another hit's. What cut the sending short says why no answer comes.
+func (t *transport) await(w *worker, c *conn, cut *failure) (br *bufio.Reader, fail *failure, parked bool) {
+	parks, deadline := t.parking != nil && cut == nil, t.deadline(w)
+	switch {
+	case cut != nil: // the server may have answered before it cut the request
+		fail = t.limit(c.SetReadDeadline, time.Now().Add(afterCut))
+	case parks && w.out.held:
+		t.park(w, c)
+		return nil, nil, true
+	case parks:
+		fail = t.limit(c.SetReadDeadline, earlier(deadline, time.Now().Add(soon)))
 	}
-	for {
+	for fail == nil {
 		br, err := c.readable()
 		if err == nil && br == nil && c.secure {
-			t.hands.do(func() { br, err = c.glance() })
-			if err == errNothing {
-				continue
-			}
+			br, err = c.glance()
 		}
 		switch {
+		case err == errNothing:
 		case err == nil:
-			return br, nil
-		case t.ctx.Err() != nil:
-			return nil, stopped
-		case c.overslept(err):
-			if fail := t.limit(c.SetReadDeadline, time.Now().Add(afterCut)); fail != nil {
-				return nil, fail
+			if parks {
+				fail = t.limit(c.SetReadDeadline, deadline)
 			}
-			continue
+			return br, fail, false
+		case t.ctx.Err() != nil:
+			fail = stopped
+		case c.overslept(err):
+			deadline = t.whole(w)
+			fail = t.limit(c.SetReadDeadline, deadline)
 		case cut != nil:
-			return nil, cut
+			fail = cut
+		case parks && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
+			t.park(w, c)
+			return nil, nil, true
+		default:
+			fail = t.raced(w, c, judgeConn(err))
 		}
-		return nil, t.raced(w, c, judgeConn(err))
 	}
+	return nil, fail, false
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// park has the worker wait until its answer begins to come.
+func (t *transport) park(w *worker, c *conn) {
+	t.parking.park(w, c, t.deadline(w), func() *failure {
+		if t.ctx.Err() != nil {
+			return stopped
+		}
+		return t.unneeded(w)
+	})
+}
+
+// unneeded says why the worker need not wait for the end of its poll, if so.
+func (t *transport) unneeded(w *worker) *failure {
+	if t.quorum != nil && w.out.held && !w.through && t.quorum.beyond(w.version) {
+		return enough
+	}
+	return nil
+}
+
+// resume goes on where the worker's request had parked.
+func (t *transport) resume(w *worker) (parked bool) {
+	s, c := w.stay, w.conn.Load()
+	w.stay.away, w.stay.br = false, nil
+	fail, br, err := s.end, s.br, s.err
+	if fail != nil && (br != nil || c.overslept(os.ErrDeadlineExceeded)) {
+		fail, err = nil, nil // its answer has come at the last moment
+	}
+	if fail == nil {
+		fail = t.limit(c.SetReadDeadline, t.whole(w))
+	}
+	if fail == nil && err == nil && br == nil && c.secure {
+		if br, err = c.glance(); err == errNothing {
+			t.park(w, c)
+			return true
+		}
+	}
+	if fail == nil && err != nil {
+		fail = t.raced(w, c, judgeConn(err))
+	}
+	w.out.fail = fail
+	return t.answer(w, c, br, nil, true)
+}
+
+// whole is until when an answer that has begun to come has time to come whole.
+func (t *transport) whole(w *worker) time.Time {
+	deadline := t.deadline(w)
+	if least := time.Now().Add(afterCut); deadline.Before(least) {
+		return least // this machine was late to look, not the server to answer
+	}
+	return deadline
 }
 
 // read reads the answer through br, or a reader of its own if that is nil, and
@@ -79,7 +148,11 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 	resp, err := c.head.Response(br, nil)
 	for err == nil && resp.StatusCode < 200 { // the answer is still to come
 		if br.Buffered() == 0 {
-			fail = t.limit(c.SetReadDeadline, t.deadline(w))
+			deadline := t.deadline(w)
+			if !deadline.IsZero() && time.Now().After(deadline) {
+				return failed(classTimeout, "no answer in time, but promises of one"), false, false
+			}
+			fail = t.limit(c.SetReadDeadline, deadline)
 			return fail, false, fail == nil
 		}
 		resp, err = c.head.Response(br, nil)

@@ -57,20 +57,19 @@ func CheckRecordName(path string) error {
 	return nil
 }
 
-// record writes the result of the worker's last request. After an error it does
-// nothing more; Close tells.
-func (r *Recorder) record(res *vegeta.Result, w *worker, url string) {
+// record writes the worker's last request, whose answer another hit of vegeta's may
+// have read. After an error it does nothing more; Close tells.
+func (r *Recorder) record(w *worker, method, url string) {
 	if r.err != nil {
 		return
 	}
-	out := *res
-	out.Attack, out.Seq = w.step.String(), w.seq
-	out.URL = url
-	// As the report has them: without the generator's own delays before and after.
-	out.Timestamp, out.Latency = r.start.Add(w.out.sent), w.out.done-w.out.sent
-	out.Code = uint16(w.out.status)
-	out.BytesIn, out.BytesOut = uint64(w.out.bytesIn), uint64(w.out.bytesOut)
-	out.Error, out.Body = "", []byte(w.out.text)
+	out := vegeta.Result{
+		Attack: w.step.String(), Seq: w.seq, Method: method, URL: url,
+		// As the report has them: without the generator's own delays before and after.
+		Timestamp: r.start.Add(w.out.sent), Latency: w.out.done - w.out.sent,
+		Code: uint16(w.out.status), Body: []byte(w.out.text),
+		BytesIn: uint64(w.out.bytesIn), BytesOut: uint64(w.out.bytesOut),
+	}
 	if w.out.fail != nil {
 		out.Error = string(w.out.fail.class)
 	}

@@ -131,8 +131,8 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 		r.keep.begin()
 	}
 	r.t = &transport{
-		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(), hands: newHands(),
-		address: address,
+		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(),
+		address: address, places: newPlaces(plan.Workers),
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
 	}
@@ -167,6 +167,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 		r.t.dialled = r.drill.dialled
 	}
 	r.s = newScheduler(r.t, len(r.workers))
+	r.t.parking = newParking(func(w *worker) { r.s.due <- w })
 	r.s.arrive(r.workers, r.plan.Ramp)
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
@@ -193,7 +194,15 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	go func() {
 		defer close(consumed)
 		for res := range results {
-			w := r.route(res)
+			if res.Code == statusParked {
+				continue // the worker is another hit's by now
+			}
+			_, fragment, _ := strings.Cut(res.URL, "#")
+			w, err := r.t.workerOf(fragment)
+			if err != nil {
+				panic(err) // the URL is ours: transport.target made it
+			}
+			r.book(w)
 			shards[w.index%len(shards)] <- w
 		}
 		for _, s := range shards {
@@ -212,17 +221,15 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 		r.drill.doing.Wait()
 	}
 	r.keep.asking.Wait()
-	r.t.hands.stop()
+	for _, w := range r.t.parking.close(r.workers) {
+		r.t.cut(w)
+		r.book(w)
+	}
 	return books, timeline, end
 }
 
-// route finds the worker of a result and books what is not the worker's own.
-func (r *run) route(res *vegeta.Result) *worker {
-	u, fragment, _ := strings.Cut(res.URL, "#")
-	w, err := r.t.workerOf(fragment)
-	if err != nil {
-		panic(err) // the URL is ours: transport.target made it
-	}
+// book books what became of a request, but for what its worker's shard keeps.
+func (r *run) book(w *worker) {
 	w.review(&r.plan)
 	r.done.Add(1)
 	if f := w.out.fail; f != nil && f.class != classReconnect && f.class != classStopped {
@@ -235,9 +242,10 @@ func (r *run) route(res *vegeta.Result) *worker {
 		r.mu.Unlock()
 	}
 	if r.opts.Record != nil && w.out.begun {
-		r.opts.Record.record(res, w, u)
+		method, url := r.t.target(w)
+		url, _, _ = strings.Cut(url, "#")
+		r.opts.Record.record(w, method, url)
 	}
-	return w
 }
 
 // step takes a worker one request further.
@@ -256,7 +264,12 @@ func (r *run) step(w *worker, b *book) {
 	if w.out.fail == nil && !r.keep.is(w) {
 		r.answered.Store(int64(w.out.done)) // a racing shard may put it back by a moment
 	}
-	w.over = r.t.quorum != nil && r.t.quorum.over(w)
+	if q := r.t.quorum; q != nil {
+		var last bool
+		if w.over, last = q.over(w); last {
+			r.t.parking.endAll(r.workers, r.t.unneeded)
+		}
+	}
 	fate, delay := w.advance(&r.plan, now)
 	if !was && (w.through || fate == fateLost) {
 		r.pending.Add(-1)

@@ -67,6 +67,11 @@ func (s *scheduler) Pace(time.Duration, uint64) (time.Duration, bool) {
 		case w = <-s.arrivals:
 		}
 	}
+	select {
+	case <-s.ended:
+		return 0, true
+	case s.t.places <- struct{}{}:
+	}
 	s.next <- w
 	return 0, false
 }

@@ -76,7 +76,10 @@ func (t *transport) write(w *worker, c *conn) (*bufio.Reader, *failure) {
 		b.WriteString("\r\n")
 	}
 	if t.form.Len("") >= bigBody && update != nil {
-		return t.upload(w, c, b.Bytes(), update)
+		var br *bufio.Reader
+		var fail *failure
+		t.places.without(soon, func() { br, fail = t.upload(w, c, b.Bytes(), update) })
+		return br, fail
 	}
 	for _, s := range update {
 		b.Write(s)

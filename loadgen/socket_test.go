@@ -54,7 +54,7 @@ func TestOverslept(t *testing.T) {
 	tr := &transport{ctx: t.Context(), plan: &Plan{}, start: time.Now()}
 	w := &worker{step: stepChallenge}
 	here.SetDeadline(past)
-	if _, fail := tr.await(w, c, nil); fail == nil || fail.class != classTimeout {
+	if _, fail, _ := tr.await(w, c, nil); fail == nil || fail.class != classTimeout {
 		t.Errorf("nothing came: %v", fail)
 	}
 	if _, err := there.Write([]byte("HTTP/1.1 200 OK\r\n")); err != nil {
@@ -65,7 +65,7 @@ func TestOverslept(t *testing.T) {
 		t.Fatal(err)
 	}
 	here.SetDeadline(past)
-	if _, fail := tr.await(w, c, nil); fail != nil {
+	if _, fail, _ := tr.await(w, c, nil); fail != nil {
 		t.Errorf("it lay there: %v", fail)
 	}
 }

@@ -36,7 +36,8 @@ type transport struct {
 	held    *gauge
 	quorum  *quorum // nil where rounds end with one update of each worker
 	models  models
-	hands   *hands
+	parking *parking // nil where requests wait where they are
+	places  places
 	dialled func(at time.Duration) // told of each connection begun; nil: nobody asks
 	bytes   struct{ in, out atomic.Int64 }
 	sent    atomic.Int64 // requests
@@ -61,6 +62,10 @@ func (t *transport) workerOf(fragment string) (*worker, error) {
 	return t.workers[i], nil
 }
 
+// statusParked is vegeta's for a hit that ends while its request waits: another hit
+// reads the answer.
+const statusParked = http.StatusProcessing
+
 // RoundTrip never fails but for a URL that is not one of ours: what became of
 // the request stands in the worker's outcome, and the error is for vegeta's books.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -68,13 +73,17 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.out = outcome{}
-	t.exchange(w)
-	if w.out.done == 0 {
-		w.out.done = time.Since(t.start)
+	defer func() { <-t.places }() // taken by the scheduler
+	parked := false
+	if w.stay.away {
+		parked = t.resume(w)
+	} else {
+		parked = t.exchange(w)
 	}
-	t.bytes.in.Add(w.out.bytesIn)
-	t.bytes.out.Add(w.out.bytesOut)
+	if parked { // and somebody else's
+		return &http.Response{StatusCode: statusParked, Body: http.NoBody, Request: req}, nil
+	}
+	t.end(w)
 	if w.out.status == 0 {
 		return nil, w.out.fail
 	}
@@ -84,25 +93,31 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// exchange sends the worker's request and reads its answer. Only the waiting in
-// between happens on the caller's goroutine.
-func (t *transport) exchange(w *worker) {
-	var c *conn
-	var br *bufio.Reader
-	var cut *failure
-	t.hands.do(func() {
-		if !t.begin(w) {
-			w.out.fail = stopped
-			return
-		}
-		if c, w.out.fail = t.connect(w); c != nil {
-			w.out.bytesIn, w.out.bytesOut = -c.in, -c.out
-			br, cut = t.write(w, c)
-		}
-	})
-	if c == nil {
-		return
+// end completes the outcome of a request.
+func (t *transport) end(w *worker) {
+	if w.out.done == 0 {
+		w.out.done = time.Since(t.start)
 	}
+	t.bytes.in.Add(w.out.bytesIn)
+	t.bytes.out.Add(w.out.bytesOut)
+}
+
+// exchange sends the worker's request and reads its answer, unless it parks until that
+// comes.
+func (t *transport) exchange(w *worker) (parked bool) {
+	w.out = outcome{}
+	if !t.begin(w) {
+		w.out.fail = stopped
+		return false
+	}
+	c, fail := t.connect(w)
+	if c == nil {
+		w.out.fail = fail
+		return false
+	}
+	w.out.fail = fail
+	w.out.bytesIn, w.out.bytesOut = -c.in, -c.out
+	br, cut := t.write(w, c)
 	if w.step == stepPoll && w.version != "" { // held here, for hours if need be
 		w.out.held = true
 		if w.holds(t.plan) && !w.polled {
@@ -110,29 +125,51 @@ func (t *transport) exchange(w *worker) {
 			t.held.settled.Add(1)
 		}
 		t.held.park()
-		defer t.held.leave()
-		if t.quorum != nil && !w.through {
-			t.quorum.hold(w, c)
-			defer t.quorum.leave(w)
-		}
 	}
+	return t.answer(w, c, br, cut, br != nil)
+}
+
+// answer reads the answer to the worker's request, from br where that holds its start,
+// unless it parks until it comes, which it has if begun. cut is what cut the sending
+// short.
+func (t *transport) answer(w *worker, c *conn, br *bufio.Reader, cut *failure, begun bool) (parked bool) {
 	keep := false
-	for interim := true; interim && w.out.fail == nil; br = nil {
-		if br == nil {
-			br, w.out.fail = t.await(w, c, cut)
+	for interim := true; interim && w.out.fail == nil; br, begun = nil, false {
+		if !begun {
+			var fail *failure
+			if br, fail, parked = t.await(w, c, cut); parked {
+				return true
+			}
+			w.out.fail = fail
 		}
 		interim = false
 		if w.out.fail == nil {
-			t.hands.do(func() { w.out.fail, keep, interim = t.read(w, c, br) })
+			w.out.fail, keep, interim = t.read(w, c, br)
 		}
+	}
+	t.release(w, c, keep && cut == nil)
+	return false
+}
+
+// release ends the request's use of the connection.
+func (t *transport) release(w *worker, c *conn, keep bool) {
+	if w.out.held {
+		t.held.leave()
 	}
 	w.out.bytesIn += c.in
 	w.out.bytesOut += c.out
 	c.used = true
-	if !keep || cut != nil || t.ctx.Err() != nil {
+	if !keep || t.ctx.Err() != nil {
 		w.conn.Store(nil)
 		c.Close()
 	}
+}
+
+// cut is the end of a request whose answer nobody reads any more.
+func (t *transport) cut(w *worker) {
+	w.out.fail = stopped
+	t.release(w, w.conn.Load(), false)
+	t.end(w)
 }
 
 // begin stamps the worker's request, unless the run has ended. Within a step numbers
@@ -170,7 +207,14 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 		t.dialled(time.Since(t.start))
 	}
 	d := t.dialers[w.index%len(t.dialers)]
-	c, fail := dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
+	var fail *failure
+	long := soon
+	if t.plan.TLS != nil {
+		long = shaken // mostly work
+	}
+	t.places.without(long, func() {
+		c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
+	})
 	if fail != nil {
 		return nil, fail
 	}

@@ -50,6 +50,7 @@ type worker struct {
 	seen     []class       // of errors that it was counted in
 
 	conn atomic.Pointer[conn]
+	stay stay    // of its request, where that parked
 	out  outcome // of the last request
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -230,7 +231,7 @@ func TestDesksAreFew(t *testing.T) {
 
 // TestNewcomersHaveTurns where workers always wait.
 func TestNewcomersHaveTurns(t *testing.T) {
-	g := newGate(newLot(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+	g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 	g.desks.free = 0
 	const many = 100
 	for range many {

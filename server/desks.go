@@ -125,7 +125,7 @@ func (g *gate) pause(v *visit) {
 	defer g.mu.Unlock()
 	v.begun = true
 	if !g.shut && !g.draining {
-		v.token = g.lot.park(v.conn, v)
+		v.token = g.lot.Park(socket(v.conn), v)
 	}
 	if v.token == 0 {
 		g.enterHTTP(v)
@@ -152,7 +152,7 @@ func (g *gate) giveUp(v *visit) {
 func (g *gate) unpark(v *visit) bool {
 	token := v.token
 	g.unparked(v)
-	return token != 0 && g.lot.take(token)
+	return token != 0 && g.lot.Take(token)
 }
 
 // unparked notes that one is not in the lot any more; the lock is held.
@@ -171,7 +171,7 @@ func (g *gate) rest(v *visit) {
 	defer g.mu.Unlock()
 	if !g.shut && v.among != nil { // else it gave way
 		v.sign()
-		v.token = g.lot.park(v.conn, v)
+		v.token = g.lot.Park(socket(v.conn), v)
 	}
 	if v.token == 0 {
 		g.end(v)

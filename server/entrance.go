@@ -85,7 +85,7 @@ func (g *gate) welcome(c net.Conn) {
 		g.sweep.Reset(g.silence())
 	}
 	g.meet(v)
-	if v.token = g.lot.park(c, v); v.token == 0 {
+	if v.token = g.lot.Park(socket(c), v); v.token == 0 {
 		g.hearing.Go(func() { g.hear(v) })
 	}
 }
@@ -120,8 +120,8 @@ func descriptorsShort(fd uintptr) bool {
 	return uint64(fd) >= limit.Cur-min(limit.Cur/16, DefaultMaxUploads)
 }
 
-// come tells that something has come, if only the end; the lot's goroutine calls it.
-func (v *visit) come() {
+// Come tells that something has come, if only the end; the lot's goroutine calls it.
+func (v *visit) Come() {
 	v.gate.mu.Lock()
 	defer v.gate.mu.Unlock()
 	v.gate.unparked(v)

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 const (
@@ -35,7 +37,7 @@ const (
 // by an entrance, as strangers; those of workers come back from polls.
 type gate struct {
 	empty chan struct{} // may have one when nobody waits or is inside
-	lot   *lot          // for strangers that say nothing
+	lot   *lot.Lot      // for strangers that say nothing
 	idle  time.Duration // after which a stranger is cut that has been answered
 	open  func() *desk  // makes one
 
@@ -82,7 +84,7 @@ type visit struct {
 
 // newGate makes a gate that lets an address have so many strangers, and each of them
 // be idle for so long.
-func newGate(lot *lot, perAddress int, idle time.Duration, open func() *desk) *gate {
+func newGate(lot *lot.Lot, perAddress int, idle time.Duration, open func() *desk) *gate {
 	cpus := runtime.GOMAXPROCS(0)
 	g := &gate{
 		empty:     make(chan struct{}, 1),

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -124,7 +125,7 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 // there are places, and looks how many handlers run at a time.
 func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(newLot(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+		g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		places := g.newcomers.places
 		release := make(chan struct{})
 		running, most := 0, 0

@@ -12,32 +12,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
 // bell is parked and rings.
 type bell chan struct{}
 
-func (b bell) come() { b <- struct{}{} }
+func (b bell) Come() { b <- struct{}{} }
 
 // TestLot: who parks is told once of what comes, or was there already, and of the
 // end; who is taken out is not, though its descriptor is another's by then.
 func TestLot(t *testing.T) {
-	l := newLot()
-	defer l.close()
+	l := lot.New()
+	defer l.Close()
 	ours, theirs := tcpPair(t)
 	rings := make(bell, 9)
 	for name, come := range map[string]func(){
 		"bytes":      func() { fmt.Fprint(ours, "more") },
 		"more bytes": func() { fmt.Fprint(ours, "more") },
 	} {
-		if l.park(theirs, rings) == 0 {
+		if l.Park(socket(theirs), rings) == 0 {
 			t.Fatal(name, ": can't park")
 		}
 		come()
 		<-rings
 		// It was told once: what has come and was not read is for the next time.
-		if l.park(theirs, rings) == 0 {
+		if l.Park(socket(theirs), rings) == 0 {
 			t.Fatal(name, ": can't park again")
 		}
 		<-rings
@@ -45,27 +46,27 @@ func TestLot(t *testing.T) {
 			t.Error(name, n, err)
 		}
 	}
-	token := l.park(theirs, rings)
-	if !l.take(token) || l.take(token) {
+	token := l.Park(socket(theirs), rings)
+	if !l.Take(token) || l.Take(token) {
 		t.Error("not taken once")
 	}
 	fmt.Fprint(ours, "more")
 	theirs.Close()
-	if l.park(theirs, rings) != 0 {
+	if l.Park(socket(theirs), rings) != 0 {
 		t.Error("a closed connection parks")
 	}
 	// The kernel gives the lowest descriptor: the next connection has that one.
 	ours, theirs = tcpPair(t)
 	other := make(bell, 9)
-	if l.park(theirs, other) == 0 {
+	if l.Park(socket(theirs), other) == 0 {
 		t.Fatal("can't park")
 	}
 	ours.Close()
 	<-other
-	if len(rings) != 0 || len(other) != 0 || len(l.in) != 0 {
-		t.Errorf("%d and %d rang, %d are left", len(rings), len(other), len(l.in))
+	if len(rings) != 0 || len(other) != 0 || l.Len() != 0 {
+		t.Errorf("%d and %d rang, %d are left", len(rings), len(other), l.Len())
 	}
-	if memory, _ := net.Pipe(); l.park(memory, rings) != 0 {
+	if memory, _ := net.Pipe(); l.Park(socket(memory), rings) != 0 {
 		t.Error("a connection in memory parks")
 	}
 }
@@ -79,9 +80,7 @@ func TestHeldPollsPark(t *testing.T) {
 	hold(t, s, "1", cs[:2]...)
 	dialRaw(t, addr)
 	waitFor(t, "all park", func() bool {
-		s.lot.mu.Lock()
-		defer s.lot.mu.Unlock()
-		return len(s.lot.in) == 4 // two polls, one that rests, one that is silent
+		return s.lot.Len() == 4 // two polls, one that rests, one that is silent
 	})
 	for _, c := range cs {
 		c.accepted("u")

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -38,7 +39,7 @@ type polls struct {
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
 	tidy    *tidy
 	gate    *gate // back to net/http
-	lot     *lot
+	lot     *lot.Lot
 	buf     [4 << 10]byte // for the lot's goroutine
 
 	goroutines sync.WaitGroup // one for each connection that is watched, or slow to take its answer
@@ -67,7 +68,7 @@ type poll struct {
 	answered bool
 }
 
-func newPolls(gate *gate, lot *lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
+func newPolls(gate *gate, lot *lot.Lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		tidy: newTidy(), gate: gate, lot: lot,

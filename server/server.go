@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 // DefaultMaxUpdate is how large an update may be when Config does not say, in
@@ -66,7 +68,7 @@ type Server struct {
 	gathered   *prometheus.Registry // metrics, and those of Go and the process
 	challenges *challenges
 	verifier   *verifier
-	lot        *lot
+	lot        *lot.Lot
 	gate       *gate
 	polls      *polls
 	uploads    *uploads
@@ -133,7 +135,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.store.close())
 	}
 	s.metrics, s.gathered = newMetrics(s)
-	s.lot = newLot()
+	s.lot = lot.New()
 	s.gate = newGate(s.lot, cfg.MaxStrangers, cfg.StrangerIdle, s.openDesk)
 	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, &s.model, func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
@@ -245,7 +247,7 @@ func (s *Server) Close() error {
 	s.loop.Wait()
 	s.gate.desks.running.Wait()
 	s.polls.Stop()
-	s.lot.close()
+	s.lot.Close()
 	s.mu.Lock()
 	if s.clock != nil {
 		s.clock.Stop()

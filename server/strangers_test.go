@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -189,7 +190,7 @@ func (l *scarce) Accept() (net.Conn, error) {
 // net/http is told.
 func TestNoDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(newLot(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+		g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		ours, theirs := net.Pipe()
 		e := g.entrance(&scarce{conns: []net.Conn{theirs}})
 		for i, quiet := range []time.Duration{0, scarcePatience} {

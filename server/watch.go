@@ -41,7 +41,7 @@ func (p *polls) park(c *poll) bool {
 			return false
 		}
 	}
-	c.token = p.lot.park(c.conn, c)
+	c.token = p.lot.Park(socket(c.conn), c)
 	return c.token != 0
 }
 
@@ -60,11 +60,11 @@ func parks(c net.Conn) bool {
 func (p *polls) unpark(c *poll) bool {
 	token := c.token
 	c.token = 0
-	return token != 0 && p.lot.take(token)
+	return token != 0 && p.lot.Take(token)
 }
 
-// come reads what has come on a parked connection; the lot's goroutine calls it.
-func (c *poll) come() {
+// Come reads what has come on a parked connection; the lot's goroutine calls it.
+func (c *poll) Come() {
 	p := c.room
 	p.mu.Lock()
 	if c.token = 0; c.answered && !c.closes && !p.stopped {

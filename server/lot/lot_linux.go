@@ -1,8 +1,7 @@
-package server
+package lot
 
 import (
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -11,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lot is where connections park that nobody waits for: one epoll set for all, so
+// Lot is where connections park that nobody waits for: one epoll set for all, so
 // that one costs neither a goroutine nor a buffer. Each is told of the first thing
 // that comes and is in the lot no more.
 //
@@ -20,7 +19,7 @@ import (
 // set forgets a closed descriptor without a word: whoever closes one takes it out.
 // Taking it out leaves the set as it is: it says something once more at most, about
 // a token that means nothing any more.
-type lot struct {
+type Lot struct {
 	once sync.Once
 	raw  syscall.RawConn // of the set; nil if there is none
 	file *os.File
@@ -28,18 +27,15 @@ type lot struct {
 
 	mu   sync.Mutex
 	last uint64
-	in   map[uint64]parked // by token
+	in   map[uint64]Parked // by token
 }
 
-// parked is told, by a goroutine that must not wait, that something has come: bytes
-// or the end.
-type parked interface{ come() }
-
-func newLot() *lot { return &lot{in: map[uint64]parked{}, done: make(chan struct{})} }
+// New gives a lot that nobody is in. Close it.
+func New() *Lot { return &Lot{in: map[uint64]Parked{}, done: make(chan struct{})} }
 
 // start is with the first socket: where there are none, as in a bubble of
 // testing/synctest, no goroutine waits for the kernel.
-func (l *lot) start() {
+func (l *Lot) start() {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return
@@ -61,10 +57,9 @@ func (l *lot) start() {
 	go l.run()
 }
 
-// park gives a token, or 0 where a connection can't park: it is no socket, or gone.
+// Park gives a token, or 0 where a connection can't park: raw is nil, or closed.
 // It may be told that something has come before park returns.
-func (l *lot) park(c net.Conn, p parked) (token uint64) {
-	raw := socket(c)
+func (l *Lot) Park(raw syscall.RawConn, p Parked) (token uint64) {
 	if raw == nil {
 		return 0
 	}
@@ -86,15 +81,15 @@ func (l *lot) park(c net.Conn, p parked) (token uint64) {
 			}
 		})
 	}), failed)
-	if err != nil && l.take(token) {
+	if err != nil && l.Take(token) {
 		return 0
 	}
 	return token
 }
 
-// take takes a connection out and says whether it was there: if not, it has been
+// Take takes a connection out and says whether it was there: if not, it has been
 // told, or is about to be, that something has come.
-func (l *lot) take(token uint64) bool {
+func (l *Lot) Take(token uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, there := l.in[token]
@@ -102,7 +97,7 @@ func (l *lot) take(token uint64) bool {
 	return there
 }
 
-func (l *lot) run() {
+func (l *Lot) run() {
 	defer close(l.done)
 	events := make([]unix.EpollEvent, 256)
 	for {
@@ -121,17 +116,24 @@ func (l *lot) run() {
 			delete(l.in, token)
 			l.mu.Unlock()
 			if p != nil {
-				p.come()
+				p.Come()
 			}
 		}
 	}
 }
 
-// close ends the lot. Nobody parks any more, and who is still there is told nothing.
-func (l *lot) close() {
+// Close ends the lot. Nobody parks any more, and who is still there is told nothing.
+func (l *Lot) Close() {
 	l.once.Do(func() {})
 	if l.raw != nil {
 		_ = l.file.Close() // memory of the kernel's, nothing to lose
 		<-l.done
 	}
+}
+
+// Len is how many are there.
+func (l *Lot) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.in)
 }

@@ -1,0 +1,168 @@
+package loadgen
+
+import (
+	"bufio"
+	"sync"
+	"time"
+
+	"github.com/fltool/fltool/server/lot"
+)
+
+// soon is how long a request waits for its answer where it is, before it parks: only
+// polls that are to be held park at once.
+const soon = 20 * time.Millisecond
+
+// parking is where workers wait for answers that take their time. A socket waits in an
+// epoll set, without a goroutine; what is none, a pipe of the tests, with one of its own.
+// Once the answer has begun to come, its worker is due again, for a second hit of
+// vegeta's that reads it.
+type parking struct {
+	lot *lot.Lot
+	due func(*worker) // never waits
+
+	mu      sync.Mutex
+	over    bool           // nobody parks or leaves any more
+	waiting sync.WaitGroup // goroutines of those that wait with one
+}
+
+// stay is a worker's stay in the parking. What it waits for is its own affair: the
+// fields belong to the parking until the worker is due again.
+type stay struct {
+	away  bool          // from when it parks until the end of the request
+	token uint64        // in the lot; 0: it has left, or waits on a goroutine
+	conn  *conn         // that waits on a goroutine
+	timer *time.Timer   // of its deadline; nil if there is none
+	end   *failure      // that ended its waiting before an answer came
+	br    *bufio.Reader // holds the start of the answer, where a goroutine had to read it
+	err   error         // of that reading
+}
+
+func newParking(due func(*worker)) *parking { return &parking{lot: lot.New(), due: due} }
+
+// guest is a worker in the lot.
+type guest struct {
+	p *parking
+	w *worker
+}
+
+// Come is called once something has come for it.
+func (g guest) Come() {
+	g.p.mu.Lock()
+	defer g.p.mu.Unlock()
+	g.p.leave(g.w)
+}
+
+// park has the worker wait until something comes or the deadline passes, zero for none.
+// From then on the worker is the next hit's, and it may be there already. Unless needed
+// says so, the worker does not wait at all: it is called when no end could be missed.
+func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *failure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.stay = stay{away: true}
+	if fail := needed(); fail != nil {
+		w.stay.end = fail
+		p.leave(w)
+		return
+	}
+	if c.socket != nil {
+		w.stay.token = p.lot.Park(c.socket.raw, guest{p, w})
+	}
+	if w.stay.token == 0 {
+		w.stay.conn = c
+		p.waiting.Go(func() { p.await(w, c) })
+	}
+	if !deadline.IsZero() {
+		var timer *time.Timer
+		timer = time.AfterFunc(time.Until(deadline), func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if w.stay.timer == timer {
+				p.end(w, failed(classTimeout, "no answer in time"))
+			}
+		})
+		w.stay.timer = timer
+	}
+}
+
+// await waits for what can't wait in the lot.
+func (p *parking) await(w *worker, c *conn) {
+	br, err := c.readable()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		if br != nil {
+			putReader(br)
+		}
+		return
+	}
+	w.stay.br, w.stay.err = br, err
+	p.leave(w)
+}
+
+// end ends a stay before anything has come.
+func (p *parking) end(w *worker, why *failure) {
+	switch {
+	case w.stay.end != nil:
+	case w.stay.conn != nil:
+		w.stay.end = why
+		// Only fails on a closed connection, which is what is wanted.
+		_ = w.stay.conn.SetReadDeadline(past)
+	case w.stay.token != 0 && p.lot.Take(w.stay.token):
+		w.stay.end = why
+		p.leave(w)
+	}
+}
+
+// endAll ends the stays of those workers for whom there is a reason.
+func (p *parking) endAll(workers []*worker, why func(*worker) *failure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range workers {
+		if w.stay.conn == nil && w.stay.token == 0 {
+			continue // it is somebody else's
+		}
+		if fail := why(w); fail != nil {
+			p.end(w, fail)
+		}
+	}
+}
+
+// leave makes the worker due.
+func (p *parking) leave(w *worker) {
+	if p.over {
+		return
+	}
+	if w.stay.timer != nil {
+		w.stay.timer.Stop()
+	}
+	w.stay.token, w.stay.conn, w.stay.timer = 0, nil, nil
+	p.due(w)
+}
+
+// close ends the parking, once no hit is under way any more, and gives those whose
+// answer nobody has read.
+func (p *parking) close(workers []*worker) []*worker {
+	p.mu.Lock()
+	p.over = true
+	var left []*worker
+	for _, w := range workers {
+		if !w.stay.away {
+			continue
+		}
+		left = append(left, w)
+		if w.stay.timer != nil {
+			w.stay.timer.Stop()
+		}
+		if w.stay.conn != nil {
+			// Only fails on a closed connection, which is what is wanted.
+			_ = w.stay.conn.SetReadDeadline(past)
+		}
+		if w.stay.br != nil {
+			putReader(w.stay.br)
+		}
+	}
+	p.mu.Unlock()
+	p.waiting.Wait()
+	p.lot.Close()
+	return left
+}
