@@ -22,7 +22,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean
+.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean planted-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -100,6 +100,10 @@ RUNS ?= 6
 planted: ## find planted faults in EXPERIMENTS of RUNS runs each: an hour
 	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs $(RUNS)
+
+planted-python: ## the same for a server of Python's: as long
+	go test -tags planted -run '^TestPlantedPython$$' -v -timeout 5h ./cmd/fltool \
+		-experiments $(EXPERIMENTS) -runs 8
 
 KILLS ?= 200
 

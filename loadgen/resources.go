@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -50,9 +51,9 @@ type heldUsage struct {
 type sampler struct {
 	held    *gauge
 	procs   []*watched
-	holding atomic.Bool // the samples count as steady
-	before  int         // connections that the server had accepted when the run began; -1: unknown
-	places  int         // that it had accepted since by the end; -1: unknown
+	holding atomic.Bool     // the samples count as steady
+	before  map[string]bool // connections that the server had accepted when the run began, by their other ends; nil: unknown
+	places  int             // that it had accepted since by the end; -1: unknown
 	began   time.Time
 	garbage garbage // of this process when the run began
 	stop    context.CancelFunc
@@ -161,23 +162,28 @@ func (s *sampler) last() {
 	s.look()
 	s.holding.Store(false)
 	s.places = -1
-	if now := s.accepted(); now >= 0 && s.before >= 0 {
-		s.places = now - s.before
+	if now := s.accepted(); now != nil && s.before != nil {
+		maps.DeleteFunc(now, func(end string, _ bool) bool { return s.before[end] })
+		s.places = len(now)
 	}
 }
 
-// accepted counts the connections that the server has accepted; -1 where nobody can
-// tell.
-func (s *sampler) accepted() int {
+// accepted are the connections that the server has accepted, by their other ends; nil
+// where nobody can tell.
+func (s *sampler) accepted() map[string]bool {
 	p := s.procs[0]
 	if p.name != "server" {
-		return -1
+		return nil
 	}
-	n, err := facts.CountAccepted(p.tree.root, p.tree.members)
+	ends, err := facts.Accepted(p.tree.root, p.tree.members)
 	if err != nil {
-		return -1
+		return nil
 	}
-	return n
+	all := make(map[string]bool, len(ends))
+	for _, end := range ends {
+		all[end] = true
+	}
+	return all
 }
 
 // end takes a sample of what is left and gives what each process used.

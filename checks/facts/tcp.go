@@ -21,7 +21,7 @@ type Listener struct {
 type tcpTable struct {
 	listeners   map[uint64]Listener // by inode
 	established map[uint16]int      // by local port
-	accepted    map[uint16]int      // of those, that a program has taken from the accept queue
+	accepted    map[uint16][]string // the other ends of those that a program has taken from the accept queue
 	timeWait    map[uint16]int      // by local port: closed, and kept for a minute
 	towards     map[uint64]uint16   // by inode of an established connection: the port at its other end
 }
@@ -29,7 +29,7 @@ type tcpTable struct {
 // readTCP reads tcp and tcp6 of a directory: /proc/net, or /proc/PID/net of
 // another network namespace.
 func readTCP(r Root, dir string) (tcpTable, error) {
-	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), accepted: make(map[uint16]int), timeWait: make(map[uint16]int), towards: make(map[uint64]uint16)}
+	t := tcpTable{listeners: make(map[uint64]Listener), established: make(map[uint16]int), accepted: make(map[uint16][]string), timeWait: make(map[uint16]int), towards: make(map[uint64]uint16)}
 	for _, path := range []string{dir + "/tcp", dir + "/tcp6"} {
 		f, err := r.Open(path)
 		if absent(err) && strings.HasSuffix(path, "6") {
@@ -81,7 +81,7 @@ func (t *tcpTable) parse(rd io.Reader) error {
 			}
 			t.established[uint16(port)]++
 			if f[9] != "0" { // the inode of a file that somebody has open
-				t.accepted[uint16(port)]++
+				t.accepted[uint16(port)] = append(t.accepted[uint16(port)], f[2])
 			}
 			t.addClient(f[2], f[9])
 		case tcpListen:
@@ -156,31 +156,59 @@ func parseKernelAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr, uint16(n)), nil
 }
 
-// CountAccepted counts the connections that these processes have accepted on the ports
-// that they listen on: not those that wait in an accept queue, where they look
+// Accepted are the other ends of the connections that these processes have accepted on
+// the ports that they listen on: not those that wait in an accept queue, where they look
 // accepted to their clients.
-func CountAccepted(r Root, pids []int) (int, error) {
+func Accepted(r Root, pids []int) ([]string, error) {
+	t, err := readTCP(r, "/proc/net")
+	if err != nil {
+		return nil, err
+	}
+	ports := map[uint16]bool{}
+	for _, pid := range pids {
+		own, err := t.portsOf(r, pid)
+		if err != nil {
+			return nil, err
+		}
+		for _, port := range own {
+			ports[port] = true
+		}
+	}
+	var all []string
+	for port := range ports {
+		all = append(all, t.accepted[port]...)
+	}
+	return all, nil
+}
+
+// portsOf are the ports that a process listens on.
+func (t *tcpTable) portsOf(r Root, pid int) (ports []uint16, err error) {
+	inodes, err := readSockets(r, pid)
+	for _, inode := range inodes {
+		if l, ok := t.listeners[inode]; ok {
+			ports = append(ports, l.Addr.Port())
+		}
+	}
+	return ports, err
+}
+
+// Serving is the first process of a tree that listens on a port: the server, where a
+// shell that started it stays. It is the tree's own where none does.
+func Serving(r Root, pid int) (int, error) {
+	tree, err := ReadTree(r, pid)
+	if err != nil {
+		return 0, err
+	}
 	t, err := readTCP(r, "/proc/net")
 	if err != nil {
 		return 0, err
 	}
-	ports := map[uint16]bool{}
-	for _, pid := range pids {
-		inodes, err := readSockets(r, pid)
-		if err != nil {
-			return 0, err
-		}
-		for _, inode := range inodes {
-			if l, ok := t.listeners[inode]; ok {
-				ports[l.Addr.Port()] = true
-			}
+	for _, member := range tree {
+		if ports, err := t.portsOf(r, member); err == nil && len(ports) > 0 { // else it has ended
+			return member, nil
 		}
 	}
-	n := 0
-	for port := range ports {
-		n += t.accepted[port]
-	}
-	return n, nil
+	return pid, nil
 }
 
 // CountConnections counts this network namespace's TCP connections to a remote

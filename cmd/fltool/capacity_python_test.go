@@ -71,6 +71,19 @@ func TestCapacityPythonNginx(t *testing.T) {
 	}
 }
 
+// TestCapacityCommandNginx has a server of its own for each level behind nginx, started
+// by a shell that stays. The connection that told when it was ready is none of a worker's.
+func TestCapacityCommandNginx(t *testing.T) {
+	t.Parallel()
+	app, address, dir := freeAddress(t), freeAddress(t), t.TempDir()
+	startNginx(t, dir, fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, app))
+	waitListening(t, address, filepath.Join(dir, "error.log"))
+	r := capacityOf(t, slices.Concat([]string{"--target", "http://" + address, "--server-command", "(" + python(t, app, "--worker-connections", "24") + "); exit", "--from", "30"}, hasty))
+	if c := r.Capacity; c.Workers != 24 || c.AtLeast || c.Limit != "app/worker-connections" {
+		t.Errorf("holds %d (at least %t), %s by %q; levels %+v, notes %q", c.Workers, c.AtLeast, c.Limit, c.Evidence, r.Levels, r.Notes)
+	}
+}
+
 // TestCapacityCommand has a server of its own for each level, with few descriptors.
 func TestCapacityCommand(t *testing.T) {
 	t.Parallel()

@@ -235,6 +235,9 @@ func (l *levels) lookOnce(ctx context.Context, target *url.URL, pid int) error {
 	if err != nil {
 		return cantError("", "%v", err)
 	}
+	if pid, err = facts.Serving(facts.NewRoot("/"), pid); err != nil {
+		return cantError("", "read facts: %w", err)
+	}
 	return l.look(pid, q.Target())
 }
 

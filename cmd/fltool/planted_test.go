@@ -3,16 +3,12 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -38,18 +34,8 @@ var plantedFaults = []plantedFault{
 	{"errors", "one error in 500", "errors"},
 }
 
-// tally is what became of one fault so far.
-type tally struct {
-	right, wrong, unclear int
-	change                []float64      // of the right metric
-	seen                  map[string]int // wrong metrics
-}
-
 // TestPlanted is the experiment that shows what fltool regress finds on a real,
-// noisy machine. An experiment is: runs of the server as it is and of one with
-// each fault, in turn, and the comparison of each fault's runs with those of the
-// server as it is. The comparison is that of fltool compare with the gate of
-// fltool regress.
+// noisy machine.
 func TestPlanted(t *testing.T) {
 	dir := t.TempDir()
 	good, faulty := filepath.Join(dir, "fltool"), filepath.Join(dir, "faulty")
@@ -59,137 +45,91 @@ func TestPlanted(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	tallies := map[string]*tally{}
-	for _, f := range plantedFaults {
-		tallies[f.name] = &tally{seen: map[string]int{}}
-	}
+	experiment(t, plantedFaults, func(fault string, command int) *exec.Cmd {
+		server := faulty
+		if fault == noFault {
+			server = good
+		}
+		cmd := exec.Command(good, slices.Concat([]string{"simulate", "--server-binary", server}, defaultRuns[command][2:])...)
+		cmd.Env = append(os.Environ(), "FLTOOL_FAULT="+fault)
+		return cmd
+	})
+}
+
+// noFault names the runs of the server as it is.
+const noFault = "base"
+
+// experiment makes the experiments. One is: runs of the server as it is and of one with
+// each fault, in turn, and the comparison of each fault's runs with those of the server
+// as it is. The comparison is that of fltool compare with the gate of fltool regress.
+// A command of rounds, 0, or of a hold, 1, is given by run; it must be a new one each
+// time.
+func experiment(t *testing.T, faults []plantedFault, run func(fault string, command int) *exec.Cmd) {
+	dir := t.TempDir()
+	all := newTallies(faults)
 	began := time.Now()
 	for n := range *experiments {
 		files := map[string][]string{}
 		for i := range *runsOfEach {
-			for command := range defaultRuns {
-				var runs []plantedRun
-				for _, f := range slices.Insert(slices.Clone(plantedFaults), 0, plantedFault{name: "base"}) {
-					r := plantedRun{server: faulty, fault: f.name, args: defaultRuns[command][2:],
-						file: filepath.Join(dir, fmt.Sprintf("%d-%s-%d-%d.json", n, f.name, i, command))}
-					if f.name == "base" {
-						r.server = good
-					}
-					runs = append(runs, r)
-					files[f.name] = append(files[f.name], r.file)
+			for command, most := range atOnce {
+				var g errgroup.Group
+				g.SetLimit(most)
+				for _, f := range slices.Insert(slices.Clone(faults), 0, plantedFault{name: noFault}) {
+					file := filepath.Join(dir, fmt.Sprintf("%d-%s-%d-%d.json", n, f.name, i, command))
+					files[f.name] = append(files[f.name], file)
+					g.Go(func() error {
+						return makePlanted(func() *exec.Cmd { return run(f.name, command) }, file)
+					})
 				}
-				if err := makePlanted(good, runs, atOnce[command]); err != nil {
+				if err := g.Wait(); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		for _, f := range plantedFaults {
-			c := compareFiles(t, good, files["base"], files[f.name])
-			tl := tallies[f.name]
-			right := f.metric == ""
-			for _, ch := range c.Metrics {
-				switch {
-				case !ch.Gated:
-				case ch.Metric == f.metric:
-					if ch.Metric != "errors" || ch.Of == "rounds" {
-						tl.change = append(tl.change, ch.Change)
-					}
-					right = right || ch.Outcome == reports.OutcomeWorse
-				case ch.Outcome == reports.OutcomeWorse:
-					tl.wrong++
-					tl.seen[ch.Name()]++
-				}
-			}
-			if right {
-				tl.right++
-			}
-			if c.Outcome == reports.OutcomeInconclusive {
-				tl.unclear++
-			}
-			t.Logf("experiment %d, %s: %s %v %v", n+1, f.what, c.Outcome, c.Reasons, c.Warnings)
+		for _, f := range faults {
+			all.add(t, f, n, compareFiles(t, files[noFault], files[f.name]))
 		}
-		// After each, so that an interrupted one leaves what it has.
-		table := plantedTable(tallies, n+1)
-		t.Logf("%d of %d experiments, %d runs of each side, %s\n\n%s", n+1, *experiments, *runsOfEach, time.Since(began).Round(time.Minute), table)
-		if *tableFile != "" {
-			if err := os.WriteFile(*tableFile, []byte(table), 0o644); err != nil {
-				t.Error(err)
-			}
-		}
+		all.publish(t, faults, n+1, began)
 	}
-	for _, f := range plantedFaults {
-		if tl := tallies[f.name]; tl.right != *experiments || tl.wrong > 0 {
-			t.Errorf("%s: found in %d of %d experiments, wrong metrics %v", f.what, tl.right, *experiments, tl.seen)
-		}
-	}
+	all.check(t, faults)
 }
 
-// plantedTable is the outcome of the experiments in Markdown.
-func plantedTable(tallies map[string]*tally, done int) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, "| planted | must be worse | is | a wrong metric is | inconclusive | change, median (least to most) |\n|---|---|---|---|---|---|")
-	for _, f := range plantedFaults {
-		tl := tallies[f.name]
-		right, change := "", ""
-		if f.metric != "" {
-			slices.Sort(tl.change)
-			right = fmt.Sprintf("%d of %d", tl.right, done)
-			change = fmt.Sprintf("%+.1f %% (%+.1f to %+.1f)", 100*tl.change[len(tl.change)/2], 100*tl.change[0], 100*tl.change[len(tl.change)-1])
-		}
-		wrong := fmt.Sprint(tl.wrong)
-		if tl.wrong > 0 {
-			wrong += ": " + strings.Join(slices.Sorted(maps.Keys(tl.seen)), ", ")
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s |\n", f.what, f.metric, right, wrong, tl.unclear, change)
-	}
-	return b.String()
-}
-
-// atOnce is how many runs of each of the default commands share the machine:
-// rounds show CPU and have it to themselves; holds, which mostly wait, show memory
-// and descriptors.
+// atOnce is how many runs of rounds and of a hold share the machine: rounds show CPU
+// and have it to themselves; holds, which mostly wait, show memory and descriptors.
 var atOnce = []int{1, 4}
 
-type plantedRun struct {
-	server, fault, file string
-	args                []string
+// makePlanted makes a run, and, as regress does, makes one again that tells nothing.
+func makePlanted(run func() *exec.Cmd, file string) error {
+	for range mostTries {
+		cmd := run()
+		cmd.Args = append(cmd.Args, "--out", file)
+		out, err := cmd.CombinedOutput()
+		switch code := cmd.ProcessState.ExitCode(); {
+		case err == nil || code == exitFail:
+			return nil
+		case code != exitCant:
+			return fmt.Errorf("%v: %w: %s", cmd, err, out)
+		}
+	}
+	return nil // compare leaves it out, and says so
 }
 
-// makePlanted makes runs in their order, so many at once.
-func makePlanted(fltool string, runs []plantedRun, atOnce int) error {
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	for _, r := range runs {
-		g.Go(func() error {
-			// As regress does, a run that tells nothing is made again.
-			for range mostTries {
-				cmd := exec.Command(fltool, slices.Concat([]string{"simulate", "--server-binary", r.server, "--out", r.file}, r.args)...)
-				cmd.Env = append(os.Environ(), "FLTOOL_FAULT="+r.fault)
-				out, err := cmd.CombinedOutput()
-				switch code := cmd.ProcessState.ExitCode(); {
-				case err == nil || code == exitFail:
-					return nil
-				case code != exitCant:
-					return fmt.Errorf("%v: %w: %s", cmd, err, out)
-				}
+// compareFiles compares reports as regress does.
+func compareFiles(t *testing.T, base, new []string) reports.Comparison {
+	t.Helper()
+	read := func(files []string) (all []reports.Report) {
+		for _, file := range files {
+			r, err := reports.Read(file)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return nil // compare leaves it out, and says so
-		})
+			all = append(all, r)
+		}
+		return all
 	}
-	return g.Wait()
-}
-
-func compareFiles(t *testing.T, fltool string, base, new []string) reports.Comparison {
-	gate := slices.Sorted(maps.Keys(reports.QuietGate()))
-	cmd := exec.Command(fltool, slices.Concat([]string{"compare", "--format", "json", "--gate", strings.Join(gate, ",")}, base, []string{"--"}, new)...)
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	c, err := reports.Compare(read(base), read(new), reports.QuietGate(), 1)
+	if err != nil {
 		t.Fatal(err)
-	}
-	var c reports.Comparison
-	if err := json.Unmarshal(out, &c); err != nil {
-		t.Fatalf("%v: %v: %s", cmd, err, exit.Stderr)
 	}
 	return c
 }
