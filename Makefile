@@ -22,7 +22,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean planted-python
+.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -101,7 +101,10 @@ planted: ## find planted faults in EXPERIMENTS of RUNS runs each: an hour
 	go test -tags planted -run '^TestPlanted$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs $(RUNS)
 
-planted-python: ## the same for a server of Python's: as long
+guide: ## the figures of docs/guide.md: 1000 and 5000 workers on a server of Python's, minutes
+	go test -run '^TestManual$$/^guide.md$$' -v -timeout 30m ./cmd/fltool -whole
+
+planted-python: ## find planted faults in a server of Python's in EXPERIMENTS: an hour
 	go test -tags planted -run '^TestPlantedPython$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs 8
 

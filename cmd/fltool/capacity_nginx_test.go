@@ -99,6 +99,11 @@ func nginxProgram(t *testing.T) string {
 // log in error.log, and gives its config file.
 func startNginx(t *testing.T, dir, server string) (conf string) {
 	t.Helper()
+	return startNginxWith(t, dir, slots, server)
+}
+
+func startNginxWith(t *testing.T, dir string, slots int, server string) (conf string) {
+	t.Helper()
 	log, temp := filepath.Join(dir, "error.log"), ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += fmt.Sprintf("%s_temp_path %s/%s; ", kind, dir, kind)

@@ -27,7 +27,7 @@ func python(t *testing.T, address string, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("cd %s && PYTHONDONTWRITEBYTECODE=1 exec %s -m gunicorn -k gevent -b %s %s server:app", dir, exe, address, strings.Join(args, " "))
+	return fmt.Sprintf("cd %s && PYTHONDONTWRITEBYTECODE=1 exec %s -m gunicorn -k gevent --graceful-timeout 1 -b %s %s server:app", dir, exe, address, strings.Join(args, " "))
 }
 
 // hasty ends a level that fails soon, and others when they are done.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fltool/fltool/checks/facts/factstest"
+	"github.com/fltool/fltool/server/wire"
 )
 
 // fleet is the number of workers that have keys in a sandbox.
@@ -29,6 +30,7 @@ type sandbox struct {
 	dir   string
 	env   []string
 	urls  map[string]*process // servers by the flags that they were started with
+	nginx map[string]string   // addresses of those that deploy started, by the folder of keys
 	shard *process
 }
 
@@ -71,6 +73,16 @@ func newWorld(t *testing.T) string {
 			{PID: 200, Cgroup: "0::/system.slice/nginx.service", Soft: "65536", Hard: "65536", Listen: []string{"00000000:0050"}, Args: []string{"nginx: master process /usr/sbin/nginx"}},
 			{PID: 201, PPID: 200, UID: 33, Cgroup: "0::/system.slice/nginx.service", Soft: "12000", Hard: "12000", Args: []string{"nginx: worker process"}},
 		},
+		"plain": { // as Debian and gunicorn have it, of guide.md
+			{PID: 100, UID: 1000, Cgroup: "0::/system.slice/fl.service", Soft: "1024", Hard: "524288", Cwd: "/", Listen: []string{"0100007F:1388"}, Args: []string{"/usr/bin/gunicorn", "-k", "gevent", "app:app"}},
+			{PID: 200, Cgroup: "0::/system.slice/nginx.service", Soft: "1024", Hard: "524288", Listen: []string{"00000000:0050"}, Args: []string{"nginx: master process /usr/sbin/nginx"}},
+			{PID: 201, PPID: 200, UID: 33, Cgroup: "0::/system.slice/nginx.service", Soft: "1024", Hard: "524288", Args: []string{"nginx: worker process"}},
+		},
+		"mended": { // for 1000 workers
+			{PID: 100, UID: 1000, Cgroup: "0::/system.slice/fl.service", Soft: "65536", Hard: "65536", Cwd: "/", Listen: []string{"0100007F:1388"}, Args: []string{"/usr/bin/gunicorn", "-k", "gevent", "--worker-connections", "2064", "app:app"}},
+			{PID: 200, Cgroup: "0::/system.slice/nginx.service", Soft: "65536", Hard: "65536", Listen: []string{"00000000:0050"}, Args: []string{"nginx: master process /usr/sbin/nginx"}},
+			{PID: 201, PPID: 200, UID: 33, Cgroup: "0::/system.slice/nginx.service", Soft: "2391", Hard: "2391", Args: []string{"nginx: worker process"}},
+		},
 		"poor": {
 			{PID: 100, Cwd: "/", Listen: []string{"0100007F:1388"}, Args: []string{"/usr/bin/gunicorn", "-k", "gevent", "app:app"}},
 		},
@@ -86,6 +98,12 @@ func newWorld(t *testing.T) string {
 	}
 	put("host/etc/systemd/system/fl.service", "[Service]\nUser=fl\nLimitNOFILE=65536\nExecStart="+strings.Join(gunicorn, " ")+"\n")
 	put("host/lib/systemd/system/nginx.service", "[Service]\nLimitNOFILE=65536\nExecStart=/usr/sbin/nginx\n")
+	put("plain/etc/systemd/system/fl.service", "[Service]\nUser=fl\nExecStart=/usr/bin/gunicorn -k gevent app:app\n")
+	put("plain/lib/systemd/system/nginx.service", "[Service]\nExecStart=/usr/sbin/nginx\n")
+	put("plain/etc/nginx/nginx.conf", "events { worker_connections 768; }\nhttp { server { listen 80; location / { proxy_pass http://127.0.0.1:5000; } } }\n")
+	put("mended/etc/systemd/system/fl.service", "[Service]\nUser=fl\nLimitNOFILE=65536\nExecStart=/usr/bin/gunicorn -k gevent --worker-connections 2064 app:app\n")
+	put("mended/lib/systemd/system/nginx.service", "[Service]\nLimitNOFILE=65536\nExecStart=/usr/sbin/nginx\n")
+	put("mended/etc/nginx/nginx.conf", s.exec(t, "sandbox", "fltool nginx render --workers 1000 --listen 127.0.0.1:80 --hold 6h --model-size 13MB", exitGood))
 	put("poor/etc/systemd/system/fl.service", "[Service]\nExecStart=/usr/bin/gunicorn -k gevent app:app\n")
 	const head = "# configuration file /etc/nginx/nginx.conf:\n" // as nginx -T has it
 	conf := head + s.exec(t, "sandbox", "fltool nginx render --workers 5500 --listen 127.0.0.1:80 --hold 6h --model-size 20MB --upstream-keepalive 0s", exitGood)
@@ -141,7 +159,7 @@ func newSandbox(t *testing.T, world string) *sandbox {
 	if err := os.CopyFS(dir, os.DirFS(world)); err != nil {
 		t.Fatal(err)
 	}
-	return &sandbox{dir: dir, urls: map[string]*process{}, env: append(os.Environ(),
+	return &sandbox{dir: dir, urls: map[string]*process{}, nginx: map[string]string{}, env: append(os.Environ(),
 		"PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"))}
 }
 
@@ -149,6 +167,14 @@ func newSandbox(t *testing.T, world string) *sandbox {
 func (s *sandbox) servers(t *testing.T, command string) string {
 	if strings.Contains(command, "--server-command") {
 		return strings.ReplaceAll(command, "127.0.0.1:5000", freeAddress(t))
+	}
+	if strings.Contains(command, "--target http://127.0.0.1 ") {
+		_, keys, _ := strings.Cut(command, "--keys ")
+		keys, _, _ = strings.Cut(keys, " ")
+		if s.nginx[keys] == "" {
+			s.nginx[keys] = s.deploy(t, keys)
+		}
+		return strings.ReplaceAll(command, "http://127.0.0.1 ", "http://"+s.nginx[keys]+" ")
 	}
 	flags := "--listen 127.0.0.1:0 --keys keys"
 	if strings.Contains(command, "--unsafe") {
@@ -170,6 +196,23 @@ func (s *sandbox) servers(t *testing.T, command string) string {
 		command = strings.ReplaceAll(command, "4711", fmt.Sprint(p.cmd.Process.Pid))
 	}
 	return command
+}
+
+// deploy starts the stand-in of dc_federated's server, with a folder of keys, behind a
+// rendered nginx, and gives the address of that.
+func (s *sandbox) deploy(t *testing.T, keys string) string {
+	app, address := freeAddress(t), freeAddress(t)
+	interval := ".02"
+	if *whole {
+		interval = "1" // as of the stress test's server
+	}
+	start(t, "/bin/sh", "-c", fmt.Sprintf("export INTERVAL=%s KEYS=%s/%s/%s; %s", interval, s.dir, keys, wire.KeyListFile, python(t, app, "--worker-connections", "12000")))
+	waitListening(t, app, "")
+	dir := t.TempDir()
+	site := s.exec(t, "sandbox", "fltool nginx render --site --workers 5500 --listen "+address+" --upstream "+app, exitGood)
+	startNginxWith(t, dir, 20000, site)
+	waitListening(t, address, filepath.Join(dir, "error.log"))
+	return address
 }
 
 // close ends what still runs.
