@@ -61,33 +61,43 @@ const noFault = "base"
 
 // experiment makes the experiments. One is: runs of the server as it is and of one with
 // each fault, in turn, and the comparison of each fault's runs with those of the server
-// as it is. The comparison is that of fltool compare with the gate of fltool regress.
-// A command of rounds, 0, or of a hold, 1, is given by run; it must be a new one each
-// time.
+// as it is, with the gate of fltool regress; where these can't tell more runs are made, as
+// that does. A command of rounds, 0, or of a hold, 1, is given by run, a new one each time.
 func experiment(t *testing.T, faults []plantedFault, run func(fault string, command int) *exec.Cmd) {
 	dir := t.TempDir()
 	all := newTallies(faults)
 	began := time.Now()
+	most, more := 3**runsOfEach, max(1, *runsOfEach/2)
+	looks := 1 + (most-*runsOfEach+more-1)/more
 	for n := range *experiments {
 		files := map[string][]string{}
-		for i := range *runsOfEach {
-			for command, most := range atOnce {
-				var g errgroup.Group
-				g.SetLimit(most)
-				for _, f := range slices.Insert(slices.Clone(faults), 0, plantedFault{name: noFault}) {
-					file := filepath.Join(dir, fmt.Sprintf("%d-%s-%d-%d.json", n, f.name, i, command))
-					files[f.name] = append(files[f.name], file)
-					g.Go(func() error {
-						return makePlanted(func() *exec.Cmd { return run(f.name, command) }, file)
-					})
-				}
-				if err := g.Wait(); err != nil {
-					t.Fatal(err)
+		unclear := faults
+		for runs, next := 0, *runsOfEach; len(unclear) > 0; next = min(more, most-runs) {
+			for i := range next {
+				for command := range atOnce {
+					var g errgroup.Group
+					g.SetLimit(atOnce[command])
+					for _, f := range slices.Insert(slices.Clone(unclear), 0, plantedFault{name: noFault}) {
+						file := filepath.Join(dir, fmt.Sprintf("%d-%s-%d-%d.json", n, f.name, runs+i, command))
+						files[f.name] = append(files[f.name], file)
+						g.Go(func() error {
+							return makePlanted(func() *exec.Cmd { return run(f.name, command) }, file)
+						})
+					}
+					if err := g.Wait(); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
-		}
-		for _, f := range faults {
-			all.add(t, f, n, compareFiles(t, files[noFault], files[f.name]))
+			runs += next
+			unclear = slices.DeleteFunc(slices.Clone(unclear), func(f plantedFault) bool {
+				c := compareFiles(t, files[noFault], files[f.name], looks)
+				told := runs == most || !c.MoreMayTell()
+				if told {
+					all.add(t, f, n, c)
+				}
+				return told
+			})
 		}
 		all.publish(t, faults, n+1, began)
 	}
@@ -115,7 +125,7 @@ func makePlanted(run func() *exec.Cmd, file string) error {
 }
 
 // compareFiles compares reports as regress does.
-func compareFiles(t *testing.T, base, new []string) reports.Comparison {
+func compareFiles(t *testing.T, base, new []string, looks int) reports.Comparison {
 	t.Helper()
 	read := func(files []string) (all []reports.Report) {
 		for _, file := range files {
@@ -127,7 +137,7 @@ func compareFiles(t *testing.T, base, new []string) reports.Comparison {
 		}
 		return all
 	}
-	c, err := reports.Compare(read(base), read(new), reports.QuietGate(), 1)
+	c, err := reports.Compare(read(base), read(new), reports.QuietGate(), looks)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,8 @@ func (all tallies) add(t *testing.T, f plantedFault, experiment int, c reports.C
 			if ch.Metric != "errors" || ch.Of == "rounds" {
 				tl.change = append(tl.change, ch.Change)
 			}
-			right = right || ch.Outcome == reports.OutcomeWorse
-		case ch.Outcome == reports.OutcomeWorse:
+			right = right || ch.Trend == reports.TrendWorse
+		case ch.Trend == reports.TrendWorse:
 			tl.wrong++
 			tl.seen[ch.Name()]++
 		}
@@ -52,10 +52,10 @@ func (all tallies) add(t *testing.T, f plantedFault, experiment int, c reports.C
 	if right {
 		tl.right++
 	}
-	if c.Outcome == reports.OutcomeInconclusive {
+	if c.Trend == reports.TrendInconclusive {
 		tl.unclear++
 	}
-	t.Logf("experiment %d, %s: %s of %d and %d runs %v %v", experiment+1, f.what, c.Outcome, c.BaseRuns, c.NewRuns, c.Reasons, c.Warnings)
+	t.Logf("experiment %d, %s: %s of %d and %d runs %v %v", experiment+1, f.what, c.Trend, c.BaseRuns, c.NewRuns, c.Reasons, c.Warnings)
 }
 
 // publish tells how far the experiments are, after each: one that is interrupted leaves
