@@ -122,11 +122,21 @@ func TestDrainAnswersThoseInLine(t *testing.T) {
 }
 
 // TestGateBoundsWhatNetHTTPWorksOn asks with many times more connections than
-// there are places, and looks how many handlers run at a time.
+// there are places, as workers and as newcomers, and looks how many handlers run at a
+// time.
 func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
+	for _, workers := range []bool{true, false} {
+		t.Run(fmt.Sprint("workers: ", workers), func(t *testing.T) { boundsWhatNetHTTPWorksOn(t, workers) })
+	}
+}
+
+func boundsWhatNetHTTPWorksOn(t *testing.T, workers bool) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
-		places := g.newcomers.places
+		class, places := &g.newcomers, strangersPerCPU*runtime.GOMAXPROCS(0)
+		if workers {
+			class, places = &g.workers, placesPerCPU*runtime.GOMAXPROCS(0)
+		}
 		release := make(chan struct{})
 		running, most := 0, 0
 		h := &http.Server{ConnState: g.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +154,11 @@ func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 		go func() { _ = h.Serve(g) }()
 		for range 5 * places {
 			ours, theirs := net.Pipe()
-			l.conns <- theirs
+			if workers {
+				g.comeBack(theirs, nil)
+			} else {
+				l.conns <- theirs
+			}
 			go func() {
 				defer ours.Close()
 				if _, err := fmt.Fprint(ours, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
@@ -162,8 +176,8 @@ func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if most != places || running != 0 || g.newcomers.places != places || g.inside != 0 {
-			t.Errorf("%d ran at a time, %d run still, %d places are free", most, running, g.newcomers.places)
+		if most != places || running != 0 || class.places != places || g.inside != 0 {
+			t.Errorf("%d ran at a time, %d run still, %d places are free", most, running, class.places)
 		}
 		if err := h.Close(); err != nil {
 			t.Error(err)

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestKeeper(t *testing.T) {
@@ -59,5 +62,17 @@ func TestKeeper(t *testing.T) {
 	})
 	if want := []string{"", "/incoming", "/round-3", "/round-3/" + a}; err != nil || !slices.Equal(names, want) {
 		t.Error(names, err)
+	}
+}
+
+// TestKeepFileSyncs: a file that can't be synced is not kept. A pipe can't.
+func TestKeepFileSyncs(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := keepFile(w, filepath.Join(t.TempDir(), "kept")); !errors.Is(err, unix.EINVAL) {
+		t.Error(err)
 	}
 }

@@ -8,6 +8,9 @@ import (
 // aggregateAgain is how long after a failed aggregation the next attempt comes.
 const aggregateAgain = 10 * time.Second
 
+// largeModel is one of which each copy counts, in bytes.
+const largeModel = 1 << 20
+
 // accept keeps a verified update and counts it, unless its worker may not take
 // part any more, or has sent one already that counts.
 func (s *Server) accept(id string, up Upload) (now standing, counts bool, err error) {
@@ -105,6 +108,12 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	bytes, err := s.cfg.Aggregator.Aggregate(ctx, Round{Number: now.number, Workers: ids, Model: now.bytes})
 	if err != nil {
 		return false, err
+	}
+	// Of a large model there will be two for a while: what others left is given back
+	// before, and the older one afterwards.
+	if len(bytes) > largeModel {
+		s.polls.tidy.now()
+		defer s.polls.tidy.now()
 	}
 	next, err := encodeModel(now.number+1, bytes)
 	if err != nil {

@@ -50,6 +50,18 @@ func (l *line) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 	return nil
 }
 
+// Deadlines of a socket can be set though its peer is gone; those of a pipe can't.
+func (l *line) SetDeadline(t time.Time) error      { return onSocket(l.Conn.SetDeadline(t)) }
+func (l *line) SetReadDeadline(t time.Time) error  { return onSocket(l.Conn.SetReadDeadline(t)) }
+func (l *line) SetWriteDeadline(t time.Time) error { return onSocket(l.Conn.SetWriteDeadline(t)) }
+
+func onSocket(err error) error {
+	if err == io.ErrClosedPipe {
+		return nil
+	}
+	return err
+}
+
 func (l *line) end() { l.Conn.(interface{ peer() net.Conn }).peer().Close() }
 
 type pipeEnd struct {

@@ -193,8 +193,10 @@ func (h *headReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+const copySize = 8 << 10
+
 // copyBuffers are for inflating: thousands of updates come at once.
-var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
 func inflate(w io.Writer, r io.Reader, limit int64) (int64, Digest, error) {
 	z, err := newInflater(r)
@@ -204,7 +206,7 @@ func inflate(w io.Writer, r io.Reader, limit int64) (int64, Digest, error) {
 	defer z.free()
 	sum := sha256.New()
 	out := &sink{w: io.MultiWriter(w, sum)}
-	buf := copyBuffers.Get().(*[32 << 10]byte)
+	buf := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buf)
 	n, err := io.CopyBuffer(out, io.LimitReader(z, limit+1), buf[:])
 	switch {
