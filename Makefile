@@ -22,7 +22,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -90,6 +90,11 @@ regress: build ## compare with the committed baseline, as CI does
 
 baseline: build ## make the committed baseline anew
 	bin/fltool regress --baseline .github/baseline --store --runs 6
+
+nginx-odds: build ## how often several processes of nginx hold all workers, for the check and docs/proofs.md: minutes
+	bin/prove -odds >bin/nginx_odds.csv
+	mv bin/nginx_odds.csv checks/nginx_odds.csv
+	go test ./checks -run '^TestOdds$$' -update
 
 # Debian's suites whose nginx is newer than the one that is installed.
 SUITES ?= trixie sid

@@ -112,11 +112,13 @@ type Judgement struct {
 	Proof    string    // of Capacity, where a kind's own experiments proved it; "": its formula's
 }
 
-// Capacity is how many workers a limit supports.
+// Capacity is how many workers a limit supports: Safe surely, Hard at best. Likely
+// lies between, where an experiment tells; 0: none does.
 type Capacity struct {
-	Safe, Hard int
-	InUse      facts.Value[int64] // of the limited thing, now
-	Unit       string             // of InUse: "fds", "ports", "bytes", "connections"
+	Safe, Likely, Hard int
+
+	InUse facts.Value[int64] // of the limited thing, now
+	Unit  string             // of InUse: "fds", "ports", "bytes", "connections"
 }
 
 func pass(got, source string) Judgement {
@@ -146,11 +148,11 @@ func unknownFor(format string, a ...any) Judgement {
 }
 
 // limits judges a limit by the workers it supports: it passes where the safe
-// bound carries the demand.
+// bound carries the demand, and warns where the likely one does.
 func (c Case) limits(cap Capacity, got, want, source string, mend func() reports.Remedy) Judgement {
 	o := Judgement{Status: reports.StatusPass, Got: got, Want: want, Source: source, Capacity: &cap}
 	if cap.Safe < c.Demand.Workers {
-		o.Status = reports.StatusFail
+		o.Status, o.Mild = reports.StatusFail, cap.Likely >= c.Demand.Workers
 		o.Remedy = mend()
 	}
 	return o

@@ -35,8 +35,8 @@ var formulas = []Formula{
 	{"gunicorn-connections", "hard: worker_connections; safe: (worker_connections − 64) / 2, since idle keep-alive connections count, and a worker that comes anew holds two for a while", measured, "gunicorn-connections, gunicorn-reconnect"},
 	{"holds", "what its kind holds: threads, or processes × threads, where each held poll blocks one; else the bound that it is given", "documentation and sources of each kind", "gunicorn-threads, waitress-threads, uwsgi-threads, uvicorn-limit, grpc-pool, haproxy-maxconn, haproxy-server-maxconn, apache-workers, caddy-connections"},
 	{"proxy-descriptors", "(NOFILE − own) / descriptors a poll of the process that holds them, two of most proxies; times the processes where each poll has a thread", "measured of HAProxy 2.6, Caddy 2.6 and Apache 2.4: two a poll", "haproxy-descriptors"},
-	{"nginx-descriptors", "(NOFILE − own) / 2 a process; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least. Safe: one process, since connections may all go to one; hard: the sum of all", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs"},
-	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process (/ 4 where nginx passes polls to itself or a stream server stands before http, and so on), added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process; with reuseport on every listen safe is n of p processes where n/p + 3·√(n/p·(1 − 1/p)) is one process's", measured + ": 512 → 239 and 255, 1024 → 481 and 511; 0.7 of the sum is likely", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reuseport, nginx-reload"},
+	{"nginx-descriptors", "hard: (NOFILE − own) / 2 a process, added up; safe: of one process, by 3 where --model-size or --update-size states updates that nginx keeps in a file first, since connections may all go to one; own: 5, the log files, the processes, and the listeners, with reuseport once a process; 10 at least", measured + ": 40 → 15", "nginx-descriptors, nginx-descriptors-logs, nginx-uploads"},
+	{"nginx-slots", "hard: (worker_connections − listeners − 1) / 2 a process (/ 4 where nginx passes polls to itself or a stream server stands before http, and so on), added up over the processes, with accept_mutex on as well; safe: (worker_connections · 15/16 − listeners − 1) / 2 of one process, since nginx cuts idle clients once fewer than 1/16 of the slots are free, and connections may all go to one process; with reuseport on every listen safe is n of p processes where 9/8·n/p + 3·√(n/p·(1 − 1/p)) is one process's, since a crowd's connections come while those before them close", measured + ": 512 → 239 and 255, 1024 → 481 and 511; likely, and the odds of more: make nginx-odds", "nginx-512-burst, nginx-512-steady, nginx-1024-burst, nginx-1024-steady, nginx-512-reuse, nginx-512-upstream-idle, nginx-512-tls, nginx-4x512-burst, nginx-4x512-steady, nginx-accept-mutex, nginx-reuseport, nginx-reload"},
 	{"nginx-limit-conn", "workers = limit_conn, where all come from one address or the key is no address; hard: no limit where each has an address of its own", "nginx's documentation of limit_conn: a held poll counts for as long as it is held", "nginx-limit-conn"},
 	{"nginx-limit-req", "workers = burst + 1, and (burst + 1 + a second of rate) / 8, where all come from one address; without nodelay its delay, 0 where none is set, instead of burst, as nginx lets what is above wait: after a restart each asks for 3 things, and for 5 more if a round ends then; when it ends all ask for a challenge at once. And not more than rate · hold / 2: whenever a hold ends its worker asks for a challenge and polls anew, for ever", "nginx's documentation of limit_req: burst + 1 requests at once", "nginx-limit-req"},
 	{"nginx-max-conns", "workers = the sum of max_conns of the upstream's servers, a process unless a zone is shared", "nginx's documentation of upstream servers", "nginx-max-conns"},
@@ -68,7 +68,10 @@ const (
 // what an int holds anywhere.
 func workers(n int64) int { return int(min(max(n, 0), maxWorkers)) }
 
-// byDescriptors is app-descriptors.
+// times is so many workers in each of some processes.
+func times(n, processes int) int { return workers(int64(n) * int64(processes)) }
+
+// byDescriptors is app-descriptors, and nginx-descriptors for one process.
 func byDescriptors(limit facts.Limit, perWorker, base int64) int {
 	if limit == facts.Unlimited {
 		return maxWorkers
@@ -86,19 +89,8 @@ func nginxOwn(n *facts.Nginx, processes int) int64 {
 	return max(nginxFewFDs, 5+int64(n.Logs)+p+int64(n.Listeners-n.Reuseport)+int64(n.Reuseport)*p)
 }
 
-// nginxNeeds is the inverse of nginx-descriptors: the NOFILE for n workers.
-func nginxNeeds(n, hops int, own int64) int64 { return nginxFDsPerPoll*int64(hops)*int64(n) + own }
-
 // rlimitFor is the worker_rlimit_nofile that goes with worker_connections.
 func rlimitFor(connections, own int64) int64 { return connections + max(nginxSpareFDs, own+64) }
-
-// nginxByDescriptors is nginx-descriptors for one process.
-func nginxByDescriptors(limit facts.Limit, hops int, own int64) int {
-	if limit == facts.Unlimited {
-		return maxWorkers
-	}
-	return workers((int64(limit) - own) / (nginxFDsPerPoll * int64(hops)))
-}
 
 // byPorts is ports.
 func byPorts(p facts.PortRange, addresses int) int {
@@ -225,21 +217,18 @@ func slotsFor(n, hops, listeners, even int) int64 {
 
 // spread is how many connections p processes take of which each takes most, where
 // the kernel gives each connection to any of them alike, as with reuseport: as many
-// as leave the mean of a process three standard deviations below its bound.
+// as leave the mean of a process, and an eighth for connections that come while those
+// before them close, three standard deviations below its bound.
 func spread(most, p int) int {
 	if p < 2 {
 		return most
 	}
 	fits := func(n int) bool {
 		mean := float64(n) / float64(p)
-		return mean+3*math.Sqrt(mean*(1-1/float64(p))) <= float64(most)
+		return mean*9/8+3*math.Sqrt(mean*(1-1/float64(p))) <= float64(most)
 	}
 	return sort.Search(workers(int64(most)*int64(p)), func(n int) bool { return !fits(n + 1) })
 }
-
-// likelySkew is what several processes hold of the sum of their bounds, since
-// connections spread unevenly.
-const likelySkew = 0.7
 
 // formBytes is what multipart/form-data puts around an update: boundaries,
 // heads of the parts and the signature.

@@ -119,9 +119,10 @@ func evalNROpen(c Case) Judgement {
 			return cantTell("nginx", c.HasNginx)
 		}
 		if c.HasNginx.V {
+			perPoll := int64(nginxFDsPerPoll * c.hops())
 			// What more it holds itself is next to nothing of so many.
-			n = min(n, nginxByDescriptors(facts.Limit(v.V), c.hops(), nginxFewFDs))
-			need = nginxNeeds(c.Demand.Workers, c.hops(), nginxFewFDs)
+			n = min(n, byDescriptors(facts.Limit(v.V), perPoll, nginxFewFDs))
+			need = descriptorsFor(c.Demand.Workers, perPoll, nginxFewFDs)
 		}
 	}
 	return c.limits(Capacity{Safe: n, Hard: n}, fmt.Sprint(v.V), fmt.Sprint(need), v.Source, func() reports.Remedy {

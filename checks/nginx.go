@@ -82,29 +82,30 @@ var evalNginxNoFile = withNginx(func(c Case) Judgement {
 	if err != "" {
 		return unknownFor("nginx's own descriptors: %s", err)
 	}
-	safe, hard := maxWorkers, int64(0)
+	least, most := c.nginxFDs(c.Nginx.V)
+	safe, together, hard := maxWorkers, int64(0), int64(0)
 	var inUse facts.Value[int64]
 	tightest := ws[0]
 	for _, p := range ws {
 		if !p.Limits.Known() {
 			return cantTell(fmt.Sprintf("NOFILE of nginx %d", p.PID), p.Limits)
 		}
-		n := nginxByDescriptors(p.Limits.V.NoFile.Soft, c.hops(), own)
-		hard += int64(n)
+		hard += int64(byDescriptors(p.Limits.V.NoFile.Soft, least, own))
+		n := byDescriptors(p.Limits.V.NoFile.Soft, most, own)
+		together += int64(n)
 		if n < safe {
 			safe, tightest = n, p
 		}
 		inUse = addUse(inUse, p.FDs)
 	}
 	limit := tightest.Limits.V.NoFile
-	need := nginxNeeds(c.Demand.Workers, c.hops(), own)
+	need := descriptorsFor(c.Demand.Workers, most, own)
 	got := fmt.Sprintf("%v in each of nginx's %d processes", limit.Soft, len(ws))
 	if len(ws) == 1 {
 		got = fmt.Sprintf("%v in nginx %d", limit.Soft, tightest.PID)
 	}
-	return c.limits(Capacity{Safe: safe, Hard: workers(hard), InUse: inUse, Unit: "fds"},
-		got,
-		fmt.Sprintf("%d: %d a poll and %d", need, nginxFDsPerPoll*c.hops(), own), tightest.Limits.Source,
+	k, odds := c.shared(c.Nginx.V, Capacity{Safe: safe, Hard: workers(hard), InUse: inUse, Unit: "fds"}, workers(together))
+	return c.limits(k, got+odds, fmt.Sprintf("%d: %s and %d", need, fdsText(least, most), own), tightest.Limits.Source,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 })
 
@@ -127,6 +128,42 @@ func (c Case) hops() int {
 		return 1
 	}
 	return c.Nginx.V.Hops()
+}
+
+// nginxFDs is how many descriptors of nginx a worker takes: those of its held poll,
+// and one more a hop while it sends an update of which nginx keeps a file.
+func (c Case) nginxFDs(n *facts.Nginx) (least, most int64) {
+	least = nginxFDsPerPoll
+	if n == nil {
+		return least, least
+	}
+	hops := int64(n.Hops())
+	least *= hops
+	if c.Demand.ModelAssumed || c.anUpdate() == 0 {
+		return least, least
+	}
+	for i := range n.Sites {
+		at := n.Sites[i].At(facts.RouteUpdate)
+		if at != nil && at.Pass != nil && c.spools(at) {
+			return least, least + hops
+		}
+	}
+	return least, least
+}
+
+// spools says whether updates go to a file of nginx's first; where that is unknown
+// they may.
+func (c Case) spools(at *facts.Location) bool {
+	whole, buffer := at.ProxyRequestBuffering, at.ClientBodyBufferSize
+	return !(whole.Known() && !whole.V) && !(buffer.Known() && BodyBytes(c.anUpdate()) <= buffer.V)
+}
+
+// fdsText says what nginx's descriptors are for.
+func fdsText(least, most int64) string {
+	if most > least {
+		return fmt.Sprintf("%d a worker, of which %d while it sends an update that goes to a file first,", most, most-least)
+	}
+	return fmt.Sprintf("%d a poll", least)
 }
 
 // plannedNoFile is of an nginx that does not run: what its config, else its unit
@@ -163,9 +200,12 @@ func (c Case) plannedNoFile() Judgement {
 		return unknownFor("how many processes nginx would start, each of which has a descriptor of every other")
 	}
 	own := nginxOwn(n, processes)
-	k, need := nginxByDescriptors(limit.Soft, c.hops(), own), nginxNeeds(c.Demand.Workers, c.hops(), own)
-	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "nginx does not run"}},
-		fmt.Sprintf("%v, once nginx is started", limit.Soft), fmt.Sprintf("%d: %d a poll and %d", need, nginxFDsPerPoll*c.hops(), own), from,
+	least, most := c.nginxFDs(n)
+	safe, hard := byDescriptors(limit.Soft, most, own), byDescriptors(limit.Soft, least, own)
+	need := descriptorsFor(c.Demand.Workers, most, own)
+	k, odds := c.shared(n, Capacity{Safe: safe, Hard: times(hard, processes), InUse: facts.Value[int64]{Err: "nginx does not run"}}, times(safe, processes))
+	return c.limits(k,
+		fmt.Sprintf("%v, once nginx is started%s", limit.Soft, odds), fmt.Sprintf("%d: %s and %d", need, fdsText(least, most), own), from,
 		func() reports.Remedy { return c.nginxNoFileRemedy(limit, need) })
 }
 

@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
@@ -39,43 +40,87 @@ func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	} else if poll = s.At(facts.RoutePoll); poll == nil || poll.Pass == nil {
 		return notApplicable("polls are not passed on")
 	}
+	var all []Judgement
 	for _, route := range facts.WorkerRoutes {
 		r := s.Routes[route]
 		switch at := s.At(route); {
 		case r.Err != "":
-			return c.noWay(r)
+			all = append(all, c.noWay(r))
 		case r.Answer != "":
-			return fail(fmt.Sprintf("%s: %s", r.Path, r.Answer), "all five routes passed on to "+poll.Pass.Raw, r.AnswerAt,
-				reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location = %s { proxy_pass %s; } or one location for all routes", s.Source, r.Path, poll.Pass.Raw), Then: "reload"})
+			all = append(all, fail(fmt.Sprintf("%s: %s", r.Path, r.Answer), "all five routes passed on to "+poll.Pass.Raw, r.AnswerAt,
+				reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location %s { %s_pass %s; }", s.Source, pattern(route, r.Path), poll.Pass.Kind, poll.Pass.Raw), Then: "reload"}))
 		case at == nil || at.Pass == nil:
-			return unknownFor("where nginx passes %s", r.Path)
-		case at.Pass.Err == "" && poll.Pass.Err == "" && at.Pass.Upstream != poll.Pass.Upstream:
-			return fail(fmt.Sprintf("%s goes to %s, polls to %s", r.Path, at.Pass.Raw, poll.Pass.Raw), "one application for all five routes, since its state is in memory", at.Pass.Source,
-				reports.Remedy{Text: fmt.Sprintf("at %s write: %s_pass %s; or waive this check where both are one process", at.Pass.Source, at.Pass.Kind, poll.Pass.Raw), Then: "reload"})
+			all = append(all, unknownFor("where nginx passes %s", r.Path))
+		case r.Arrives != "" && r.Arrives != strings.TrimPrefix(r.Path, s.Base):
+			all = append(all, fail(fmt.Sprintf("%s arrives as %s", r.Path, r.Arrives), "as "+strings.TrimPrefix(r.Path, s.Base)+", which is all that the application knows", at.Pass.Source,
+				reports.Remedy{Text: fmt.Sprintf("at %s write what stands behind the address so that the path arrives whole (location %s/ with proxy_pass http://ADDRESS/;), or waive this check where what follows takes it off", at.Pass.Source, s.Base), Then: "reload"}))
+		case at.Pass.Err == "" && poll.Pass.Err == "" && !sameApplication(at, poll):
+			all = append(all, fail(fmt.Sprintf("%s goes to %s, polls to %s", r.Path, at.Pass.Raw, poll.Pass.Raw), "one application for all five routes, since its state is in memory", at.Pass.Source,
+				reports.Remedy{Text: fmt.Sprintf("at %s write: %s_pass %s; or waive this check where both are one process", at.Pass.Source, at.Pass.Kind, poll.Pass.Raw), Then: "reload"}))
 		}
+	}
+	if len(all) > 0 {
+		return worst(all)
 	}
 	return pass("all five routes go to "+poll.Pass.Raw, poll.Pass.Source)
 }
 
+// sameApplication says whether two locations pass to the same addresses.
+func sameApplication(a, b *facts.Location) bool {
+	if a.Pass.Upstream == b.Pass.Upstream {
+		return true
+	}
+	if a.Upstream == nil || b.Upstream == nil || a.Upstream.Incomplete != "" || b.Upstream.Incomplete != "" {
+		return false
+	}
+	addresses := func(u *nginx.Upstream) (all []string) {
+		for _, p := range u.Peers {
+			if !p.Down {
+				all = append(all, p.Address)
+			}
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	return slices.Equal(addresses(a.Upstream), addresses(b.Upstream))
+}
+
+// pattern is of a location that takes a route: those of challenges and updates end in
+// the worker's id.
+func pattern(route, path string) string {
+	if route == facts.RouteChallenge || route == facts.RouteUpdate {
+		return path[:strings.LastIndexByte(path, '/')+1]
+	}
+	return "= " + path
+}
+
 func evalAccess(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 	var maybe *nginx.Gate
-	known := false
+	var shut []Judgement
+	known, told := false, map[string]bool{}
 	for _, route := range facts.WorkerRoutes {
 		r := s.Routes[route]
 		if r.Err != "" || r.Answer != "" && !slices.ContainsFunc(r.Gates, func(g nginx.Gate) bool { return !g.Maybe }) {
 			continue // nginx/protocol and nginx/route tell
 		}
 		known = true
+		at := s.At(route)
 		for i, g := range r.Gates {
-			if !g.Maybe {
-				return fail(fmt.Sprintf("%s: %s", r.Path, g.Text), "workers that have nothing but their signature", g.Source, openGate(g, r.Path))
+			id := g.Source
+			if at != nil {
+				id += at.Source
 			}
-			if maybe == nil {
+			if !g.Maybe && !told[id] {
+				told[id] = true
+				shut = append(shut, fail(fmt.Sprintf("%s: %s", r.Path, g.Text), "workers that have nothing but their signature", g.Source, openGate(g, at, r.Path)))
+			} else if g.Maybe && maybe == nil {
 				maybe = &r.Gates[i]
 			}
 		}
 	}
 	switch {
+	case len(shut) > 0:
+		return worst(shut)
 	case maybe != nil:
 		o := unknownFor("%s: %s", maybe.Directive, maybe.Text)
 		o.Source = maybe.Source
@@ -87,11 +132,14 @@ func evalAccess(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 }
 
 // openGate is how workers get past a gate.
-func openGate(g nginx.Gate, path string) reports.Remedy {
+func openGate(g nginx.Gate, at *facts.Location, path string) reports.Remedy {
 	text := fmt.Sprintf("remove %s at %s, or keep it from %s and the other routes of workers", g.Directive, g.Source, path)
 	switch g.Directive {
 	case "auth_basic":
 		text = "in the location of the workers' routes write: auth_basic off;"
+		if at != nil {
+			text = fmt.Sprintf("in location %s of %s write: auth_basic off;", at.Name(), at.Source)
+		}
 	case "deny":
 		text = fmt.Sprintf("at %s write before it: allow NETWORK; for each network of workers", g.Source)
 	case "limit_except":

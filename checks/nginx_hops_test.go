@@ -82,3 +82,37 @@ http { server { listen 127.0.0.1:8088; client_max_body_size 20m; location / { uw
 		}
 	}
 }
+
+// Every place that fails is told, beside one that can't be told, too.
+func TestSeveralFindings(t *testing.T) {
+	const text = `events { worker_connections 4096; }
+http {
+ limit_conn_zone $binary_remote_addr zone=conn:1m;
+ upstream fl { server 127.0.0.1:5000; }
+ server { listen 127.0.0.1:8081; server_name a; proxy_read_timeout 1m; limit_conn conn 10; location / { proxy_pass http://fl; } }
+ server { listen 127.0.0.1:8081; server_name b; proxy_read_timeout 2m; limit_conn conn 20; location / { proxy_pass http://fl; } }
+ server { listen 127.0.0.1:8081; server_name c; location / { proxy_pass http://fl; } }
+}
+`
+	d := reports.Demand{Workers: 50, HoldSeconds: 3600}
+	found := lintText(t, text, "", d)
+	for id, want := range map[string][]string{
+		"nginx/proxy-read-timeout": {"1m", "2m"},
+		"nginx/limit-conn":         {"10", "20"},
+	} {
+		f := found[id]
+		for _, w := range append(want, "/n.conf:6") {
+			if f.Status != reports.StatusFail || !strings.Contains(f.Got+f.Source, w) {
+				t.Errorf("%s does not tell of %s: %+v", id, w, f)
+			}
+		}
+	}
+	all := []Judgement{fail("10", "50", "/a:1", reports.Remedy{}), unknownFor("a variable"), fail("20", "50", "/b:2", reports.Remedy{})}
+	for i := range all {
+		all[i].Capacity = &Capacity{}
+	}
+	all[1].Capacity = nil
+	if o := worst(all); o.Status != reports.StatusUnknown || !strings.Contains(o.Reason, "/a:1: 10") || !strings.Contains(o.Reason, "/b:2: 20") {
+		t.Errorf("%+v", o)
+	}
+}

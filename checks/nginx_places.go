@@ -106,7 +106,7 @@ func onSites(eval func(Case, *facts.Nginx, *facts.Site) Judgement) func(Case) Ju
 func onRoutes(eval func(Case, place) Judgement, routes ...string) func(Case) Judgement {
 	return onSites(func(c Case, n *facts.Nginx, s *facts.Site) Judgement {
 		var all []Judgement
-		seen := make(map[string]bool)
+		seen := make(map[*facts.Location]bool)
 		for _, route := range routes {
 			r := s.Routes[route]
 			if r.Err != "" {
@@ -114,12 +114,12 @@ func onRoutes(eval func(Case, place) Judgement, routes ...string) func(Case) Jud
 				continue
 			}
 			at := s.At(route)
-			if at == nil || at.Pass == nil || seen[at.Source] {
+			if at == nil || at.Pass == nil || seen[at] {
 				continue
 			}
 			for _, at := range s.Way(route) { // those of nginx behind itself, too
-				if at.Pass != nil && !seen[at.Source] {
-					seen[at.Source] = true
+				if at.Pass != nil && !seen[at] {
+					seen[at] = true
 					all = append(all, eval(c, place{n, s, at}))
 				}
 			}
@@ -179,7 +179,7 @@ func worst(all []Judgement) Judgement {
 		}
 		return cmp.Compare(a.Capacity.Safe, b.Capacity.Safe)
 	})
-	if most.Status == reports.StatusFail {
+	if most.Status == reports.StatusFail || most.Status == reports.StatusUnknown {
 		most.also(all)
 	}
 	return most
@@ -187,13 +187,21 @@ func worst(all []Judgement) Judgement {
 
 // also has an answer name the other places that fail.
 func (o *Judgement) also(all []Judgement) {
-	told := map[string]bool{o.Source: true}
+	told := map[string]bool{o.Source + o.Got: true}
 	for _, other := range all {
-		if other.Status != reports.StatusFail || told[other.Source] {
+		if other.Status != reports.StatusFail || told[other.Source+other.Got] {
 			continue
 		}
-		told[other.Source] = true
-		o.Got += fmt.Sprintf("; %s: %s", other.Source, other.Got)
+		told[other.Source+other.Got] = true
+		if o.Status == reports.StatusUnknown {
+			o.Reason += fmt.Sprintf("; and %s: %s, and %s is wanted", other.Source, other.Got, other.Want)
+			continue
+		}
+		if other.Source == o.Source {
+			o.Got += "; " + other.Got
+		} else {
+			o.Got += fmt.Sprintf("; %s: %s", other.Source, other.Got)
+		}
 		if other.Remedy.Text != "" {
 			o.Remedy.Text += "; " + other.Remedy.Text
 		}

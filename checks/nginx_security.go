@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -96,6 +97,17 @@ func (c Case) tellsApart(p place, key string) bool {
 	return from.Known() && len(from.V) > 0 && header.Known() && slices.Contains([]string{"x-forwarded-for", "cf-connecting-ip", "true-client-ip"}, strings.ToLower(header.V))
 }
 
+var (
+	keyOfRequest = regexp.MustCompile(`^"?(\$\{?(cookie|arg|http)_\w+\}?)+"?$`)
+	sentHeaders  = regexp.MustCompile(`\$\{?http_(host|user_agent|accept|connection|content|transfer|x_forwarded|x_real|x_client|x_amzn|forwarded|via|cf_|true_client)`)
+)
+
+// neverSent says whether a key is of what workers send none of, nor what proxies
+// add: headers of their own, cookies, arguments.
+func neverSent(key string) bool {
+	return keyOfRequest.MatchString(key) && !sentHeaders.MatchString(key)
+}
+
 // perWorker tells a key that each worker has of its own, whatever its address.
 func perWorker(key string) bool {
 	return strings.Contains(key, "remote_port") || strings.Contains(key, "$connection")
@@ -127,6 +139,8 @@ func judgeShares[T any](c Case, p place, name string, v nginx.Value[[]T], dry ng
 			return c.outside(name + ": " + s.err)
 		case s.err != "":
 			return unknownFor("%s: %s", name, s.err)
+		case neverSent(s.key): // and an empty key is not counted
+			continue
 		}
 		if !perWorker(s.key) && (least == nil || s.workers < least.workers) {
 			least = &s

@@ -112,19 +112,15 @@ func evalSlots(c Case, n *facts.Nginx) Judgement {
 	got, want, why := fmt.Sprint(v.V), "in one process", "one process must hold all, since any may get them all"
 	processes, known := c.nginxProcesses(n)
 	even := 1 // processes over which connections spread evenly
-	mutex := n.Events.AcceptMutex
 	switch {
 	case processes > 1 && n.Reuseport > 0 && n.Reuseport == n.Listeners:
-		even, hard = processes, workers(int64(processes)*int64(hard))
+		even, hard = processes, times(hard, processes)
 		safe = spread(safe, even)
 		got += fmt.Sprintf(" in each of %d processes, with reuseport", processes)
 		want, why = fmt.Sprintf("in each of %d processes", processes), "more slots for each process"
 	case processes > 1:
-		hard = workers(int64(processes) * int64(hard))
+		hard = times(hard, processes)
 		got += fmt.Sprintf(" in each of %d processes", processes)
-		if mutex.Known() && !mutex.V {
-			got += fmt.Sprintf(": likely %d workers", workers(int64(likelySkew*float64(hard))))
-		}
 	case !known:
 		got += " a process"
 	}
@@ -134,8 +130,8 @@ func evalSlots(c Case, n *facts.Nginx) Judgement {
 		inUse = c.connections(true)
 		inUse.V *= nginxFDsPerPoll * int64(n.Hops())
 	}
-	return c.limits(Capacity{Safe: safe, Hard: max(safe, hard), InUse: inUse, Unit: "slots"},
-		got, fmt.Sprintf("%d %s: %d a poll, and 1/16 free so that idle clients are kept", need, want, nginxFDsPerPoll*n.Hops()),
+	k, odds := c.shared(n, Capacity{Safe: safe, Hard: hard, InUse: inUse, Unit: "slots"}, hard)
+	return c.limits(k, got+odds, fmt.Sprintf("%d %s: %d a poll, and 1/16 free so that idle clients are kept", need, want, nginxFDsPerPoll*n.Hops()),
 		source(v, n.Path), func() reports.Remedy {
 			if one, _ := bySlots(v.V, n.Hops(), n.Listeners); known && even == 1 && spread(one, processes) >= c.Demand.Workers {
 				why += " (or add reuseport to every listen, which spreads them over the processes)"
@@ -161,17 +157,19 @@ func evalRlimit(c Case, n *facts.Nginx) Judgement {
 		return unknownFor("how many processes nginx starts, each of which has a descriptor of every other")
 	}
 	own := nginxOwn(n, processes)
-	k := nginxByDescriptors(facts.Limit(limit), n.Hops(), own)
-	need := rlimitFor(slotsFor(c.Demand.Workers, n.Hops(), n.Listeners, 1), own)
-	return c.limits(Capacity{Safe: k, Hard: k, InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, got,
-		fmt.Sprintf("%d: %d a poll and %d, above worker_connections", need, nginxFDsPerPoll*n.Hops(), own), source(v, n.Path), func() reports.Remedy {
+	least, most := c.nginxFDs(n)
+	safe, hard := byDescriptors(facts.Limit(limit), most, own), byDescriptors(facts.Limit(limit), least, own)
+	need := max(rlimitFor(slotsFor(c.Demand.Workers, n.Hops(), n.Listeners, 1), own), descriptorsFor(c.Demand.Workers, most, own))
+	k, odds := c.shared(n, Capacity{Safe: safe, Hard: times(hard, processes), InUse: facts.Value[int64]{Err: "see nginx/nofile"}}, times(safe, processes))
+	return c.limits(k, got+odds,
+		fmt.Sprintf("%d: %s and %d, above worker_connections", need, fdsText(least, most), own), source(v, n.Path), func() reports.Remedy {
 			hard := c.attainable("nginx.service", facts.Unlimited)
 			if masters := c.nginxMasters(); len(masters) > 0 {
 				hard = c.attainable("nginx.service", c.nginxHard(facts.Unlimited))
 			} else if c.MayRaise.Known() && !c.MayRaise.V && c.Ceiling.Known() {
 				hard = c.Ceiling.V.NoFile.Hard
 			}
-			if hard.Below(nginxNeeds(c.Demand.Workers, n.Hops(), own)) {
+			if hard.Below(descriptorsFor(c.Demand.Workers, most, own)) {
 				return reports.Remedy{Text: fmt.Sprintf("no process here may raise its hard limit of %v: raise it where this container or machine is started, or spread the workers over several proxies", hard)}
 			}
 			limit := need

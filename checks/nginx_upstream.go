@@ -163,12 +163,13 @@ func evalUpstreamPeers(c Case, p place) Judgement {
 	if u == nil {
 		return c.noUpstream(p)
 	}
-	active := 0
+	addresses := map[string]bool{} // one may stand there twice
 	for _, peer := range u.Peers {
 		if !peer.Down && !peer.Backup {
-			active++
+			addresses[peer.Address] = true
 		}
 	}
+	active := len(addresses)
 	sticky := u.Method == "ip_hash" || strings.HasPrefix(u.Method, "hash ") || strings.HasPrefix(u.Method, "sticky ")
 	switch {
 	case active <= 1 && u.Incomplete != "":

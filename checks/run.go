@@ -167,6 +167,9 @@ func (check Check) row(c Case, o Judgement, waived bool) (reports.Row, bool) {
 			r.WorkersHard = &hard
 		}
 	}
+	if likely := k.Likely; likely > 0 && k.Hard != safe && !r.NoLimit {
+		r.WorkersLikely = &likely
+	}
 	if k.InUse.Known() {
 		n := k.InUse.V
 		r.InUse, r.InUseUnit = &n, k.Unit

@@ -36,7 +36,7 @@ func (c *Config) Gates(way Route, q Request, method string, client Client) (all 
 		c.atSocket(socket, s, client, add)
 	}
 	known := q.known(method)
-	ifs(s.Blocks, known, add)
+	ifs(s.Blocks, known, &s.Effective, add)
 	l := way.Final
 	if l == nil {
 		return all
@@ -44,7 +44,7 @@ func (c *Config) Gates(way Route, q Request, method string, client Client) (all 
 	if l.Internal && way.Location == l && l.Kind != Named {
 		add(false, "internal", l.Source, "location %s is for nginx's own use: 404", l.Name())
 	}
-	ifs(l.Blocks, known, add)
+	ifs(l.Blocks, known, &l.Effective, add)
 	limitExcept(l, method, client, add)
 	e := &l.Effective
 	access, basic, request := accessGate(e.Access, client), basicGate(e.AuthBasic), c.requestGate(s, e.AuthRequest)
@@ -115,17 +115,20 @@ func (c *Config) atSocket(socket *Socket, s *Server, client Client, add func(boo
 }
 
 // ifs follows those whose condition is known, up to one that answers.
-func ifs(blocks []Block, known map[string]string, add func(bool, string, string, string, ...any)) {
+func ifs(blocks []Block, known map[string]string, e *Effective, add func(bool, string, string, string, ...any)) {
 	for _, b := range blocks {
 		if b.Kind != "if" {
 			continue
 		}
-		answers := ""
+		answers, maybe := "", false
 		for _, line := range b.Lines {
 			words := strings.Fields(line.Text)
 			switch words[0] {
 			case "return":
 				answers = strings.TrimSpace("returns " + strings.Join(words[1:min(2, len(words))], ""))
+				if code, err := strconv.Atoi(words[len(words)-1]); err == nil && len(words) == 2 && e.errorPage(code) != "" {
+					answers, maybe = answers+" and goes on in "+e.errorPage(code), true
+				}
 				if len(words) == 2 && strings.Contains(words[1], "://") {
 					answers = "redirects"
 				}
@@ -148,7 +151,7 @@ func ifs(blocks []Block, known map[string]string, add func(bool, string, string,
 		}
 		switch holds(b.Args, known) {
 		case isTrue:
-			add(strings.HasPrefix(answers, "rewrites"), "if", b.Source, "the if about %s %s", about(b.Args), answers)
+			add(maybe || strings.HasPrefix(answers, "rewrites"), "if", b.Source, "the if about %s %s", about(b.Args), answers)
 			return
 		case isUnknown:
 			add(true, "if", b.Source, "an if about %s %s, and whether it holds shows only while a request runs", about(b.Args), answers)

@@ -2,6 +2,8 @@ package nginx
 
 import (
 	"net"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -20,8 +22,9 @@ func (c *Config) Onward(l *Location, host, path string) (Route, bool) {
 	if socket == nil || socket.Kind != "http" {
 		return Route{}, false
 	}
-	if l.Pass.URI != "" && (l.Kind == Prefix || l.Kind == PrefixFinal || l.Kind == Exact) {
-		path = l.Pass.URI + strings.TrimPrefix(path, l.Pattern)
+	path, known := l.Passed(path)
+	if !known {
+		return Route{}, false
 	}
 	switch h, _ := l.UpstreamHeader("Host"); h.Value {
 	case "$host", "$http_host":
@@ -33,6 +36,52 @@ func (c *Config) Onward(l *Location, host, path string) (Route, bool) {
 		}
 	}
 	return c.through(socket, Request{Host: host, Path: path, TLS: l.Pass.TLS}), true
+}
+
+// Passed is the path by which a location passes a request on; false where that is
+// unknown.
+func (l *Location) Passed(path string) (string, bool) {
+	if l.Pass == nil || l.Pass.Kind != "proxy" {
+		return "", false
+	}
+	for _, w := range l.Rewrites {
+		matched, err := matches("", w.Pattern, path)
+		if err != nil {
+			return "", false
+		}
+		if !matched || w.Flag != "break" {
+			continue
+		}
+		to, ok := replaced(w, path) // what stands behind the address counts no more
+		return to, ok
+	}
+	switch uri := l.Pass.URI; {
+	case uri == "":
+		return path, true
+	case HasVariables(uri): // nothing is added to it
+		to := strings.NewReplacer("$request_uri", path, "$uri", path, "$is_args", "", "$args", "").Replace(uri)
+		return to, !HasVariables(to)
+	case l.Kind == Prefix || l.Kind == PrefixFinal || l.Kind == Exact:
+		return uri + strings.TrimPrefix(path, l.Pattern), true
+	}
+	return path, true
+}
+
+// replaced is what a rewrite that matches makes of a path; false where it holds more
+// than what the expression took.
+func replaced(w Rewrite, path string) (string, bool) {
+	words := strings.Fields(w.Text)
+	e, err := regexp.Compile(w.Pattern)
+	if err != nil || len(words) < 3 {
+		return "", false
+	}
+	found := e.FindStringSubmatch(path)
+	to := strings.Trim(words[2], `"'`)
+	for i, part := range found {
+		to = strings.ReplaceAll(to, "$"+strconv.Itoa(i), part)
+	}
+	to, _, _ = strings.Cut(to, "?")
+	return to, !HasVariables(to)
 }
 
 // socketAt is the socket of this nginx that takes a connection of its own host to an

@@ -207,13 +207,18 @@ func (c *Config) within(r Route, s *Server, merge Value[bool], path string) Rout
 		if name := l.errorPage(r.Return.Code); name != "" {
 			r.leadTo(name, path)
 		}
-	case l.Pass != nil:
-	case len(l.TryFiles) > 0:
+	case len(l.TryFiles) > 0: // before anything is passed on
 		last := l.TryFiles[len(l.TryFiles)-1]
 		if code, err := strconv.Atoi(strings.TrimPrefix(last, "=")); err == nil && strings.HasPrefix(last, "=") {
-			last = l.errorPage(code)
+			if last = l.errorPage(code); last == "" {
+				r.Return = &Return{Code: code, Source: l.Source}
+			}
+		} else if l.Pass != nil && !strings.HasPrefix(last, "@") {
+			r.Err = fmt.Sprintf("the try_files of %s leads on to %s where there is no such file", l.Source, last)
+			return r
 		}
 		r.leadTo(last, path)
+	case l.Pass != nil:
 	default:
 		r.leadTo(l.errorPage(http.StatusNotFound), path) // there is no such file
 	}

@@ -33,6 +33,9 @@ func passedBy(location *node) string {
 // "limit_except", "location" for one without a prefix, else "".
 func (d *decoder) pass(n *node, kind, context string) *Pass {
 	p := &Pass{Kind: kind, Raw: strings.Join(n.args, " "), Source: n.source()}
+	if kind == "proxy" && d.addressOnly(p) {
+		return p
+	}
 	if vars := variables(p.Raw); vars != nil {
 		p.Err = fmt.Sprintf("holds %s, known only while a request runs", strings.Join(vars, ", "))
 		return p
@@ -93,6 +96,29 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 		d.implicit(p)
 	}
 	return p
+}
+
+// addressOnly reads an address that is written out before a path of variables.
+func (d *decoder) addressOnly(p *Pass) bool {
+	scheme, rest, _ := strings.Cut(p.Raw, "://")
+	i := strings.IndexAny(rest, "/$")
+	tls := strings.EqualFold(scheme, "https")
+	if i < 1 || !tls && !strings.EqualFold(scheme, "http") || !HasVariables(rest[i:]) || rest[i] == '$' && rest[i:] != "$request_uri" && rest[i:] != "$uri" {
+		return false
+	}
+	name := rest[:i]
+	if u := d.cfg.Upstream(name); u != nil && !u.Implicit {
+		p.Upstream, p.URI, p.TLS = u.Name, rest[i:], tls
+		return true
+	}
+	if !isAddress(name) || badAddress(name) != "" { // looked up while nginx runs
+		return false
+	}
+	p.Upstream, p.URI, p.TLS = withPort(name, map[bool]string{false: "80", true: "443"}[tls]), rest[i:], tls
+	if d.cfg.Upstream(p.Upstream) == nil {
+		d.implicit(p)
+	}
+	return true
 }
 
 // implicit adds the upstream of an address that stands in a pass itself.

@@ -1,5 +1,7 @@
 package reports
 
+import "math"
+
 // Severity is how bad a failed check is.
 type Severity string
 
@@ -92,6 +94,30 @@ type Capacity struct {
 	FailedAt    int      `json:"failedAt,omitempty"`    // the lowest level that did not hold; 0: none was tried
 }
 
+// Bounds are how many workers all limits hold that are known and not waived: surely,
+// likely, and at best. A limit of which no experiment tells likely holds what it
+// holds surely.
+func (c Capacity) Bounds() (safe, likely, best int) {
+	safe, likely, best = math.MaxInt32, math.MaxInt32, math.MaxInt32
+	for _, r := range c.Ledger {
+		if r.Workers == nil || r.Waived {
+			continue
+		}
+		l, b := *r.Workers, *r.Workers
+		if r.WorkersLikely != nil {
+			l = *r.WorkersLikely
+		}
+		switch {
+		case r.HardNoLimit:
+			b = math.MaxInt32
+		case r.WorkersHard != nil:
+			b = *r.WorkersHard
+		}
+		safe, likely, best = min(safe, *r.Workers), min(likely, l), min(best, b)
+	}
+	return safe, likely, best
+}
+
 // Name is the row's limit, with its hop or host where there are several.
 func (r Row) Name() string { return nameOf(r.Limit, r.Hop, r.Host) }
 
@@ -112,18 +138,19 @@ func (r Row) Unknown() bool { return r.Workers == nil && !r.NoLimit }
 
 // Row is one limit of the ledger.
 type Row struct {
-	Limit       string `json:"limit"`                 // check id
-	Host        string `json:"host,omitempty"`        // as the finding's
-	Hop         string `json:"hop,omitempty"`         // as the finding's
-	Waived      bool   `json:"waived,omitempty"`      // shown, and left out of the answer
-	Workers     *int   `json:"workers"`               // safe bound; null is unknown, or no limit
-	NoLimit     bool   `json:"noLimit,omitempty"`     // it never limits workers
-	WorkersHard *int   `json:"workersHard,omitempty"` // hard bound, where it differs
-	HardNoLimit bool   `json:"hardNoLimit,omitempty"` // at best it does not limit workers
-	InUse       *int64 `json:"inUse,omitempty"`       // of the limited thing, now
-	InUseUnit   string `json:"inUseUnit,omitempty"`   // "fds", "ports", "bytes"
-	Headroom    *int   `json:"headroom,omitempty"`    // workers minus the demand
-	Source      string `json:"source,omitempty"`
-	Proof       string `json:"proof"` // the experiment that proved the formula, or "unproven"
-	Measured    *int   `json:"measured,omitempty"`
+	Limit         string `json:"limit"`                   // check id
+	Host          string `json:"host,omitempty"`          // as the finding's
+	Hop           string `json:"hop,omitempty"`           // as the finding's
+	Waived        bool   `json:"waived,omitempty"`        // shown, and left out of the answer
+	Workers       *int   `json:"workers"`                 // safe bound; null is unknown, or no limit
+	NoLimit       bool   `json:"noLimit,omitempty"`       // it never limits workers
+	WorkersLikely *int   `json:"workersLikely,omitempty"` // held in most runs of an experiment, where one tells and the bounds differ
+	WorkersHard   *int   `json:"workersHard,omitempty"`   // hard bound, where it differs
+	HardNoLimit   bool   `json:"hardNoLimit,omitempty"`   // at best it does not limit workers
+	InUse         *int64 `json:"inUse,omitempty"`         // of the limited thing, now
+	InUseUnit     string `json:"inUseUnit,omitempty"`     // "fds", "ports", "bytes"
+	Headroom      *int   `json:"headroom,omitempty"`      // workers minus the demand
+	Source        string `json:"source,omitempty"`
+	Proof         string `json:"proof"` // the experiment that proved the formula, or "unproven"
+	Measured      *int   `json:"measured,omitempty"`
 }

@@ -67,27 +67,22 @@ type DefaultServer struct {
 // Route is where nginx handles one of the protocol's routes.
 type Route struct {
 	Path     string `json:"path"`
-	Location string `json:"location,omitempty"` // Source of one of Site.Locations; "": none matches, or nginx answers itself
+	Location int    `json:"location,omitempty"` // of Site.Locations, the first is 1; 0: none matches, or nginx answers itself
 	Err      string `json:"err,omitempty"`
 	Outside  bool   `json:"outside,omitempty"` // Err is for want of what stands outside of a fragment
 	// Answer is what nginx does itself with a request that it passes nowhere, and
 	// AnswerAt where that stands; "" where it passes it on.
 	Answer   string       `json:"answer,omitempty"`
-	Onward   []string     `json:"onward,omitempty"` // Sources of the locations of this same nginx that the request comes through after Location
+	Onward   []int        `json:"onward,omitempty"` // the same of the locations of this nginx that the request comes through after Location
 	AnswerAt string       `json:"answerAt,omitempty"`
-	Gates    []nginx.Gate `json:"gates,omitempty"` // what keeps a worker out, or may
+	Arrives  string       `json:"arrives,omitempty"` // the path by which it is passed on; "": unknown
+	Gates    []nginx.Gate `json:"gates,omitempty"`   // what keeps a worker out, or may
 }
 
 // At is the location that a route leads to; nil where none matches and where
 // that is unknown.
 func (s *Site) At(route string) *Location {
-	at := s.Routes[route].Location
-	for i := range s.Locations {
-		if s.Locations[i].Source == at && at != "" {
-			return &s.Locations[i]
-		}
-	}
-	return nil
+	return s.location(s.Routes[route].Location)
 }
 
 // Way is the locations that a route comes through, one after the other.
@@ -97,14 +92,20 @@ func (s *Site) Way(route string) (all []*Location) {
 		return nil
 	}
 	all = append(all, at)
-	for _, source := range s.Routes[route].Onward {
-		for i := range s.Locations {
-			if s.Locations[i].Source == source {
-				all = append(all, &s.Locations[i])
-			}
+	for _, next := range s.Routes[route].Onward {
+		if at := s.location(next); at != nil {
+			all = append(all, at)
 		}
 	}
 	return all
+}
+
+// location is one that a Route names; nil where it names none.
+func (s *Site) location(number int) *Location {
+	if number < 1 || number > len(s.Locations) {
+		return nil
+	}
+	return &s.Locations[number-1]
 }
 
 // Hops is how many times a held poll stands in this nginx: once, and once more for

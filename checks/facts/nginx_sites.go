@@ -95,7 +95,9 @@ func outermost(c *nginx.Config, proxies []nginx.Proxy) []nginx.Proxy {
 }
 
 func passes(proxies []nginx.Proxy, l *Location) bool {
-	return slices.ContainsFunc(proxies, func(p nginx.Proxy) bool { return p.Location != nil && p.Location.Source == l.Source })
+	return slices.ContainsFunc(proxies, func(p nginx.Proxy) bool {
+		return p.Location != nil && p.Location.Source == l.Source && p.Location.Name() == l.Name()
+	})
 }
 
 // site follows every route through a server; q is the request of the URL that was
@@ -127,14 +129,14 @@ func site(c *nginx.Config, s *nginx.Server, base string, q *nginx.Request, asked
 		way := c.RouteIn(s, at)
 		to := Route{Path: at, Err: way.Err}
 		if way.Err == "" && way.Return == nil && way.Final != nil {
-			to.Location = way.Final.Source
+			to.Location = out.add(c, way.Final)
 		}
 		if asks.Path = at; way.Err == "" {
 			to.Answer, to.AnswerAt = ownAnswer(way)
 			to.Gates = c.Gates(way, asks, routeMethods[name], client)
 		}
-		if to.Location != "" {
-			out.add(c, way.Final)
+		if to.Location > 0 {
+			to.Arrives, _ = way.Final.Passed(at)
 			to.onward(c, &out, way.Final, asks, name)
 		}
 		out.Routes[name] = to
@@ -148,10 +150,11 @@ func site(c *nginx.Config, s *nginx.Server, base string, q *nginx.Request, asked
 	return out
 }
 
-// add keeps a location, once.
-func (s *Site) add(c *nginx.Config, at *nginx.Location) {
-	if slices.ContainsFunc(s.Locations, func(l Location) bool { return l.Source == at.Source }) {
-		return
+// add keeps a location, once, and gives its number: the first is 1. Several may stand
+// in one line.
+func (s *Site) add(c *nginx.Config, at *nginx.Location) int {
+	if i := slices.IndexFunc(s.Locations, func(l Location) bool { return l.Source == at.Source && l.Name() == at.Name() }); i >= 0 {
+		return i + 1
 	}
 	l := Location{Location: *at}
 	l.Locations = nil
@@ -159,6 +162,7 @@ func (s *Site) add(c *nginx.Config, at *nginx.Location) {
 		l.Upstream = c.Upstream(l.Pass.Upstream)
 	}
 	s.Locations = append(s.Locations, l)
+	return len(s.Locations)
 }
 
 // mostHops bounds how often nginx passes a request to itself: one that never stops
@@ -175,13 +179,16 @@ func (r *Route) onward(c *nginx.Config, s *Site, at *nginx.Location, asks nginx.
 		if r.Err = way.Err; r.Err != "" {
 			return
 		}
+		if arrives, known := at.Passed(asks.Path); known {
+			asks.Path = arrives
+		}
 		r.Gates = append(r.Gates, c.Gates(way, nginx.Request{Host: asks.Host, Path: asks.Path, TLS: at.Pass.TLS}, routeMethods[name], nginx.Client{Loopback: true})...)
 		if r.Answer, r.AnswerAt = ownAnswer(way); r.Answer != "" || way.Final == nil {
 			return
 		}
 		at = way.Final
-		s.add(c, at)
-		r.Onward = append(r.Onward, at.Source)
+		r.Onward = append(r.Onward, s.add(c, at))
+		r.Arrives, _ = at.Passed(asks.Path)
 	}
 	r.Err = "nginx passes it to itself again and again"
 }

@@ -175,7 +175,7 @@ func (n *Nginx) keepWhatIsJudged() {
 		s := &n.Sites[i]
 		s.Base = redactPath(s.Base)
 		for name, r := range s.Routes {
-			r.Path = redactPath(r.Path)
+			r.Path, r.Arrives = redactPath(r.Path), redactPath(r.Arrives)
 			s.Routes[name] = r
 		}
 		s.Server.Blocks, s.Server.Rewrites = nil, nil

@@ -51,6 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fl.SetOutput(stderr)
 	list := fl.Bool("list", false, "list the rows")
 	quick := fl.Bool("quick", false, "run the subset that ends within two minutes")
+	odds := fl.Bool("odds", false, "count how often several processes of nginx hold all workers, and write the table that preflight reads")
 	binary := fl.String("fltool", "", "`path` of the binary to prove (default: fltool beside prove)")
 	fl.Usage = func() {
 		fmt.Fprintf(stderr, "usage: prove [flags] [ROW…]\n\nMUTATE=1 scales each prediction by %v: then every row must fail.\n\n", mutation)
@@ -77,6 +78,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "prove: %v\nhint: make build builds both\n", err)
 		return exitCant
+	}
+	if *odds {
+		if err := writeOdds(ctx, stdout, fltool); err != nil {
+			fmt.Fprintln(stderr, "prove:", err)
+			return exitCant
+		}
+		return exitGood
 	}
 	mutate := os.Getenv("MUTATE") == "1"
 	var results []result

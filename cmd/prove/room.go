@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,7 +29,7 @@ import (
 const roomArg = "in-a-room"
 
 // longest bounds one row, whatever hangs in it.
-const longest = 3 * time.Minute
+const longest = 10 * time.Minute
 
 // A message is what a room tells: first its namespace, then the prediction,
 // written down before the load starts, then the measurement or the error.
@@ -37,6 +38,7 @@ type message struct {
 	Prediction  *Prediction  `json:"prediction,omitempty"`
 	Measurement *Measurement `json:"measurement,omitempty"`
 	Error       string       `json:"error,omitempty"`
+	Line        string       `json:"line,omitempty"`   // of the odds of nginx
 	Cannot      string       `json:"cannot,omitempty"` // why the row can't be run here
 }
 
@@ -142,7 +144,7 @@ func enter(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r := &room{ctx: ctx, dir: args[1], fltool: args[2], out: json.NewEncoder(os.Stdout)}
-	for _, w := range rows {
+	for _, w := range slices.Concat(rows, oddsRows) {
 		if w.id == args[0] {
 			r.row = w
 		}

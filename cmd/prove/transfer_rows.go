@@ -22,6 +22,10 @@ var transferRows = []row{
 		run: (*room).uploads,
 	},
 	{
+		id: "nginx-uploads", check: "nginx/nofile", formula: "nginx-descriptors", limit: "worker_rlimit_nofile, while updates of 300 kB are sent", set: "200", unit: "uploads",
+		run: (*room).nginxUploads,
+	},
+	{
 		id: "downloads-memory", check: "host/cgroup-memory", limit: "memory of gunicorn's control group, while models of 5 MB are loaded", set: "+300 MB", unit: "downloads",
 		run: (*room).downloads,
 	},
@@ -43,12 +47,35 @@ func (r *room) uploads() (Measurement, error) {
 		return Measurement{}, err
 	}
 	begun := strings.Repeat("x", updateBytes*5/6) // bottle reads in parts of 100 KiB, and spools from the second on
+	return r.upload(p, appAddr, begun, 2)         // the connection and the spool
+}
+
+// nginxUploads is the same with nginx, and an application that answers none.
+func (r *room) nginxUploads() (Measurement, error) {
+	l, err := net.Listen("tcp", appAddr)
+	if err != nil {
+		return Measurement{}, err
+	}
+	defer l.Close()
+	p, err := r.nginx(proxy{connections: 4096, nofile: 200, noApp: true})
+	if err != nil {
+		return Measurement{}, err
+	}
+	if _, err := r.predict(safe, 1, "--model-size", strconv.Itoa(updateBytes)+"B"); err != nil {
+		return Measurement{}, err
+	}
+	return r.upload(p, nginxAddr, strings.Repeat("x", updateBytes), 3) // both connections and the file
+}
+
+// upload has clients send so much of an update, one after the other, each when the one
+// before has taken its descriptors, and counts those until one finds none.
+func (r *room) upload(p *process, address, begun string, each int) (Measurement, error) {
 	for n := 0; ; n++ {
 		before, err := descriptors(p.cmd.Process.Pid)
 		if err != nil {
 			return Measurement{}, err
 		}
-		c, err := net.Dial("tcp", appAddr)
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			return Measurement{}, err
 		}
@@ -62,7 +89,7 @@ func (r *room) uploads() (Measurement, error) {
 				return true, err
 			}
 			now, err := descriptors(p.cmd.Process.Pid)
-			return now >= before+2, err // the connection and the spool
+			return now >= before+each, err
 		}); err != nil {
 			return Measurement{}, err
 		}
@@ -72,7 +99,7 @@ func (r *room) uploads() (Measurement, error) {
 	}
 }
 
-// descriptors counts those of gunicorn's process of work, its master's only child.
+// descriptors counts those of a server's process of work, its master's only child.
 func descriptors(master int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", master, master))
 	if err != nil {

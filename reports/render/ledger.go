@@ -28,7 +28,7 @@ func capacity(r reports.Report) section {
 	if measured {
 		last = "measured" // which tells more
 	}
-	g := &grid{head: []string{"limit", "workers", "hard", "in use", last, "read from"}, text: []int{0, 5}}
+	g := &grid{head: []string{"limit", "safe", "likely", "hard", "in use", last, "read from"}, text: []int{0, 6}}
 	var unproven []string
 	for _, x := range rows {
 		inUse := ""
@@ -42,7 +42,7 @@ func capacity(r reports.Report) section {
 		if measured {
 			n = x.Measured
 		}
-		g.rows = append(g.rows, []string{x.Limit, workersOf(x), bestOf(x), inUse, orEmpty(n), x.Source})
+		g.rows = append(g.rows, []string{x.Limit, workersOf(x), likely(x), bestOf(x), inUse, orEmpty(n), x.Source})
 		if x.Proof == "" || x.Proof == "unproven" {
 			unproven = append(unproven, x.Limit)
 		}
@@ -56,6 +56,9 @@ func capacity(r reports.Report) section {
 			note += "; the limits that are unknown follow it, since each might be lower"
 		}
 		s.notes = append(s.notes, note)
+	}
+	if slices.ContainsFunc(rows, func(x reports.Row) bool { return likely(x) != "" }) {
+		s.notes = append(s.notes, likelyNote)
 	}
 	if len(unproven) > 0 {
 		s.notes = append(s.notes, "no experiment has proven the formula of "+strings.Join(unproven, ", "))
@@ -97,6 +100,19 @@ func measurement(c *reports.Capacity) []string {
 	}
 	return notes
 }
+
+// likely is the bound between safe and hard, where these differ.
+func likely(r reports.Row) string {
+	switch {
+	case bestOf(r) == "":
+		return ""
+	case r.WorkersLikely == nil:
+		return "?"
+	}
+	return count(*r.WorkersLikely)
+}
+
+const likelyNote = "likely: in nine of ten runs of an experiment with workers that came one by one; ?: no experiment tells"
 
 func boolCompare(a, b bool) int {
 	switch {

@@ -278,8 +278,8 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 	if measured {
 		last = "measured  " + last
 	}
-	fmt.Fprintf(&p.b, "\n%-28s %10s %10s %10s  %s\n", "limit", "workers", "at best", "headroom", last)
-	unproven := false
+	fmt.Fprintf(&p.b, "\n%-28s %9s %9s %9s %9s  %s\n", "limit", "safe", "likely", "hard", "headroom", last)
+	unproven, between := false, false
 	for _, r := range rows {
 		name := r.Name()
 		if r.Waived {
@@ -308,8 +308,12 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 		if r.Headroom != nil {
 			left = fmt.Sprintf("%+d", *r.Headroom)
 		}
-		line := fmt.Sprintf("%s %10s %10s %10s  %s", pad(name, 28), workersOf(r), bestOf(r), left, use)
+		between = between || likely(r) != ""
+		line := fmt.Sprintf("%s %9s %9s %9s %9s  %s", pad(name, 28), workersOf(r), likely(r), bestOf(r), left, use)
 		fmt.Fprintln(&p.b, strings.TrimRight(line, " "))
+	}
+	if between {
+		p.wrapped(likelyNote + ".")
 	}
 	if unproven {
 		p.wrapped("Rows without a ✓ rest on formulas that no experiment of fltool has proved yet.")

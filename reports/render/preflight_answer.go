@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/fltool/fltool/reports"
@@ -34,11 +35,7 @@ func (p *preflightWriter) answer(r reports.Report) {
 	case limitUnknown(*k):
 		p.wrapped(k.Limit + " is unknown, and so is how many workers it holds.")
 	case k.Limit != "":
-		if best, differs := atBest(*k); differs {
-			p.wrapped(fmt.Sprintf("It holds %s surely, %s at best; %s binds.", Plural(k.Workers, "worker"), best, k.Limit))
-			break
-		}
-		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", Plural(k.Workers, "worker"), k.Limit))
+		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", bounds(*k, Plural(k.Workers, "worker")), k.Limit))
 	case !judged:
 		p.wrapped("How many workers it holds was not judged.")
 	}
@@ -74,7 +71,7 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 			rest = fmt.Sprintf(": %s: %s failed.", demand, Plural(failed, "check"))
 		case k.AtMost == nil && k.Workers >= r.Demand.Workers:
 			rest = fmt.Sprintf(": %s: %s failed, though the limits allow them.", demand, Plural(failed, "check"))
-		case k.AtMost == nil && allows(k, r.Demand.Workers) && !slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+		case k.AtMost == nil && allows(k) >= r.Demand.Workers && !slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
 			return f.Status == reports.StatusFail && f.Workers == nil
 		}):
 			rest = ": " + demand + ": not safely."
@@ -84,30 +81,37 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 	case reports.VerdictRefused:
 		word, status = "CAN'T TELL", reports.StatusUnknown
 	case reports.VerdictWarn:
+		if k.AtMost == nil && judged && k.Limit != "" && k.Workers < r.Demand.Workers {
+			rest = ": " + demand + ": likely, not surely."
+		}
 		rest = ", with warnings" + rest
 	}
 	p.painted(status, word, hanging(word+rest, 0, ""))
 }
 
-// atBest is what the limit that binds holds where all goes well, in words, and
-// whether that differs from what it holds surely.
-func atBest(k reports.Capacity) (best string, differs bool) {
-	for _, r := range k.Ledger {
-		if r.Limit != k.Limit || r.Waived || r.Workers == nil || *r.Workers != k.Workers || bestOf(r) == "" {
-			continue
-		}
-		return bestOf(r), true
+// bounds says how many workers all limits hold: the number that is surely held, as
+// told, and those likely and at best, where they differ.
+func bounds(k reports.Capacity, surely string) string {
+	safe, likely, best := k.Bounds()
+	if best == safe {
+		return surely
 	}
-	return "", false
+	s := surely + " surely, "
+	if likely > safe && likely < best {
+		s += count(likely) + " likely, "
+	}
+	if best == math.MaxInt32 {
+		return s + "no limit at best"
+	}
+	return s + count(best) + " at best"
 }
 
-// allows says whether every limit holds so many workers where all goes well.
-func allows(k reports.Capacity, workers int) bool {
-	return !slices.ContainsFunc(k.Ledger, func(r reports.Row) bool {
-		most := r.Workers
-		if r.WorkersHard != nil {
-			most = r.WorkersHard
-		}
-		return !r.Waived && !r.NoLimit && !r.HardNoLimit && (most == nil || *most < workers)
-	})
+// allows is how many workers the limits hold where all goes well; none where one of
+// them is unknown.
+func allows(k reports.Capacity) int {
+	if slices.ContainsFunc(k.Ledger, func(r reports.Row) bool { return r.Unknown() && !r.Waived }) {
+		return 0
+	}
+	_, _, best := k.Bounds()
+	return best
 }

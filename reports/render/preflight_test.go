@@ -45,7 +45,7 @@ func TestSection(t *testing.T) {
 func TestNoHeadroom(t *testing.T) {
 	n := 7
 	r := reports.Report{Capacity: &reports.Capacity{Ledger: []reports.Row{{Limit: "app/nofile", Workers: &n, Proof: "unproven"}}}}
-	if got := table(t, Style{}, r); !strings.Contains(got, "app/nofile                            7\n") {
+	if got := table(t, Style{}, r); !strings.Contains(got, "app/nofile                           7\n") {
 		t.Errorf("%q", got)
 	}
 }

@@ -106,7 +106,7 @@ func preflightHeadline(r reports.Report) string {
 	if c.Workers >= r.Demand.Workers {
 		return fmt.Sprintf("supports %s workers, %s asked for; %s binds", atLeast(c), count(r.Demand.Workers), c.Limit)
 	}
-	return fmt.Sprintf("supports %s of the %s asked for; %s binds", atLeast(c), asked, c.Limit)
+	return fmt.Sprintf("supports %s of the %s asked for; %s binds", bounds(*c, atLeast(c)), asked, c.Limit)
 }
 
 func capacityHeadline(r reports.Report) string {
