@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 )
 
 // resolve gives a target as address and port, as seen from the sources if any.
@@ -18,6 +19,22 @@ func resolve(ctx context.Context, target *url.URL, sources []netip.Addr) (string
 		return lookup(ctx, target.Hostname(), port, netip.Addr{})
 	}
 	return lookup(ctx, target.Hostname(), port, sources[0])
+}
+
+// IsPublic says whether a target has an address that is neither this machine's loopback
+// nor one of a private network (RFC 1918, RFC 4193, link-local). The error is a
+// *TargetError: the name is not known.
+func IsPublic(ctx context.Context, target *url.URL) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", target.Hostname())
+	if err != nil {
+		return false, unreachable(target.Scheme+"://"+target.Host, err)
+	}
+	return slices.ContainsFunc(all, func(ip netip.Addr) bool {
+		ip = ip.Unmap()
+		return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified()
+	}), nil
 }
 
 // lookup finds the address of a host once: thousands of workers must not ask the

@@ -96,6 +96,15 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
+	if f.target != "" {
+		target, err := parseTarget(f.target)
+		if err != nil {
+			return err
+		}
+		if err := agreeToLoad(cmd, target, f.search.To, f.yes); err != nil {
+			return err
+		}
+	}
 	l := levels{f: f, thresholds: thresholds, stderr: stderr, said: map[int][]symptoms.Found{}}
 	if f.target != "" && f.command.line == "" {
 		if err := l.aim(ctx); err != nil {

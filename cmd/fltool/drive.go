@@ -32,6 +32,11 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	if err != nil {
 		return err
 	}
+	if f.target != "" {
+		if err := agreeToLoad(cmd, plan.Target, plan.Workers, f.yes); err != nil {
+			return err
+		}
+	}
 	if err := loadgen.CheckRoom(plan.Workers, len(plan.Sources)); err != nil {
 		return roomError(err)
 	}

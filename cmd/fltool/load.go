@@ -29,7 +29,7 @@ type loadFlags struct {
 	quorum, serverBinary, serverAt, results                                   string
 	command                                                                   commandFlags
 	workers, rounds, serverPID                                                int
-	unsafe, compressible, insecure                                            bool
+	unsafe, compressible, insecure, yes                                       bool
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
 	updateSize, modelSize                                                     sizeFlag
 	seed                                                                      uint64
@@ -72,6 +72,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.sources, "source-ip", "", "local addresses to dial from, comma-separated")
 	fl.StringVar(&f.ca, "ca", "", "PEM file of the authorities to trust")
 	fl.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate")
+	fl.BoolVar(&f.yes, "yes", false, "send more than 100 workers to a public address, unasked")
 	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
 	fl.StringVar(&f.serverAt, "server-pid", "", "measure this process, and all that it started, as the server: a `pid`, or a file with one")
 	f.command.add(cmd)

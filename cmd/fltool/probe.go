@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,11 +8,9 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
@@ -50,7 +47,7 @@ func (f *probeFlags) register(cmd *cobra.Command) {
 	fl.DurationVar(&f.simulateHold, "simulate-hold", 30*time.Second, "how long the polls of --then-simulate are held")
 	fl.StringVar(&f.ca, "ca", "", "PEM file of the authorities that the probe trusts")
 	fl.BoolVar(&f.insecure, "insecure", false, "probe a server whose certificate is not trusted, too")
-	fl.BoolVar(&f.yes, "yes", false, "register workers at a server without key list, unasked")
+	fl.BoolVar(&f.yes, "yes", false, "register workers at a server without key list, and send more than 100 to a public address, unasked")
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
 }
 
@@ -118,6 +115,11 @@ func (f *probeFlags) ask(cmd *cobra.Command, demand reports.Demand) (facts.Value
 	if err != nil {
 		return none, err
 	}
+	if f.simulate > 0 {
+		if err := agreeToLoad(cmd, u, f.simulate, f.yes); err != nil {
+			return none, err
+		}
+	}
 	agreed, err := f.agree(cmd, u)
 	if err != nil {
 		return none, err
@@ -174,29 +176,18 @@ func (f *probeFlags) agree(cmd *cobra.Command, u *url.URL) (bool, error) {
 	if n == 0 || f.yes {
 		return true, nil
 	}
-	stderr := cmd.ErrOrStderr()
-	in, ok := cmd.InOrStdin().(*os.File)
-	asked := ok && term.IsTerminal(int(in.Fd()))
-	if asked {
-		what := "a worker"
-		if n > 1 {
-			what = fmt.Sprintf("%d workers", n)
-		}
-		fmt.Fprintf(stderr, "Without keys %s must be registered at %s,\nwhich works where the server has no key list, and stays until it is restarted.\nRegister? [y/N] ", what, u)
-		line, err := bufio.NewReader(in).ReadString('\n')
-		if err != nil && err != io.EOF {
-			fmt.Fprintln(stderr)
-			return false, cantError("", "read the answer: %w", err)
-		}
-		switch strings.ToLower(strings.TrimSpace(line)) {
-		case "y", "yes":
-			return true, nil
-		}
+	what := "a worker"
+	if n > 1 {
+		what = fmt.Sprintf("%d workers", n)
+	}
+	yes, _, err := consent(cmd, fmt.Sprintf("Without keys %s must be registered at %s,\nwhich works where the server has no key list, and stays until it is restarted.\nRegister?", what, u))
+	if yes || err != nil {
+		return yes, err
 	}
 	if f.keys == "" && f.simulate > 0 {
 		return false, usageError("give their keys by --keys, or agree by --yes", "--then-simulate registers %d workers, and nobody agreed to that", f.simulate)
 	}
-	fmt.Fprintln(stderr, "probe: no poll will be held: give --probe-key FILE or, where the server has\nno key list, --yes; --probe-hold 0 asks for none")
+	fmt.Fprintln(cmd.ErrOrStderr(), "probe: no poll will be held: give --probe-key FILE or, where the server has\nno key list, --yes; --probe-hold 0 asks for none")
 	return false, nil
 }
 
