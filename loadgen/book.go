@@ -18,6 +18,7 @@ type book struct {
 	errors     map[class]*reports.ErrorClass
 	rounds     map[wire.Version]*roundBook // by the version that its workers had
 	lost       []reports.Lost
+	arrived    time.Duration // when the last worker sent its first request, where that was due as soon as may be
 	registered time.Duration // when the last worker was
 	repolls    int           // holds that the server ended early with a text
 	forgone    int           // updates that were refused and not sent again
@@ -57,6 +58,8 @@ func (b *book) enter(w *worker) {
 	}
 	if w.timed {
 		b.lag.Record(o.sent - w.due)
+	} else {
+		b.arrived = max(b.arrived, o.sent)
 	}
 	if o.fail != nil {
 		b.fail(w, o.fail)
@@ -179,6 +182,7 @@ func (b *book) add(o *book) {
 		mine.told = append(mine.told, r.told...)
 	}
 	b.lost = append(b.lost, o.lost...)
+	b.arrived = max(b.arrived, o.arrived)
 	b.registered = max(b.registered, o.registered)
 	b.repolls += o.repolls
 	b.forgone += o.forgone

@@ -59,9 +59,10 @@ type Plan struct {
 	Quorum int           // updates that end a round of the server's; 0: one of each worker
 	Hold   time.Duration // how long all polls are held, after the rounds where there are any
 
-	Ramp  time.Duration // over which the workers arrive, evenly
-	Think Think         // a worker's time between model and update
-	First First         // default FirstPoll
+	Ramp     time.Duration // over which the workers arrive, evenly, or slower where this machine can't serve so many
+	RampOpen bool          // they arrive in Ramp in any case, and who is late is so by the generator's fault
+	Think    Think         // a worker's time between model and update
+	First    First         // default FirstPoll
 	Policy
 
 	Update []byte         // every worker's update, before compression

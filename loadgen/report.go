@@ -10,6 +10,9 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
+// slowed is how much later than its ramp a fleet must have arrived for that to be said.
+const slowed = time.Second
+
 // report puts together what was seen.
 func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples *sampler) reports.Report {
 	all := newBook()
@@ -52,6 +55,10 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 	sortReport(&rep)
 	if every := all.interval(); every > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the server looks for a new model once in %s on behalf of each poll: a fan-out of up to that is its interval, no slowness", every))
+	}
+	if r.plan.Ramp > 0 && all.arrived > r.plan.Ramp+slowed {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("the workers arrived over %.1f s instead of %.1f s: more at once could not be served here (--ramp-open sends them in any case)",
+			all.arrived.Seconds(), r.plan.Ramp.Seconds()))
 	}
 	rep.Held = r.heldReport(end, all, samples.places)
 	if rep.Held.Kept > 0 {

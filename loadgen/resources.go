@@ -55,7 +55,8 @@ type sampler struct {
 	before  map[string]bool // connections that the server had accepted when the run began, by their other ends; nil: unknown
 	places  int             // that it had accepted since by the end; -1: unknown
 	began   time.Time
-	garbage garbage // of this process when the run began
+	garbage garbage             // of this process when the run began
+	host    facts.ProcessorTime // when the run began
 	stop    context.CancelFunc
 	done    chan struct{}
 }
@@ -74,6 +75,7 @@ func sample(serverPID int, held *gauge) *sampler {
 		p.first = p.last
 	}
 	s.before = s.accepted()
+	s.host, _ = facts.ReadProcessorTime(root) // else nothing is told of others
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	go func() {
@@ -244,6 +246,16 @@ func (s *sampler) health(own reports.Resource, lag reports.Histogram, portsLeft 
 		CPUShare:       own.CPUSeconds / time.Since(s.began).Seconds() / float64(runtime.GOMAXPROCS(0)),
 		GCPauseSeconds: (gc.pauses - s.garbage.pauses).Seconds(),
 		FDsLeft:        -1, PortsLeft: portsLeft, Reconnects: reconnects,
+	}
+	if now, err := facts.ReadProcessorTime(facts.NewRoot("/")); err == nil && s.host.Idle > 0 {
+		others, stolen := now.Busy-s.host.Busy, now.Stolen-s.host.Stolen
+		all := others + stolen + now.Idle - s.host.Idle
+		for _, p := range s.procs {
+			others -= p.last.CPUSeconds - p.first.CPUSeconds
+		}
+		if all > 0 {
+			g.OthersCPUShare, g.StolenCPUShare = max(0, others/all), max(0, stolen/all)
+		}
 	}
 	if own.FDLimit > 0 {
 		g.FDsLeft = own.FDLimit - int64(own.FDsPeak)

@@ -168,7 +168,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	}
 	r.s = newScheduler(r.t, len(r.workers))
 	r.t.parking = newParking(func(w *worker) { r.s.due <- w })
-	r.s.arrive(r.workers, r.plan.Ramp)
+	r.s.arrive(r.workers, r.plan.Ramp, r.plan.RampOpen)
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     r.t,

@@ -27,13 +27,19 @@ func newScheduler(t *transport, workers int) *scheduler {
 	}
 }
 
-// arrive makes the first requests due: evenly over the ramp, or, without one, as
-// fast as the generator can send them beside those of workers that came before.
-func (s *scheduler) arrive(workers []*worker, ramp time.Duration) {
+// arrive makes the first requests due, evenly over the ramp. They are sent once nothing
+// else is due, however long that takes: a machine that can't serve so many at once slows
+// them. With open each is due at its moment, and late by the generator's fault if it is
+// sent after that. Without a ramp they come as fast as they can.
+func (s *scheduler) arrive(workers []*worker, ramp time.Duration, open bool) {
 	for i, w := range workers {
-		if ramp > 0 {
-			s.at(w, ramp*time.Duration(i)/time.Duration(len(workers)))
-		} else {
+		at := ramp * time.Duration(i) / time.Duration(len(workers))
+		switch {
+		case open && ramp > 0:
+			s.at(w, at)
+		case at > 0:
+			time.AfterFunc(at-time.Since(s.start), func() { s.arrivals <- w })
+		default:
 			s.arrivals <- w
 		}
 	}

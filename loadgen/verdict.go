@@ -63,10 +63,17 @@ func tooSlow(p *Plan, r *reports.Report) string {
 		}
 	}
 	if lag := r.Generator.LagP99Seconds; lag > p.MaxLag.Seconds() {
-		return fmt.Sprintf("the generator could not keep up: 1 request in 100 was sent %s or more after it was due (limit %s)",
-			time.Duration(lag*float64(time.Second)).Round(time.Millisecond), p.MaxLag)
+		return fmt.Sprintf("the generator could not keep up: 1 request in 100 was sent %s or more after it was due (limit %s)%s",
+			time.Duration(lag*float64(time.Second)).Round(time.Millisecond), p.MaxLag, busyWith(r))
 	}
 	return ""
+}
+
+// busyWith says what the machine did meanwhile, and what to try.
+func busyWith(r *reports.Report) string {
+	g := r.Generator
+	return fmt.Sprintf("; of the CPUs this process used %.0f%%, a share of %.0f%% of that for its garbage, other processes than generator and server %.0f%%, other guests of the hypervisor %.0f%%: try a longer --ramp, --shard over several machines, or a machine that does nothing else",
+		100*g.CPUShare, 100*g.GCCPUShare, 100*g.OthersCPUShare, 100*g.StolenCPUShare)
 }
 
 // complaints lists what went wrong, worst first.

@@ -330,6 +330,8 @@ func addGenerator(a, b Generator) Generator {
 		CPUShare:       max(a.CPUShare, b.CPUShare),
 		GCPauseSeconds: max(a.GCPauseSeconds, b.GCPauseSeconds),
 		GCCPUShare:     max(a.GCCPUShare, b.GCCPUShare),
+		OthersCPUShare: max(a.OthersCPUShare, b.OthersCPUShare),
+		StolenCPUShare: max(a.StolenCPUShare, b.StolenCPUShare),
 		FDsLeft:        min(a.FDsLeft, b.FDsLeft), // -1, unknown, wins
 		PortsLeft:      min(a.PortsLeft, b.PortsLeft),
 		Reconnects:     a.Reconnects + b.Reconnects,

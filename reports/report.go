@@ -221,12 +221,14 @@ type Generator struct {
 	LagP50Seconds  float64 `json:"lagP50Seconds"` // from the moment a request was due to the moment it was sent
 	LagP99Seconds  float64 `json:"lagP99Seconds"`
 	LagMaxSeconds  float64 `json:"lagMaxSeconds"`
-	CPUShare       float64 `json:"cpuShare"`       // of all cores, 0 to 1, mean over the run
-	GCPauseSeconds float64 `json:"gcPauseSeconds"` // sum of stop-the-world pauses
-	GCCPUShare     float64 `json:"gcCpuShare"`     // of the process's CPU, 0 to 1
-	FDsLeft        int64   `json:"fdsLeft"`        // unused descriptors at the worst moment; -1 unknown
-	PortsLeft      int64   `json:"portsLeft"`      // unused local ports at the worst moment; -1 unknown
-	Reconnects     int     `json:"reconnects"`     // idle connections found closed by the server and dialled again
+	CPUShare       float64 `json:"cpuShare"`                 // of all cores, 0 to 1, mean over the run
+	GCPauseSeconds float64 `json:"gcPauseSeconds"`           // sum of stop-the-world pauses
+	GCCPUShare     float64 `json:"gcCpuShare"`               // of the process's CPU, 0 to 1
+	OthersCPUShare float64 `json:"othersCpuShare,omitempty"` // of the host's CPUs, 0 to 1: processes other than generator and server; 0 also where unknown
+	StolenCPUShare float64 `json:"stolenCpuShare,omitempty"` // of the host's CPUs, 0 to 1: by a hypervisor's other guests
+	FDsLeft        int64   `json:"fdsLeft"`                  // unused descriptors at the worst moment; -1 unknown
+	PortsLeft      int64   `json:"portsLeft"`                // unused local ports at the worst moment; -1 unknown
+	Reconnects     int     `json:"reconnects"`               // idle connections found closed by the server and dialled again
 	Refused        string  `json:"refused,omitempty"`
 }
 

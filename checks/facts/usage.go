@@ -97,6 +97,28 @@ func parseStat(text string) (procStat, error) {
 	return s, nil
 }
 
+// ProcessorTime is what the host's processors have done since it started, in seconds of
+// them all.
+type ProcessorTime struct {
+	Busy   float64
+	Stolen float64 // by a hypervisor's other guests
+	Idle   float64
+}
+
+// ReadProcessorTime reads /proc/stat.
+func ReadProcessorTime(r Root) (ProcessorTime, error) {
+	fs, err := r.procfs()
+	if err != nil {
+		return ProcessorTime{}, err
+	}
+	stat, err := fs.Stat()
+	if err != nil {
+		return ProcessorTime{}, fmt.Errorf("/proc/stat: %w", cause(err))
+	}
+	c := stat.CPUTotal
+	return ProcessorTime{Busy: c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ, Stolen: c.Steal, Idle: c.Idle + c.Iowait}, nil
+}
+
 // procfs is the host's /proc for the parsers of prometheus/procfs.
 func (r Root) procfs() (procfs.FS, error) {
 	path, err := r.Path("/proc")

@@ -33,6 +33,7 @@ type loadFlags struct {
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
 	updateSize, modelSize                                                     sizeFlag
 	seed                                                                      uint64
+	rampOpen                                                                  bool
 	slo                                                                       []string
 }
 
@@ -54,7 +55,8 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.target, "target", "", "URL of the server; default: a reference server of our own")
 	fl.StringVar(&f.keys, "keys", "", "key folder with the workers' private keys (see fltool keys)")
 	fl.BoolVar(&f.unsafe, "unsafe", false, "workers without keys, for a server without key list")
-	fl.DurationVar(&f.ramp, "ramp", rampUnset, "let the workers arrive evenly over so long; 0: all at once")
+	fl.DurationVar(&f.ramp, "ramp", rampUnset, "let the workers arrive evenly over so long, or slower if this machine can't serve so many; 0: as fast as it can")
+	fl.BoolVar(&f.rampOpen, "ramp-open", false, "let them arrive in that time in any case, and count who is late as the generator's lag")
 	fl.Lookup("ramp").DefValue = arrivalEvery.String() + " a worker"
 	fl.StringVar(&f.quorum, "quorum", "", "updates that end a round of the server's: `N` or P% of the workers (default: one of each worker)")
 	fl.StringVar(&f.think, "think", "0", "time between model and update: 2s, uniform:1s-3s or exp:2s")
@@ -135,7 +137,7 @@ func sloHint(expr string) string {
 func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	var err error
 	p := loadgen.Plan{
-		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp,
+		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp, RampOpen: f.rampOpen,
 		First:          loadgen.First(f.first),
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
 		Seed: f.seed,
