@@ -22,7 +22,7 @@ FUZZTIME ?= 20s
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted kills fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted kills restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -117,6 +117,12 @@ KILLS ?= 200
 
 kills: ## kill a server with state KILLS times while workers play rounds: a minute
 	go test -run '^TestKills$$' -v -timeout 1h ./cmd/fltool -kills $(KILLS)
+
+FLEET ?= 200
+FLEET_ROUNDS ?= 20
+
+restarts: ## end servers by TERM and kill -9 while FLEET workers like dc_federated's play FLEET_ROUNDS rounds
+	go test -run '^TestRestarts' -v -timeout 1h ./cmd/fltool -fleet $(FLEET) -fleet-rounds $(FLEET_ROUNDS)
 
 # An input that is new is made smaller by FUZZMINIMIZE runs at most: by default that
 # takes a minute for each large one, and nothing else is tried meanwhile.

@@ -10,6 +10,7 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
 )
 
 // Proxy is what a recommended nginx config is to be, the demand apart.
@@ -54,7 +55,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 	if sockets == 0 {
 		sockets = 2
 	}
-	if p.TLSCert != "" {
+	if redirects := p.TLSCert != "" && len(p.Listen) == 0; redirects {
 		sockets += 2
 	}
 	slots := slotsFor(d.Workers, 1, sockets, 1)
@@ -84,9 +85,11 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		},
 		Location: []nginx.Setting{
 			{Name: "proxy_read_timeout", Args: []string{nginxTime(readTimeoutFor(hold))}, Why: fmt.Sprintf("The longest hold, %s, and a minute. Other timeouts keep their defaults: none of them counts while a poll is held.", short(hold))},
-			{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", limitReqFor(d.Workers)), "nodelay"}, Why: fmt.Sprintf("Each asks for %d things a round: room for four rounds at once, since workers spin when they are refused.", requestsPerRound)},
+			limitReq(p.Build, d.Workers),
 		},
 		ACMERoot: p.ACMERoot, AdminAllow: p.AdminAllow,
+		Fallback: &nginx.Fallback{Path: wire.PathModel, Body: wire.NoModel,
+			Why: "While the application is away, or restarts, the answer is 200 and an empty map: dc_federated's workers take it and poll again, and 502 would end each of them that was just told of a model."},
 	}
 	if d.Workers <= maxLimitConn {
 		s.Location = append(s.Location, nginx.Setting{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))},
@@ -121,7 +124,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 	backlog := fmt.Sprintf("backlog=%d", powerOfTwo(max(int64(d.Workers), 511)))
 	listen := func(port string, options ...string) (out []nginx.Setting) {
 		at := []string{port, "[::]:" + port}
-		if len(p.Listen) > 0 && (p.TLSCert == "" || port == "443") {
+		if len(p.Listen) > 0 {
 			at = p.Listen
 		}
 		for i, a := range at {
@@ -142,9 +145,26 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		return s, nil
 	}
 	s.Listen = listen("443", append([]string{"ssl"}, probes...)...)
-	s.TLS = &nginx.TLS{Certificate: p.TLSCert, Key: p.TLSKey, RedirectListen: listen("80"), Settings: []nginx.Setting{
+	s.TLS = &nginx.TLS{Certificate: p.TLSCert, Key: p.TLSKey, Settings: []nginx.Setting{
 		{Name: "ssl_protocols", Args: []string{"TLSv1.2", "TLSv1.3"}, Why: "Older ones are broken."},
 		{Name: "ssl_session_cache", Args: []string{"shared:fl_tls:10m"}, Why: "A worker that comes again needs no full handshake."},
 	}}
+	if len(p.Listen) == 0 { // who says where to listen gets nothing else
+		s.TLS.RedirectListen = listen("80")
+	}
 	return s, nil
+}
+
+// limitReq bounds requests such that n workers come to rest again that ask at once for
+// whatever they are refused, as dc_federated's do: above a burst they are slowed, and not
+// refused. Else a restart would leave most of them spinning for ever, each in want of
+// two requests in a row that get through.
+func limitReq(b nginx.Build, n int) nginx.Setting {
+	at := limitReqFor(n)
+	s := nginx.Setting{Name: "limit_req", Args: []string{"zone=fl_req", fmt.Sprintf("burst=%d", at+2*n), fmt.Sprintf("delay=%d", at)},
+		Why: fmt.Sprintf("Each asks for %d things a round: room for four rounds at once. What comes above that waits its turn; it is not refused, since workers ask again at once.", requestsPerRound)}
+	if has, known := b.Since("1.15.7"); known && !has {
+		s.Args[2] = "nodelay"
+	}
+	return s
 }

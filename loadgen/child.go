@@ -37,10 +37,11 @@ type Child struct {
 }
 
 // StartChild starts `exe serve …` and waits until it says where it listens. The
-// child dies with this process, however that ends.
+// child dies with this process, however that ends. Stop does not have it wait for
+// workers that were told of the last model: they are through.
 func StartChild(ctx context.Context, exe string, args ...string) (*Child, error) {
-	cmd := exec.Command(exe, append([]string{"serve"}, args...)...) // #nosec G204 -- fltool itself, or what the flag names
-	cmd.SysProcAttr = bound(syscall.SIGKILL)                        // Ctrl-C is for us: we stop the child when we are done with it
+	cmd := exec.Command(exe, append([]string{"serve", "--drain-timeout", "1s"}, args...)...) // #nosec G204 -- fltool itself, or what the flag names
+	cmd.SysProcAttr = bound(syscall.SIGKILL)                                                 // Ctrl-C is for us: we stop the child when we are done with it
 	said := &tail{}
 	c := &Child{cmd: cmd, exited: make(chan error, 1), ended: make(chan struct{}), said: said.String}
 	c.Exited = c.exited

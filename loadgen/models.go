@@ -1,8 +1,11 @@
 package loadgen
 
 import (
+	"bytes"
+	"errors"
 	"hash/maphash"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +27,9 @@ func newModels() models {
 	return models{seed: maphash.MakeSeed(), known: map[uint64]wire.Version{}, after: map[wire.Version]bool{}, since: map[wire.Version]time.Duration{}}
 }
 
+// noModelBytes is more than a body has that says that there is no model.
+const noModelBytes = 64
+
 // read reads a model for a worker, to its end, and sets the outcome's version: to
 // "" where the bytes differ from all that was decoded, so that the worker must
 // fetch it again with fresh set. Times are since start.
@@ -35,6 +41,14 @@ func (m *models) read(w *worker, r io.Reader, start time.Time) *failure {
 	m.mu.Unlock()
 	buf := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buf)
+	if compare {
+		// What says that there is no model is shorter than any model, and not one of those
+		// to compare with.
+		n, err := io.ReadFull(r, buf[:noModelBytes])
+		compare = err == nil
+		// A Reader and no more: as a WriterTo it would copy with a buffer of its own.
+		r = struct{ io.Reader }{io.MultiReader(bytes.NewReader(slices.Clone(buf[:n])), r)}
+	}
 	if compare {
 		if _, err := io.CopyBuffer(&h, r, buf[:]); err != nil {
 			return failed(classModel, "%s", cause(err))
@@ -52,7 +66,10 @@ func (m *models) read(w *worker, r io.Reader, start time.Time) *failure {
 	if _, rest := io.CopyBuffer(io.Discard, body, buf[:]); err == nil {
 		err = rest
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, wire.ErrNoModel):
+		return failed(classNoModel, "%s", err)
+	case err != nil:
 		return failed(classModel, "%s", err)
 	}
 	w.out.version = model.Version

@@ -289,7 +289,8 @@ func TestFreshKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := wire.ReadKeyList(list)
+	listed, err := wire.ReadKeyList(list)
+	ids := listed.IDs
 	if err != nil || len(ids) != len(keys) {
 		t.Fatalf("%v, %v", ids, err)
 	}

@@ -129,6 +129,7 @@ func TestFaults(t *testing.T) {
 		{"truncated zlib", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, broken[:len(broken)-8]) }, []step{stepModel}},
 		{"bad checksum", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, checksum) }, []step{stepModel}},
 		{"no msgpack", classModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, zlibbed([]byte("no msgpack"))) }, []step{stepModel}},
+		{"no model", classNoModel, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, []byte(wire.NoModel)) }, []step{stepModel}},
 		{"old version", classStale, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, model("1")) }, []step{stepModel}},
 		{"no end of a head", classUnexpected, func(w http.ResponseWriter, _ *http.Request) {
 			flood(w, "HTTP/1.1 200 OK\r\n", "X-Field: "+strings.Repeat("x", 1<<16)+"\r\n")

@@ -298,6 +298,10 @@ func (w *worker) stumbleUpstream(p *Plan, at step, now time.Duration) (fate, tim
 		return fateNext, 0
 	case at == stepPoll:
 		return w.again(p, now)
+	case at == stepModel && w.out.fail.class == classNoModel: // none, so it polls again
+		w.told, w.fresh = false, false
+		w.challengeFor(stepPoll)
+		return w.again(p, now)
 	case at == stepModel && w.out.version != "": // an old one: it trains with that
 		w.told = false
 		if w.holds(p) {

@@ -40,6 +40,8 @@ type Settings struct {
 	TLS      *TLS   `json:"tls,omitempty"`      // nil: plain HTTP
 	ACMERoot string `json:"acmeRoot,omitempty"` // directory that certificates are proven from; "": no such path
 
+	Fallback *Fallback `json:"fallback,omitempty"` // nil: none
+
 	// AdminAllow are the addresses and networks that may use /workers;
 	// none closes it to everybody.
 	AdminAllow []string `json:"adminAllow,omitempty"`
@@ -49,7 +51,7 @@ type Settings struct {
 type TLS struct {
 	Certificate    string    `json:"certificate"` // files
 	Key            string    `json:"key"`
-	RedirectListen []Setting `json:"redirectListen,omitempty"` // as Settings.Listen, of the server that sends http to https; none: port 80
+	RedirectListen []Setting `json:"redirectListen,omitempty"` // as Settings.Listen, of a server that sends http to https; none: there is none
 	Settings       []Setting `json:"settings,omitempty"`       // ssl_protocols…
 }
 
@@ -82,6 +84,7 @@ func Render(s Settings) (string, error) {
 		p.open("http")
 	}
 	p.all(s.HTTP)
+	p.charset(s.Fallback)
 
 	p.line("")
 	p.comment("The federated-learning server.")
@@ -96,11 +99,12 @@ func Render(s Settings) (string, error) {
 	if len(names) == 0 {
 		names = []string{"_"}
 	}
-	if s.TLS != nil {
+	redirects := s.TLS != nil && s.TLS.RedirectListen != nil
+	if redirects {
 		p.line("")
 		p.comment("Plain HTTP is sent on to https.")
 		p.open("server")
-		p.listen(s.TLS.RedirectListen, "80")
+		p.listen(s.TLS.RedirectListen, "")
 		p.directive("server_name", names...)
 		p.acme(s.ACMERoot)
 		p.open("location /")
@@ -123,7 +127,7 @@ func Render(s Settings) (string, error) {
 		p.all(s.TLS.Settings)
 	}
 	p.all(s.Server)
-	if s.TLS == nil {
+	if !redirects {
 		p.acme(s.ACMERoot)
 	}
 	p.line("")
@@ -139,10 +143,14 @@ func Render(s Settings) (string, error) {
 	p.directive("deny", "all")
 	p.directive("proxy_pass", "http://fl")
 	p.close()
+	passed := func() {
+		p.all(s.Location)
+		p.directive("proxy_pass", "http://fl")
+	}
+	p.fallback(s.Fallback, passed)
 	p.line("")
 	p.open("location /")
-	p.all(s.Location)
-	p.directive("proxy_pass", "http://fl")
+	passed()
 	p.close()
 	p.close()
 	if !s.Site {

@@ -39,6 +39,7 @@ func example() Settings {
 			set("", "proxy_set_header", "Host", "$host"),
 		},
 		Location:   []Setting{set("All 1000 workers may come from one address.", "limit_conn", "fl_conn", "2000")},
+		Fallback:   &Fallback{Path: "/return_global_model", Body: "x^k\x00\x00\x00\x81\x00\x81", Why: "502 would end workers that were just told of a model."},
 		AdminAllow: []string{"10.0.0.0/8", "::1"},
 	}
 }
@@ -46,7 +47,8 @@ func example() Settings {
 func TestRender(t *testing.T) {
 	withTLS := example()
 	withTLS.TLS = &TLS{Certificate: "/etc/letsencrypt/live/fl.example.org/fullchain.pem", Key: "/etc/letsencrypt/live/fl.example.org/privkey.pem",
-		Settings: []Setting{set("Older ones are broken.", "ssl_protocols", "TLSv1.2", "TLSv1.3")}}
+		RedirectListen: []Setting{set("", "listen", "80"), set("", "listen", "[::]:80")},
+		Settings:       []Setting{set("Older ones are broken.", "ssl_protocols", "TLSv1.2", "TLSv1.3")}}
 	withTLS.ACMERoot = "/var/www/acme"
 	closed := Settings{Peers: []string{"unix:/run/fl.sock", "127.0.0.1:5001"}}
 	for name, s := range map[string]Settings{"http": example(), "https": withTLS, "least": closed} {

@@ -54,11 +54,11 @@ func runChild(text string) error {
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return err
 	}
-	keys, err := wire.ReadKeyList(c.KeyList)
+	list, err := wire.ReadKeyList(c.KeyList)
 	if err != nil {
 		return err
 	}
-	cfg := Config{Keys: keys, Model: incompressible(c.ModelSize), State: c.State, KeepUpdates: c.KeepUpdates}
+	cfg := Config{Keys: list.IDs, Model: incompressible(c.ModelSize), State: c.State, KeepUpdates: c.KeepUpdates}
 	if cfg.Round, err = ParsePolicy(c.Round); err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ type visit struct {
 	desk     bool        // is at a desk
 	begun    bool        // the rest of its request was waited for already
 	over     bool        // has left
+	idle     bool        // in net/http, between two requests
 	token    uint64      // in the lot; 0 if it is not there
 	gate     *gate
 	worker   bool // has been proved to be a worker's
@@ -179,6 +180,7 @@ func (g *gate) state(c net.Conn, state http.ConnState) {
 	if v == nil {
 		return
 	}
+	v.idle = state == http.StateIdle
 	switch state {
 	case http.StateActive:
 		v.sign()

@@ -17,24 +17,19 @@ import (
 // TestPythonWorkers runs rounds with workers on the libraries that real ones use:
 // requests, PyNaCl and msgpack, as Debian has them.
 func TestPythonWorkers(t *testing.T) {
-	const python, workers, rounds = "/usr/bin/python3", 4, 3
-	if out, err := exec.Command(python, "-c", "import requests, nacl, msgpack").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s can't import requests, nacl and msgpack: %v\n%s", python, err, out)
-		}
-		t.Skip("install python3-requests, python3-nacl and python3-msgpack to run it: ", err)
-	}
+	const workers, rounds = 4, 3
+	python := pythonWorkers(t)
 	dir := filepath.Join(t.TempDir(), "keys")
 	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
 		t.Fatal(err)
 	}
-	ids, err := wire.ReadKeyList(dir)
+	list, err := wire.ReadKeyList(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, mode := range []string{"safe", "unsafe"} {
 		t.Run(mode, func(t *testing.T) {
-			cfg := Config{Keys: ids, Model: []byte("the model"), Round: All}
+			cfg := Config{Keys: list.IDs, Model: []byte("the model"), Round: All}
 			args := []string{"testdata/worker.py", "", "3"}
 			for n := range workers {
 				args = append(args, wire.KeyFile(dir, n))
@@ -67,4 +62,17 @@ func TestPythonWorkers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pythonWorkers is the interpreter for testdata/worker.py.
+func pythonWorkers(t *testing.T) string {
+	t.Helper()
+	const python = "/usr/bin/python3"
+	if out, err := exec.Command(python, "-c", "import requests, nacl, msgpack").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s can't import requests, nacl and msgpack: %v\n%s", python, err, out)
+		}
+		t.Skip("install python3-requests, python3-nacl and python3-msgpack to run it: ", err)
+	}
+	return python
 }

@@ -26,6 +26,7 @@ const DefaultKeepFree = 1_000_000_000
 type Keeper struct {
 	dir  string
 	free uint64 // bytes of the disk that stay free; 0: DefaultKeepFree
+	lost int    // updates that were on their way when the process before ended
 
 	mu   sync.Mutex
 	made int64 // the last round whose directory is there and synced
@@ -59,6 +60,7 @@ func NewKeeper(dir string, free int64) (*Keeper, error) {
 		if err := os.Remove(filepath.Join(k.incoming(), f.Name())); err != nil {
 			return nil, fmt.Errorf("clear half-written updates: %w", err)
 		}
+		k.lost++
 	}
 	return k, nil
 }

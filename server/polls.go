@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"runtime"
@@ -22,7 +21,7 @@ const (
 
 // polls is the room that holds polls and wakes them. It answers them too, so how
 // it holds them is its own affair: all that others see of it is Park, Rest,
-// Publish, Drain, Held and Stop.
+// Publish, Fetched, Quiesce, Drain, Dismiss, Held and Stop.
 //
 // A held poll leaves net/http, whose goroutine, buffers and request cost some
 // 30 KB: its connection is hijacked and parks in the lot, without a goroutine. What
@@ -33,7 +32,7 @@ const (
 // asking for anything rest here as well.
 //
 // This file knows who is held and who is told what; reply.go writes what they are
-// told, and watch.go hears what they say.
+// told, watch.go hears what they say, and leave-taking is in drain.go.
 type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
@@ -47,12 +46,14 @@ type polls struct {
 
 	current *atomic.Pointer[model] // stored under the lock
 
-	mu       sync.Mutex
-	draining bool
-	stopped  bool
-	held     map[string]*poll   // by worker
-	waiting  map[*poll]struct{} // all whose connection is here, held or answered
-	count    atomic.Int64       // len(held), without the lock
+	mu        sync.Mutex
+	draining  bool
+	dismissed bool // who rests here is to leave
+	stopped   bool
+	held      map[string]*poll   // by worker
+	waiting   map[*poll]struct{} // all whose connection is here, held or answered
+	owed      owed               // the workers that have a model to fetch
+	count     atomic.Int64       // len(held), without the lock
 }
 
 // poll is one that is held, or was: its connection waits for the next request.
@@ -66,13 +67,14 @@ type poll struct {
 	closes bool        // no next request is wanted
 
 	answered bool
+	leaves   bool // goes back to the gate, or is closed
 }
 
 func newPolls(gate *gate, lot *lot.Lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		tidy: newTidy(), gate: gate, lot: lot,
-		held: map[string]*poll{}, waiting: map[*poll]struct{}{},
+		held: map[string]*poll{}, waiting: map[*poll]struct{}{}, owed: newOwed(),
 	}
 }
 
@@ -158,6 +160,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 		e = &ending{text: TextDraining, close: true}
 	case version != p.current.Load().version:
 		e = &ending{text: wire.TextUpdated, model: p.current.Load()}
+		p.owed.told(worker)
 	case held != nil:
 		p.held[worker] = held
 		p.count.Add(1)
@@ -205,31 +208,16 @@ func (p *polls) expire(held *poll) {
 func (p *polls) Publish(m *model) int {
 	p.mu.Lock()
 	p.current.Store(m)
-	all := p.empty()
+	var all []*poll
+	if !p.draining { // Drain is about to answer them
+		all = p.empty()
+	}
+	for _, c := range all {
+		p.owed.told(c.worker)
+	}
 	p.mu.Unlock()
 	p.wake(all, &ending{text: wire.TextUpdated, model: m}, func(last time.Time) { p.fanOut(last.Sub(m.published)) })
 	return len(all)
-}
-
-// Drain answers every poll, those to come included, so that none is cut. It
-// returns when those that were held have been answered, or with the context's
-// error when that ends.
-func (p *polls) Drain(ctx context.Context) error {
-	p.mu.Lock()
-	p.draining = true
-	all := p.empty()
-	p.mu.Unlock()
-	answered := make(chan struct{})
-	p.wake(all, &ending{text: TextDraining, close: true}, func(time.Time) { close(answered) })
-	if len(all) == 0 {
-		return nil
-	}
-	select {
-	case <-answered:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // empty forgets all held polls and gives them, to be woken; the lock is held.

@@ -70,6 +70,10 @@ func dialRaw(t *testing.T, addr string) raw {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rawOn(t, c)
+}
+
+func rawOn(t *testing.T, c net.Conn) raw {
 	t.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	return raw{c, bufio.NewReader(c)}

@@ -88,12 +88,19 @@ const (
 	unknown      standing = wire.TextInvalid
 	unregistered standing = wire.TextUnregistered
 	member       standing = ""
+	// A member that signed what is no challenge of this process, soon after its start:
+	// one of the process before, or a proxy's error page, which dc_federated's workers
+	// sign as well. Invalid Worker in place of a model would end it for good.
+	stale standing = "stale"
 )
 
 // reason is a standing in the metrics.
 func (s standing) reason() string {
-	if s == unregistered {
+	switch s {
+	case unregistered:
 		return "unregistered"
+	case stale:
+		return "stale"
 	}
 	return "invalid"
 }

@@ -74,6 +74,7 @@ func (p *polls) replied(c *poll, closes bool, err error) {
 	}
 	switch {
 	case err != nil:
+		p.owed.settle(c.worker) // it was told nothing
 		cut(c.conn)
 	case closes:
 		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))

@@ -16,10 +16,13 @@ func (s *Server) restore() error {
 	if s.cfg.Unsafe {
 		mode = "unsafe"
 	}
+	if s.cfg.FirstVersion != nil {
+		s.base = *s.cfg.FirstVersion - 1
+	}
 	var old stored
 	if s.cfg.State != "" {
 		var err error
-		if s.store, old, err = openStore(s.cfg.State, mode); err != nil {
+		if s.store, old, err = openStore(s.cfg.State, mode, s.base); err != nil {
 			return err
 		}
 		for _, name := range old.strange {
@@ -28,9 +31,12 @@ func (s *Server) restore() error {
 	}
 	if s.cfg.KeepUpdates {
 		// Only now: the state is ours alone.
-		var err error
-		if s.cfg.Aggregator, err = NewKeeper(filepath.Join(s.cfg.State, keptUpdates), s.cfg.KeepFree); err != nil {
+		keeper, err := NewKeeper(filepath.Join(s.cfg.State, keptUpdates), s.cfg.KeepFree)
+		if err != nil {
 			return err
+		}
+		if s.cfg.Aggregator = keeper; keeper.lost > 0 {
+			s.log.Warn("updates were on their way when the server before ended, and dc_federated's workers do not send them again", "updates", keeper.lost)
 		}
 	}
 	if err := s.restoreWorkers(old); err != nil {
@@ -39,9 +45,14 @@ func (s *Server) restore() error {
 	number, bytes := int64(1), s.cfg.Model
 	if old.version > 0 {
 		number, bytes = old.version, old.model
-		s.log.Info("continuing from the state", "version", number, "accepted", len(old.accepted[number]), "workers", len(s.workers.workers))
+		s.resumed = time.Now()
+		if old.base != s.base && s.cfg.FirstVersion != nil {
+			s.log.Warn("the state goes on with its own versions", "first", old.base+1)
+		}
+		s.base = old.base
+		s.log.Info("continuing from the state", "version", s.base+number, "accepted", len(old.accepted[number]), "workers", len(s.workers.workers))
 	}
-	m, err := encodeModel(number, bytes)
+	m, err := encodeModel(number, s.base, bytes)
 	if err != nil {
 		return err
 	}
@@ -59,10 +70,14 @@ func (s *Server) restore() error {
 		}
 	}
 	s.round = newRound(s.cfg.Round, number, members)
+	s.round.replaces = s.cfg.Updates == LastUpdate
 	for n, ids := range old.accepted {
 		for id := range ids {
 			s.round.restore(id, n)
 		}
+	}
+	if missing := s.round.missing(); s.cfg.RoundTimeout == 0 && len(s.round.accepted) > 0 && missing > 0 {
+		s.log.Warn("the open round waits for updates, of which some may have been lost with the server before: dc_federated's workers do not send them again", "missing", missing)
 	}
 	return nil
 }

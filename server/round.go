@@ -49,6 +49,15 @@ func (p Policy) String() string {
 	return "all"
 }
 
+// UpdatePolicy says which of a worker's updates counts in a round.
+type UpdatePolicy string
+
+// The policies; the zero one is FirstUpdate.
+const (
+	FirstUpdate UpdatePolicy = "first" // a later one is not accepted, as by the stress test's server
+	LastUpdate  UpdatePolicy = "last"  // a later one replaces it, as by FedAvg's server
+)
+
 type set map[string]struct{}
 
 func (s set) has(id string) bool { _, ok := s[id]; return ok }
@@ -62,6 +71,7 @@ func (s set) has(id string) bool { _, ok := s[id]; return ok }
 // that the closed round did without already count for the next.
 type round struct {
 	policy   Policy
+	replaces bool  // a later update of a worker replaces its earlier one
 	number   int64 // of the open round, or of the closed one that is being aggregated
 	members  set   // whom All waits for
 	accepted set   // whose updates this round has
@@ -82,13 +92,15 @@ func newRound(policy Policy, number int64, members []string) *round {
 	return r
 }
 
-// has says whether a worker's update was accepted already, or is about to be.
+// has says whether a worker's update was accepted already, or is about to be, and is
+// to stay.
 func (r *round) has(id string) bool {
-	return r.accepted.has(id) || r.next.has(id) || r.storing.has(id)
+	return !r.replaces && (r.accepted.has(id) || r.next.has(id) || r.storing.has(id))
 }
 
 // assign gives a verified update the number of the round that it counts for, and
-// holds that round open until settle. Of two updates of one worker the first wins.
+// holds that round open until settle. Of two updates of one worker the first wins; where
+// the later one replaces it, they must come one after the other.
 func (r *round) assign(id string) (number int64, ok bool) {
 	if r.has(id) {
 		return 0, false
@@ -164,6 +176,19 @@ func (r *round) over(registered int) bool {
 		}
 	}
 	return true
+}
+
+// missing is how many workers a round of All waits for; 0 for other rounds.
+func (r *round) missing() (n int) {
+	if r.policy != All {
+		return 0
+	}
+	for id := range r.members {
+		if !r.accepted.has(id) {
+			n++
+		}
+	}
+	return n
 }
 
 // close freezes the round for aggregation and gives the workers in it; publish

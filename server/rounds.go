@@ -14,6 +14,9 @@ const largeModel = 1 << 20
 // accept keeps a verified update and counts it, unless its worker may not take
 // part any more, or has sent one already that counts.
 func (s *Server) accept(id string, up Upload) (now standing, counts bool, err error) {
+	if s.cfg.Updates == LastUpdate {
+		defer s.storing.take(id)()
+	}
 	s.mu.Lock()
 	// The upload may have begun before the admin removed the worker.
 	now, _ = s.workers.standing(id)
@@ -90,11 +93,13 @@ func (s *Server) closeRounds(ctx context.Context) {
 }
 
 // closeRound ends the open round if it is over: aggregates, encodes, stores and
-// publishes. Nobody waits for it but the round itself.
+// publishes. Nobody waits for it but the round itself. While the server drains none is
+// begun: whoever is told of a model has to be served until it has fetched it. With a
+// state the next start ends the round.
 func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	now := s.model.Load()
 	s.mu.Lock()
-	if !s.round.closing && !s.round.over(s.workers.registered) {
+	if !s.round.closing && (s.draining.Load() || !s.round.over(s.workers.registered)) {
 		s.mu.Unlock()
 		return false, nil
 	}
@@ -115,7 +120,7 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 		s.polls.tidy.now()
 		defer s.polls.tidy.now()
 	}
-	next, err := encodeModel(now.number+1, bytes)
+	next, err := encodeModel(now.number+1, s.base, bytes)
 	if err != nil {
 		return false, err
 	}
@@ -134,6 +139,6 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	if err := s.store.clean(); err != nil {
 		s.log.Warn("the files of the version before stay until the next start", "error", err)
 	}
-	s.log.Info("round ended", "round", now.number, "updates", len(ids), "timeout", expired, "version", next.number, "woken", held)
+	s.log.Info("round ended", "round", now.number, "updates", len(ids), "timeout", expired, "version", next.version, "woken", held)
 	return true, nil
 }

@@ -200,7 +200,7 @@ func (s *Server) handlePoll(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if !s.authenticate(w, r, route, m.WorkerID, m.SignedPhrase) {
+	if !s.admit(w, r, route, s.standing(r, m.WorkerID, m.SignedPhrase)) {
 		return
 	}
 	s.polls.Park(w, r, m.WorkerID, m.LastVersion)
@@ -213,9 +213,14 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if !s.authenticate(w, r, route, m.WorkerID, m.SignedPhrase) {
+	if now := s.standing(r, m.WorkerID, m.SignedPhrase); now == stale {
+		s.metrics.refused(route, now.reason())
+		answer(w, http.StatusOK, wire.NoModel)
+		return
+	} else if !s.admit(w, r, route, now) {
 		return
 	}
+	s.polls.Fetched(m.WorkerID) // what it is being sent is waited for
 	encoded := s.model.Load().encoded
 	begin(w, http.StatusOK, len(encoded))
 	if d, is := w.(*response); is && len(encoded) > blobBytes {
@@ -227,19 +232,35 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 	s.polls.Rest(w, r) // its worker does train now
 }
 
-// authenticate says whether a worker may go on; if not, it has been told so.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, route, id, phrase string) bool {
+// standing is what the sender of an answered challenge may do: those that are not the
+// worker's are unknown.
+func (s *Server) standing(r *http.Request, id, phrase string) standing {
 	s.mu.Lock()
 	now, key := s.workers.standing(id)
 	s.mu.Unlock()
-	if now != unknown && !s.cfg.Unsafe {
-		message, err := s.verifier.open(r, key, phrase)
-		if err != nil || !s.challenges.use(id, message, time.Now()) {
-			now = unknown
-		}
+	if now == unknown || s.cfg.Unsafe {
+		return now
 	}
+	message, err := s.verifier.open(r, key, phrase)
+	switch {
+	case err != nil:
+		return unknown
+	case s.challenges.use(id, message, time.Now()):
+		return now
+	case now == member && time.Since(s.resumed) < challengeLife:
+		return stale
+	}
+	return unknown
+}
+
+// admit says whether a worker may go on; if not, it is told so.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, route string, now standing) bool {
 	if now != member {
-		s.refuse(w, route, now.reason(), http.StatusOK, string(now))
+		text := now
+		if now == stale {
+			text = unknown
+		}
+		s.refuse(w, route, now.reason(), http.StatusOK, string(text))
 		return false
 	}
 	s.metrics.accepted(route)

@@ -39,6 +39,8 @@ type Config struct {
 	Unsafe bool     // anybody may, and nothing is checked; Keys must be empty
 
 	Model        []byte        // the first version; not to be changed afterwards
+	FirstVersion *int64        // of Model, at least 0; nil: 1. A state keeps its own
+	Updates      UpdatePolicy  // which of a worker's updates counts in a round
 	Round        Policy        // when a round ends; All is not for Unsafe
 	RoundTimeout time.Duration // after its first update a round ends with what it has; 0: never
 	MaxHold      time.Duration // after which a poll is ended with a text; 0: never
@@ -76,6 +78,8 @@ type Server struct {
 	store      *store
 	admin      admin
 	logins     logins
+	base       int64     // the version before that of round 1
+	resumed    time.Time // when it went on from a state; zero: it began anew
 
 	model    atomic.Pointer[model]  // the current one; once there are polls, they store it
 	trouble  atomic.Pointer[string] // why rounds can't end now, for whoever asks after our health
@@ -90,6 +94,7 @@ type Server struct {
 	clock   *time.Timer // of the open round, nil if it does not run
 
 	changes turns        // of changes to a worker
+	storing turns        // of updates that replace a worker's earlier one
 	running sync.RWMutex // read by every handler while it runs
 	closed  bool
 
@@ -105,8 +110,12 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("an unsafe server has no key list")
 	case cfg.Unsafe && cfg.Round == All:
 		return nil, errors.New("an unsafe server does not know whom to wait for: a round needs a number or a percentage")
-	case !cfg.Unsafe && len(cfg.Keys) == 0:
-		return nil, errors.New("no keys: no worker could take part")
+	case !cfg.Unsafe && len(cfg.Keys) == 0 && !newAdmin(cfg.AdminUsername, cfg.AdminPassword).set:
+		return nil, errors.New("no keys, and no admin who could add one: no worker could take part")
+	case !cfg.Unsafe && len(cfg.Keys) == 0 && cfg.Round == All:
+		return nil, errors.New("no keys: a round of all has nobody to wait for, and needs a number or a percentage")
+	case cfg.FirstVersion != nil && *cfg.FirstVersion < 0:
+		return nil, errors.New("the first version is below 0")
 	case cfg.KeepUpdates && (cfg.State == "" || cfg.Aggregator != nil):
 		return nil, errors.New("updates are kept below a state, and without another aggregator")
 	}
@@ -219,18 +228,6 @@ func (s *Server) Serve(l net.Listener) error {
 		return http.ErrServerClosed
 	}
 	return err
-}
-
-// Shutdown closes the listeners, answers all held polls and refuses those that
-// still come, with a text each time, since a poll that is cut ends a real worker
-// for good. Whoever has asked for something gets it; it waits for uploads and
-// downloads to end, or for the context to.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
-	s.gate.closeEntrances()
-	err := s.polls.Drain(ctx)
-	err = cmp.Or(err, s.gate.settle(ctx))
-	return cmp.Or(s.http.Shutdown(ctx), err)
 }
 
 // Held is the number of polls that are held now.

@@ -192,7 +192,7 @@ func TestOnlyItsOwn(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	m, err := encodeModel(3, []byte("never published"))
+	m, err := encodeModel(3, 0, []byte("never published"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,9 +38,9 @@ const (
 	newFile   = ".new-" // begins the names of files that are not whole yet
 )
 
-// openStore opens a state or begins one. It reads all before it changes anything:
+// openStore opens a state or begins one, with the version before that of round 1. It reads all before it changes anything:
 // where the state is refused, no file was touched; where the disk is, none was lost.
-func openStore(dir string, mode string) (*store, stored, error) {
+func openStore(dir, mode string, base int64) (*store, stored, error) {
 	none := stored{}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, none, fmt.Errorf("make state directory: %w", err)
@@ -54,7 +54,7 @@ func openStore(dir string, mode string) (*store, stored, error) {
 		return nil, none, fmt.Errorf("open state %s: %w", path, err)
 	}
 	s := &store{dir: dir, journal: j}
-	all, err := s.load(mode)
+	all, err := s.load(mode, base)
 	if err == nil {
 		err = s.renew(&all)
 	}
@@ -92,7 +92,7 @@ func lost(dir, path string) error {
 }
 
 // load reads the state and its model.
-func (s *store) load(mode string) (stored, error) {
+func (s *store) load(mode string, base int64) (stored, error) {
 	all, err := s.read()
 	switch {
 	case err != nil:
@@ -100,7 +100,9 @@ func (s *store) load(mode string) (stored, error) {
 	case all.mode != "" && all.mode != mode:
 		return all, fmt.Errorf("it is of %s mode: %w", all.mode, ErrStateMode)
 	}
-	all.mode = mode
+	if all.mode = mode; all.version == 0 {
+		all.base = base
+	}
 	if all.strange, err = modelNames(s.dir); err != nil {
 		return all, err
 	}

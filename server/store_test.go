@@ -208,11 +208,11 @@ func TestKill(t *testing.T) {
 		}
 	}
 	// The state is whole, and says the same.
-	ids, err := wire.ReadKeyList(list)
+	listed, err := wire.ReadKeyList(list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{Keys: ids, Model: []byte("m"), State: state})
+	s, err := New(Config{Keys: listed.IDs, Model: []byte("m"), State: state})
 	if err != nil {
 		t.Fatal(err)
 	}

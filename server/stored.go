@@ -11,11 +11,12 @@ import (
 // this order.
 type record struct {
 	Mode     string        `json:"mode,omitempty"` // "safe" or "unsafe"
+	Base     int64         `json:"base,omitempty"` // with Mode: the version before that of round 1
 	Worker   *storedWorker `json:"worker,omitempty"`
 	Left     string        `json:"left,omitempty"`    // a worker that is forgotten
 	Temp     string        `json:"temp,omitempty"`    // a file that is about to be written
 	Model    *modelFile    `json:"model,omitempty"`   // about to be written, or written
-	Version  int64         `json:"version,omitempty"` // published: of the last such model
+	Version  int64         `json:"version,omitempty"` // published: the round that works on the last such model
 	Accepted *accepted     `json:"accepted,omitempty"`
 }
 
@@ -39,7 +40,8 @@ type accepted struct {
 // stored is all that a state says.
 type stored struct {
 	mode     string
-	version  int64  // 0: the state is new
+	base     int64  // the version before that of round 1
+	version  int64  // number of the round that works on the model; 0: the state is new
 	current  string // the name of its model's file
 	models   map[string]modelFile
 	temps    []string
@@ -62,7 +64,7 @@ func (all *stored) add(payload []byte) error {
 		return fmt.Errorf("%w: %w", ErrStateDamaged, err)
 	}
 	if r.Mode != "" {
-		all.mode = r.Mode
+		all.mode, all.base = r.Mode, r.Base
 	}
 	if r.Worker != nil {
 		all.workers[r.Worker.ID] = *r.Worker
@@ -107,6 +109,8 @@ func (r *record) check() error {
 		return fmt.Errorf("%q is no model", r.Model.Name)
 	case r.Version < 0 || r.Version > 0 && r.Model == nil:
 		return fmt.Errorf("version %d has no model", r.Version)
+	case r.Base < -1:
+		return fmt.Errorf("%d is before no first version", r.Base)
 	}
 	return nil
 }
@@ -122,7 +126,7 @@ func (all *stored) publish(version int64, name string) {
 
 // records is the shortest way to say all.
 func (all *stored) records() []record {
-	records := []record{{Mode: all.mode}}
+	records := []record{{Mode: all.mode, Base: all.base}}
 	for _, w := range all.workers {
 		records = append(records, record{Worker: &w})
 	}

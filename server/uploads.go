@@ -177,5 +177,15 @@ func (u *uploads) forget(a *arriving) {
 	u.all[a.worker] = same
 }
 
+// count is how many are on their way, or wait for a place.
+func (u *uploads) count() (n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, same := range u.all {
+		n += len(same)
+	}
+	return n
+}
+
 // close refuses all that wait.
 func (u *uploads) close() { close(u.closed) }

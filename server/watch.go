@@ -25,6 +25,9 @@ func (p *polls) waitLocked(c *poll) {
 	if !p.park(c) {
 		p.goroutines.Go(func() { p.watch(c) })
 	}
+	if p.dismissed {
+		p.dismiss(c)
+	}
 }
 
 // park says whether a connection could park; the lock is held. One that is closed
@@ -173,18 +176,22 @@ func (c *poll) heard(b []byte, err error) heard {
 	return waits
 }
 
-// leave ends a connection's stay: it goes back to net/http, or is closed.
+// leave ends a connection's stay: it goes back to the gate, or is closed. Until it
+// is in line there it counts as one that waits here, for Dismiss.
 func (p *polls) leave(c *poll, back bool) {
 	p.mu.Lock()
 	if p.held[c.worker] == c {
 		p.forget(c)
 	}
+	c.leaves = true
+	p.mu.Unlock()
+	if back {
+		_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
+		p.gate.comeBack(c.conn, c.next)
+	} else {
+		cut(c.conn) // whatever was to be said has been
+	}
+	p.mu.Lock()
 	delete(p.waiting, c)
 	p.mu.Unlock()
-	if !back {
-		cut(c.conn) // whatever was to be said has been
-		return
-	}
-	_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
-	p.gate.comeBack(c.conn, c.next)
 }

@@ -162,7 +162,7 @@ func TestKills(t *testing.T) {
 	}
 	listen := "127.0.0.1:0"
 	args := func() []string {
-		return []string{"--keys", keyDir, "--state", state, "--keep-updates", "--listen", listen, "--log-level", "warn"}
+		return []string{"--keys", keyDir, "--state", state, "--keep-updates", "--listen", listen, "--log-level", "error"}
 	}
 	live := func() *served {
 		s := startServe(t, args()...)

@@ -86,7 +86,7 @@ func rendered(t *testing.T, scheme string) {
 	address, plain := freeAddress(t), freeAddress(t)
 
 	demand := []string{"--workers", workers, "--hold", hold, "--model-size", "10kB"}
-	args := append([]string{"nginx", "render", "--listen", address, "--upstream", upstream, "--upstream-keepalive", "75s", "--nginx-version", "1.22.1"}, demand...)
+	args := append([]string{"nginx", "render", "--upstream", upstream, "--upstream-keepalive", "75s", "--nginx-version", "1.22.1"}, demand...)
 	root, cert := filepath.Join(dir, "root"), filepath.Join(dir, "cert.pem")
 	if scheme == "https" {
 		key := filepath.Join(dir, "key.pem")
@@ -102,22 +102,19 @@ func rendered(t *testing.T, scheme string) {
 			}
 		}
 		args = append(args, "--tls-cert", cert, "--tls-key", key)
+	} else {
+		args = append(args, "--listen", address)
 	}
 	config, code := fltoolCommand(t, args...)
 	if code != exitGood {
 		t.Fatalf("render: exit code %d", code)
 	}
-	// The port that is sent on to https is the host's.
+	// Ports 443, and 80 that is sent on to it, are the host's.
+	config = regexp.MustCompile(`listen \[::\]:\d+[^;]*;`).ReplaceAllString(config, "")
+	config = regexp.MustCompile(`listen 443\b`).ReplaceAllString(config, "listen "+address)
 	config = strings.Replace(config, "listen 80;", "listen "+plain+";", 1)
-	config = strings.Replace(config, "listen [::]:80;", "", 1)
-	// What a package's nginx has elsewhere goes below dir; the rest is as rendered.
 	conf := filepath.Join(root, "etc/nginx/nginx.conf")
-	own := "pid " + dir + "/pid;\n" + config
-	temp := ""
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temp += fmt.Sprintf("    %s_temp_path %s/%s;\n", kind, dir, kind)
-	}
-	own = strings.Replace(own, "http {\n", "http {\n    access_log off;\n"+temp, 1)
+	own := below(dir, config)
 	if err := os.MkdirAll(filepath.Dir(conf), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +189,16 @@ func rendered(t *testing.T, scheme string) {
 	if s := log.String(); strings.Contains(s, "not enough") || strings.Contains(s, "[alert]") || strings.Contains(s, "[crit]") || strings.Contains(s, "limiting") {
 		t.Errorf("nginx complains: %s", s)
 	}
+}
+
+// below is a rendered config with what a package's nginx has elsewhere in a directory;
+// the rest is as rendered.
+func below(dir, config string) string {
+	temp := ""
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += fmt.Sprintf("    %s_temp_path %s/%s;\n", kind, dir, kind)
+	}
+	return "pid " + dir + "/pid;\n" + strings.Replace(config, "http {\n", "http {\n    access_log off;\n"+temp, 1)
 }
 
 func nofileOf(t *testing.T, config string) string {

@@ -29,10 +29,15 @@ const (
 // serveFlags is what the user asked serve for.
 type serveFlags struct {
 	listen, opsListen string
+	listenAsked       bool
 	keys              string
+	odd               []string // about the key list
 	unsafe            bool
 	tlsCert, tlsKey   string
 	model             string
+	firstVersion      int64
+	firstAsked        bool
+	updatePolicy      string
 	modelSize         sizeFlag
 	round             string
 	roundTimeout      time.Duration
@@ -59,8 +64,12 @@ func newServe() *cobra.Command {
 		Long: `Run the reference long-poll server: dc_federated's workers use it unchanged.
 
 Prints "listening on URL" once it does; logs go to stderr. SIGTERM and SIGINT
-drain it: held polls are answered, uploads finished; a second signal ends it.
-SIGHUP reads the files of --tls-cert and --tls-key again, and ends nothing.
+drain it: whoever was told of a model gets it, held polls are answered, uploads
+finished; a second signal ends it. SIGHUP reads the files of --tls-cert and
+--tls-key again, and ends nothing.
+
+A socket that systemd passes (a .socket unit) is taken in place of --listen:
+connects wait while the server is restarted.
 
 The admin's routes need DCF_SERVER_ADMIN_USERNAME and DCF_SERVER_ADMIN_PASSWORD
 in the environment; without them nobody is admin.`,
@@ -78,6 +87,7 @@ in the environment; without them nobody is admin.`,
 			if err := f.logLevel.UnmarshalText([]byte(level)); err != nil {
 				return usageError("levels are debug, info, warn and error", "--log-level %s: not a level", level)
 			}
+			f.listenAsked, f.firstAsked = flags.Changed("listen"), flags.Changed("first-version")
 			return serve(cmd.Context(), &f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -90,6 +100,8 @@ in the environment; without them nobody is admin.`,
 	flags.StringVar(&f.tlsKey, "tls-key", "", "its private key, a PEM `file`")
 	flags.StringVar(&f.model, "model", "", "first global model: a `file`, sent as it is")
 	flags.Var(&f.modelSize, "model-size", "without --model: a random one of this `size`")
+	flags.Int64Var(&f.firstVersion, "first-version", 1, "`version` of the first model: 0 for FedAvg's workers, which train before they first poll")
+	flags.StringVar(&f.updatePolicy, "update-policy", string(server.FirstUpdate), "which update of a worker counts in a round: the `first`, or last, as with FedAvg's server")
 	flags.StringVar(&f.round, "round", "", "ends a round: all (the default with --keys), N updates, or P% of the registered workers")
 	flags.DurationVar(&f.roundTimeout, "round-timeout", 0, "ends a round this long after its first update (0: never)")
 	flags.DurationVar(&f.maxHold, "max-hold", 0, "answers a poll after this long, and it comes again (0: never)")
@@ -126,7 +138,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	// Ports first: whether they are free is told before any state is touched.
-	listener, err := listen("--listen", f.listen)
+	listener, err := workersListener(f.listen, f.listenAsked)
 	if err != nil {
 		return err
 	}
@@ -248,6 +260,8 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		return cfg, usageError("it bounds what --keep-updates writes", "--keep-free needs --keep-updates")
 	case f.roundTimeout < 0 || f.maxHold < 0 || f.drainTimeout < 0:
 		return cfg, usageError("0 stands for never", "a duration is negative")
+	case f.firstVersion < 0:
+		return cfg, usageError("FedAvg's begin with 0, the stress test's with 1", "--first-version %d: below 0", f.firstVersion)
 	case f.maxUpdateSize < 1:
 		return cfg, usageError("the default is 100MB", "--max-update-size is 0")
 	}
@@ -258,6 +272,14 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		}
 		round = "all"
 	}
+	switch cfg.Updates = server.UpdatePolicy(f.updatePolicy); cfg.Updates {
+	case server.FirstUpdate, server.LastUpdate:
+	default:
+		return cfg, usageError("policies are first and last", "--update-policy %s: not a policy", f.updatePolicy)
+	}
+	if f.firstAsked {
+		cfg.FirstVersion = &f.firstVersion
+	}
 	var err error
 	if cfg.Round, err = server.ParsePolicy(round); err != nil {
 		return cfg, usageError("for example --round all, --round 10 or --round 80%", "--round %w", err)
@@ -266,8 +288,17 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		return cfg, usageError("say how many updates end a round: --round 10", "--unsafe with --round all: there is no key list to wait for")
 	}
 	if f.keys != "" {
-		if cfg.Keys, err = wire.ReadKeyList(f.keys); err != nil {
+		list, err := wire.ReadKeyList(f.keys)
+		if err != nil {
 			return cfg, usageError("fltool keys --help tells what a key list is", "read keys: %w", err)
+		}
+		cfg.Keys, f.odd = list.IDs, list.Odd()
+		switch admin := cfg.AdminUsername != "" && cfg.AdminPassword != ""; {
+		case len(cfg.Keys) > 0:
+		case !admin:
+			return cfg, usageError("set "+envAdminUsername+" and "+envAdminPassword+", and add workers by POST /workers", "read keys: no keys in %s, and no admin to add one", f.keys)
+		case cfg.Round == server.All:
+			return cfg, usageError("say how many updates end a round: --round 10", "no keys in %s: --round all has nobody to wait for", f.keys)
 		}
 	}
 	cfg.Model, err = f.firstModel()
@@ -319,25 +350,6 @@ func randomModel(size int) []byte {
 	// Read of a ChaCha8 never fails.
 	_, _ = rand.NewChaCha8([32]byte([]byte("fltool's global model of no use!"))).Read(b)
 	return b
-}
-
-func listen(flag, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err // which does not repeat the address
-	}
-	switch {
-	case err == nil:
-		return l, nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, cantError("another process has the port; `ss -ltnp` names it, port 0 takes a free one", "%s %s: address already in use", flag, address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, cantError("ports below 1024 need CAP_NET_BIND_SERVICE", "%s %s: permission denied", flag, address)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, cantError("`ip address` lists the addresses that this host has", "%s %s: not an address of this host", flag, address)
-	}
-	return nil, usageError("an address is HOST:PORT", "%s %s: %w", flag, address, err)
 }
 
 func newServerError(f *serveFlags, err error) error {

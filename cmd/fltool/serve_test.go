@@ -34,8 +34,13 @@ type served struct {
 // startServe runs fltool serve on a free port until it says where it listens.
 func startServe(t *testing.T, args ...string) *served {
 	t.Helper()
-	s := &served{t: t, logged: make(chan struct{})}
-	s.cmd = exec.Command("fltool", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	return startServer(t, exec.Command("fltool", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...))
+}
+
+// startServer runs a command of fltool serve until it says where it listens.
+func startServer(t *testing.T, cmd *exec.Cmd) *served {
+	t.Helper()
+	s := &served{t: t, cmd: cmd, logged: make(chan struct{})}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +72,7 @@ func startServe(t *testing.T, args ...string) *served {
 		return url
 	}
 	s.url = line("listening on ")
-	if strings.Contains(strings.Join(args, " "), "--ops-listen") {
+	if strings.Contains(strings.Join(cmd.Args, " "), "--ops-listen") {
 		s.ops = line("ops on ")
 	}
 	return s

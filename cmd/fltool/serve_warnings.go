@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/fltool/fltool/server"
 )
 
 // warning is something that serve does as it was asked to, and should not be asked.
@@ -16,10 +18,16 @@ type warning struct {
 // warnings is what an operator should know about the way a server is run; ops is nil
 // if nobody is to look at it.
 func (f *serveFlags) warnings(workers net.Addr, ops net.Listener) []warning {
-	var all []warning
-	warn := func(text string, about ...any) { all = append(all, warning{text, about}) }
+	var list []warning
+	warn := func(text string, about ...any) { list = append(list, warning{text, about}) }
+	for _, odd := range f.odd {
+		warn("in the key list, "+odd, "keys", f.keys)
+	}
 	if f.unsafe && public(workers) {
 		warn("--unsafe lets whoever reaches this address take part", "listen", workers)
+	}
+	if all := f.round == "" || f.round == server.All.String(); all && !f.unsafe && f.roundTimeout == 0 {
+		warn("a worker that is gone, or an update that a restart loses, stalls a round of all for ever: --round-timeout ends it without them")
 	}
 	if ops != nil && public(ops.Addr()) {
 		warn("whoever reaches this address sees metrics and can profile the server: pprof tells of memory, and costs CPU", "ops_listen", ops.Addr())
@@ -44,7 +52,7 @@ func (f *serveFlags) warnings(workers net.Addr, ops net.Listener) []warning {
 			}
 		}
 	}
-	return all
+	return list
 }
 
 // public says whether an address is of more than this host.

@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"checks/facts": {"nginx"},
 	"checks/probe": {"server/wire", "checks/facts"},
 	"checks/kinds": {"checks/facts", "nginx"},
-	"checks":       {"checks/kinds", "checks/facts", "checks/symptoms", "nginx", "reports"},
+	"checks":       {"checks/kinds", "checks/facts", "checks/symptoms", "nginx", "reports", "server/wire"},
 
 	"checks/symptoms":        {},
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments

@@ -5,9 +5,14 @@ worker.py URL ROUNDS KEY...   a KEY is a private-key file, or "-" for none
 Runs one worker a KEY, each in a thread with a session of its own: register,
 fetch, then ROUNDS times update, poll, fetch. Prints the final model and version
 of each worker as a line of JSON, or fails.
+
+With FEDAVG in the environment it does as FedAvg's worker: it trains and updates
+before it has asked for anything, polls with version 0, and then ROUNDS times
+fetches, trains, updates. It prints the versions that it fetched, too.
 """
 import hashlib
 import json
+import os
 import sys
 import threading
 import zlib
@@ -61,6 +66,17 @@ class Worker:
         return self.session.post(f"{self.url}/receive_worker_update/{self.id}", files=files).content.decode()
 
 
+def fedavg(url, key_file, rounds, done):
+    worker = Worker(url, key_file)
+    version, versions = 0, []
+    for _ in range(rounds):
+        worker.update(b"trained " * 1000)
+        worker.poll(version)
+        model, version = worker.fetch()
+        versions.append(version)
+    done.append({"id": worker.id, "model": model.decode(), "version": version, "versions": versions})
+
+
 def run(url, key_file, rounds, done):
     worker = Worker(url, key_file)
     worker.poll(None)
@@ -76,7 +92,7 @@ def run(url, key_file, rounds, done):
 
 url, rounds, keys = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 done = []
-threads = [threading.Thread(target=run, args=(url, key, rounds, done), daemon=True) for key in keys]
+threads = [threading.Thread(target=fedavg if "FEDAVG" in os.environ else run, args=(url, key, rounds, done), daemon=True) for key in keys]
 for t in threads:
     t.start()
 for t in threads:

@@ -157,8 +157,9 @@ func FuzzKeyFiles(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := ReadKeyList(path); err == nil {
-			for _, id := range ids {
+		if list, err := ReadKeyList(path); err == nil {
+			_ = list.Odd()
+			for _, id := range list.IDs {
 				if _, err := ParsePublicKey(id); err != nil {
 					t.Fatal(err)
 				}

@@ -74,41 +74,6 @@ func ReadKeys(dir string, first, n int) ([]ed25519.PrivateKey, error) {
 	return keys, nil
 }
 
-// ReadKeyList reads a server's key list: a file with one public key a line, or a
-// key folder that holds one. Empty lines are skipped; a line that is no key and a
-// key that comes twice are errors with their line.
-func ReadKeyList(path string) ([]string, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, KeyListFile)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	seen := map[string]int{}
-	line := 0
-	for text := range strings.Lines(string(b)) {
-		line++
-		id := strings.TrimRight(text, "\r\n")
-		if id == "" {
-			continue
-		}
-		if _, err := ParsePublicKey(id); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, line, err)
-		}
-		if first := seen[id]; first != 0 {
-			return nil, fmt.Errorf("%s:%d: the key stands in line %d already", path, line, first)
-		}
-		seen[id] = line
-		ids = append(ids, id)
-	}
-	if len(ids) == 0 {
-		return nil, fmt.Errorf("%s: no keys in it", path)
-	}
-	return ids, nil
-}
-
 // GenerateKeys writes a key folder for n workers; private keys have mode 0600.
 // The folder is made if need be and must not hold any key of that layout: nothing
 // is ever overwritten, the error is os.ErrExist. If it can't be finished, or the
@@ -186,11 +151,18 @@ func keyFiles(dir string) (int, error) {
 // by one, a public key that is not the private one's, a private key that others
 // may read.
 func VerifyKeys(dir string) (int, error) {
-	ids, err := ReadKeyList(dir)
+	list, err := ReadKeyList(dir)
 	if err != nil {
 		return 0, err
 	}
+	ids := list.IDs
 	var faults []error
+	for _, odd := range list.Odd() {
+		faults = append(faults, fmt.Errorf("%s: %s", filepath.Join(dir, KeyListFile), odd))
+	}
+	if len(ids) == 0 {
+		faults = append(faults, fmt.Errorf("%s: no keys in it", filepath.Join(dir, KeyListFile)))
+	}
 	for i, id := range ids {
 		if err := verifyKey(KeyFile(dir, i), id); err != nil {
 			faults = append(faults, err)

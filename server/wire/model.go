@@ -13,6 +13,15 @@ import (
 // ErrTooLarge is a body that inflates to more than it may.
 var ErrTooLarge = errors.New("larger than allowed")
 
+// ErrNoModel is a body of PathModel that is well-formed, and has no model in it.
+// dc_federated's workers drop such a body and poll again; one that they can't inflate
+// ends them.
+var ErrNoModel = errors.New("no model")
+
+// NoModel is the shortest body of that kind: zlib of the msgpack of an empty map. A proxy
+// that answers it while no server runs keeps workers alive.
+const NoModel = "x^k\x00\x00\x00\x81\x00\x81"
+
 // MaxModel bounds a global model, in bytes: msgpack has no longer ones.
 const MaxModel = 1<<32 - 1
 
@@ -44,7 +53,8 @@ type Model struct {
 
 // DecodeModel reads what EncodeModel or a Python server wrote, down to the zlib
 // checksum, and writes the model's bytes to w. A model of more than limit bytes
-// is ErrTooLarge. Every error but w's own means that the body is no model.
+// is ErrTooLarge, a well-formed body without one ErrNoModel. Every error but w's own
+// means that the body is no model.
 func DecodeModel(w io.Writer, r io.Reader, limit int64) (Model, error) {
 	z, err := newInflater(r)
 	if err != nil {
@@ -66,6 +76,7 @@ func decodeModel(w io.Writer, r *bufio.Reader, limit int64) (Model, error) {
 	}
 	var m Model
 	var haveModel, haveVersion bool
+	unknown := ""
 	for range n {
 		key, err := dec.DecodeString()
 		if err != nil {
@@ -90,17 +101,23 @@ func decodeModel(w io.Writer, r *bufio.Reader, limit int64) (Model, error) {
 			}
 			haveVersion = true
 		default:
-			return Model{}, fmt.Errorf("unknown key %.40q", key)
+			unknown = key
+			if err := dec.Skip(); err != nil {
+				return Model{}, err
+			}
 		}
-	}
-	if !haveModel || !haveVersion {
-		return Model{}, errors.New("global_model or global_model_version is missing")
 	}
 	// The checksum stands behind the last byte: read to the end.
 	if _, err := r.ReadByte(); err == nil {
 		return Model{}, errors.New("bytes after the model")
 	} else if err != io.EOF {
 		return Model{}, err
+	}
+	switch {
+	case !haveModel || !haveVersion:
+		return Model{}, fmt.Errorf("%w: global_model or global_model_version is missing", ErrNoModel)
+	case unknown != "":
+		return Model{}, fmt.Errorf("unknown key %.40q", unknown)
 	}
 	return m, nil
 }

@@ -174,6 +174,38 @@ func TestRecordedRefusals(t *testing.T) {
 	}
 }
 
+// TestNoModel: a body that is whole is told from one that dc_federated's workers can't
+// inflate, which ends them.
+func TestNoModel(t *testing.T) {
+	body := func(v any) string {
+		b, err := msgpack.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, _, err := CompressUpdate(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(z)
+	}
+	for _, tt := range []struct {
+		body string
+		none bool
+	}{
+		{NoModel, true},
+		{body(map[string]any{"error": []string{"away"}}), true},
+		{body(map[string]any{"global_model_version": 1}), true},
+		{NoModel[:len(NoModel)-1], false},
+		{NoModel[:len(NoModel)-1] + "x", false},
+		{body("text"), false},
+		{"<html>", false},
+	} {
+		if _, err := DecodeModel(io.Discard, strings.NewReader(tt.body), 100); err == nil || errors.Is(err, ErrNoModel) != tt.none {
+			t.Errorf("%q: %v", tt.body, err)
+		}
+	}
+}
+
 func TestDecodeMessage(t *testing.T) {
 	for _, tt := range []struct{ body, want string }{
 		{`{"worker_id": "w", "last_worker_model_version": 1.0, "signed_phrase": "s"}`, ""},
@@ -499,12 +531,12 @@ func TestKeyFolder(t *testing.T) {
 	if n, err := VerifyKeys(dir); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
-	ids, err := ReadKeyList(dir)
+	list, err := ReadKeyList(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	keys, err := ReadKeys(dir, 1, 2)
-	if err != nil || len(keys) != 2 || WorkerID(keys[0].Public().(ed25519.PublicKey)) != ids[1] {
+	if err != nil || len(keys) != 2 || WorkerID(keys[0].Public().(ed25519.PublicKey)) != list.IDs[1] {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(KeyFile(dir, 0))
@@ -576,11 +608,11 @@ func TestVerifyKeysFinds(t *testing.T) {
 			return errors.Join(os.Rename(KeyFile(dir, 0), KeyFile(dir, 0)+"x"), os.Rename(KeyFile(dir, 1), KeyFile(dir, 0)), os.Rename(KeyFile(dir, 0)+"x", KeyFile(dir, 1)),
 				os.Rename(KeyFile(dir, 0)+PublicSuffix, dir+"/x"), os.Rename(KeyFile(dir, 1)+PublicSuffix, KeyFile(dir, 0)+PublicSuffix), os.Rename(dir+"/x", KeyFile(dir, 1)+PublicSuffix))
 		},
-		"6 key files":      func(dir string) error { return cutList(dir, 1) },
-		"no such file":     func(dir string) error { return os.Remove(KeyFile(dir, 2)) },
-		"no keys in it":    func(dir string) error { return cutList(dir, 3) },
-		"stands in line 1": func(dir string) error { return doubleKey(dir) },
-		":1: not a public key": func(dir string) error {
+		"6 key files":          func(dir string) error { return cutList(dir, 1) },
+		"no such file":         func(dir string) error { return os.Remove(KeyFile(dir, 2)) },
+		"no keys in it":        func(dir string) error { return cutList(dir, 3) },
+		"stands above already": func(dir string) error { return doubleKey(dir) },
+		": line 1 is no public key": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, KeyListFile), []byte(strings.Repeat("A", 64)), 0o600)
 		},
 	} {
