@@ -118,19 +118,15 @@ func (c *conn) alive() bool {
 	return err == errNothing
 }
 
-// readable waits until the connection has something to read or its read deadline
-// passes: without a buffer, or, where there is no socket to look into, with the
-// reader that it gives.
+// readable waits until an answer has begun to come or the read deadline passes, and
+// gives the reader that holds its start.
 func (c *conn) readable() (*bufio.Reader, error) {
-	if c.socket == nil {
-		br := getReader(c)
-		if _, err := br.Peek(1); err != nil {
-			putReader(br)
-			return nil, err
-		}
-		return br, nil
+	br := getReader(c)
+	if _, err := br.Peek(1); err != nil {
+		putReader(br)
+		return nil, err
 	}
-	return nil, c.socket.wait()
+	return br, nil
 }
 
 // overslept says whether waiting ended at its deadline though there is something to

@@ -42,11 +42,7 @@ func (t *transport) await(w *worker, c *conn, cut *failure) (br *bufio.Reader, f
 	}
 	for fail == nil {
 		br, err := c.readable()
-		if err == nil && br == nil && c.secure {
-			br, err = c.glance()
-		}
 		switch {
-		case err == errNothing:
 		case err == nil:
 			if parks {
 				fail = t.limit(c.SetReadDeadline, deadline)

@@ -242,9 +242,8 @@ func (r *run) book(w *worker) {
 		r.mu.Unlock()
 	}
 	if r.opts.Record != nil && w.out.begun {
-		method, url := r.t.target(w)
-		url, _, _ = strings.Cut(url, "#")
-		r.opts.Record.record(w, method, url)
+		method, _ := w.request()
+		r.opts.Record.record(w, method, r.t.url(w))
 	}
 }
 

@@ -2,13 +2,12 @@ package loadgen
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -34,58 +33,83 @@ func (w *worker) request() (method, path string) {
 	return http.MethodPost, wire.PathUpdate + "/" + url.PathEscape(w.id)
 }
 
-// message is the JSON body of the worker's next request; nil if it has none.
-func (w *worker) message() any {
-	switch w.step {
-	case stepRegister:
-		if w.key == nil {
-			return wire.Register{PublicKey: wire.NoPublicKey, SignedPhrase: wire.NoPrivateKey}
-		}
-		return wire.Register{
+// register is the JSON body of the worker's registration.
+func (w *worker) register() ([]byte, error) {
+	m := wire.Register{PublicKey: wire.NoPublicKey, SignedPhrase: wire.NoPrivateKey}
+	if w.key != nil {
+		m = wire.Register{
 			PublicKey:    wire.WorkerID(w.key.Public().(ed25519.PublicKey)),
 			SignedPhrase: wire.Sign(w.key, []byte(wire.RegisterPhrase)),
 		}
-	case stepPoll:
-		return wire.Poll{WorkerID: w.id, LastVersion: w.version, SignedPhrase: w.signed}
-	case stepModel:
-		return wire.ModelRequest{WorkerID: w.id, SignedPhrase: w.signed}
 	}
-	return nil
+	return json.Marshal(m)
+}
+
+// appendMessage appends the JSON body of the worker's poll or request for a model. All
+// that stands in it needs no quoting: ids are words, a signed phrase is hexadecimal, or a
+// constant, and a version is JSON itself.
+func (w *worker) appendMessage(b []byte) []byte {
+	b = append(b, `{"worker_id":"`...)
+	b = append(b, w.id...)
+	if w.step == stepPoll {
+		b = append(b, `","last_worker_model_version":`...)
+		if w.version == "" {
+			b = append(b, wire.VersionNone...)
+		} else {
+			b = append(b, w.version...)
+		}
+		b = append(b, `,"signed_phrase":"`...)
+	} else {
+		b = append(b, `","signed_phrase":"`...)
+	}
+	b = append(b, w.signed...)
+	return append(b, `"}`...)
 }
 
 // write sends the request. Where the answer to a big update comes before all is
 // sent, it gives the reader that holds the answer's start, and what cut the
 // sending short, if anything did.
 func (t *transport) write(w *worker, c *conn) (*bufio.Reader, *failure) {
-	b := heads.Get().(*bytes.Buffer)
-	defer func() { b.Reset(); heads.Put(b) }()
+	pooled := heads.Get().(*[]byte)
+	b := (*pooled)[:0]
+	defer func() { *pooled = b; heads.Put(pooled) }()
 	method, path := w.request()
-	fmt.Fprintf(b, "%s %s HTTP/1.1\r\n%s", method, path, t.head)
+	b = append(append(append(append(b, method...), ' '), path...), " HTTP/1.1\r\n"...)
+	b = append(b, t.head...)
 	var update net.Buffers
-	if w.step == stepUpdate {
-		fmt.Fprintf(b, "Content-Type: %s\r\nContent-Length: %d\r\n\r\n", t.form.ContentType, t.form.Len(w.update))
+	var body []byte
+	switch w.step {
+	case stepChallenge:
+		b = append(b, "\r\n"...)
+	case stepUpdate:
+		b = append(append(b, "Content-Type: "...), t.form.ContentType...)
+		b = append(strconv.AppendInt(append(b, "\r\nContent-Length: "...), t.form.Len(w.update), 10), "\r\n\r\n"...)
 		update = t.form.Segments(w.update)
-	} else if msg := w.message(); msg != nil {
-		body, err := json.Marshal(msg)
-		if err != nil {
+	case stepRegister:
+		var err error
+		if body, err = w.register(); err != nil {
 			return nil, failed(classGenerator, "%s", err)
 		}
-		fmt.Fprintf(b, "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	default:
+		var room [512]byte
+		body = w.appendMessage(room[:0])
 		w.signed = ""
-	} else {
-		b.WriteString("\r\n")
+	}
+	if body != nil {
+		b = append(b, "Content-Type: application/json\r\nContent-Length: "...)
+		b = append(append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n\r\n"...), body...)
 	}
 	if t.form.Len("") >= bigBody && update != nil {
 		var br *bufio.Reader
 		var fail *failure
-		t.places.without(soon, func() { br, fail = t.upload(w, c, b.Bytes(), update) })
+		t.places.without(soon, func() { br, fail = t.upload(w, c, b, update) })
 		return br, fail
 	}
 	for _, s := range update {
-		b.Write(s)
+		b = append(b, s...)
 	}
 	// One write, so one packet where it fits.
-	if _, err := c.Write(b.Bytes()); err != nil {
+	if _, err := c.Write(b); err != nil {
 		return nil, judgeConn(err)
 	}
 	return nil, nil
@@ -133,4 +157,4 @@ func (t *transport) upload(w *worker, c *conn, head []byte, update net.Buffers) 
 }
 
 // heads are the buffers that requests are put together in.
-var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var heads = sync.Pool{New: func() any { return new([]byte) }}

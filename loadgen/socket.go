@@ -12,7 +12,7 @@ import (
 )
 
 // socket is what a connection reads from. It tells when what it read had come, can
-// be waited for without a buffer, and can be told not to wait.
+// be looked into without a buffer, and can be told not to wait.
 //
 // The moment is the kernel's: a generator that is slow to read a burst of answers
 // would else count its own slowness as the server's.
@@ -89,16 +89,6 @@ func (s *socket) look() (n int, err error) {
 		return 0, errNothing
 	}
 	return n, errors.Join(rerr, err)
-}
-
-// wait waits until there is something to read or the read deadline passes.
-func (s *socket) wait() error {
-	return s.raw.Read(func(fd uintptr) bool {
-		// Looked at before the first wait too: RawConn.Read forgets a readiness that
-		// came before it.
-		_, err := peek(fd)
-		return err != unix.EAGAIN
-	})
 }
 
 func peek(fd uintptr) (int, error) {

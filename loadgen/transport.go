@@ -46,11 +46,16 @@ type transport struct {
 	next [steps]uint64 // number of the next request of each step
 }
 
-// target is what vegeta's Targeter needs for a worker's next request. The
-// fragment never leaves this process.
+// target is what vegeta's Targeter needs for a worker's next request: whose it is.
+// Nothing of it leaves this process.
 func (t *transport) target(w *worker) (method, rawURL string) {
-	method, path := w.request()
-	return method, t.plan.Target.Scheme + "://" + t.plan.Target.Host + path + "#" + strconv.Itoa(w.index)
+	return http.MethodGet, "fltool:#" + strconv.Itoa(w.index)
+}
+
+// url of the worker's next request.
+func (t *transport) url(w *worker) string {
+	_, path := w.request()
+	return t.plan.Target.Scheme + "://" + t.plan.Target.Host + path
 }
 
 // workerOf finds the worker in a URL that target made.
