@@ -91,8 +91,11 @@ var kinds = []struct {
 // poll costs in the server, at rest and at the worst, and how long the news took
 // to the last of them. Run it with -benchtime 1x: a round is one iteration.
 func BenchmarkHold(b *testing.B) {
-	for _, workers := range []int{1000, 5000} {
+	for _, workers := range []int{1000, 5000, 15_000} {
 		for _, kind := range kinds {
+			if kind.naive && workers > 5000 {
+				continue // what it costs is known by then
+			}
 			b.Run(fmt.Sprintf("%s/workers=%d", kind.name, workers), func(b *testing.B) {
 				for range b.N {
 					h := holdMany(b, workers, kind.naive, kind.tls)
@@ -196,7 +199,7 @@ func BenchmarkBigModel(b *testing.B) {
 // is far from all being held, and its CPU.
 func BenchmarkRounds(b *testing.B) {
 	for _, tls := range []bool{false, true} {
-		for _, workers := range []int{1000, 5000} {
+		for _, workers := range []int{1000, 15_000} {
 			name := "server"
 			if tls {
 				name = "server-tls"
