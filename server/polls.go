@@ -73,7 +73,7 @@ type poll struct {
 func newPolls(gate *gate, lot *lot.Lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
-		tidy: newTidy(current.Load()), gate: gate, lot: lot,
+		tidy: newTidy(), gate: gate, lot: lot,
 		held: map[string]*poll{}, waiting: map[*poll]struct{}{}, owed: newOwed(),
 	}
 }

@@ -14,7 +14,7 @@ const (
 
 // Garbage is collected when there is as much of it as gcPercent of the heap. Of a few
 // MB that would be many times a round, which took a tenth of the CPU: so ballastBytes
-// count as heap, the model among them. Go's 100 percent would double what thousands of encrypted connections
+// count as heap. Go's 100 percent would double what thousands of encrypted connections
 // keep.
 const (
 	gcPercent    = 50
@@ -32,9 +32,9 @@ type tidy struct {
 	timer *time.Timer
 }
 
-func newTidy(m *model) *tidy {
+func newTidy() *tidy {
 	debug.SetGCPercent(gcPercent) // of the process, which a server has for itself
-	t := &tidy{ballast: make([]byte, max(0, ballastBytes-len(m.bytes)-len(m.encoded)))}
+	t := &tidy{ballast: make([]byte, ballastBytes)}
 	t.timer = time.AfterFunc(tidyAfter, t.now)
 	t.timer.Stop()
 	return t
