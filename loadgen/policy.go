@@ -32,8 +32,10 @@ const (
 	backoffLongest = 5 * time.Second
 )
 
-// policyForms are what ParsePolicy takes.
-const policyForms = "resilient, upstream, backoff:1s..60s or supervised:5s"
+// PolicyForms are what ParsePolicy takes, with times as examples.
+func PolicyForms() []string {
+	return []string{string(Resilient), string(Upstream), "backoff:1s..60s", "supervised:5s"}
+}
 
 // ParsePolicy reads a policy: "resilient", "upstream", "backoff:1s..60s", which is
 // resilient with the longest first wait and the longest of all, or "supervised:5s",
@@ -57,7 +59,7 @@ func ParsePolicy(s string) (Policy, error) {
 			return Policy{Behaviour: Upstream, Restart: after}, nil
 		}
 	}
-	return Policy{}, fmt.Errorf("%q: want %s", s, policyForms)
+	return Policy{}, fmt.Errorf("%q: want one of %s", s, strings.Join(PolicyForms(), ", "))
 }
 
 // String is what ParsePolicy reads.

@@ -98,7 +98,7 @@ func (f *compareFlags) add(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.gate, "gate", nil, "the `metrics` that decide, comma-separated")
 	fl.StringArrayVar(&f.limits, "limit", nil, "how much worse a metric may get: `METRIC=SHARE`, such as round=10%")
 	fl.BoolVar(&f.allowUndef, "allow-inconclusive", false, "exit 0 where the runs can't tell")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(render.CompareFormats(), cobra.ShellCompDirectiveNoFileComp)) // fails only without the flag above
+	completeBy(cmd, "format", render.CompareFormats)
 }
 
 // check finds a wrong flag before the work is done, and gives the gate: that of

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -316,7 +317,7 @@ func (j *judgeFlags) waivers() ([]checks.Waiver, error) {
 	for _, s := range j.ignore {
 		w, err := checks.ParseWaiver(s)
 		if err != nil {
-			return nil, usageError("fltool explain lists the checks", "--ignore %s: %w", s, err)
+			return nil, usageError(waiverHint(s), "--ignore %s: %w", s, err)
 		}
 		out = append(out, w)
 	}
@@ -336,7 +337,7 @@ func (j *judgeFlags) waivers() ([]checks.Waiver, error) {
 		}
 		w, err := checks.ParseWaiver(line)
 		if err != nil {
-			return nil, usageError("fltool explain lists the checks", "%s:%d: %w", j.ignoreFile, n, err)
+			return nil, usageError(waiverHint(line), "%s:%d: %w", j.ignoreFile, n, err)
 		}
 		out = append(out, w)
 	}
@@ -344,4 +345,15 @@ func (j *judgeFlags) waivers() ([]checks.Waiver, error) {
 		return nil, cantError("", "%s: %w", j.ignoreFile, err)
 	}
 	return out, nil
+}
+
+// waiverHint names the checks that a waiver of none may have meant.
+func waiverHint(waiver string) string {
+	const help = "fltool explain lists the checks"
+	head, _, _ := strings.Cut(waiver, "=")
+	words := strings.Fields(head)
+	if len(words) == 0 || slices.Contains(checkIDs(), words[0]) {
+		return help
+	}
+	return didYouMean(near(words[0], checkIDs()), help)
 }

@@ -269,6 +269,9 @@ func parseTarget(s string) (*url.URL, error) {
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usageError(example, "--target: want the URL of a server, http or https")
 	}
+	if strings.HasSuffix(u.Host, ":") {
+		return nil, usageError(example, "--target: a port is missing after the colon")
+	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return nil, usageError(example, "--target: port %s: want 1 to 65535", port)
@@ -310,7 +313,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	}
 	dir, err := os.MkdirTemp("", "fltool-simulate-")
 	if err != nil {
-		return nil, nil, cantError("", "%v", err)
+		return nil, nil, tempError(err)
 	}
 	clean := func() error { return os.RemoveAll(dir) }
 	args := []string{

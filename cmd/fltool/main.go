@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime"
@@ -49,6 +50,15 @@ func usageError(hint, format string, a ...any) error {
 
 func cantError(hint, format string, a ...any) error {
 	return &exitError{code: exitCant, err: fmt.Errorf(format, a...), hint: hint}
+}
+
+// tempError is of a temporary file that could not be made.
+func tempError(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return cantError("the environment's TMPDIR names it; else it is /tmp", "the folder for temporary files, %s: %w", os.TempDir(), err)
 }
 
 func main() {
@@ -194,8 +204,11 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 	)
 	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newDrill(), newRegress(), newServe(), newSimulate())...)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	completeFlags(root)
 	exitByCommand(root)
 	plainUsage(root)
+	knowsTopics(root)
 	return root
 }
 

@@ -112,7 +112,7 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	m := measurement{commands: commands, binary: f.binary, stderr: cmd.ErrOrStderr()}
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
-		return cantError("", "%w", err)
+		return tempError(err)
 	}
 	if f.command.line != "" {
 		m.server = []string{"--server-command", f.command.line, "--server-output", filepath.Join(cmp.Or(f.out, m.dir), "server.log")}

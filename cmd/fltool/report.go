@@ -105,7 +105,7 @@ type outputFlags struct {
 func (o *outputFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.format, "format", render.Default, "print the report as "+strings.Join(render.Formats(), ", "))
 	cmd.Flags().StringVar(&o.out, "out", "", "write the report as JSON to this `file`, whatever is printed")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(render.Formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only without the flag above
+	completeBy(cmd, "format", render.Formats)
 }
 
 // addVerbose is for commands that print findings.

@@ -65,12 +65,11 @@ func (f *loadFlags) start(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	}
 	clean := func() error { return nil }
 	if f.command.log != "" {
-		c.Log, err = os.OpenFile(f.command.log, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666) // #nosec G302 -- as the umask has it, like any log
-	} else {
-		c.Log, err = os.CreateTemp("", "fltool-server-*.log")
-	}
-	if err != nil {
-		return nil, nil, cantError("", "--server-output: %w", err)
+		if c.Log, err = os.OpenFile(f.command.log, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666); err != nil { // #nosec G302 -- as the umask has it, like any log
+			return nil, nil, cantError("", "--server-output: %w", err)
+		}
+	} else if c.Log, err = os.CreateTemp("", "fltool-server-*.log"); err != nil {
+		return nil, nil, tempError(err)
 	}
 	if f.command.log == "" {
 		clean = func() error { return os.Remove(c.Log.Name()) }

@@ -30,6 +30,22 @@ func plainUsage(cmd *cobra.Command) {
 	}
 }
 
+// knowsTopics has the help command refuse what is no command: cobra's shows the help
+// of the whole program, as if all were well.
+func knowsTopics(root *cobra.Command) {
+	for _, help := range root.Commands() {
+		if help.Name() == "help" {
+			help.Args = func(_ *cobra.Command, topic []string) error {
+				found, rest, err := root.Find(topic)
+				if err == nil && found.HasSubCommands() && len(rest) > 0 {
+					return argsError(found, rest)
+				}
+				return err
+			}
+		}
+	}
+}
+
 // usage prints how a command is called, with lists of flags that fit a terminal of 80
 // columns. cobra's own way is a template, which would have the linker keep every
 // method of everything.
@@ -122,10 +138,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	var none *pflag.NotExistError
 	var value *pflag.InvalidValueError
 	switch {
-	case errors.As(err, &none) && none.GetSpecifiedShortnames() == "":
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		names = near(none.GetSpecifiedName(), names)
+	case errors.As(err, &none):
+		names := flagsMeant(cmd.Flags(), none)
 		for i := range names {
 			names[i] = "--" + names[i]
 		}
@@ -138,6 +152,24 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usageError(hint, "--%s %q: %s", value.GetFlag().Name, value.GetValue(), want)
 	}
 	return usageError(help, "%w", err)
+}
+
+// flagsMeant are the names that one of no flag may have meant.
+func flagsMeant(flags *pflag.FlagSet, none *pflag.NotExistError) []string {
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	letters, _, _ := strings.Cut(none.GetSpecifiedShortnames(), "=")
+	if letters == "" {
+		return near(none.GetSpecifiedName(), names)
+	}
+	// -workers, a long name with one dash, is read as letters, of which those before the
+	// first unknown one are gone: -verbose is "erbose" where there is a -v.
+	for _, name := range names {
+		if name == letters || name[1:] == letters && flags.ShorthandLookup(name[:1]) != nil {
+			return []string{name}
+		}
+	}
+	return near(letters, names)
 }
 
 // wantOf says what a flag's value should have been, and perhaps gives a hint.
