@@ -98,7 +98,7 @@ func writeNow(c net.Conn, b []byte) (rest []byte, err error) {
 	var n int
 	var failed error
 	err = raw.Write(func(fd uintptr) bool {
-		n, failed = unix.Write(int(fd), b)
+		n, failed = syscall.Write(int(fd), b)
 		return true // never wait
 	})
 	if err == nil && !errors.Is(failed, unix.EAGAIN) && !errors.Is(failed, unix.EINTR) {

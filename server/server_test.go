@@ -417,6 +417,8 @@ func (u spyUpload) Write(p []byte) (int, error) {
 
 func (u spyUpload) Commit(round int64) error {
 	u.note(fmt.Sprint("commit ", wire.Short(u.id), " ", round))
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	return u.commit
 }
 func (u spyUpload) Abort() { u.note("abort " + wire.Short(u.id)) }

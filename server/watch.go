@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -107,7 +108,7 @@ func readNow(c net.Conn, b []byte) (n int, err error) {
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
 		for failed = unix.EINTR; failed == unix.EINTR; {
-			n, failed = unix.Read(int(fd), b)
+			n, failed = syscall.Read(int(fd), b)
 		}
 		return true // never wait
 	})
