@@ -72,10 +72,7 @@ func usage(cmd *cobra.Command) error {
 			}
 		}
 	}
-	for _, group := range []struct {
-		title string
-		flags *pflag.FlagSet
-	}{{"Flags", cmd.LocalFlags()}, {"Global Flags", cmd.InheritedFlags()}} {
+	for _, group := range grouped(cmd) {
 		if group.flags.HasAvailableFlags() {
 			b.WriteString("\n\n" + group.title + ":\n" + strings.TrimRightFunc(group.flags.FlagUsagesWrapped(80), unicode.IsSpace))
 		}
