@@ -2,8 +2,10 @@ package checks
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,26 +188,53 @@ func (c Case) isApplication(name string) bool {
 	return slices.ContainsFunc(c.Deployment.App.Processes.V, func(p facts.Process) bool { return p.Serves() && (p.Kind == name || p.Name == name) })
 }
 
-// way is a hop with the settings of the way that it passes polls on by.
+// way is a hop with the settings of the way that it passes polls on by. What differs
+// between several ways is unknown: polls may take any.
 func (c Case) way(h kinds.Hop) kinds.Hop {
 	if len(h.Processes) == 0 {
 		return h
 	}
-	for _, p := range h.Processes[0].Passes.V {
-		if len(p.Settings) == 0 || !c.leads(p) {
-			continue
-		}
-		s := facts.Settings{}
-		for name, v := range h.Settings {
-			s[name] = v
-		}
-		for name, v := range p.Settings {
-			s[name] = v
-		}
-		h.Settings = s
+	ways := c.ways(h.Processes[0])
+	if len(ways) == 0 {
 		return h
 	}
+	s := facts.Settings{}
+	maps.Copy(s, h.Settings)
+	maps.Copy(s, ways[0].Settings)
+	for _, p := range ways[1:] {
+		for name, v := range p.Settings {
+			if was := s[name]; was.Known() && v.Known() && was.V != v.V {
+				s[name] = facts.Value[string]{Err: fmt.Sprintf("%s has %s and %s has %s, and polls may take either way", was.Source, orNone(was.V), v.Source, orNone(v.V))}
+			} else if was.Known() && !v.Known() {
+				s[name] = v
+			}
+		}
+	}
+	h.Settings = s
 	return h
+}
+
+func orNone(s string) string { return cmp.Or(s, "none") }
+
+// ways are the ways through a process that may lead on to the application: those from
+// the port of the workers' URL where it is told and some begin there.
+func (c Case) ways(p facts.Process) (list []facts.Pass) {
+	for _, w := range p.Passes.V {
+		if len(w.Settings) > 0 && c.leads(w) {
+			list = append(list, w)
+		}
+	}
+	u, err := url.Parse(c.Asked.URL)
+	if err != nil || u.Port() == "" {
+		return list
+	}
+	there := slices.DeleteFunc(slices.Clone(list), func(w facts.Pass) bool {
+		return !slices.ContainsFunc(w.From, func(from string) bool { return strconv.Itoa(portOf(from)) == u.Port() })
+	})
+	if len(there) == 0 {
+		return list
+	}
+	return there
 }
 
 // leads says whether a pass may lead to the application or to another hop before it.

@@ -55,7 +55,7 @@ func readProcesses(r Root, specs []Spec, asked Asked) (Value[[]Process], int, er
 	}
 	chosen = append(chosen, c.before(app, port)...)
 	if app != nil {
-		chosen = append(chosen, c.strangersBefore(app)...)
+		chosen = append(chosen, c.strangersBefore(chosen)...)
 	}
 	var out []Process
 	for _, g := range chosen {
@@ -149,10 +149,13 @@ func (c *chooser) servers() (list []*group) {
 // onPort is who serves what comes to a port: by listening there, or behind what does.
 func (c *chooser) onPort(port int) (*group, error) {
 	servers := c.servers()
-	for _, g := range servers {
-		if g.leader.NetNS == "" && slices.Contains(g.ports(c.nets), port) {
-			return g, nil
-		}
+	here := slices.DeleteFunc(c.on(servers, port), func(g *group) bool { return g.leader.NetNS != "" })
+	switch len(here) {
+	case 0:
+	case 1:
+		return here[0], nil
+	default: // by reuseport, or each at an address of its own
+		return nil, c.anyOf(here)
 	}
 	for _, g := range c.groups {
 		if g.leader.Role == RoleServer || !slices.Contains(g.ports(c.nets), port) {
@@ -211,8 +214,12 @@ func (c *chooser) likeliest() (*group, error) {
 	} else if len(passed) > 1 {
 		servers = passed
 	}
-	if g := c.on(servers, DefaultPorts[0]); g != nil {
-		return g, nil
+	switch found := c.on(servers, DefaultPorts[0]); len(found) {
+	case 0:
+	case 1:
+		return found[0], nil
+	default:
+		return nil, c.anyOf(found)
 	}
 	maybe := slices.Clone(servers)
 	for _, port := range c.likelyPorts() {
@@ -230,7 +237,11 @@ func (c *chooser) likeliest() (*group, error) {
 	case 1:
 		return maybe[0], nil
 	}
-	return nil, unclear("%s run, and any may be the application", c.names(maybe))
+	return nil, c.anyOf(maybe)
+}
+
+func (c *chooser) anyOf(list []*group) error {
+	return unclear("%s run, and any may be the application", c.names(list))
 }
 
 // likelyPorts are those that proxies pass to, then the default ones.
@@ -268,13 +279,14 @@ func (c *chooser) passedTo(servers []*group) (list []*group) {
 	return list
 }
 
-func (c *chooser) on(list []*group, port int) *group {
+// on are those that listen on a port.
+func (c *chooser) on(list []*group, port int) (found []*group) {
 	for _, g := range list {
 		if slices.Contains(g.ports(c.nets), port) {
-			return g
+			found = append(found, g)
 		}
 	}
-	return nil
+	return found
 }
 
 // names are groups as a user finds them: "gunicorn 100 on :5001".

@@ -22,7 +22,7 @@ var Apache = &Kind{
 	Proof:  "apache-workers",
 
 	Holds: func(h Hop) Answer[Bound] {
-		most, servers, threads := h.Count("MaxRequestWorkers"), h.Count("ServerLimit"), h.Count("ThreadsPerChild")
+		most, servers, threads, ceiling := h.Count("MaxRequestWorkers"), h.Count("ServerLimit"), h.Count("ThreadsPerChild"), h.Count("ThreadLimit")
 		switch {
 		case !most.Known():
 			return cant[Bound]("MaxRequestWorkers", most)
@@ -30,9 +30,28 @@ var Apache = &Kind{
 			return cant[Bound]("ServerLimit", servers)
 		case !threads.Known():
 			return cant[Bound]("ThreadsPerChild", threads)
+		case !ceiling.Known():
+			return cant[Bound]("ThreadLimit", ceiling)
+		case threads.V == 0 || ceiling.V == 0:
+			return unknown[Bound]("Apache starts with no thread of none")
 		}
-		n := min(most.V, servers.V*threads.V)
-		return is(Bound{n, n, "waits without a word"}, fmt.Sprintf("MaxRequestWorkers %d, %d × %d", most.V, servers.V, threads.V), most.Source).
+		threads.V = min(threads.V, ceiling.V)
+		// Apache lowers MaxRequestWorkers to whole processes.
+		children := min(max(most.V/threads.V, 1), servers.V)
+		n := children * threads.V
+		switch way := h.Text("max"); { // of connections to the application, by process
+		case !way.Known():
+			return cant[Bound]("max of the way", way)
+		case way.V != "":
+			each := h.Count("max")
+			if !each.Known() {
+				return cant[Bound]("max of the way", each)
+			}
+			if each.V > 0 && each.V < threads.V {
+				return is(Bound{children * each.V, children * each.V, "waits for a connection"}, fmt.Sprintf("max=%d × %d processes", each.V, children), each.Source)
+			}
+		}
+		return is(Bound{n, n, "waits without a word"}, fmt.Sprintf("MaxRequestWorkers %d: %d × %d", most.V, children, threads.V), most.Source).
 			settable(func(n int64) string {
 				if threads.V == 1 {
 					return fmt.Sprintf("MaxRequestWorkers %d and ServerLimit %d, better with mpm_event instead of prefork", n, n)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -13,7 +14,7 @@ import (
 // apacheMain are the directives that count and their defaults; those of processes
 // hang on how Apache was built.
 var apacheMain = map[string]string{"Timeout": "60", "ProxyTimeout": "", "KeepAlive": "on", "KeepAliveTimeout": "5",
-	"LimitRequestBody": "1073741824", "ListenBacklog": "511", "MaxRequestWorkers": "", "ServerLimit": "", "ThreadsPerChild": ""}
+	"LimitRequestBody": "1073741824", "ListenBacklog": "511", "MaxRequestWorkers": "", "ServerLimit": "", "ThreadsPerChild": "", "ThreadLimit": "64"}
 
 // apache is a config as it is read.
 type apache struct {
@@ -25,12 +26,14 @@ type apache struct {
 	ways    []apacheWay
 	members map[string][]apacheWay // by balancer://name
 	depth   int
+	maybe   int    // depth of sections of which nobody can say whether they count
+	reset   string // where a ProxySet changes timeout or max of ways; ""
 }
 
 // apacheWay is a ProxyPass.
 type apacheWay struct {
-	to, at, timeout string
-	host            *apacheHost
+	to, at, timeout, max string
+	host                 *apacheHost
 }
 
 // apacheHost is a virtual host; nil: the main server.
@@ -110,8 +113,11 @@ func (a *apache) parse(text, file string, host *apacheHost) error {
 			if len(sections) == 0 {
 				return fmt.Errorf("%s: %s closes nothing", at, words[0])
 			}
-			if off > 0 {
+			switch last := sections[len(sections)-1]; {
+			case off > 0:
 				off--
+			case slices.Contains(apacheMaybe, last):
+				a.maybe--
 			}
 			if sections[len(sections)-1] == "virtualhost" {
 				host, hosts = hosts[len(hosts)-1], hosts[:len(hosts)-1]
@@ -122,8 +128,10 @@ func (a *apache) parse(text, file string, host *apacheHost) error {
 			arg := strings.TrimSpace(strings.TrimSuffix(strings.Join(words[1:], " "), ">"))
 			sections = append(sections, kind)
 			switch {
-			case off > 0, kind == "ifmodule" && !a.loaded(arg), kind == "ifdefine" && !a.defined(arg), kind == "ifversion":
+			case off > 0, kind == "ifmodule" && !a.loaded(arg), kind == "ifdefine" && !a.defined(arg):
 				off++
+			case slices.Contains(apacheMaybe, kind):
+				a.maybe++
 			case kind == "proxy":
 				balancer = arg
 			case kind == "location":
@@ -142,6 +150,9 @@ func (a *apache) parse(text, file string, host *apacheHost) error {
 	}
 	return nil
 }
+
+// apacheMaybe are the sections that hang on Apache's version, on files or on requests.
+var apacheMaybe = []string{"ifversion", "iffile", "ifdirective", "ifsection", "if", "elseif", "else"}
 
 // directive is one line that counts.
 func (a *apache) directive(words []string, at string, host *apacheHost, balancer, location string) error {
@@ -163,7 +174,7 @@ func (a *apache) directive(words []string, at string, host *apacheHost, balancer
 	case "loadmodule":
 		a.modules[apacheModule(arg(1))] = true
 	case "maxclients":
-		set["MaxRequestWorkers"] = apacheValue(arg(1), at)
+		set["MaxRequestWorkers"] = a.value(arg(1), at)
 	case "proxypass", "proxypassmatch":
 		to, rest := arg(2), 3
 		if strings.Contains(arg(1), "://") { // in a Location
@@ -172,38 +183,47 @@ func (a *apache) directive(words []string, at string, host *apacheHost, balancer
 		if to == "!" || arg(1) == "!" || to == "" {
 			return nil
 		}
-		a.ways = append(a.ways, apacheWay{to, at, apacheParameter(words[min(rest, len(words)):]), host})
+		params := words[min(rest, len(words)):]
+		a.ways = append(a.ways, apacheWay{to, at, apacheParameter(params, "timeout"), apacheParameter(params, "max"), host})
 	case "balancermember":
 		to, rest := arg(1), 2
 		if balancer == "" { // the balancer is named first
 			balancer, to, rest = arg(1), arg(2), 3
 		}
-		a.members[balancer] = append(a.members[balancer], apacheWay{to: to, at: at, timeout: apacheParameter(words[min(rest, len(words)):])})
+		params := words[min(rest, len(words)):]
+		a.members[balancer] = append(a.members[balancer], apacheWay{to: to, at: at, timeout: apacheParameter(params, "timeout"), max: apacheParameter(params, "max")})
+	case "proxyset":
+		if apacheParameter(words[1:], "timeout")+apacheParameter(words[1:], "max") != "" {
+			a.reset = at
+		}
 	case "rewriterule":
 		if strings.Contains(arg(3), "P") && strings.Contains(arg(2), "://") {
-			a.ways = append(a.ways, apacheWay{arg(2), at, "", host})
+			a.ways = append(a.ways, apacheWay{arg(2), at, "", "", host})
 		}
 	default:
 		for known := range apacheMain {
 			if strings.EqualFold(known, words[0]) && (location == "" || known == "LimitRequestBody") {
-				set[known] = apacheValue(arg(1), at)
+				set[known] = a.value(arg(1), at)
 			}
 		}
 	}
 	return nil
 }
 
-func apacheValue(v, at string) facts.Value[string] {
-	if strings.Contains(v, "${") {
+func (a *apache) value(v, at string) facts.Value[string] {
+	switch {
+	case a.maybe > 0:
+		return unread(fmt.Errorf("%s: it stands in a section that may not count", at))
+	case strings.Contains(v, "${"):
 		return unread(fmt.Errorf("%s: %s is of Apache's environment", at, v))
 	}
 	return known(strings.ToLower(strings.TrimSuffix(v, "s")), at)
 }
 
-// apacheParameter is the timeout among the parameters of a ProxyPass.
-func apacheParameter(words []string) string {
+// apacheParameter is one of the parameters of a ProxyPass; "" where it is not set.
+func apacheParameter(words []string, name string) string {
 	for _, w := range words {
-		if v, ok := strings.CutPrefix(strings.ToLower(w), "timeout="); ok {
+		if v, ok := strings.CutPrefix(strings.ToLower(w), name+"="); ok {
 			return v
 		}
 	}
@@ -308,9 +328,14 @@ func (a *apache) passes() []facts.Pass {
 			targets = a.members[strings.TrimSuffix(w.to, "/")]
 		}
 		for _, t := range targets {
-			s := layer{"timeout": known(t.timeout, t.at)}
-			if t.timeout == "" && w.timeout != "" {
-				s["timeout"] = known(w.timeout, w.at)
+			s := layer{"timeout": known(t.timeout, t.at), "max": known(t.max, t.at)}
+			for name, v := range map[string]string{"timeout": w.timeout, "max": w.max} {
+				if s[name].V == "" && v != "" {
+					s[name] = known(v, w.at)
+				}
+				if a.reset != "" {
+					s[name] = unread(fmt.Errorf("%s: ProxySet may change it", a.reset))
+				}
 			}
 			var from []string
 			if w.host != nil {

@@ -165,6 +165,15 @@ func haproxyConnections(h Hop) Answer[Bound] {
 			least, level = facts.Value[int64]{V: (limit.V - haproxyOwn) / 2, Source: limit.Source}, "in global, worked out of its descriptors"
 		}
 	}
+	if h.Text("bind.ssl").V != "" {
+		switch v := haproxySetting(h, "maxsslconn", haproxyCount); {
+		case !v.Known():
+			return cant[Bound]("maxsslconn", v)
+		case v.V > 0 && (level == "" || v.V < least.V):
+			return is(Bound{v.V / 2, v.V, "is not accepted, and nothing is logged"}, fmt.Sprintf("maxsslconn %d in global", v.V), v.Source).
+				settable(func(n int64) string { return fmt.Sprintf("maxsslconn %d", 2*n+100) })
+		}
+	}
 	if level == "" {
 		return is(Bound{Unlimited, Unlimited, ""}, "no maxconn", haproxyDefault)
 	}

@@ -16,7 +16,7 @@ import (
 
 // The settings of HAProxy that count. What a way leaves out has HAProxy's default.
 var (
-	haproxyProcess = []string{"maxconn", "ulimit-n", "hard-stop-after"}
+	haproxyProcess = []string{"maxconn", "maxsslconn", "ulimit-n", "hard-stop-after"}
 	haproxyTimes   = []string{"client", "server", "tunnel", "http-keep-alive", "http-request", "queue", "connect"}
 )
 
@@ -174,7 +174,7 @@ func (c *haproxyConfig) behind(front *haproxySection) (list []*haproxySection) {
 // haproxyWays are the ways from a frontend to each server of a backend.
 func haproxyWays(front, back *haproxySection) (out []facts.Pass) {
 	var from []string
-	bindConn := known("", haproxyDefault)
+	bindConn, ssl := known("", haproxyDefault), known("", haproxyDefault)
 	for _, l := range front.all("bind") {
 		if len(l.words) < 2 {
 			continue
@@ -185,8 +185,11 @@ func haproxyWays(front, back *haproxySection) (out []facts.Pass) {
 		if v := l.option("maxconn"); v.Source != "" || v.Err != "" {
 			bindConn = v
 		}
+		if slices.Contains(l.words, "ssl") {
+			ssl = known("true", l.at)
+		}
 	}
-	way := layer{"bind.maxconn": bindConn}
+	way := layer{"bind.maxconn": bindConn, "bind.ssl": ssl}
 	for _, name := range []string{"maxconn", "backlog", "mode"} {
 		way["frontend."+name] = front.setting(name)
 	}
@@ -196,6 +199,13 @@ func haproxyWays(front, back *haproxySection) (out []facts.Pass) {
 			s = front
 		}
 		way["timeout."+name] = s.setting("timeout", name)
+	}
+	for _, s := range []*haproxySection{front, back} { // as 2.4 and later do
+		for _, l := range slices.Concat(s.all("http-request"), s.all("http-response")) {
+			if len(l.words) > 2 && l.words[1] == "set-timeout" {
+				way["timeout."+l.words[2]] = unread(fmt.Errorf("%s: a rule sets it by request", l.at))
+			}
+		}
 	}
 	way["closes"] = known("", haproxyDefault)
 	for _, option := range []string{"httpclose", "forceclose", "http-server-close"} {
@@ -208,7 +218,7 @@ func haproxyWays(front, back *haproxySection) (out []facts.Pass) {
 		if l.words[0] == "server-template" {
 			at = 3
 		}
-		if len(l.words) <= at {
+		if len(l.words) <= at || slices.Contains(l.words, "disabled") {
 			continue
 		}
 		s := over(way, layer{"server.maxconn": back.serverOption(l, "maxconn"), "server.minconn": back.serverOption(l, "minconn")})

@@ -37,9 +37,13 @@ func TestHAProxy(t *testing.T) {
 		{"defaults in a circle", "defaults a from b\ndefaults b from a\nlisten f from b\n bind :80\n server s :5000\n", "silence=for-ever"},
 		{"of the environment", haproxyBase + "listen f\n bind :80\n timeout server \"${T}\"\n server s :5000\n", "silence=? keepalive=50s"},
 		{"under .if", haproxyBase + "listen f\n bind :80\n.if version_atleast(2.4)\n timeout server 5s\n.endif\n server s :5000\n", "silence=?"},
+		{"a rule sets the timeout", haproxyBase + "listen f\n bind :80\n http-request set-timeout server 5s if { path / }\n server s :5000\n", "silence=? keepalive=50s"},
+		{"maxsslconn", "global\n maxsslconn 60\n" + haproxyBase + "listen f\n bind :443 ssl crt x.pem\n server s :5000\n", "connections=30/60"},
+		{"maxsslconn of no TLS", "global\n maxsslconn 60\n" + haproxyBase + "listen f\n bind :80\n server s :5000\n", "connections=1000/2000"},
 		{"no time", haproxyBase + "listen f\n bind :80\n timeout server soon\n server s :5000 maxconn many\n", "silence=? holds=?"},
 		{"closes", haproxyBase + "listen f\n bind :80\n option httpclose\n server s :5000\n", "keepalive=0s"},
 		{"hard-stop-after", "global\n hard-stop-after 30s\n" + haproxyBase + "listen f\n bind :80\n server s :5000\n", "restart=30s"},
+		{"a server that is off", haproxyBase + "listen f\n bind :80\n server s :5000 disabled\n", "silence=? holds=?"},
 		{"a server elsewhere", haproxyBase + "frontend f\n bind :80\n", "silence=? holds=?"},
 		{"an expression chooses", haproxyBase + "frontend f\n bind :80\n use_backend %[req.hdr(x)]\nbackend b\n timeout server 9s\n server s :5000\n", "silence=9s"},
 	} {
