@@ -52,7 +52,7 @@ func (c Check) Group() string {
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
 var all = slices.Concat(appChecks, holdsChecks, proxyLimitChecks, stateChecks, silenceChecks, hopBodyChecks, keepaliveChecks, restartChecks, backlogChecks,
-	nginxChecks, routeChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, upstreamChecks, securityChecks, tlsChecks, memoryChecks, hostChecks, renewalChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
+	nginxChecks, routeChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, fallbackChecks, upstreamChecks, securityChecks, tlsChecks, memoryChecks, hostChecks, renewalChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.
 func All() []Check { return slices.Clone(all) }

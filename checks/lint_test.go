@@ -31,6 +31,8 @@ http {
         client_max_body_size 32m;
         proxy_max_temp_file_size 0;
         location /workers { deny all; proxy_pass http://fl; }
+        error_page 502 503 504 =200 @none;
+        location @none { return 200 x^k000101; }
         location / {
             limit_conn conn 2000;
             proxy_read_timeout 2h;
@@ -46,6 +48,8 @@ var faults = []struct{ old, new, check string }{
 	{"worker_rlimit_nofile 4096", "worker_rlimit_nofile 2000", "nginx/worker-rlimit-nofile nginx/rlimit-slots"},
 	{"worker_rlimit_nofile 4096", "worker_rlimit_nofile 2400", "nginx/rlimit-slots"},
 	{"proxy_read_timeout 2h", "proxy_read_timeout 60s", "nginx/proxy-read-timeout"},
+	{"502 503 504 =200", "502 504 =200", "nginx/model-fallback"},
+	{"502 503 504 =200", "502 503 504", "nginx/model-fallback"},
 	{"proxy_read_timeout 2h", "proxy_read_timeout 2h; proxy_connect_timeout 1d", "nginx/proxy-connect-timeout"},
 	{"client_max_body_size 32m", "client_max_body_size 10m", "nginx/client-max-body-size"},
 	{"limit_conn conn 2000", "limit_conn conn 10", "nginx/limit-conn"},

@@ -44,6 +44,8 @@ http {
         proxy_read_timeout 2h;
         proxy_max_temp_file_size 0;
         location /workers { allow 10.0.0.0/8; deny all; proxy_pass http://fl; }
+        error_page 502 503 504 =200 @none;
+        location @none { return 200 x^k000101; }
         location / {
             limit_conn conn 4000;
             limit_req zone=req burst=20000 nodelay;
@@ -172,6 +174,10 @@ func init() {
 			fail:    func(f *facts.Facts) { f.Nginx.V.BodyDisk.V.FreeBytes = 1 << 30 },
 			unknown: func(f *facts.Facts) { f.Nginx.V.BodyDisk = no[facts.Disk]() },
 			na:      edit("proxy_read_timeout", "proxy_request_buffering off; proxy_read_timeout"), workers: -1,
+		},
+		"nginx/model-fallback": {
+			fail:    edit("502 503 504 =200", "502 503 504"),
+			unknown: edit("=200 @none", "=200 /none.bin"), na: noNginx, workers: -1,
 		},
 		"nginx/response-spool": {
 			fail: edit("proxy_max_temp_file_size 0;", ""), unknown: inVariable("proxy_max_temp_file_size", "0"), na: noNginx, workers: -1,

@@ -2,6 +2,8 @@ package nginx
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +22,41 @@ const (
 	bytesCharset = "fl_bytes"
 	standIns     = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
+
+// Text is the body as Render writes it.
+func (f *Fallback) Text() (string, error) {
+	text, _, err := f.text()
+	return text, err
+}
+
+// Instead is what nginx answers with in place of some error of its own.
+type Instead struct {
+	Status string `json:"status,omitempty"` // "=200"; "": the error's own, "=": that of what it leads to
+	To     string `json:"to"`               // a path or a named location
+	Text   string `json:"text,omitempty"`   // that a named location returns with 200, before any charset
+	Source string `json:"source"`
+}
+
+// Instead is what the error_page in force at a location has for a status; nil: nothing.
+func (s *Server) Instead(l *Location, code int) *Instead {
+	for _, line := range l.ErrorPage.V {
+		words := strings.Fields(line)
+		if len(words) < 2 || !slices.Contains(words[:len(words)-1], strconv.Itoa(code)) {
+			continue
+		}
+		in := &Instead{To: words[len(words)-1], Source: l.ErrorPage.Source}
+		if status := words[len(words)-2]; strings.HasPrefix(status, "=") {
+			in.Status = status
+		}
+		for i := range s.Locations {
+			if n := &s.Locations[i]; n.Kind == Named && n.Pattern == in.To && n.Return != nil && n.Return.Code == 200 {
+				in.Text = n.Return.Text
+			}
+		}
+		return in
+	}
+	return nil
+}
 
 // text is the body as a config can hold it, and the bytes that characters of it stand
 // for.

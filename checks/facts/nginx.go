@@ -72,12 +72,16 @@ type Route struct {
 	Outside  bool   `json:"outside,omitempty"` // Err is for want of what stands outside of a fragment
 	// Answer is what nginx does itself with a request that it passes nowhere, and
 	// AnswerAt where that stands; "" where it passes it on.
-	Answer   string       `json:"answer,omitempty"`
-	Onward   []int        `json:"onward,omitempty"` // the same of the locations of this nginx that the request comes through after Location
-	AnswerAt string       `json:"answerAt,omitempty"`
-	Arrives  string       `json:"arrives,omitempty"` // the path by which it is passed on; "": unknown
-	Gates    []nginx.Gate `json:"gates,omitempty"`   // what keeps a worker out, or may
+	Answer   string           `json:"answer,omitempty"`
+	Onward   []int            `json:"onward,omitempty"` // the same of the locations of this nginx that the request comes through after Location
+	AnswerAt string           `json:"answerAt,omitempty"`
+	Instead  []*nginx.Instead `json:"instead,omitempty"` // of RouteModel: what nginx answers with in place of each of Unreachable; nil: the error
+	Arrives  string           `json:"arrives,omitempty"` // the path by which it is passed on; "": unknown
+	Gates    []nginx.Gate     `json:"gates,omitempty"`   // what keeps a worker out, or may
 }
+
+// Unreachable are the answers of an nginx whose application does not answer.
+var Unreachable = []int{502, 503, 504}
 
 // At is the location that a route leads to; nil where none matches and where
 // that is unknown.

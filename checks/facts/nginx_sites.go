@@ -138,6 +138,11 @@ func site(c *nginx.Config, s *nginx.Server, base string, q *nginx.Request, asked
 		if to.Location > 0 {
 			to.Arrives, _ = way.Final.Passed(at)
 			to.onward(c, &out, way.Final, asks, name)
+			if name == RouteModel {
+				for _, code := range Unreachable {
+					to.Instead = append(to.Instead, s.Instead(way.Final, code))
+				}
+			}
 		}
 		out.Routes[name] = to
 	}
