@@ -110,7 +110,7 @@ func (o *outputFlags) add(cmd *cobra.Command) {
 
 // addVerbose is for commands that print findings.
 func (o *outputFlags) addVerbose(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "list the checks that are right or not applicable, too")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "tell every finding in full, and list the checks that are right or not applicable")
 }
 
 const writableHint = "the directory must be there, and one may write in it"

@@ -14,6 +14,10 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
+// inFull is how many findings, the worst, are told with what to do; the others take
+// a line each, unless all is asked for.
+const inFull = 3
+
 // preflightTable is the table of a preflight, 80 columns wide: the answer, what is
 // wrong (worst first, the binding limit on top, consequences below their causes),
 // then the ledger. What is right, in a line each, and what is not applicable are
@@ -99,6 +103,8 @@ type preflightWriter struct {
 	b     bytes.Buffer
 	o     Style
 	limit string
+	told  int // findings in full
+	brief int // findings without what to do
 }
 
 // ordered is all but n/a, worst first; a consequence comes right after its cause.
@@ -153,10 +159,15 @@ func (p *preflightWriter) finding(f reports.Finding) {
 	if f.Status != reports.StatusFail && f.Status != reports.StatusWarn || isNote(f) {
 		return
 	}
+	if p.told == inFull && !p.o.Verbose {
+		p.brief++
+		return
+	}
 	if f.Because != "" { // mend the cause first
 		p.field("because", f.Because+" fails")
 		return
 	}
+	p.told++
 	p.field("wanted", f.Want)
 	p.field("users see", f.Symptom)
 	p.field("read from", f.Source)
@@ -241,6 +252,9 @@ func (p *preflightWriter) rest(right int, all []reports.Finding) {
 		}
 	}
 	var hidden []string
+	if p.brief > 0 {
+		hidden = append(hidden, "what to do about "+Plural(p.brief, "finding"))
+	}
 	for _, n := range []struct {
 		checks int
 		what   string

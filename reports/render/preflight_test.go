@@ -29,6 +29,30 @@ func TestNotApplicable(t *testing.T) {
 	}
 }
 
+// The worst findings are told with what to do, the others in a line, and all in full
+// where that is asked for.
+func TestInFull(t *testing.T) {
+	var all []reports.Finding
+	for _, check := range []string{"a/warn", "b/fail", "c/fail", "d/fail", "e/fail"} {
+		f := reports.Finding{Check: check, Status: reports.StatusFail, Severity: reports.SeverityError, Remedy: reports.Remedy{Text: "change " + check}}
+		if check == "a/warn" {
+			f.Status, f.Severity = reports.StatusWarn, reports.SeverityWarn
+		}
+		all = append(all, f)
+	}
+	all = append(all, reports.Finding{Check: "b/follows", Status: reports.StatusFail, Severity: reports.SeverityError, Because: "b/fail"})
+	const hidden = "what to do about 2 findings"
+	for verbose, full := range map[bool]int{true: len(all) - 1, false: inFull} {
+		got := table(t, Style{Verbose: verbose}, reports.Report{Findings: all})
+		if n := strings.Count(got, "change "); n != full {
+			t.Errorf("verbose %v: %d in full, want %d:\n%s", verbose, n, full, got)
+		}
+		if strings.Contains(got, "change a/warn") != verbose || strings.Contains(got, hidden) == verbose || !strings.Contains(got, "b/follows") || !strings.Contains(got, "a/warn") {
+			t.Errorf("verbose %v:\n%s", verbose, got)
+		}
+	}
+}
+
 // A line of a unit file means nothing without the section that it belongs to.
 func TestSection(t *testing.T) {
 	r := reports.Report{Findings: []reports.Finding{{

@@ -18,7 +18,7 @@ type Func func(io.Writer, reports.Report) error
 // Style is how a report is written. The zero value is plain text.
 type Style struct {
 	Color   bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
-	Verbose bool // the table of a preflight lists what is right and what is not applicable, too
+	Verbose bool // the table of a preflight tells every finding in full, and lists what is right and what is not applicable
 }
 
 // Default is the format of stdout.
