@@ -56,8 +56,11 @@ func (t *transport) await(w *worker, c *conn, cut *failure) (br *bufio.Reader, f
 		case cut != nil:
 			fail = cut
 		case parks && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
-			t.park(w, c)
-			return nil, nil, true
+			// What parks with a goroutine reads on, and its short time is over.
+			if fail = t.limit(c.SetReadDeadline, deadline); fail == nil {
+				t.park(w, c)
+				return nil, nil, true
+			}
 		default:
 			fail = t.raced(w, c, judgeConn(err))
 		}
