@@ -70,6 +70,7 @@ geo $in { default 0; 127.0.0.0/8 1; } ~ location / { if ($in) { return 403; } PA
 ~ location /register_worker { return 200 registered; } location / { PASS }
 ~ location / { proxy_method GET; PASS }
 ~ location / { proxy_pass_request_body off; PASS }
+~ location / { proxy_set_body x; PASS }
 ~ client_max_body_size 50k; location / { client_max_body_size 1m; PASS }
 ~ location /receive_worker_update { client_max_body_size 50k; PASS } location / { PASS }
 ~ client_max_body_size 0; location / { PASS }

@@ -67,6 +67,9 @@ func (l *level) effective(kind string) Effective {
 		ProxyPassRequestBody:     l.flag(up("pass_request_body"), is("on")),
 		ProxyMethod:              l.word("proxy_method", is("")),
 		ProxyPassRequestHeaders:  l.flag(up("pass_request_headers"), is("on")),
+		ProxySetBody:             l.set("proxy_set_body"),
+		ProxyCache:               l.word("proxy_cache", is("off")),
+		ProxyCacheMethods:        l.words("proxy_cache_methods", is("GET HEAD")),
 
 		Access:          l.access(),
 		AuthBasic:       l.word("auth_basic", is("off")),

@@ -67,6 +67,13 @@ func (c *Config) Gates(way Route, q Request, method string, client Client) (all 
 			add(false, name, v.Source, "%s off: the application gets no %s", name, strings.TrimPrefix(name, "proxy_pass_request_"))
 		}
 	}
+	if v := e.ProxySetBody; l.Pass != nil && l.Pass.Kind == "proxy" && v.V && method == "POST" {
+		add(false, "proxy_set_body", v.Source, "the application gets another body than the worker's")
+	}
+	// Whether an answer is kept hangs on proxy_cache_valid, on rules and on its headers.
+	if v := e.ProxyCache; l.Pass != nil && l.Pass.Kind == "proxy" && v.V != "off" && v.V != "" && slices.Contains(append(e.ProxyCacheMethods.V, "GET", "HEAD"), method) {
+		add(true, "proxy_cache", v.Source, "the answer to one worker may be given to all from a cache")
+	}
 	if m := e.ProxyMethod; l.Pass != nil && l.Pass.Kind == "proxy" && m.V != "" && !strings.EqualFold(m.V, method) {
 		add(!m.Known(), "proxy_method", m.Source, "the application is asked by %s", m.V)
 	}

@@ -8,6 +8,34 @@ import (
 	"testing"
 )
 
+// TestGatesOfAnswers: what an application gets may not be the worker's, and its answer
+// not be meant for that worker.
+func TestGatesOfAnswers(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                       "",
+		"proxy_set_body secret;": "proxy_set_body",
+		"proxy_cache c;":         "proxy_cache of GET",
+		"proxy_cache c; proxy_cache_methods POST;":            "proxy_cache of POST proxy_cache of GET",
+		"proxy_cache off; proxy_cache_methods POST;":          "",
+		"proxy_cache_methods POST; proxy_cache_valid 200 1h;": "",
+	} {
+		c := parse(t, "events {} http { proxy_cache_path /c keys_zone=c:1m; server { listen 80; location / { "+text+" proxy_pass http://127.0.0.1:5000; } } }", Reading{})
+		var got []string
+		for _, method := range []string{"POST", "GET"} {
+			q := Request{Host: "fl.example.org", Path: "/x", Address: "127.0.0.1:80"}
+			for _, g := range c.Gates(c.RouteIn(&c.Servers[0], q.Path), q, method, Client{}) {
+				if g.Maybe {
+					g.Directive += " of " + method
+				}
+				got = append(got, g.Directive)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", text, got, want)
+		}
+	}
+}
+
 // TestRealGates asks the real nginx for the protocol's routes, as a worker does, and
 // holds what the config is said to do with them to what it answers.
 func TestRealGates(t *testing.T) {

@@ -183,6 +183,18 @@ func (l *level) flag(name string, def dflt) Value[bool] {
 	return scalar(l, name, def, one(parseFlag))
 }
 
+// set says whether a directive is there; what it holds may be a secret.
+func (l *level) set(name string) Value[bool] {
+	found, unknown := l.find(name)
+	switch {
+	case unknown != "":
+		return Value[bool]{Err: unknown}
+	case found == nil:
+		return Value[bool]{Raw: "none", Source: Default}
+	}
+	return Value[bool]{V: true, Raw: "set", Source: found[0].source()}
+}
+
 // word is the first argument as it is; a default of "" is none.
 func (l *level) word(name string, def dflt) Value[string] {
 	return scalar(l, name, def, func(args []string) (string, error) {

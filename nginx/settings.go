@@ -96,6 +96,9 @@ type Effective struct {
 	ProxyMethod              Value[string]        `json:"proxyMethod"` // "": the worker's own
 	ProxyPassRequestBody     Value[bool]          `json:"proxyPassRequestBody"`
 	ProxyPassRequestHeaders  Value[bool]          `json:"proxyPassRequestHeaders"`
+	ProxySetBody             Value[bool]          `json:"proxySetBody"` // another than the worker's
+	ProxyCache               Value[string]        `json:"proxyCache"`   // zone
+	ProxyCacheMethods        Value[[]string]      `json:"proxyCacheMethods"`
 
 	// Who may, and how often.
 	Access          Value[[]Rule]      `json:"access"`    // allow and deny; empty is everybody
