@@ -224,6 +224,9 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.T
 	for _, w := range r.t.parking.close(r.workers) {
 		r.t.cut(w)
 		r.book(w)
+		if r.drill != nil {
+			r.drill.enter(w, &r.plan) // it was held to the end
+		}
 	}
 	return books, timeline, end
 }
