@@ -66,7 +66,7 @@ func (c Case) queue(h *kinds.Hop) Judgement {
 	size := powerOfTwo(wanted)
 	var r reports.Remedy
 	if short {
-		r = c.mend(*h, backlog.Set, size, backlog.Source)
+		r = c.fix(*h, backlog.Set, size, backlog.Source)
 	}
 	if most.V < wanted {
 		k := c.sysctlRemedy("let the kernel queue every worker", fmt.Sprintf("net.core.somaxconn = %d", size))

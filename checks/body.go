@@ -46,5 +46,5 @@ func (c Case) body(h kinds.Hop) Judgement {
 		return pass(a.Got, a.Source)
 	}
 	return fail(a.Got, fmt.Sprintf("%s: an update of %s and the form around it", facts.Bytes(need), facts.Bytes(c.anUpdate())), a.Source,
-		c.mend(h, a.Set, need, a.Source))
+		c.fix(h, a.Set, need, a.Source))
 }

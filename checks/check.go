@@ -23,8 +23,8 @@ type Check struct {
 	Reads    []string // where its facts come from
 	Why      string   // why it matters: a paragraph
 	Formula  string   // name of the formula of the workers it supports; "" where it limits no number
-	Symptom  string   // what users see if it is not mended
-	Mend     string   // how to mend it: a paragraph
+	Symptom  string   // what users see if it is not fixed
+	Mend     string   // how to fix it: a paragraph
 	Lint     bool     // it judges nginx's config alone, and needs nothing of the host
 	Eval     func(Case) Judgement
 }
@@ -149,11 +149,11 @@ func unknownFor(format string, a ...any) Judgement {
 
 // limits judges a limit by the workers it supports: it passes where the safe
 // bound carries the demand, and warns where the likely one does.
-func (c Case) limits(cap Capacity, got, want, source string, mend func() reports.Remedy) Judgement {
+func (c Case) limits(cap Capacity, got, want, source string, fix func() reports.Remedy) Judgement {
 	o := Judgement{Status: reports.StatusPass, Got: got, Want: want, Source: source, Capacity: &cap}
 	if cap.Safe < c.Demand.Workers {
 		o.Status, o.Mild = reports.StatusFail, cap.Likely >= c.Demand.Workers
-		o.Remedy = mend()
+		o.Remedy = fix()
 	}
 	return o
 }

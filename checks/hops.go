@@ -95,13 +95,13 @@ func (c Case) bounded(h kinds.Hop, a kinds.Answer[kinds.Bound], inUse facts.Valu
 		want = number.FindString(a.Set(int64(c.Demand.Workers))) + ": two a worker and some spare"
 	}
 	o := c.limits(Capacity{Safe: workers(a.V.Safe), Hard: workers(a.V.Hard), InUse: inUse, Unit: "connections"}, a.Got, want, a.Source,
-		func() reports.Remedy { return c.mend(h, a.Set, int64(c.Demand.Workers), a.Source) })
+		func() reports.Remedy { return c.fix(h, a.Set, int64(c.Demand.Workers), a.Source) })
 	o.Proof = h.Kind.Proof
 	return o
 }
 
-// mend is the remedy that gives a hop's setting another value.
-func (c Case) mend(h kinds.Hop, set func(int64) string, want int64, from string) reports.Remedy {
+// fix is the remedy that gives a hop's setting another value.
+func (c Case) fix(h kinds.Hop, set func(int64) string, want int64, from string) reports.Remedy {
 	then := "restart"
 	if h.Kind.Role == kinds.RoleBalancer {
 		then = ""

@@ -104,5 +104,5 @@ func (c Case) outlasts(h kinds.Hop, who string, uses time.Duration) Judgement {
 		return pass(a.Got, a.Source)
 	}
 	return fail(a.Got, fmt.Sprintf("more than %s, for which %s", kinds.Short(uses), who), a.Source,
-		c.mend(h, a.Set, int64((max(uses, 0)+15*time.Second).Seconds()), a.Source))
+		c.fix(h, a.Set, int64((max(uses, 0)+15*time.Second).Seconds()), a.Source))
 }

@@ -108,13 +108,13 @@ func (c Case) cost(hops []kinds.Hop) (sum cost, o *Judgement) {
 
 // fits judges whether polls fit into what is free, and warns where they do but not
 // with a model under way for each worker, as when all download over slow links.
-func (c Case) fits(free, held int64, k cost, inUse facts.Value[int64], got, source string, mend func() reports.Remedy) Judgement {
+func (c Case) fits(free, held int64, k cost, inUse facts.Value[int64], got, source string, fix func() reports.Remedy) Judgement {
 	bounds := Capacity{Safe: byMemory(free, held, k.most), Hard: byMemory(free, held, k.least), InUse: inUse, Unit: "bytes"}
 	want := fmt.Sprintf("%s: %.1f KiB a poll", size(memoryFor(c.Demand.Workers, k.most)), float64(k.most)/1024)
-	o := c.limits(bounds, got, want, source, mend)
+	o := c.limits(bounds, got, want, source, fix)
 	polls, models := memoryFor(c.Demand.Workers, k.most), memoryFor(c.Demand.Workers, k.model)
 	if o.Status == reports.StatusPass && polls+models > free+memoryFor(int(held), k.most) {
-		o.Status, o.Mild, o.Remedy = reports.StatusFail, true, mend()
+		o.Status, o.Mild, o.Remedy = reports.StatusFail, true, fix()
 		o.Want = fmt.Sprintf("%s where all %d workers load %s at once over slow links; %d such downloads fit", size(polls+models), c.Demand.Workers,
 			facts.Bytes(c.anUpdate()), max(0, (free-polls)/k.model))
 		o.Remedy.Text += ", or let a proxy in front take the downloads up (nginx: proxy_buffering on, and room for its temporary files)"
@@ -242,14 +242,14 @@ func evalCgroupMemory(c Case) Judgement {
 	}
 	l := tightest.limit
 	got := fmt.Sprintf("%s used of %s", size(l.InUse), size(int64(l.Max)))
-	mend := "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)"
+	fix := "raise the memory limit of the container (--memory, resources.limits.memory) or of the unit (MemoryMax=)"
 	if strings.HasSuffix(l.Source, "memory.high") {
 		got += "; above that processes are slowed down"
-		mend = "raise memory.high: MemoryHigh= of the unit, or what the container is started with"
+		fix = "raise memory.high: MemoryHigh= of the unit, or what the container is started with"
 	}
 	return c.fits(free, held, per, facts.Value[int64]{V: l.InUse, Source: l.Source}, got, l.Source,
 		func() reports.Remedy {
-			return reports.Remedy{Text: mend, Then: "restart"}
+			return reports.Remedy{Text: fix, Then: "restart"}
 		})
 }
 

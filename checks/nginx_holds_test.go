@@ -109,14 +109,14 @@ func TestRemedies(t *testing.T) {
 				t.Errorf("the demand breaks the faulty config: %v", err)
 			}
 			for id := range strings.FieldsSeq(fault.checks) {
-				text := mend(t, text, id)
+				text := fix(t, text, id)
 				for _, f := range lintText(t, text, "", crowd) {
 					if f.Status == reports.StatusFail || f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
-						t.Errorf("mended, and %s is %s: %s%s", f.Check, f.Status, f.Got, f.Reason)
+						t.Errorf("fixed, and %s is %s: %s%s", f.Check, f.Status, f.Got, f.Reason)
 					}
 				}
 				if err := n.holds(t, text); err != nil {
-					t.Errorf("the demand is not held by what %s mended: %v\n%s", id, err, text)
+					t.Errorf("the demand is not held by what %s fixed: %v\n%s", id, err, text)
 				}
 			}
 		})

@@ -119,9 +119,9 @@ func apply(t *testing.T, config, remedy string) string {
 	return text
 }
 
-// mend does what a check says until the check passes: one remedy may bring out the
+// fix does what a check says until the check passes: one remedy may bring out the
 // next, as more slots want more descriptors.
-func mend(t *testing.T, text, id string) string {
+func fix(t *testing.T, text, id string) string {
 	t.Helper()
 	for range 6 {
 		f := lintText(t, text, "", crowd)[id]

@@ -17,7 +17,7 @@ var routeChecks = []Check{
 		Why: `With a config that nginx refuses it does not start; one that runs stays on an older config, so that what
 the files say is not what is in force.`,
 		Symptom: "nginx: [emerg] … and after a reload nothing changes",
-		Mend:    "Run nginx -t, mend what it names, and reload.",
+		Mend:    "Run nginx -t, fix what it names, and reload.",
 		Eval:    onConfig(evalNginxConfig),
 	},
 	{
@@ -60,7 +60,7 @@ func evalNginxConfig(c Case, n *facts.Nginx) Judgement {
 		if more := len(refused) - 4; more > 0 {
 			got += fmt.Sprintf("; and %d more", more)
 		}
-		return fail(got, "a config that nginx accepts", cmp.Or(first.Source, n.Path), reports.Remedy{Text: "mend it, run nginx -t, and reload; until then nginx runs on an older config, or not at all"})
+		return fail(got, "a config that nginx accepts", cmp.Or(first.Source, n.Path), reports.Remedy{Text: "fix it, run nginx -t, and reload; until then nginx runs on an older config, or not at all"})
 	}
 	if n.Incomplete != "" {
 		return unknownFor("%s", n.Incomplete)

@@ -275,13 +275,13 @@ func evalAdminExposed(_ Case, p place) Judgement {
 		return cantTell("auth_request", request)
 	}
 	if p.at.Pattern == p.site.Base+"/workers" { // it has a location of its own
-		mend := reports.Remedy{Text: fmt.Sprintf("add to location %s of %s: allow 127.0.0.1; deny all;", p.at.Name(), p.at.Source), Then: "reload"}
+		fix := reports.Remedy{Text: fmt.Sprintf("add to location %s of %s: allow 127.0.0.1; deny all;", p.at.Name(), p.at.Source), Then: "reload"}
 		for _, r := range access.V {
 			if r.Allow && r.Who == "all" {
-				mend.Text = fmt.Sprintf("at %s write: deny all;", r.Source)
+				fix.Text = fmt.Sprintf("at %s write: deny all;", r.Source)
 			}
 		}
-		return fail("/workers is open to everybody", "allow for admins, deny all", p.at.Source, mend)
+		return fail("/workers is open to everybody", "allow for admins, deny all", p.at.Source, fix)
 	}
 	return fail("/workers is open to everybody", "allow for admins, deny all", p.at.Source,
 		reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location ^~ %s/workers { allow 127.0.0.1; deny all; proxy_pass %s; }", p.site.Source, p.site.Base, p.at.Pass.Raw), Then: "reload"})

@@ -215,12 +215,12 @@ func within(p place, least, most time.Duration, line string, named ...any) Judge
 		name, v := named[i].(string), named[i+1].(nginx.Value[time.Duration]) // #nosec G602 -- they come in pairs
 		got := name + " " + short(v.V)
 		want := fmt.Sprintf("between %s and %s", short(least), short(most))
-		mend := write(v, p.block(), p.at.Source, name+" "+line+";", "time for slow links, and an end")
+		fix := write(v, p.block(), p.at.Source, name+" "+line+";", "time for slow links, and an end")
 		switch {
 		case !v.Known():
 			all = append(all, cantTell(name, v))
 		case v.V < least || v.V > most:
-			all = append(all, fail(got, want, source(v, p.at.Source), mend))
+			all = append(all, fail(got, want, source(v, p.at.Source), fix))
 		default:
 			all = append(all, pass(got, source(v, p.at.Source)))
 		}

@@ -95,9 +95,9 @@ func evalUpstreamHTTP(c Case, p place) Judgement {
 		return cantTell("proxy_set_header", headers)
 	}
 	connection, _ := p.at.UpstreamHeader("Connection")
-	mend := reports.Remedy{Text: fmt.Sprintf(`add to %s of %s: proxy_http_version 1.1; proxy_set_header Connection "";`, p.block(), p.at.Source), Then: "reload"}
+	fix := reports.Remedy{Text: fmt.Sprintf(`add to %s of %s: proxy_http_version 1.1; proxy_set_header Connection "";`, p.block(), p.at.Source), Then: "reload"}
 	if connection.Err == "" && connection.Value != "" && connection.Value != "close" && !nginx.HasVariables(connection.Value) {
-		return fail("Connection: "+connection.Value, `Connection "" or close`, connection.Source, mend)
+		return fail("Connection: "+connection.Value, `Connection "" or close`, connection.Source, fix)
 	}
 	keep := u.Keepalive
 	if keep.IsDefault() { // none, or from 1.29.7 on all of it
@@ -113,9 +113,9 @@ func evalUpstreamHTTP(c Case, p place) Judgement {
 	case connection.Err != "":
 		return unknownFor("Connection: %s", connection.Err)
 	case version.V == "1.0":
-		return fail("keepalive with HTTP/1.0", "proxy_http_version 1.1", source(version, p.at.Source), mend)
+		return fail("keepalive with HTTP/1.0", "proxy_http_version 1.1", source(version, p.at.Source), fix)
 	case connection.Value == "close":
-		return fail("keepalive with Connection: close", `proxy_set_header Connection ""`, source(headers, p.at.Source), mend)
+		return fail("keepalive with Connection: close", `proxy_set_header Connection ""`, source(headers, p.at.Source), fix)
 	}
 	return pass(fmt.Sprintf("keepalive %d over HTTP/%s", keep.V, version.V), keep.Source)
 }

@@ -24,7 +24,7 @@ func Page(c Check) string {
 	}
 	section(&b, "What users see", upper(c.Symptom)+".")
 	logLines(&b, c.ID)
-	section(&b, "How to mend it", c.Mend)
+	section(&b, "How to fix it", c.Mend)
 	fmt.Fprintf(&b, "## What is read\n\n")
 	for _, r := range c.Reads {
 		bullet(&b, r)

@@ -20,7 +20,7 @@ connection, or drops it. 503: the proxy itself refuses, for want of a healthy se
 the request and did not answer in time. dc_federated's workers take each of them for the end of a poll and ask again at
 once, without a pause.`,
 		Symptom: "workers spin: thousands of requests a second, each answered 502, 503 or 504",
-		Mend:    "502: start the server, or mend proxy_pass. 503: look at limit_req, limit_conn and the load balancer's health checks. 504: see what the server does; py-spy dump shows it.",
+		Mend:    "502: start the server, or fix proxy_pass. 503: look at limit_req, limit_conn and the load balancer's health checks. 504: see what the server does; py-spy dump shows it.",
 		Eval:    evalUpstreamAlive,
 	},
 	{
@@ -99,7 +99,7 @@ var evalUpstreamAlive = probed(func(p *facts.Probe) facts.Value[facts.Answer] { 
 	case isServerAnswer(a):
 		return pass(fmt.Sprintf("it answers in %.0f ms", a.Seconds*1000), v.Source)
 	case a.Status == http.StatusBadGateway:
-		r = "the proxy gets no connection to the server: start the server, or mend proxy_pass"
+		r = "the proxy gets no connection to the server: start the server, or fix proxy_pass"
 	case a.Status == http.StatusServiceUnavailable:
 		r = "the proxy or load balancer refuses by itself: no healthy server (health checks), or a limit (limit_req, limit_conn), or maintenance"
 	case a.Status == http.StatusGatewayTimeout:
@@ -107,7 +107,7 @@ var evalUpstreamAlive = probed(func(p *facts.Probe) facts.Value[facts.Answer] { 
 	case a.Status >= 300 && a.Status < 400:
 		r = "give the URL that it leads to: " + a.Location
 	case a.Status == http.StatusNotFound:
-		r = "the proxy sends this path elsewhere: mend its location blocks, or give the URL of the server"
+		r = "the proxy sends this path elsewhere: fix its location blocks, or give the URL of the server"
 	default:
 		r = "something in front of the server answers, or it is none of dc_federated's: look what listens there"
 	}

@@ -37,7 +37,7 @@ balancer), or let the server end holds before it does (fltool serve --max-hold),
 		Why: `The ledger predicts; a run measures. Where fewer polls are held than workers came, that is the number
 that the deployment supports, whatever any formula says.`,
 		Symptom: "what the run's errors say",
-		Mend:    "Mend the limit that binds in the ledger, and run again. Where the ledger promises more than the run held, a limit is at work that no check knows: fltool explain --log names it by nginx's and the server's logs.",
+		Mend:    "Fix the lowest limit of the ledger, and run again. Where the ledger promises more than the run held, a limit is at work that no check knows: fltool explain --log names it by nginx's and the server's logs.",
 		Eval:    evalHeld,
 	},
 }
@@ -149,7 +149,7 @@ var evalHeld = probed(func(p *facts.Probe) facts.Value[*facts.HeldWorkers] { ret
 	if h.Cause != "" {
 		got += "; most of the others: " + h.Cause
 	}
-	o := fail(got, fmt.Sprintf("all %d", h.Asked), v.Source, reports.Remedy{Text: "mend the limit that binds in the ledger, and run again"})
+	o := fail(got, fmt.Sprintf("all %d", h.Asked), v.Source, reports.Remedy{Text: "fix the lowest limit of the ledger, and run again"})
 	o.Capacity = &Capacity{Safe: h.Steady, Hard: h.Peak}
 	return o
 })

@@ -89,7 +89,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		},
 		ACMERoot: p.ACMERoot, AdminAllow: p.AdminAllow,
 		Fallback: &nginx.Fallback{Path: wire.PathModel, Body: wire.NoModel,
-			Why: "While the application is away, or restarts, the answer is 200 and an empty map: dc_federated's workers take it and poll again, and 502 would end each of them that was just told of a model."},
+			Why: "While the application is away, or restarts, the answer is 200 and an empty map: dc_federated's workers take it and poll again, and 502 would end each of them that was just notified of a model."},
 	}
 	if d.Workers <= maxLimitConn {
 		s.Location = append(s.Location, nginx.Setting{Name: "limit_conn", Args: []string{"fl_conn", fmt.Sprint(limitConnFor(d.Workers))},

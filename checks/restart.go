@@ -21,7 +21,7 @@ requests a round 1000 requests are over before the first round is.`,
 			case !a.Is():
 				return unanswered(a)
 			case a.V.Recycled != "":
-				return fail(a.V.Recycled, "never", a.Source, c.mend(h, func(int64) string { return a.V.Never }, 0, a.Source))
+				return fail(a.V.Recycled, "never", a.Source, c.fix(h, func(int64) string { return a.V.Never }, 0, a.Source))
 			}
 			return pass("never", a.Source)
 		}),
@@ -56,7 +56,7 @@ func (c Case) reload(h kinds.Hop) Judgement {
 	}
 	r := reports.Remedy{Text: "reload or restart between rounds"}
 	if a.Set != nil {
-		r.Text += ", or " + lower(c.mend(h, a.Set, int64(c.Demand.HoldSeconds)+60, a.Source).Text)
+		r.Text += ", or " + lower(c.fix(h, a.Set, int64(c.Demand.HoldSeconds)+60, a.Source).Text)
 	}
 	return fail(a.Got, "more than the hold of "+short(c.hold()), a.Source, r)
 }

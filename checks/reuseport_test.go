@@ -59,7 +59,7 @@ func TestReuseport(t *testing.T) {
 		}
 	}
 	if o := judge(0, 4); !strings.Contains(o.Remedy.Text, "reuseport") {
-		t.Errorf("the mend of uneven processes: %q", o.Remedy.Text)
+		t.Errorf("the fix of uneven processes: %q", o.Remedy.Text)
 	}
 	if o := judge(0, 2); strings.Contains(o.Remedy.Text, "reuseport") {
 		t.Errorf("two processes would not do: %q", o.Remedy.Text)

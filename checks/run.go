@@ -202,7 +202,7 @@ func waive(f *reports.Finding, waivers []Waiver, now time.Time) {
 	}
 }
 
-// bad says whether a finding needs mending.
+// bad says whether a finding needs fixing.
 func bad(f reports.Finding) bool {
 	return f.Status == reports.StatusFail || f.Status == reports.StatusWarn
 }

@@ -22,7 +22,7 @@ there the timeout is a heartbeat only. Other servers have timeouts of their own,
 			o := c.silence(h)
 			if o.Status == reports.StatusFail && h.Kind == kinds.Gunicorn {
 				o.Want += ", or gevent"
-				o.Remedy = c.mend(h, func(int64) string { return "--worker-class gevent" }, 0, o.Source)
+				o.Remedy = c.fix(h, func(int64) string { return "--worker-class gevent" }, 0, o.Source)
 			}
 			return o
 		}),
@@ -65,5 +65,5 @@ func (c Case) silence(h kinds.Hop) Judgement {
 	}
 	set := a.Set
 	want := int64(readTimeoutFor(c.hold()).Seconds())
-	return fail(a.Got, "more than the hold of "+short(c.hold()), a.Source, c.mend(h, set, want, a.Source))
+	return fail(a.Got, "more than the hold of "+short(c.hold()), a.Source, c.fix(h, set, want, a.Source))
 }

@@ -19,7 +19,7 @@ processes each has its own, and a worker talks to either as it happens.`,
 		case !a.Is():
 			return unanswered(a)
 		case a.V > 1:
-			return fail(a.Got, "1: its state is in memory", a.Source, c.mend(h, a.Set, 1, a.Source))
+			return fail(a.Got, "1: its state is in memory", a.Source, c.fix(h, a.Set, 1, a.Source))
 		}
 		return pass(a.Got, a.Source)
 	}),

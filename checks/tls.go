@@ -162,10 +162,10 @@ func evalExpiry(c Case, _ *facts.Site, cert facts.Certificate, source string) Ju
 }
 
 func evalTLSChain(_ Case, _ *facts.Site, cert facts.Certificate, source string) Judgement {
-	mend := reports.Remedy{Text: "let ssl_certificate name a file of the server's certificate followed by the intermediate ones: certbot's fullchain.pem", Then: "reload"}
+	fix := reports.Remedy{Text: "let ssl_certificate name a file of the server's certificate followed by the intermediate ones: certbot's fullchain.pem", Then: "reload"}
 	switch {
 	case cert.Chain != "":
-		return fail(cert.Chain, "the chain without the root, in order", source, mend)
+		return fail(cert.Chain, "the chain without the root, in order", source, fix)
 	case cert.SelfSigned:
 		return fail("self-signed", "one that workers trust", source,
 			reports.Remedy{Text: "get a certificate of an authority that workers know, or give them this one by REQUESTS_CA_BUNDLE and waive this check", Then: "reload"})

@@ -249,7 +249,7 @@ const (
 )
 
 // published is the moment at which the model that ended the round was published;
-// from is "" where nobody was told.
+// from is "" where nobody was notified.
 func (r *roundBook) published(began time.Time, quorum bool) (at time.Duration, from string) {
 	if len(r.told) == 0 {
 		return 0, ""

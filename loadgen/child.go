@@ -38,7 +38,7 @@ type Child struct {
 
 // StartChild starts `exe serve …` and waits until it says where it listens. The
 // child dies with this process, however that ends. Stop does not have it wait for
-// workers that were told of the last model: they are through.
+// workers that were notified of the last model: they are through.
 func StartChild(ctx context.Context, exe string, args ...string) (*Child, error) {
 	cmd := exec.Command(exe, append([]string{"serve", "--drain-timeout", "1s"}, args...)...) // #nosec G204 -- fltool itself, or what the flag names
 	cmd.SysProcAttr = bound(syscall.SIGKILL)                                                 // Ctrl-C is for us: we stop the child when we are done with it

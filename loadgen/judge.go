@@ -48,7 +48,7 @@ const (
 	classNotAccepted  class = "not accepted"         // the update
 	classModel        class = "undecodable model"    //
 	classNoModel      class = "no model"             // in a well-formed answer, as a proxy gives while the server is away
-	classStale        class = "stale version"        // the poll told of a new model, and it was the old one
+	classStale        class = "stale version"        // the poll notified of a new model, and it was the old one
 	classSuperseded   class = "superseded"           // another poll with the same key ended this one
 	classUnexpected   class = "unexpected answer"    // none of the protocol's
 	classReconnect    class = reports.ClassReconnect // an idle connection turned out closed: no error, tried again at once

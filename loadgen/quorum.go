@@ -27,9 +27,9 @@ var enough = failed(classStopped, "as many rounds as asked for have ended")
 
 func newQuorum(rounds int) *quorum { return &quorum{rounds: rounds, ended: map[wire.Version]bool{}} }
 
-// over says whether the worker is through after its last request: told of the end of a
+// over says whether the worker is through after its last request: notified of the end of a
 // round when enough had ended, or with a model that came after those. last says that the
-// request told of the end that makes them enough, or of one after that.
+// request notified of the end that makes them enough, or of one after that.
 func (q *quorum) over(w *worker) (over, last bool) {
 	switch {
 	case w.out.fail != nil:
@@ -45,7 +45,7 @@ func (q *quorum) over(w *worker) (over, last bool) {
 }
 
 // end books the end of a version's round, and says whether enough have ended and
-// whether nobody was told of this one before.
+// whether nobody was notified of this one before.
 func (q *quorum) end(v wire.Version) (are, news bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -66,7 +66,7 @@ func (q *quorum) beyond(v wire.Version) bool {
 type entry struct {
 	version string
 	*roundBook
-	next time.Duration // when its end was published; 0: nobody was told
+	next time.Duration // when its end was published; 0: nobody was notified
 }
 
 // byQuorum gives the rounds, which are those of the order, the updates that were

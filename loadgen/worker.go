@@ -113,7 +113,7 @@ func (w *worker) review(p *Plan) {
 	switch {
 	case f == nil:
 		if w.step == stepModel && w.told && o.version != "" && o.version == w.version {
-			o.fail = failed(classStale, "told of a new model, got version %s again", w.version)
+			o.fail = failed(classStale, "notified of a new model, got version %s again", w.version)
 		}
 	case f.class == classReconnect:
 		if w.raced {

@@ -39,7 +39,7 @@ func example() Settings {
 			set("", "proxy_set_header", "Host", "$host"),
 		},
 		Location:   []Setting{set("All 1000 workers may come from one address.", "limit_conn", "fl_conn", "2000")},
-		Fallback:   &Fallback{Path: "/return_global_model", Body: "x^k\x00\x00\x00\x81\x00\x81", Why: "502 would end workers that were just told of a model."},
+		Fallback:   &Fallback{Path: "/return_global_model", Body: "x^k\x00\x00\x00\x81\x00\x81", Why: "502 would end workers that were just notified of a model."},
 		AdminAllow: []string{"10.0.0.0/8", "::1"},
 	}
 }

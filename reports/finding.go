@@ -39,7 +39,7 @@ type Finding struct {
 	Want     string   `json:"want,omitempty"`    // what the demand needs, and why
 	Source   string   `json:"source,omitempty"`  // where it was read: "/etc/nginx/nginx.conf:7"
 	Workers  *int     `json:"workers,omitempty"` // it supports; absent where it limits no number
-	Symptom  string   `json:"symptom,omitempty"` // what users see if it is not mended
+	Symptom  string   `json:"symptom,omitempty"` // what users see if it is not fixed
 	Remedy   Remedy   `json:"remedy,omitzero"`
 	Because  string   `json:"because,omitempty"` // id of the finding whose consequence this is
 	Reason   string   `json:"reason,omitempty"`  // why unknown, n/a or waived
@@ -60,7 +60,7 @@ func nameOf(check, hop, host string) string {
 	return check
 }
 
-// Remedy is how a finding is mended.
+// Remedy is how a finding is fixed.
 type Remedy struct {
 	Text     string   `json:"text,omitempty"`
 	Commands []string `json:"commands,omitempty"`
@@ -69,7 +69,7 @@ type Remedy struct {
 	Hand     string   `json:"hand,omitempty"` // beside Files: the half that no file does
 }
 
-// File is a drop-in file that mends a finding when it holds these lines.
+// File is a drop-in file that fixes a finding when it holds these lines.
 type File struct {
 	Path    string   `json:"path"`
 	Section string   `json:"section,omitempty"` // of a unit file: "Service"

@@ -139,8 +139,8 @@ type Round struct {
 	Seconds       float64 `json:"seconds"`        // publication of its model (first round: all registered) to its last accepted update
 	FanoutSeconds float64 `json:"fanoutSeconds"`
 	FanoutFrom    string  `json:"fanoutFrom,omitempty"` // "server" (its own word for the moment of publication) or "client" (earliest sign of it that a worker saw)
-	Told          int     `json:"told"`                 // workers told of the model that ended the round
-	Open          bool    `json:"open,omitempty"`       // no worker was told that it ended
+	Told          int     `json:"told"`                 // workers notified of the model that ended the round
+	Open          bool    `json:"open,omitempty"`       // no worker was notified that it ended
 }
 
 // Series is the distribution of one measured quantity.

@@ -14,7 +14,7 @@ const (
 	// two requests: who has just had an answer may be about to send the next request,
 	// and a POST that crosses the end of its connection ends a real worker.
 	dismissAfter = time.Second
-	// goneAfter is how long none of the workers that were told of a model must have come
+	// goneAfter is how long none of the workers that were notified of a model must have come
 	// for it, and they are taken for gone: a real one comes at once.
 	goneAfter = 2 * time.Second
 	// look is how often Shutdown looks whether connections have left.
@@ -22,7 +22,7 @@ const (
 )
 
 // Shutdown ends the server such that no worker ends with it. A real worker that was
-// told of a model and can't fetch it is gone for good, and so is one whose request is
+// notified of a model and can't fetch it is gone for good, and so is one whose request is
 // cut. So all is served as before, but that no round ends, until all that were told of
 // a model have fetched it, as long as some of them still come, and for at most half of
 // the context's time. Then the listeners are closed, held polls and those that still come are answered with a text, and
@@ -37,7 +37,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	left := s.polls.Quiesce(half)
 	cancel()
 	if left > 0 {
-		s.log.Warn("workers that were told of a model have not fetched it", "workers", left)
+		s.log.Warn("workers that were notified of a model have not fetched it", "workers", left)
 	}
 	s.gate.closeEntrances()
 	err := s.polls.Drain(ctx)
@@ -78,7 +78,7 @@ func (s *Server) tellLost() {
 	}
 }
 
-// owed is the workers that were told of a model and have not fetched it since. Its
+// owed is the workers that were notified of a model and have not fetched it since. Its
 // owner locks.
 type owed struct {
 	workers set
@@ -114,7 +114,7 @@ func (p *polls) Fetched(worker string) {
 	p.owed.settle(worker)
 }
 
-// Quiesce waits until all that were told of a model have fetched it, the context ends,
+// Quiesce waits until all that were notified of a model have fetched it, the context ends,
 // or none has come for so long that those left are gone. It gives how many have not
 // come. From that moment on nobody is told any more.
 func (p *polls) Quiesce(ctx context.Context) (left int) {

@@ -20,7 +20,7 @@ import (
 	"github.com/fltool/fltool/server/wire"
 )
 
-// TestDrainServesThoseThatWereTold: who was told of a model gets it on any connection,
+// TestDrainServesThoseThatWereTold: who was notified of a model gets it on any connection,
 // and only then held polls end; no round ends meanwhile.
 func TestDrainServesThoseThatWereTold(t *testing.T) {
 	keys, ids := workerKeys(3)

@@ -27,7 +27,7 @@ func newMetrics(s *Server) (*metrics, *prometheus.Registry) {
 			Buckets: prometheus.ExponentialBuckets(0.1, 4, 10),
 		}),
 		fanOut: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "fltool_fanout_seconds", Help: "From the publication of a version to the last held poll that was told.",
+			Name: "fltool_fanout_seconds", Help: "From the publication of a version to the last held poll that was notified.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}),
 	}

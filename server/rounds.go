@@ -94,7 +94,7 @@ func (s *Server) closeRounds(ctx context.Context) {
 
 // closeRound ends the open round if it is over: aggregates, encodes, stores and
 // publishes. Nobody waits for it but the round itself. While the server drains none is
-// begun: whoever is told of a model has to be served until it has fetched it. With a
+// begun: whoever is notified of a model has to be served until it has fetched it. With a
 // state the next start ends the round.
 func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	now := s.model.Load()

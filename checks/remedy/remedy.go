@@ -18,7 +18,7 @@ type Steps struct {
 	Files    []File
 	Commands []string          // that make the files take effect and cut nothing
 	Later    []string          // for the operator to do when polls may be cut
-	Manual   []reports.Finding // what no file mends
+	Manual   []reports.Finding // what no file fixes
 }
 
 // File is a drop-in as it will be.
@@ -28,10 +28,10 @@ type File struct {
 	New  string
 }
 
-// line is one setting of a file and the findings that it mends.
+// line is one setting of a file and the findings that it fixes.
 type line struct {
 	key, text string
-	mends     []string
+	fixes     []string
 }
 
 // Make plans the remedies of findings that fail or warn; those of severity info
@@ -111,23 +111,23 @@ const header = "# Written by fltool fix."
 // parse reads a file that String wrote. Other comments are not kept.
 func parse(text string) *content {
 	c := new(content)
-	var mends []string
+	var fixes []string
 	for l := range strings.Lines(text) {
 		l = strings.TrimSpace(reports.Clean(l))
 		switch {
 		case l == "" || l == header:
 		case strings.HasPrefix(l, "# "):
-			mends = append(mends, strings.TrimPrefix(l, "# "))
+			fixes = append(fixes, strings.TrimPrefix(l, "# "))
 		case strings.HasPrefix(l, "[") && strings.HasSuffix(l, "]"):
 			c.section = l[1 : len(l)-1]
 		default:
-			for _, m := range mends {
+			for _, m := range fixes {
 				c.set(l, m)
 			}
-			if len(mends) == 0 {
+			if len(fixes) == 0 {
 				c.set(l, "")
 			}
-			mends = nil
+			fixes = nil
 		}
 	}
 	return c
@@ -135,7 +135,7 @@ func parse(text string) *content {
 
 // set adds a setting or replaces the one of its key. Flags of gunicorn share a
 // variable and are merged.
-func (c *content) set(text, mends string) {
+func (c *content) set(text, fixes string) {
 	key := keyOf(text)
 	i := slices.IndexFunc(c.lines, func(l line) bool { return l.key == key })
 	if i < 0 {
@@ -145,11 +145,11 @@ func (c *content) set(text, mends string) {
 		c.lines[i].text = mergeFlags(c.lines[i].text, text)
 	} else {
 		if c.lines[i].text != text {
-			c.lines[i].mends = nil
+			c.lines[i].fixes = nil
 		}
 		c.lines[i].text = text
 	}
-	c.lines[i].mends = add(c.lines[i].mends, mends)
+	c.lines[i].fixes = add(c.lines[i].fixes, fixes)
 }
 
 func (c *content) String() string {
@@ -159,7 +159,7 @@ func (c *content) String() string {
 		fmt.Fprintf(&b, "[%s]\n", c.section)
 	}
 	for _, l := range c.lines {
-		for _, m := range l.mends {
+		for _, m := range l.fixes {
 			fmt.Fprintf(&b, "# %s\n", m)
 		}
 		b.WriteString(l.text + "\n")

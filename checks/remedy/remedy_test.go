@@ -23,7 +23,7 @@ var hosts = map[string]struct {
 	files   map[string]string
 	asked   facts.Asked
 	workers int
-	mends   []string // findings that are there before the script and gone after it
+	fixes   []string // findings that are there before the script and gone after it
 }{
 	"a service": {
 		files: map[string]string{
@@ -32,7 +32,7 @@ var hosts = map[string]struct {
 			"etc/sysctl.d/99-old.conf":                    "net.core.somaxconn = 128\nfs.nr_open = 3000\n",
 		},
 		asked: facts.Asked{Service: "fl"}, workers: 5000,
-		mends: []string{"app/nofile", "app/worker-class", "app/accept-queue", "host/nr-open"},
+		fixes: []string{"app/nofile", "app/worker-class", "app/accept-queue", "host/nr-open"},
 	},
 	"a login": {
 		files: map[string]string{
@@ -42,7 +42,7 @@ var hosts = map[string]struct {
 			"etc/systemd/system/unrelated.service": "[Service]\n",
 		},
 		asked: facts.Asked{User: "fl"}, workers: 1000,
-		mends: []string{"app/nofile"},
+		fixes: []string{"app/nofile"},
 	},
 }
 
@@ -101,14 +101,14 @@ func sh(t *testing.T, root, script string) string {
 	return string(out)
 }
 
-// One run of the script mends what preflight finds and leaves nothing more to
+// One run of the script fixes what preflight finds and leaves nothing more to
 // write; what was there before stays as it was.
 func TestScriptMends(t *testing.T) {
 	for name, h := range hosts {
 		t.Run(name, func(t *testing.T) {
 			root := scratch(t, h.files)
 			findings, own := judge(t, root, h.asked, h.workers)
-			for _, id := range h.mends {
+			for _, id := range h.fixes {
 				if !slices.Contains(bad(findings), id) {
 					t.Errorf("%s is fine before the script", id)
 				}
@@ -116,7 +116,7 @@ func TestScriptMends(t *testing.T) {
 			sh(t, root, Make(findings, own).Script("test"))
 			findings, own = judge(t, root, h.asked, h.workers)
 			for _, id := range bad(findings) {
-				if slices.Contains(h.mends, id) {
+				if slices.Contains(h.fixes, id) {
 					t.Errorf("%s is still there after the script", id)
 				}
 			}
@@ -171,7 +171,7 @@ var stubborn = map[string]struct {
 }
 
 // Where fltool's file would change nothing, none is written for it, and it is
-// named as by hand; what is written mends.
+// named as by hand; what is written fixes.
 func TestPlansWin(t *testing.T) {
 	for name, h := range stubborn {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestPlansWin(t *testing.T) {
 			findings, _ = judge(t, root, h.asked, 5000)
 			for _, id := range bad(findings) {
 				if written[id] {
-					t.Errorf("%s is still there after the script, and nobody was told", id)
+					t.Errorf("%s is still there after the script, and nobody was notified", id)
 				}
 			}
 		})

@@ -95,7 +95,7 @@ func (p Steps) Script(title string) string {
 		b.WriteString(scriptEnd)
 	}
 	if len(p.Manual) > 0 {
-		b.WriteString("\n# Not mended by this script:\n")
+		b.WriteString("\n# Not fixed by this script:\n")
 		for _, f := range p.Manual {
 			fmt.Fprintf(&b, "# %s: %s\n", f.Check, oneLine(f.Remedy.Text))
 		}

@@ -29,6 +29,6 @@ var golang = []Symptom{
 		Literals: []string{`connect: connection refused`},
 		Line:     `dial (tcp|unix)`,
 		Causes:   only("the application does not run, is being restarted, or listens elsewhere", "app/found"),
-		Do:       "see why the application ended, or mend the address",
+		Do:       "see why the application ended, or fix the address",
 	},
 }

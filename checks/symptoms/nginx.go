@@ -34,7 +34,7 @@ var nginx = []Symptom{
 		Source: "nginx", Title: "nobody listened where nginx passes requests to",
 		Literals: []string{`failed (111: Connection refused) while connecting to upstream`, `failed (2: No such file or directory) while connecting to upstream`},
 		Causes:   only("the application does not run, is being restarted, or listens elsewhere; or a container behind a name was made anew with another address: nginx looks a name up once, when it starts", "app/found"),
-		Do:       "see why the application ended (its own log, systemctl status), or mend the address in proxy_pass; after a container was made anew reload nginx",
+		Do:       "see why the application ended (its own log, systemctl status), or fix the address in proxy_pass; after a container was made anew reload nginx",
 	},
 	{
 		Source: "nginx", Title: "the accept queue of the application's unix socket was full",
@@ -154,7 +154,7 @@ var nginx = []Symptom{
 			{"the name is wrong, or known only in another network (a container's name)", []string{"nginx/config"}},
 			{"nginx starts before the name service or the other container does", nil},
 		},
-		Do: "mend the name, or order the start (After=network-online.target, depends_on)",
+		Do: "fix the name, or order the start (After=network-online.target, depends_on)",
 	},
 	{
 		Source: "nginx", Title: "a worker process of nginx was killed",
@@ -227,6 +227,6 @@ var nginx = []Symptom{
 		Source: "nginx", Title: "nginx could not start or reload",
 		Literals: []string{`[emerg]`},
 		Causes:   only("an error in its config, which the line names; a reload leaves the old config at work", "nginx/config"),
-		Do:       "nginx -t, and mend what it names",
+		Do:       "nginx -t, and fix what it names",
 	},
 }

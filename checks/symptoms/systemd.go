@@ -42,6 +42,6 @@ var systemd = []Symptom{
 		Source: "pam", Title: "a line of limits.conf has no valid value",
 		Literals: []string{`wrong limit value '`},
 		Causes:   only("what stands there is neither a number nor unlimited", "app/limits-conf"),
-		Do:       "mend the line that it quotes",
+		Do:       "fix the line that it quotes",
 	},
 }

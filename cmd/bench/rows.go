@@ -40,7 +40,7 @@ var rows = []row{
 	{id: "generator", figure: "generator, memory of each of 15,000 held workers", unit: "KB", most: 4.5, measure: of(held, "generator", slope),
 		peers: memoryOfClients()},
 	{id: "generator-peak", figure: "the same at the worst, over 15,000", unit: "KB", most: 7, measure: of(held, "generator", peak)},
-	{id: "fanout", figure: "publication to the last of 15,000 told; Python: of 1000", unit: "s", most: .3, measure: fanout, peers: []peer{{"Python", pythonFanout}}},
+	{id: "fanout", figure: "publication to the last of 15,000 notified; Python: of 1000", unit: "s", most: .3, measure: fanout, peers: []peer{{"Python", pythonFanout}}},
 	{id: "server-cpu", figure: "server's processor time in rounds of 1000, as a multiple of its verifications", unit: "×", most: 2.5, measure: serverCPU},
 	{id: "generator-cpu", figure: "generator's processor time a request, without signing", unit: "µs", most: 25, measure: generatorCPU, peers: requestsOfClients()},
 	{id: "round", figure: "round of 1000, as a multiple of its signatures on all processors", unit: "×", most: 3, measure: roundOverFloor,
@@ -92,7 +92,7 @@ func slowestFanout(r reports.Report) (float64, error) {
 		slowest = max(slowest, x.FanoutSeconds)
 	}
 	if slowest == 0 {
-		return 0, fmt.Errorf("nobody was told in %d rounds", len(r.Rounds))
+		return 0, fmt.Errorf("nobody was notified in %d rounds", len(r.Rounds))
 	}
 	return slowest, nil
 }

@@ -15,9 +15,9 @@ func newExplain() *cobra.Command {
 	var log string
 	cmd := &cobra.Command{
 		Use:   "explain [ID]",
-		Short: "What a check asks, why, and how to mend it; or what a log tells",
+		Short: "What a check asks, why, and how to fix it; or what a log tells",
 		Long: `Explain prints a check's page: what it asks and why, the formula of the workers
-it supports, what users see where it fails, and how to mend it. Without an id
+it supports, what users see where it fails, and how to fix it. Without an id
 it lists the checks.
 
 With --log it reads a log (- is standard input) and tells what stands in it, what

@@ -19,12 +19,12 @@ func newFix() *cobra.Command {
 	var diff bool
 	cmd := &cobra.Command{
 		Use:   "fix",
-		Short: "Print a script that mends what preflight finds",
-		Long: `Fix asks what preflight asks and prints a shell script that mends it by drop-in
+		Short: "Print a script that fixes what preflight finds",
+		Long: `Fix asks what preflight asks and prints a shell script that fixes it by drop-in
 files of its own: limits.d, units, sysctl.d. It changes nothing itself: read
 the script, then run it as root. With --diff it prints the file changes instead.
 
-Exit codes: 0 the script mends all that fails; 1 something is left to do by
+Exit codes: 0 the script fixes all that fails; 1 something is left to do by
 hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 		Example: `  fltool fix --workers 5000 --service fl.service > fix.sh
   fltool fix --workers 5000 --diff`,
@@ -38,7 +38,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 				fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), note))
 			}
 			if res.deployment.App == nil {
-				return usageError("give the facts of a host", "fix mends hosts, and a probe is of none")
+				return usageError("give the facts of a host", "fix is for hosts, and a probe is of none")
 			}
 			if !res.deployment.Single() {
 				return usageError("save and judge each host's facts by itself", "fix writes one script for one host: give --facts FILE alone")

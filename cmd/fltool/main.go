@@ -1,5 +1,5 @@
 // Command fltool tells what a long-poll federated-learning deployment will
-// hold, what breaks first and how to mend it, and proves it by load.
+// hold, what breaks first and how to fix it, and proves it by load.
 package main
 
 import (
@@ -172,9 +172,9 @@ func parts(err error) (all []error) {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fltool",
-		Short: "Capacity of long-poll federated-learning servers: predicted, mended, proven",
+		Short: "Capacity of long-poll federated-learning servers: predicted, fixed, proven",
 		Long: `fltool tells what a long-poll federated-learning deployment will hold, what
-breaks first and how to mend it, and proves it by load.
+breaks first and how to fix it, and proves it by load.
 
 Exit codes: 0 good; 1 a check failed, a threshold was missed, a worker was lost
 or a regression was found; 2 usage; 3 fltool can't tell.`,

@@ -23,7 +23,7 @@ type said struct {
 	root    string // of the host that is judged; "": by the exit code
 }
 
-// guide is the page whose host is mended on the way, and whose loads meet a server of
+// guide is the page whose host is fixed on the way, and whose loads meet a server of
 // Python's behind nginx.
 const guide = "guide.md"
 
@@ -73,7 +73,7 @@ func TestManual(t *testing.T) {
 			for _, c := range all {
 				c.root = root
 				if root != "" && strings.HasPrefix(c.command, "fltool nginx render") {
-					root = "mended"
+					root = "fixed"
 				}
 				for _, args := range fltoolIn(c.command) {
 					if err := accepts(args); err != nil {

@@ -23,8 +23,8 @@ func newPreflight() *cobra.Command {
 		Use:   "preflight",
 		Short: "Can this deployment hold N workers, and what breaks first?",
 		Long: `Preflight reads this host's limits, the running server's and nginx's, and tells
-how many workers can hold a poll at once, which limit binds first, what users
-would see there, and the change that mends it.
+how many workers can hold a poll at once, which limit comes first, what users
+would see there, and the change that fixes it.
 
 It reads and never writes; run it as root, since other users' processes tell
 their limits to nobody else. Facts saved by --save-facts can be judged

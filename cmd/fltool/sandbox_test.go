@@ -78,7 +78,7 @@ func newWorld(t *testing.T) string {
 			{PID: 200, Cgroup: "0::/system.slice/nginx.service", Soft: "1024", Hard: "524288", Listen: []string{"00000000:0050"}, Args: []string{"nginx: master process /usr/sbin/nginx"}},
 			{PID: 201, PPID: 200, UID: 33, Cgroup: "0::/system.slice/nginx.service", Soft: "1024", Hard: "524288", Args: []string{"nginx: worker process"}},
 		},
-		"mended": { // for 1000 workers
+		"fixed": { // for 1000 workers
 			{PID: 100, UID: 1000, Cgroup: "0::/system.slice/fl.service", Soft: "65536", Hard: "65536", Cwd: "/", Listen: []string{"0100007F:1388"}, Args: []string{"/usr/bin/gunicorn", "-k", "gevent", "--worker-connections", "2064", "app:app"}},
 			{PID: 200, Cgroup: "0::/system.slice/nginx.service", Soft: "65536", Hard: "65536", Listen: []string{"00000000:0050"}, Args: []string{"nginx: master process /usr/sbin/nginx"}},
 			{PID: 201, PPID: 200, UID: 33, Cgroup: "0::/system.slice/nginx.service", Soft: "2391", Hard: "2391", Args: []string{"nginx: worker process"}},
@@ -101,9 +101,9 @@ func newWorld(t *testing.T) string {
 	put("plain/etc/systemd/system/fl.service", "[Service]\nUser=fl\nExecStart=/usr/bin/gunicorn -k gevent app:app\n")
 	put("plain/lib/systemd/system/nginx.service", "[Service]\nExecStart=/usr/sbin/nginx\n")
 	put("plain/etc/nginx/nginx.conf", "events { worker_connections 768; }\nhttp { server { listen 80; location / { proxy_pass http://127.0.0.1:5000; } } }\n")
-	put("mended/etc/systemd/system/fl.service", "[Service]\nUser=fl\nLimitNOFILE=65536\nExecStart=/usr/bin/gunicorn -k gevent --worker-connections 2064 app:app\n")
-	put("mended/lib/systemd/system/nginx.service", "[Service]\nLimitNOFILE=65536\nExecStart=/usr/sbin/nginx\n")
-	put("mended/etc/nginx/nginx.conf", s.exec(t, "sandbox", "fltool nginx render --workers 1000 --listen 127.0.0.1:80 --hold 6h --model-size 13MB", exitGood))
+	put("fixed/etc/systemd/system/fl.service", "[Service]\nUser=fl\nLimitNOFILE=65536\nExecStart=/usr/bin/gunicorn -k gevent --worker-connections 2064 app:app\n")
+	put("fixed/lib/systemd/system/nginx.service", "[Service]\nLimitNOFILE=65536\nExecStart=/usr/sbin/nginx\n")
+	put("fixed/etc/nginx/nginx.conf", s.exec(t, "sandbox", "fltool nginx render --workers 1000 --listen 127.0.0.1:80 --hold 6h --model-size 13MB", exitGood))
 	put("poor/etc/systemd/system/fl.service", "[Service]\nExecStart=/usr/bin/gunicorn -k gevent app:app\n")
 	const head = "# configuration file /etc/nginx/nginx.conf:\n" // as nginx -T has it
 	conf := head + s.exec(t, "sandbox", "fltool nginx render --workers 5500 --listen 127.0.0.1:80 --hold 6h --model-size 20MB --upstream-keepalive 0s", exitGood)

@@ -64,7 +64,7 @@ func newServe() *cobra.Command {
 		Long: `Run the reference long-poll server: dc_federated's workers use it unchanged.
 
 Prints "listening on URL" once it does; logs go to stderr. SIGTERM and SIGINT
-drain it: whoever was told of a model gets it, held polls are answered, uploads
+drain it: whoever was notified of a model gets it, held polls are answered, uploads
 finished; a second signal ends it. SIGHUP reads the files of --tls-cert and
 --tls-key again, and ends nothing.
 

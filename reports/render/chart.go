@@ -52,8 +52,8 @@ func roundTimes(r reports.Report) plot.Plot {
 }
 
 func fanoutPercentiles(r reports.Report) plot.Plot {
-	p := plot.Plot{Title: "Fan-out: when workers were told, by share of workers", X: plot.Axis{
-		Label: "share of workers told",
+	p := plot.Plot{Title: "Fan-out: when workers were notified, by share of workers", X: plot.Axis{
+		Label: "share of workers notified",
 		Ticks: []plot.Tick{{At: 0, Text: "0"}, {At: 1, Text: "90 %"}, {At: 2, Text: "99 %"}, {At: 3, Text: "99.9 %"}, {At: 4, Text: "99.99 %"}},
 		Say:   func(x float64) string { return percent(1 - math.Pow(10, -x)) },
 	}}

@@ -89,7 +89,7 @@ func particulars(f reports.Finding) []particular {
 	line("why", f.Reason)
 	line("was", string(f.Was))
 	line("users see", f.Symptom)
-	line("mend", f.Remedy.Text)
+	line("fix", f.Remedy.Text)
 	for _, c := range f.Remedy.Commands {
 		line("run", c)
 	}

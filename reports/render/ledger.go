@@ -51,7 +51,7 @@ func capacity(r reports.Report) section {
 	if r.Kind == reports.KindCapacity {
 		s.notes = append(s.notes, measurement(r.Capacity)...)
 	} else if r.Capacity.Limit != "" {
-		note := r.Capacity.Limit + " binds"
+		note := "the limit is " + r.Capacity.Limit
 		if slices.ContainsFunc(rows, func(x reports.Row) bool { return x.Unknown() }) {
 			note += "; the limits that are unknown follow it, since each might be lower"
 		}
@@ -74,11 +74,11 @@ func measurement(c *reports.Capacity) []string {
 	case c.FailedAt == 0:
 		notes = append(notes, "no level failed, so no limit showed")
 	case c.Limit != "":
-		notes = append(notes, c.Limit+" binds, by what the server and its clients showed at "+Plural(c.FailedAt, "worker"))
+		notes = append(notes, "the limit is "+c.Limit+", by what the server and its clients showed at "+Plural(c.FailedAt, "worker"))
 	case c.AtLeast:
-		notes = append(notes, "nothing could be told of the server at "+Plural(c.FailedAt, "worker")+", so no limit of its showed")
+		notes = append(notes, "nothing is known of the server at "+Plural(c.FailedAt, "worker")+", so no limit of its showed")
 	default:
-		notes = append(notes, "which limit binds can't be told from what was seen at "+Plural(c.FailedAt, "worker"))
+		notes = append(notes, "which limit it was is not known from what was seen at "+Plural(c.FailedAt, "worker"))
 	}
 	for _, e := range c.Evidence {
 		notes = append(notes, "seen: "+e)

@@ -90,7 +90,7 @@ func planned(r reports.Report) section {
 	s := section{title: fmt.Sprintf("What %s would need: %s", Plural(r.Plan.Workers, "worker"), how), grid: g, notes: slices.Clone(r.Plan.Unknown)}
 	if len(g.rows) == 0 && len(s.notes) == 0 {
 		s.title = fmt.Sprintf("What %s would need", Plural(r.Plan.Workers, "worker"))
-		s.notes = []string{"can't be told: the server was not measured at two levels that held (--server-pid)"}
+		s.notes = []string{"not known: the server was not measured at two levels that held (--server-pid)"}
 	}
 	return s
 }

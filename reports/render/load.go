@@ -51,7 +51,7 @@ func causes(by map[string]int) string {
 }
 
 func rounds(r reports.Report) section {
-	g := &grid{head: []string{"round", "accepted", "failed", "time", "fan-out", "told", "model"}, text: []int{6}}
+	g := &grid{head: []string{"round", "accepted", "failed", "time", "fan-out", "notified", "model"}, text: []int{6}}
 	byClient, late := false, slices.ContainsFunc(r.Rounds, func(x reports.Round) bool { return x.Late > 0 })
 	if late {
 		g.head = slices.Insert(g.head, 2, "late")
@@ -73,7 +73,7 @@ func rounds(r reports.Report) section {
 		}
 		g.rows = append(g.rows, row)
 		if x.Open {
-			notes = append(notes, fmt.Sprintf("no worker was told of an end of round %d", x.Number))
+			notes = append(notes, fmt.Sprintf("no worker was notified of an end of round %d", x.Number))
 		}
 	}
 	if byClient {

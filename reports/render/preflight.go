@@ -163,7 +163,7 @@ func (p *preflightWriter) finding(f reports.Finding) {
 		p.brief++
 		return
 	}
-	if f.Because != "" { // mend the cause first
+	if f.Because != "" { // fix the cause first
 		p.field("because", f.Because+" fails")
 		return
 	}
@@ -172,7 +172,7 @@ func (p *preflightWriter) finding(f reports.Finding) {
 	p.field("users see", f.Symptom)
 	p.field("read from", f.Source)
 	if r := f.Remedy; r.Text != "" {
-		p.field("mend", r.Text)
+		p.field("fix", r.Text)
 		for _, file := range r.Files {
 			p.verbatim(17, file.Path+":")
 			if file.Section != "" {

@@ -35,7 +35,7 @@ func (p *preflightWriter) answer(r reports.Report) {
 	case limitUnknown(*k):
 		p.wrapped(k.Limit + " is unknown, and so is how many workers it holds.")
 	case k.Limit != "":
-		p.wrapped(fmt.Sprintf("It holds %s; %s binds.", bounds(*k, Plural(k.Workers, "worker")), k.Limit))
+		p.wrapped(fmt.Sprintf("It holds %s; the limit is %s.", bounds(*k, Plural(k.Workers, "worker")), k.Limit))
 	case !judged:
 		p.wrapped("How many workers it holds was not judged.")
 	}

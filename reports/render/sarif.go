@@ -151,7 +151,7 @@ func sarifText(f reports.Finding) string {
 		text += ". Users see: " + f.Symptom
 	}
 	if f.Remedy.Text != "" {
-		text += ". Mend: " + f.Remedy.Text
+		text += ". Fix: " + f.Remedy.Text
 	}
 	return reports.Clean(text)
 }

@@ -104,9 +104,9 @@ func preflightHeadline(r reports.Report) string {
 		return fmt.Sprintf("can't tell whether it supports %s: %s is unknown; the known limits allow %s at most", asked, c.Limit, count(*c.AtMost))
 	}
 	if c.Workers >= r.Demand.Workers {
-		return fmt.Sprintf("supports %s workers, %s asked for; %s binds", atLeast(c), count(r.Demand.Workers), c.Limit)
+		return fmt.Sprintf("supports %s workers, %s asked for; the limit is %s", atLeast(c), count(r.Demand.Workers), c.Limit)
 	}
-	return fmt.Sprintf("supports %s of the %s asked for; %s binds", bounds(*c, atLeast(c)), asked, c.Limit)
+	return fmt.Sprintf("supports %s of the %s asked for; the limit is %s", bounds(*c, atLeast(c)), asked, c.Limit)
 }
 
 func capacityHeadline(r reports.Report) string {
@@ -125,7 +125,7 @@ func capacityHeadline(r reports.Report) string {
 		s += fmt.Sprintf(" (%s asked for)", count(r.Demand.Workers))
 	}
 	if r.Capacity.Limit != "" {
-		s += "; " + r.Capacity.Limit + " binds"
+		s += "; the limit is " + r.Capacity.Limit
 	}
 	return s
 }
