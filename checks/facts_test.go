@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/checks/kinds"
@@ -62,7 +63,7 @@ func tuned() facts.Facts {
 	unit := func(name string) *facts.Unit {
 		return &facts.Unit{
 			Name: name, Files: []string{"/etc/systemd/system/" + name}, NoFile: is(limits.NoFile), NoFileSet: true,
-			TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), MainPID: 10,
+			TasksMax: is(facts.Limit(4096)), MemoryMax: is(facts.Limit(4 << 30)), RuntimeMax: is(time.Duration(0)), MainPID: 10,
 		}
 	}
 	return facts.Facts{

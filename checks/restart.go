@@ -1,6 +1,9 @@
 package checks
 
 import (
+	"fmt"
+
+	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/reports"
 )
@@ -9,19 +12,25 @@ import (
 var restartChecks = []Check{
 	{
 		ID: "app/recycling", Title: "no process is recycled while it holds polls", Severity: reports.SeverityError, On: OnApp,
-		Reads: []string{"gunicorn's max_requests, uWSGI's max-requests and the like"},
+		Reads: []string{"gunicorn's max_requests, uWSGI's max-requests and the like", "RuntimeMaxSec= of the unit and its drop-ins"},
 		Why: `A server that ends its process after so many requests and starts another cuts the polls that it holds, after
 a grace of seconds, and loses what dc_federated keeps in memory: registrations, challenges, the round. With 1000 workers and five
-requests a round 1000 requests are over before the first round is.`,
+requests a round 1000 requests are over before the first round is. RuntimeMaxSec= has systemd do the same to the whole service
+after a time.`,
 		Symptom: "Autorestarting worker after current request in gunicorn's log; all polls cut without a reply, then Unregistered Worker for ever",
-		Mend:    "Leave max_requests at 0.",
+		Mend:    "Leave max_requests at 0, and RuntimeMaxSec= at infinity.",
 		Eval: ofServer(func(c Case, h kinds.Hop) Judgement {
 			a := h.Restart()
-			switch {
-			case !a.Is():
-				return unanswered(a)
-			case a.V.Recycled != "":
+			if a.Is() && a.V.Recycled != "" {
 				return fail(a.V.Recycled, "never", a.Source, c.fix(h, func(int64) string { return a.V.Never }, 0, a.Source))
+			}
+			if u := c.app().serviceUnit; u != nil {
+				if o := c.runtimeMax(u); o.Status != reports.StatusPass {
+					return o
+				}
+			}
+			if !a.Is() {
+				return unanswered(a)
 			}
 			return pass("never", a.Source)
 		}),
@@ -59,4 +68,17 @@ func (c Case) reload(h kinds.Hop) Judgement {
 		r.Text += ", or " + lower(c.fix(h, a.Set, int64(c.Demand.HoldSeconds)+60, a.Source).Text)
 	}
 	return fail(a.Got, "more than the hold of "+short(c.hold()), a.Source, r)
+}
+
+// runtimeMax judges after how long systemd ends a service.
+func (c Case) runtimeMax(u *facts.Unit) Judgement {
+	switch v := u.RuntimeMax; {
+	case !v.Known():
+		return cantTell("RuntimeMaxSec of "+u.Name, v)
+	case v.V == 0:
+		return pass("never", v.Source)
+	default:
+		return fail(fmt.Sprintf("systemd ends %s after %s", u.Name, short(v.V)), "never", v.Source,
+			c.unitRemedy(u.Name, v.Source, "RuntimeMaxSec=infinity", "let the service run without an end"))
+	}
 }

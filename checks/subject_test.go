@@ -2,6 +2,7 @@ package checks
 
 import (
 	"testing"
+	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/checks/kinds"
@@ -131,5 +132,36 @@ func TestMemoryOfAnNginxThatDoesNotRun(t *testing.T) {
 	f.NginxUnit.V.MemoryMax = no[facts.Limit]()
 	if o := askOne(t, "host/cgroup-memory", f); o.Status != reports.StatusUnknown {
 		t.Errorf("a limit that can't be read: %s", o.Status)
+	}
+}
+
+// systemd ends a service whose RuntimeMaxSec= is over, whatever the server says of
+// itself; facts of before it was read don't tell.
+func TestRuntimeMax(t *testing.T) {
+	for _, c := range []struct {
+		max  facts.Value[time.Duration]
+		want reports.Status
+	}{
+		{is(10 * time.Minute), reports.StatusFail},
+		{is(time.Duration(0)), reports.StatusPass},
+		{facts.Value[time.Duration]{}, reports.StatusUnknown},
+	} {
+		f := tuned()
+		f.Service.V.RuntimeMax = c.max
+		if o := askOne(t, "app/recycling", f); o.Status != c.want {
+			t.Errorf("%v: %s (%s)", c.max, o.Status, o.Got)
+		}
+		hide(&f, "max_requests")
+		if c.want == reports.StatusPass {
+			c.want = reports.StatusUnknown
+		}
+		if o := askOne(t, "app/recycling", f); o.Status != c.want {
+			t.Errorf("%v and max_requests unknown: %s (%s)", c.max, o.Status, o.Got)
+		}
+		f.Service.V = nil
+		set(&f, "max_requests", "0")
+		if o := askOne(t, "app/recycling", f); o.Status != reports.StatusPass {
+			t.Errorf("%v of no unit: %s (%s)", c.max, o.Status, o.Got)
+		}
 	}
 }

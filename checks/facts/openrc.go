@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // kernelNoFile is what a process has where nothing ever set a limit.
@@ -26,7 +27,7 @@ func (s services) openrc(name string) (u *Unit, ok bool, err error) {
 	u = &Unit{
 		Name: name + ".service", Init: ByOpenRC, Files: []string{script}, NoFile: known(kernelNoFile, "the kernel's default"),
 		TasksMax:  Value[Limit]{Err: "OpenRC sets none"},
-		MemoryMax: known(Unlimited, script),
+		MemoryMax: known(Unlimited, script), RuntimeMax: known(time.Duration(0), script),
 	}
 	if s.pid1.own.Known() {
 		u.NoFile = s.pid1.own

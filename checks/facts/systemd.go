@@ -7,29 +7,31 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Unit is a service as systemd merges it from its file and drop-ins.
 type Unit struct {
-	Name       string       `json:"name"`           // "fl.service"; of an alias the unit's own
-	User       string       `json:"user,omitempty"` // whose manager runs it; "" the system's
-	Files      []string     `json:"files"`
-	NoFile     Value[Bound] `json:"nofile"`               // what it gets of LimitNOFILE=, the manager's default or PAM
-	Asked      string       `json:"asked,omitempty"`      // LimitNOFILE= where it gets another than it asks for: "infinity"
-	NoFileSet  bool         `json:"nofileSet"`            // the unit or a drop-in sets it
-	AtLeast    bool         `json:"atLeast,omitempty"`    // the default of an unknown systemd: its hard limit may be higher
-	Refused    string       `json:"refused,omitempty"`    // why systemd would not start it
-	TasksMax   Value[Limit] `json:"tasksMax"`             // unknown where it is a share or the default
-	MemoryMax  Value[Limit] `json:"memoryMax"`            // bytes, and MemoryHigh= where that is less
-	Ignored    []string     `json:"ignored,omitempty"`    // file:line of settings that systemd can't parse and skips
-	MainPID    int          `json:"mainPid,omitempty"`    // 0: not running, or not to be seen from here
-	Executable string       `json:"executable,omitempty"` // base name of ExecStart's program
-	Scripted   bool         `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
-	Init       string       `json:"init,omitempty"`       // "openrc": whose script it is; "" systemd's unit
-	Setter     string       `json:"setter,omitempty"`     // what sets another limit after systemd did: "ulimit at /etc/systemd/system/fl.service:8"
-	Container  string       `json:"container,omitempty"`  // what it starts a container with: "podman"; its own limit is not the container's
-	Template   string       `json:"template,omitempty"`   // file that a generator made it of: a quadlet
-	PAM        string       `json:"pam,omitempty"`        // PAMName= of a stack whose pam_limits decides
+	Name       string               `json:"name"`           // "fl.service"; of an alias the unit's own
+	User       string               `json:"user,omitempty"` // whose manager runs it; "" the system's
+	Files      []string             `json:"files"`
+	NoFile     Value[Bound]         `json:"nofile"`               // what it gets of LimitNOFILE=, the manager's default or PAM
+	Asked      string               `json:"asked,omitempty"`      // LimitNOFILE= where it gets another than it asks for: "infinity"
+	NoFileSet  bool                 `json:"nofileSet"`            // the unit or a drop-in sets it
+	AtLeast    bool                 `json:"atLeast,omitempty"`    // the default of an unknown systemd: its hard limit may be higher
+	Refused    string               `json:"refused,omitempty"`    // why systemd would not start it
+	TasksMax   Value[Limit]         `json:"tasksMax"`             // unknown where it is a share or the default
+	MemoryMax  Value[Limit]         `json:"memoryMax"`            // bytes, and MemoryHigh= where that is less
+	RuntimeMax Value[time.Duration] `json:"runtimeMax,omitzero"`  // RuntimeMaxSec=, after which systemd ends the service; 0: never
+	Ignored    []string             `json:"ignored,omitempty"`    // file:line of settings that systemd can't parse and skips
+	MainPID    int                  `json:"mainPid,omitempty"`    // 0: not running, or not to be seen from here
+	Executable string               `json:"executable,omitempty"` // base name of ExecStart's program
+	Scripted   bool                 `json:"scripted,omitempty"`   // it is an interpreter or a script, or can't be seen: what it runs inside is not known
+	Init       string               `json:"init,omitempty"`       // "openrc": whose script it is; "" systemd's unit
+	Setter     string               `json:"setter,omitempty"`     // what sets another limit after systemd did: "ulimit at /etc/systemd/system/fl.service:8"
+	Container  string               `json:"container,omitempty"`  // what it starts a container with: "podman"; its own limit is not the container's
+	Template   string               `json:"template,omitempty"`   // file that a generator made it of: a quadlet
+	PAM        string               `json:"pam,omitempty"`        // PAMName= of a stack whose pam_limits decides
 
 	Kind     string        `json:"kind,omitempty"` // of what ExecStart would start; "": none that is known
 	Role     Role          `json:"role,omitempty"`
@@ -193,6 +195,7 @@ func (s services) managerDefault(m manager, top ceiling) (v Value[Bound], atLeas
 // but LimitNOFILE=, of which systemd says that it can't parse it.
 func (u *Unit) merge(all []setting) {
 	u.MemoryMax = known(Unlimited, "systemd's default")
+	u.RuntimeMax = known(time.Duration(0), "systemd's default")
 	high := u.MemoryMax
 	u.TasksMax = Value[Limit]{Err: "TasksMax= is not set; the manager's default is a share of the host's"}
 	for _, s := range all {
@@ -216,6 +219,10 @@ func (u *Unit) merge(all []setting) {
 			u.MemoryMax = unitLimit(s)
 		case "MemoryHigh":
 			high = unitLimit(s)
+		case "RuntimeMaxSec":
+			if s.value != "" { // systemd skips it
+				u.RuntimeMax = unitTime(s)
+			}
 		case "User":
 			u.runAs = s.value
 		case "PAMName":

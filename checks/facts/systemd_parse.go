@@ -3,8 +3,10 @@ package facts
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // serviceName adds ".service" where it is missing.
@@ -97,6 +99,50 @@ func parseUnitLimit(s string) (Limit, error) {
 		return 0, fmt.Errorf("%q is no limit to systemd", s)
 	}
 	return Limit(min(n, 1<<62)), nil
+}
+
+// unitTimes are the units of a time span, by all names that systemd.time(7) has;
+// months and years are those of its calendar.
+var unitTimes = map[string]time.Duration{
+	"usec": time.Microsecond, "us": time.Microsecond, "µs": time.Microsecond, "μs": time.Microsecond,
+	"msec": time.Millisecond, "ms": time.Millisecond,
+	"": time.Second, "seconds": time.Second, "second": time.Second, "sec": time.Second, "s": time.Second,
+	"minutes": time.Minute, "minute": time.Minute, "min": time.Minute, "m": time.Minute,
+	"hours": time.Hour, "hour": time.Hour, "hr": time.Hour, "h": time.Hour,
+	"days": day, "day": day, "d": day, "weeks": 7 * day, "week": 7 * day, "w": 7 * day,
+	"months": 2629800 * time.Second, "month": 2629800 * time.Second, "M": 2629800 * time.Second,
+	"years": 31557600 * time.Second, "year": 31557600 * time.Second, "y": 31557600 * time.Second,
+}
+
+const day = 24 * time.Hour
+
+var timeSpan = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]*)?)\s*([a-zA-Zµμ]*)`)
+
+// unitTime reads a time span: "600", "1h 30min"; "infinity" is 0, and a span of 0,
+// at which systemd ends the service at once, the least there is. One that can't be
+// read is unknown, though systemd may skip it.
+func unitTime(s setting) Value[time.Duration] {
+	if s.value == "infinity" {
+		return known(time.Duration(0), s.source)
+	}
+	var sum float64
+	for rest := s.value; rest != ""; {
+		m := timeSpan.FindStringSubmatch(rest)
+		if m == nil {
+			return Value[time.Duration]{Err: fmt.Sprintf("%s: %s=%s is no time span", s.source, s.key, s.value)}
+		}
+		n, err := strconv.ParseFloat(m[1], 64)
+		unit, ok := unitTimes[m[2]]
+		if err != nil || !ok {
+			return Value[time.Duration]{Err: fmt.Sprintf("%s: %s=%s is no time span", s.source, s.key, s.value)}
+		}
+		sum += n * float64(unit)
+		rest = strings.TrimSpace(rest[len(m[0]):])
+	}
+	if sum > float64(math.MaxInt64/2) { // 146 years
+		return known(time.Duration(0), s.source)
+	}
+	return known(max(1, time.Duration(sum)), s.source)
 }
 
 func lastByte(s string) string {

@@ -3,6 +3,7 @@ package facts
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // units reads units of a root as a host with that version of systemd would.
@@ -141,6 +142,36 @@ func TestInstancesAndPrefixes(t *testing.T) {
 		}
 		if u.NoFile.V.Soft != want {
 			t.Errorf("%s: %v, want %v", name, u.NoFile.V, want)
+		}
+	}
+}
+
+func TestRuntimeMax(t *testing.T) {
+	for _, c := range []struct {
+		unit, dropIn string
+		want         time.Duration // 0: never; -1: unknown
+		line         string
+	}{
+		{"", "", 0, "systemd's default"},
+		{"RuntimeMaxSec=600\n", "", 10 * time.Minute, "/etc/systemd/system/fl.service:2"},
+		{"", "RuntimeMaxSec=1h 30min\n", 90 * time.Minute, "/etc/systemd/system/fl.service.d/10.conf:2"},
+		{"RuntimeMaxSec=2.5d\n", "", 60 * time.Hour, "/etc/systemd/system/fl.service:2"},
+		{"RuntimeMaxSec=600\n", "RuntimeMaxSec=infinity\n", 0, "/etc/systemd/system/fl.service.d/10.conf:2"},
+		{"RuntimeMaxSec=600\n", "RuntimeMaxSec=\n", 10 * time.Minute, "/etc/systemd/system/fl.service:2"},
+		{"RuntimeMaxSec=0\n", "", 1, "/etc/systemd/system/fl.service:2"},
+		{"RuntimeMaxSec=1000y\n", "", 0, "/etc/systemd/system/fl.service:2"},
+		{"RuntimeMaxSec=soon\n", "", -1, ""},
+		{"RuntimeMaxSec=5 moons\n", "", -1, ""},
+		{"[Unit]\nRuntimeMaxSec=600\n", "", 0, "systemd's default"},
+	} {
+		u, err := readUnit(write(t, map[string]string{
+			"etc/systemd/system/fl.service": "[Service]\n" + c.unit, "etc/systemd/system/fl.service.d/10.conf": "[Service]\n" + c.dropIn,
+		}), "fl.service")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := u.RuntimeMax; v.Known() != (c.want >= 0) || v.V != max(0, c.want) || v.Source != c.line {
+			t.Errorf("%q, %q: %+v, want %v of %q", c.unit, c.dropIn, v, c.want, c.line)
 		}
 	}
 }
