@@ -110,6 +110,10 @@ var cases = map[string]struct {
 		fail:    haproxy(func(p *facts.Process) { p.Limits.V.NoFile = facts.Bound{Soft: 1024, Hard: 1024} }),
 		unknown: haproxy(func(p *facts.Process) { p.Limits = no[facts.Limits]() }),
 	},
+	"proxy/peers": {
+		pass: front("peers=1"), fail: front("peers=2"), na: func(*facts.Facts) {}, workers: -1,
+		unknown: haproxy(func(p *facts.Process) { delete(p.Passes.V[0].Settings, "peers") }),
+	},
 	"proxy/timeout": {
 		pass: front("silence=2h"), fail: front("silence=15s"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
 	},

@@ -199,7 +199,7 @@ func haproxy(edit func(p *facts.Process)) change {
 		p.Listen = is([]facts.Listener{listener("0.0.0.0:80", 0)})
 		way := facts.Settings{"frontend.mode": is("http"), "frontend.backlog": is(""), "frontend.maxconn": is(""), "bind.maxconn": is(""),
 			"server.maxconn": is(""), "server.minconn": is(""), "closes": is(""), "timeout.client": is("50s"), "timeout.server": is("2h"),
-			"timeout.tunnel": is(""), "timeout.http-keep-alive": is(""), "timeout.http-request": is(""), "timeout.queue": is(""), "timeout.connect": is("5s")}
+			"timeout.tunnel": is(""), "timeout.http-keep-alive": is(""), "timeout.http-request": is(""), "timeout.queue": is(""), "timeout.connect": is("5s"), "peers": is("1"), "sticky": is("")}
 		p.Settings = facts.Settings{"maxconn": is("20000"), "ulimit-n": is(""), "hard-stop-after": is("")}
 		p.Passes = is([]facts.Pass{{To: "127.0.0.1:5000", From: []string{":80"}, Settings: way, Source: "/etc/haproxy/haproxy.cfg:9"}})
 		if edit != nil {

@@ -107,7 +107,8 @@ var Apache = &Kind{
 		}
 		return is(v.V, strconv.FormatInt(v.V, 10), v.Source).settable(func(n int64) string { return fmt.Sprintf("ListenBacklog %d", n) })
 	},
-	Mend: inConfig,
+	Peers: spread,
+	Mend:  inConfig,
 }
 
 const apacheDocs = "httpd's documentation"

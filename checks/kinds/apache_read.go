@@ -25,6 +25,7 @@ type apache struct {
 	main    layer
 	ways    []apacheWay
 	members map[string][]apacheWay // by balancer://name
+	sticky  layer                  // stickysession of a ProxySet, by balancer://name
 	depth   int
 	maybe   int    // depth of sections of which nobody can say whether they count
 	reset   string // where a ProxySet changes timeout or max of ways; ""
@@ -33,6 +34,7 @@ type apache struct {
 // apacheWay is a ProxyPass.
 type apacheWay struct {
 	to, at, timeout, max string
+	status, sticky       string // of a member: "+d"; of a way: stickysession
 	host                 *apacheHost
 }
 
@@ -59,7 +61,7 @@ func readApache(r facts.Root, p facts.Program) facts.Details {
 			}
 		}
 	}
-	a := &apache{r: r, p: p, root: root, modules: map[string]bool{}, main: layer{}, members: map[string][]apacheWay{}}
+	a := &apache{r: r, p: p, root: root, modules: map[string]bool{}, main: layer{}, members: map[string][]apacheWay{}, sticky: layer{}}
 	for name, def := range apacheMain {
 		a.main[name] = known(def, "httpd's default")
 	}
@@ -184,21 +186,27 @@ func (a *apache) directive(words []string, at string, host *apacheHost, balancer
 			return nil
 		}
 		params := words[min(rest, len(words)):]
-		a.ways = append(a.ways, apacheWay{to, at, apacheParameter(params, "timeout"), apacheParameter(params, "max"), host})
+		a.ways = append(a.ways, apacheWay{to: to, at: at, timeout: apacheParameter(params, "timeout"), max: apacheParameter(params, "max"), sticky: apacheParameter(params, "stickysession"), host: host})
 	case "balancermember":
 		to, rest := arg(1), 2
 		if balancer == "" { // the balancer is named first
 			balancer, to, rest = arg(1), arg(2), 3
 		}
 		params := words[min(rest, len(words)):]
-		a.members[balancer] = append(a.members[balancer], apacheWay{to: to, at: at, timeout: apacheParameter(params, "timeout"), max: apacheParameter(params, "max")})
+		a.members[balancer] = append(a.members[balancer], apacheWay{to: to, at: at, timeout: apacheParameter(params, "timeout"), max: apacheParameter(params, "max"), status: apacheParameter(params, "status")})
 	case "proxyset":
 		if apacheParameter(words[1:], "timeout")+apacheParameter(words[1:], "max") != "" {
 			a.reset = at
 		}
+		if v := apacheParameter(words[1:], "stickysession"); v != "" {
+			if balancer == "" {
+				balancer = arg(1)
+			}
+			a.sticky[strings.TrimSuffix(balancer, "/")] = known("stickysession="+v, at)
+		}
 	case "rewriterule":
 		if strings.Contains(arg(3), "P") && strings.Contains(arg(2), "://") {
-			a.ways = append(a.ways, apacheWay{arg(2), at, "", "", host})
+			a.ways = append(a.ways, apacheWay{to: arg(2), at: at, host: host})
 		}
 	default:
 		for known := range apacheMain {
@@ -327,6 +335,7 @@ func (a *apache) passes() []facts.Pass {
 		if strings.HasPrefix(w.to, "balancer://") {
 			targets = a.members[strings.TrimSuffix(w.to, "/")]
 		}
+		spread := a.spread(w, targets)
 		for _, t := range targets {
 			s := layer{"timeout": known(t.timeout, t.at), "max": known(t.max, t.at)}
 			for name, v := range map[string]string{"timeout": w.timeout, "max": w.max} {
@@ -341,10 +350,30 @@ func (a *apache) passes() []facts.Pass {
 			if w.host != nil {
 				s, from = over(s, w.host.set), w.host.from
 			}
+			s = over(s, spread)
 			out = append(out, facts.Pass{To: urlTarget(t.to), From: from, Settings: s, Source: t.at})
 		}
 	}
 	return out
+}
+
+// spread is over which members a way spreads requests: neither those that are off nor
+// spares.
+func (a *apache) spread(w apacheWay, targets []apacheWay) layer {
+	var addresses []string
+	for _, t := range targets {
+		if !strings.HasPrefix(t.status, "+") || !strings.ContainsAny(t.status, "dhrs") {
+			addresses = append(addresses, urlTarget(t.to))
+		}
+	}
+	sticky := known("", "httpd's default")
+	if v, ok := a.sticky[strings.TrimSuffix(w.to, "/")]; ok {
+		sticky = v
+	}
+	if w.sticky != "" {
+		sticky = known("stickysession="+w.sticky, w.at)
+	}
+	return peersOf(addresses, sticky, w.at)
 }
 
 // urlTarget is the address of a URL that requests are passed to, as the chain

@@ -86,6 +86,7 @@ var Caddy = &Kind{
 	},
 	State:   always(is(int64(0), "none", caddyDocs)),
 	Backlog: always(is(Unlimited, "as much as the kernel gives", "Go's net package")),
+	Peers:   spread,
 	Mend:    inConfig,
 }
 
@@ -213,14 +214,36 @@ func caddyWays(lines []caddyLine, site layer, from []string) (out []facts.Pass) 
 				targets = append(slices.Clone(targets), in.words[1:]...)
 			}
 		}
-		for _, to := range targets {
-			if strings.HasPrefix(to, "@") || strings.HasPrefix(to, "/") || to == "*" { // a matcher
-				continue
+		targets = slices.DeleteFunc(slices.Clone(targets), func(to string) bool {
+			return strings.HasPrefix(to, "@") || strings.HasPrefix(to, "/") || to == "*" // a matcher
+		})
+		policy := layer{}
+		caddyFind(l.block, policy, "lb_policy")
+		for _, in := range l.block {
+			if len(in.words) > 2 && in.words[0] == "lb_policy" { // with an argument
+				policy["lb_policy"] = known(in.words[1], in.at)
 			}
+		}
+		s = over(s, peersOf(targets, caddySticky(policy["lb_policy"]), l.at))
+		for _, to := range targets {
 			out = append(out, facts.Pass{To: caddyTarget(to), From: from, Settings: s, Source: l.at})
 		}
 	}
 	return out
+}
+
+// caddySticky is a policy by which all requests of a worker go to one upstream; "" of
+// others, and where none is set, which is random.
+func caddySticky(policy facts.Value[string]) facts.Value[string] {
+	switch {
+	case policy.Err == "" && policy.Source == "":
+		return known("", caddyDefault)
+	case !policy.Known():
+		return policy
+	case slices.Contains([]string{"ip_hash", "client_ip_hash", "header", "cookie", "query", "first"}, policy.V):
+		return known("lb_policy "+policy.V, policy.Source)
+	}
+	return known("", policy.Source)
 }
 
 // caddyTarget is an upstream as facts write it.

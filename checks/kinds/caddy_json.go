@@ -40,6 +40,11 @@ type caddyHandler struct {
 	Upstreams []struct {
 		Dial string `json:"dial"`
 	} `json:"upstreams"`
+	Balancing struct {
+		Policy struct {
+			Policy string `json:"policy"`
+		} `json:"selection_policy"`
+	} `json:"load_balancing"`
 	Dynamic   json.RawMessage `json:"dynamic_upstreams"`
 	Transport struct {
 		Header caddyDuration `json:"response_header_timeout"`
@@ -100,6 +105,11 @@ func parseCaddyJSON(text, file string) (layer, []facts.Pass, error) {
 			if h.Transport.Conns > 0 {
 				way["max_conns_per_host"] = known(fmt.Sprint(h.Transport.Conns), file)
 			}
+			var targets []string
+			for _, u := range h.Upstreams {
+				targets = append(targets, u.Dial)
+			}
+			way = over(way, peersOf(targets, caddySticky(known(h.Balancing.Policy.Policy, file)), file))
 			for _, u := range h.Upstreams {
 				passes = append(passes, facts.Pass{To: caddyTarget(u.Dial), From: slices.Clone(s.Listen), Settings: way, Source: file})
 			}

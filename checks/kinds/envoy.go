@@ -99,7 +99,8 @@ var Envoy = &Kind{
 		}
 		return is(n.V, fmt.Sprint(n.V), n.Source).settable(func(n int64) string { return fmt.Sprintf("tcp_backlog_size: %d", n) })
 	},
-	Mend: inConfig,
+	Peers: spread,
+	Mend:  inConfig,
 }
 
 const (

@@ -40,6 +40,10 @@ func (c *envoyConfig) to(action envoyNode, way facts.Pass, rank int, priority st
 		if i < 0 {
 			return action.errorf("cluster %q is not in the file", name)
 		}
+		way.Settings = over(way.Settings, envoyPeers(c.clusters[i], action))
+		if len(weighted) > 1 {
+			way.Settings["peers"] = unread(action.errorf("weighted_clusters: over which of them polls are spread is not read"))
+		}
 		if err := c.endpoints(c.clusters[i], way, rank, priority); err != nil {
 			return err
 		}
@@ -71,6 +75,30 @@ func (c *envoyConfig) endpoints(cluster envoyNode, way facts.Pass, rank int, pri
 		return cluster.errorf("there are more than %d ways", envoyMaxWays)
 	}
 	return nil
+}
+
+// envoyPeers are the endpoints of a cluster that requests are spread over: those of
+// priority 0. A hash of what the action names binds a worker to one.
+func envoyPeers(cluster, action envoyNode) layer {
+	var addresses []string
+	for _, group := range cluster.get("load_assignment", "endpoints").list() {
+		if cmp.Or(group.get("priority").text(), "0") != "0" {
+			continue
+		}
+		for _, e := range group.get("lb_endpoints").list() {
+			if to, err := e.get("endpoint", "address").address(); err == nil {
+				addresses = append(addresses, to)
+			}
+		}
+	}
+	sticky := known("", envoyDefault)
+	if policy := cluster.get("lb_policy"); slices.Contains([]string{"RING_HASH", "MAGLEV"}, policy.text()) && action.get("hash_policy").set() {
+		sticky = known("lb_policy "+policy.text(), policy.at())
+	}
+	if other := cluster.get("load_balancing_policy"); other.set() {
+		sticky = unread(other.errorf("load_balancing_policy is not read"))
+	}
+	return peersOf(addresses, sticky, cluster.at())
 }
 
 // breakers are the circuit breaker of a cluster for a priority: the first that names it.

@@ -119,7 +119,8 @@ var HAProxy = &Kind{
 		}
 		return is(Unlimited, "as many as it may have connections", haproxyDefault)
 	},
-	Mend: inConfig,
+	Peers: spread,
+	Mend:  inConfig,
 }
 
 const (

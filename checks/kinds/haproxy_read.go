@@ -213,6 +213,7 @@ func haproxyWays(front, back *haproxySection) (out []facts.Pass) {
 			way["closes"] = known(option, l.at)
 		}
 	}
+	way = over(way, back.peers(from))
 	for _, l := range slices.Concat(back.all("server"), back.all("server-template")) {
 		at := 2
 		if l.words[0] == "server-template" {

@@ -194,12 +194,26 @@ func (h Hop) State() Answer[int64] { return ask(h, State, h.Kind.State, wholeNum
 // Backlog is how many connections wait to be accepted.
 func (h Hop) Backlog() Answer[int64] { return ask(h, Backlog, h.Kind.Backlog, wholeNumber) }
 
+// Peers is how many servers one worker's requests may go to.
+func (h Hop) Peers() Answer[int64] {
+	switch {
+	case h.Kind.Peers != nil || h.Stated[Peers] != "":
+	case h.Kind.Role == facts.RoleServer:
+		return na[int64]("it passes nothing on")
+	case h.Kind == Nginx:
+		return na[int64]("nginx/upstream-peers answers it")
+	default:
+		return na[int64]("how it chooses among servers is not read")
+	}
+	return ask(h, Peers, h.Kind.Peers, wholeNumber)
+}
+
 // Answers are the statuses of all its answers, and why of those that are not known.
 func (h Hop) Answers() map[Question][2]string {
 	return map[Question][2]string{
 		Holds: brief(h.Holds()), Connections: brief(h.Connections()), Tasks: brief(h.Tasks()), Descriptors: brief(h.Descriptors()),
 		Memory: brief(h.Memory()), Silence: brief(h.Silence()), Body: brief(h.Body()), Keepalive: brief(h.Keepalive()),
-		Restart: brief(h.Restart()), State: brief(h.State()), Backlog: brief(h.Backlog()),
+		Restart: brief(h.Restart()), State: brief(h.State()), Backlog: brief(h.Backlog()), Peers: brief(h.Peers()),
 	}
 }
 

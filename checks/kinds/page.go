@@ -84,6 +84,8 @@ func (h Hop) told(q Question) string {
 		return tell(h.Restart(), func(e Ending) string { return e.Recycled })
 	case State:
 		return tell(h.State(), nil)
+	case Peers:
+		return tell(h.Peers(), nil)
 	}
 	return tell(h.Backlog(), nil)
 }

@@ -54,6 +54,8 @@ func said(h Hop, q Question) string {
 		return word(h.Backlog(), countText)
 	case Tasks:
 		return word(h.Tasks(), countText)
+	case Peers:
+		return word(h.Peers(), countText)
 	case State:
 		return word(h.State(), countText)
 	case Restart:

@@ -107,7 +107,7 @@ func (t traefikTree) ways(entries []traefikEntry, seen layer) []facts.Pass {
 			if !t.routes(m[1], m[2], e.name) {
 				continue
 			}
-			s := over(e.settings, seen)
+			s := over(e.settings, seen, t.peers(m[1]+".services."+m[2]+".loadbalancer"))
 			if m[1] == "tcp" {
 				for _, name := range []string{"readtimeout", "writetimeout", "responseheadertimeout"} {
 					s[name] = known("0", traefikDocs+": it is HTTP's, and this way is TCP's")
@@ -117,6 +117,28 @@ func (t traefikTree) ways(entries []traefikEntry, seen layer) []facts.Pass {
 		}
 	}
 	return out
+}
+
+// peers are the servers of a service that requests are spread over.
+func (t traefikTree) peers(service string) layer {
+	var addresses []string
+	sticky, at := known("", traefikDefault), ""
+	for _, key := range slices.Sorted(maps.Keys(t)) {
+		if strings.Contains(key, ".weighted.services[1].") {
+			return layer{"peers": unread(fmt.Errorf("%s: a weighted service, and which routes it is of is not read", t[key].Source))}
+		}
+		rest, ok := strings.CutPrefix(key, service+".")
+		switch {
+		case !ok:
+		case traefikServer.MatchString(key):
+			addresses, at = append(addresses, urlTarget(t[key].V)), t[key].Source
+		case rest == "sticky" || strings.HasPrefix(rest, "sticky."):
+			sticky = known("a sticky cookie", t[key].Source)
+		case rest == "strategy" && strings.EqualFold(t[key].V, "hrw"):
+			sticky = known("strategy hrw", t[key].Source)
+		}
+	}
+	return peersOf(addresses, sticky, at)
 }
 
 // routes says whether a router leads from an entry point to a service; routers that
