@@ -110,6 +110,15 @@ var cases = map[string]struct {
 		fail:    haproxy(func(p *facts.Process) { p.Limits.V.NoFile = facts.Bound{Soft: 1024, Hard: 1024} }),
 		unknown: haproxy(func(p *facts.Process) { p.Limits = no[facts.Limits]() }),
 	},
+	"app/stated": {
+		pass: func(f *facts.Facts) { f.Asked.Holds = 4096 },
+		fail: func(f *facts.Facts) { f.Asked.Hops = []string{"gunicorn connections=5000"} },
+		unknown: func(f *facts.Facts) {
+			f.Asked.Holds = 4096
+			f.Processes = no[[]facts.Process]()
+		},
+		na: func(*facts.Facts) {}, workers: -1,
+	},
 	"proxy/peers": {
 		pass: front("peers=1"), fail: front("peers=2"), na: func(*facts.Facts) {}, workers: -1,
 		unknown: haproxy(func(p *facts.Process) { delete(p.Passes.V[0].Settings, "peers") }),

@@ -165,3 +165,36 @@ func TestRuntimeMax(t *testing.T) {
 		}
 	}
 }
+
+// A statement that promises more than was read is told, and one of a server that is not
+// the application; what no file tells may be stated.
+func TestStated(t *testing.T) {
+	sync := func(f *facts.Facts) { set(f, "worker_class", "sync") }
+	for _, c := range []struct {
+		name   string
+		change change
+		holds  int64
+		hop    string
+		want   reports.Status
+	}{
+		{"more than one process holds", sync, 5000, "", reports.StatusFail},
+		{"more than it accepts connections", func(*facts.Facts) {}, 5000, "", reports.StatusFail},
+		{"as many", sync, 1, "", reports.StatusPass},
+		{"what was not read", func(f *facts.Facts) { hide(f, "worker_class") }, 5000, "", reports.StatusPass},
+		{"another server", func(*facts.Facts) {}, 0, "uvicorn holds=5", reports.StatusFail},
+		{"a proxy that waits less long", haproxy(nil), 0, "haproxy silence=3h", reports.StatusFail},
+		{"a proxy that waits longer", haproxy(nil), 0, "haproxy silence=1h", reports.StatusPass},
+		{"a proxy that is not seen", func(*facts.Facts) {}, 0, "haproxy silence=3h", reports.StatusPass},
+		{"a balancer's default", func(f *facts.Facts) { f.Asked.Balancers = []string{"cloud-run"} }, 0, "cloud-run holds=1000", reports.StatusPass},
+	} {
+		f := tuned()
+		c.change(&f)
+		f.Asked.Holds = c.holds
+		if c.hop != "" {
+			f.Asked.Hops = []string{c.hop}
+		}
+		if o := askOne(t, "app/stated", f); o.Status != c.want {
+			t.Errorf("%s: %s (%s %s)", c.name, o.Status, o.Got, o.Reason)
+		}
+	}
+}

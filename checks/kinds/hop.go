@@ -226,6 +226,9 @@ func ParseHop(s string) (kind string, stated map[Question]string, err error) {
 	if len(words) == 0 || strings.Contains(words[0], "=") {
 		return "", nil, errors.New("want a kind, then QUESTION=ANSWER: 'haproxy holds=2000 silence=1h'")
 	}
+	if words[0] == Nginx.Kind { // what would be stated here nothing asks for
+		return "", nil, errors.New("nginx answers by its config, and nothing is stated of it: name another config by --nginx-conf, or put up with a check by --ignore nginx/…=REASON")
+	}
 	stated = make(map[Question]string)
 	probe := Hop{Kind: Other, Stated: stated}
 	for _, w := range words[1:] {
