@@ -231,9 +231,20 @@ func newParking(t *testing.T) string {
 	return s.URL[strings.LastIndexByte(s.URL, ':'):]
 }
 
+// bodyTimeout is how long a body of some bytes may take over loopback.
+const bodyTimeout = 10 * time.Second
+
 func (p *parking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A proxy that promises a body and sends none would be waited for until its own timeout.
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if err := rc.SetReadDeadline(time.Time{}); err != nil {
 		return
 	}
 	id, answer := string(body), "unknown worker"

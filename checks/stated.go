@@ -35,20 +35,27 @@ func evalStated(c Case) Judgement {
 		return *o
 	}
 	stated, _ := c.stated() // the server was found by it
-	var odd []string
+	var odd, alone []string
 	for _, name := range slices.Sorted(maps.Keys(stated)) {
 		if k := kinds.ByName(name); name != "" && k.Role == facts.RoleServer && k != kinds.Other && k != server.Kind {
 			odd = append(odd, name+" is stated, and "+server.Name()+" is the application")
 		}
 	}
 	for _, h := range append(hops, server) {
-		for _, more := range c.way(h).StatedBeyond() {
-			odd = append(odd, h.Name()+": "+more)
+		more, unread := c.way(h).StatedBeyond()
+		for _, s := range more {
+			odd = append(odd, h.Name()+": "+s)
+		}
+		for _, s := range unread {
+			alone = append(alone, h.Name()+": "+s)
 		}
 	}
 	if len(odd) > 0 {
 		return fail(strings.Join(odd, "; "), "what was read, or less", "stated",
 			reports.Remedy{Text: "leave the statement away, or change the setting that was read"})
+	}
+	if len(alone) > 0 {
+		return unknownFor("nothing was read to hold it against: %s", strings.Join(alone, "; "))
 	}
 	return pass("stated: nothing beyond what was read", "stated")
 }

@@ -180,7 +180,7 @@ func TestStated(t *testing.T) {
 		{"more than one process holds", sync, 5000, "", reports.StatusFail},
 		{"more than it accepts connections", func(*facts.Facts) {}, 5000, "", reports.StatusFail},
 		{"as many", sync, 1, "", reports.StatusPass},
-		{"what was not read", func(f *facts.Facts) { hide(f, "worker_class") }, 5000, "", reports.StatusPass},
+		{"what was not read", func(f *facts.Facts) { hide(f, "worker_class") }, 5000, "", reports.StatusUnknown},
 		{"another server", func(*facts.Facts) {}, 0, "uvicorn holds=5", reports.StatusFail},
 		{"a proxy that waits less long", haproxy(nil), 0, "haproxy silence=3h", reports.StatusFail},
 		{"a proxy that waits longer", haproxy(nil), 0, "haproxy silence=1h", reports.StatusPass},

@@ -2,15 +2,17 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // StatedBeyond are the answers that the user states of a hop whose settings were read,
 // and that promise more than these: `holds=5000 is stated, "sync, 1 × 1" was read`. A
-// balancer's answers are defaults, and a statement is what corrects them.
-func (h Hop) StatedBeyond() (list []string) {
+// balancer's answers are defaults, and a statement is what corrects them. Alone are those
+// that nothing was read beside.
+func (h Hop) StatedBeyond() (list, alone []string) {
 	if len(h.Stated) == 0 || h.Kind.Role == RoleBalancer || len(h.Processes) == 0 && h.Settings == nil {
-		return nil
+		return nil, nil
 	}
 	read := h
 	read.Stated = nil
@@ -22,7 +24,16 @@ func (h Hop) StatedBeyond() (list []string) {
 	list = append(list, beyond(h, Connections, h.Connections(), read.Connections(), hard)...)
 	same := func(n int64) int64 { return n }
 	list = append(list, beyond(h, Body, h.Body(), read.Body(), same)...)
-	return append(list, beyond(h, Silence, h.Silence(), read.Silence(), func(d time.Duration) int64 { return int64(d) })...)
+	list = append(list, beyond(h, Silence, h.Silence(), read.Silence(), func(d time.Duration) int64 { return int64(d) })...)
+	for q, known := range map[Question]bool{
+		Holds: read.Holds().Is() || read.Connections().Is(), Connections: read.Connections().Is(), Body: read.Body().Is(), Silence: read.Silence().Is(),
+	} {
+		if h.Stated[q] != "" && !known {
+			alone = append(alone, fmt.Sprintf("%s=%s", q, h.Stated[q]))
+		}
+	}
+	slices.Sort(alone)
+	return list, alone
 }
 
 // beyond says where a statement is more than was read; -1 is without a bound.
