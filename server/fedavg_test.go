@@ -20,16 +20,9 @@ import (
 func TestFedAvgWorkers(t *testing.T) {
 	const workers, rounds = 5, 4
 	python := pythonWorkers(t)
-	dir := filepath.Join(t.TempDir(), "keys")
-	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
-		t.Fatal(err)
-	}
-	list, err := wire.ReadKeyList(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, ids := keyFolder(t, workers)
 	first := int64(0)
-	s, addr := start(t, Config{Keys: list.IDs, Round: Number(workers), FirstVersion: &first, Updates: LastUpdate})
+	s, addr := start(t, Config{Keys: ids, Round: Number(workers), FirstVersion: &first, Updates: LastUpdate})
 	args := []string{"testdata/worker.py", "http://" + addr, strconv.Itoa(rounds)}
 	for n := range workers {
 		args = append(args, wire.KeyFile(dir, n))

@@ -14,22 +14,29 @@ import (
 	"github.com/fltool/fltool/server/wire"
 )
 
-// TestPythonWorkers runs rounds with workers on the libraries that real ones use:
-// requests, PyNaCl and msgpack, as Debian has them.
-func TestPythonWorkers(t *testing.T) {
-	const workers, rounds = 4, 3
-	python := pythonWorkers(t)
-	dir := filepath.Join(t.TempDir(), "keys")
-	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
+// keyFolder makes the keys of n workers, and gives the list of their ids.
+func keyFolder(t *testing.T, n int) (dir string, ids []string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "keys")
+	if err := wire.GenerateKeys(t.Context(), dir, n); err != nil {
 		t.Fatal(err)
 	}
 	list, err := wire.ReadKeyList(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return dir, list.IDs
+}
+
+// TestPythonWorkers runs rounds with workers on the libraries that real ones use:
+// requests, PyNaCl and msgpack, as Debian has them.
+func TestPythonWorkers(t *testing.T) {
+	const workers, rounds = 4, 3
+	python := pythonWorkers(t)
+	dir, ids := keyFolder(t, workers)
 	for _, mode := range []string{"safe", "unsafe"} {
 		t.Run(mode, func(t *testing.T) {
-			cfg := Config{Keys: list.IDs, Model: []byte("the model"), Round: All}
+			cfg := Config{Keys: ids, Model: []byte("the model"), Round: All}
 			args := []string{"testdata/worker.py", "", "3"}
 			for n := range workers {
 				args = append(args, wire.KeyFile(dir, n))

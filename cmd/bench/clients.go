@@ -106,6 +106,18 @@ func memoryOfClients() []peer {
 	return all
 }
 
+// start starts the client with its arguments, unless making them failed.
+func (c client) start(ctx context.Context, b *bench, args []string, err error) (*process, error) {
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := c.command(ctx, b, args)
+	if err != nil {
+		return nil, err
+	}
+	return start(cmd)
+}
+
 // holds is the client's memory while it holds n requests, in bytes.
 func (c client) holds(ctx context.Context, b *bench, n int) (float64, error) {
 	s, err := newSink(true)
@@ -114,14 +126,7 @@ func (c client) holds(ctx context.Context, b *bench, n int) (float64, error) {
 	}
 	defer s.close()
 	args, err := c.hold(b, s.url(), n)
-	if err != nil {
-		return 0, err
-	}
-	cmd, err := c.command(ctx, b, args)
-	if err != nil {
-		return 0, err
-	}
-	p, err := start(cmd)
+	p, err := c.start(ctx, b, args, err)
 	if err != nil {
 		return 0, err
 	}
@@ -148,14 +153,7 @@ func requestsOfClients() []peer {
 			}
 			defer s.close()
 			args, err := c.request(b, s.url(), 4*time.Second)
-			if err != nil {
-				return 0, err
-			}
-			cmd, err := c.command(ctx, b, args)
-			if err != nil {
-				return 0, err
-			}
-			p, err := start(cmd)
+			p, err := c.start(ctx, b, args, err)
 			if err != nil {
 				return 0, err
 			}
