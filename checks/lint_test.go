@@ -227,6 +227,9 @@ func TestFragment(t *testing.T) {
 		{given + "server { listen 80; location / { proxy_pass http://fl; limit_conn elsewhere 5; } }", "nginx/limit-conn", reports.StatusNA},
 		{"server { listen 80; location / { proxy_pass http://elsewhere; } }", "nginx/max-conns", reports.StatusNA},
 		{given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/worker-connections", reports.StatusNA},
+		// No upstream block of a file that is not seen can have a name with a port.
+		{"server { listen 80; location / { proxy_pass http://api:5000; } }", "nginx/upstream-name", reports.StatusWarn},
+		{"server { listen 80; location / { proxy_pass http://api; } }", "nginx/upstream-name", reports.StatusNA},
 		{given, "nginx/route", reports.StatusNA},
 		{given, "nginx/proxy-read-timeout", reports.StatusNA},
 		{given + "server { listen 80; location / { proxy_pass http://fl; } }", "nginx/proxy-read-timeout", reports.StatusFail},

@@ -76,7 +76,9 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 		p.Upstream = u.Name
 		return p
 	}
-	if d.http != nil && d.http.broken != "" && !isAddress(name) {
+	// What has a port of its own is a host: nginx refuses it where an upstream block has
+	// that name.
+	if d.http != nil && d.http.broken != "" && !isAddress(name) && !strings.Contains(name, ":") {
 		p.Err = fmt.Sprintf("whether an upstream block is called %q is unknown: %s", name, d.http.broken)
 		p.Outside = d.outside(p.Err)
 		return p
