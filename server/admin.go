@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/gorilla/mux"
+
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -26,6 +28,20 @@ func newAdmin(name, password string) admin {
 func (a *admin) is(name, password string) bool {
 	n, p := sha256.Sum256([]byte(name)), sha256.Sum256([]byte(password))
 	return a.set && subtle.ConstantTimeCompare(n[:], a.name[:])&subtle.ConstantTimeCompare(p[:], a.password[:]) == 1
+}
+
+// Admin answers the admin's routes, and no others: for a listener of its own, with
+// Config.AdminApart.
+func (s *Server) Admin() http.Handler {
+	all := mux.NewRouter().SkipClean(true)
+	s.routeAdmin(all)
+	all.NotFoundHandler = http.HandlerFunc(notFound)
+	return s.handle(all)
+}
+
+func (s *Server) routeAdmin(all *mux.Router) {
+	all.Handle(wire.PathWorkers, methods{"GET": s.asAdmin(s.listWorkers), "POST": s.asAdmin(s.addWorker)})
+	all.Handle(wire.PathWorkers+anyWorker, methods{"PUT": s.asAdmin(s.setWorker), "DELETE": s.asAdmin(s.removeWorker)})
 }
 
 func (s *Server) asAdmin(h http.HandlerFunc) http.HandlerFunc {
@@ -57,13 +73,14 @@ func (s *Server) notAdmin(w http.ResponseWriter) {
 	s.refuse(w, "admin", "not the admin", http.StatusUnauthorized, "Access denied")
 }
 
-func (s *Server) listWorkers(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) listWorkers(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	list := make([]string, 0, len(s.workers.workers))
 	for _, id := range s.workers.ids() {
 		list = append(list, fmt.Sprintf(`{"worker_id": %s, "registered": %t}`, wire.QuoteJSON(id), s.workers.workers[id].registered))
 	}
 	s.mu.Unlock()
+	s.log.Debug("admin", "did", "list", "from", r.RemoteAddr)
 	s.metrics.accepted("admin")
 	answer(w, http.StatusOK, "["+strings.Join(list, ", ")+"]")
 }
@@ -81,9 +98,10 @@ func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Unsafe {
 		id = newUnsafeID()
 	}
+	d := deed{r, "add", id, m.Registered}
 	key, err := s.key(id)
 	if err != nil {
-		s.refuse(w, "admin", "bad key", http.StatusOK,
+		s.refuseAdmin(w, d, "bad key",
 			wire.ErrorText("Unable to validate public key (short) "+wire.Short(id)+" - worker not added."))
 		return
 	}
@@ -93,10 +111,10 @@ func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
 		return &worker{key: key, registered: m.Registered, listed: listed, excused: listed && !m.Registered}, now == nil
 	})
 	if err == nil && !added {
-		s.refuse(w, "admin", "exists", http.StatusOK, wire.ErrorText("Worker "+wire.Short(id)+" already exists."))
+		s.refuseAdmin(w, d, "exists", wire.ErrorText("Worker "+wire.Short(id)+" already exists."))
 		return
 	}
-	s.done(w, id, err, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,
+	s.done(w, d, err, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,
 		wire.Short(id), wire.QuoteJSON(id), m.Registered))
 }
 
@@ -109,33 +127,62 @@ func (s *Server) setWorker(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := workerOf(r)
+	d := deed{r, "set", id, m.Registered}
 	known, err := s.setRegistered(id, m.Registered)
 	if err == nil && !known {
-		s.refuse(w, "admin", "invalid", http.StatusOK,
+		s.refuseAdmin(w, d, "invalid",
 			wire.ErrorText("Attempt at changing worker status failed - please ensure this worker was added: Invalid ."))
 		return
 	}
-	s.done(w, id, err, fmt.Sprintf(`{"success": "Successfully changed status for worker %s.", "worker_id": %s, "registered": %t}`,
+	s.done(w, d, err, fmt.Sprintf(`{"success": "Successfully changed status for worker %s.", "worker_id": %s, "registered": %t}`,
 		wire.Short(id), wire.QuoteJSON(id), m.Registered))
 }
 
 func (s *Server) removeWorker(w http.ResponseWriter, r *http.Request) {
 	id := workerOf(r)
+	d := deed{r, "remove", id, false}
 	known, err := s.change(id, func(now *worker) (*worker, bool) { return nil, now != nil })
 	if err == nil && !known {
-		s.refuse(w, "admin", "invalid", http.StatusOK, wire.ErrorText("Attempt to remove unknown worker Invalid ."))
+		s.refuseAdmin(w, d, "invalid", wire.ErrorText("Attempt to remove unknown worker Invalid ."))
 		return
 	}
-	s.done(w, id, err, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, wire.QuoteJSON(id), wire.Short(id)))
+	s.done(w, d, err, fmt.Sprintf(`{"worker_id": %s, "success": "Successfully removed worker %s."}`, wire.QuoteJSON(id), wire.Short(id)))
+}
+
+// deed is what an admin asks for.
+type deed struct {
+	r          *http.Request
+	did        string // add, set or remove
+	worker     string
+	registered bool // as it is to be
+}
+
+// audit writes a deed into the log; refused is why it was not done, "" if it was.
+func (s *Server) audit(d deed, refused string) {
+	worker := d.worker
+	if !workerID.MatchString(worker) {
+		worker = wire.Short(worker) // anything may stand there
+	}
+	about := []any{"did", d.did, "worker", worker, "registered", d.registered, "from", d.r.RemoteAddr}
+	if refused != "" {
+		about = append(about, "refused", refused)
+	}
+	s.log.Info("admin", about...)
+}
+
+func (s *Server) refuseAdmin(w http.ResponseWriter, d deed, reason, text string) {
+	s.audit(d, reason)
+	s.refuse(w, "admin", reason, http.StatusOK, text)
 }
 
 // done says that the admin changed a worker, or that it could not be stored.
-func (s *Server) done(w http.ResponseWriter, id string, err error, text string) {
+func (s *Server) done(w http.ResponseWriter, d deed, err error, text string) {
 	if err != nil {
+		s.audit(d, "failed")
 		s.failed(w, "admin", err)
 		return
 	}
-	s.log.Info("the admin changed a worker", "worker", wire.Short(id))
+	s.audit(d, "")
 	s.metrics.accepted("admin")
 	answer(w, http.StatusOK, text)
 }

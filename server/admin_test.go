@@ -334,3 +334,54 @@ func TestNotStored(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAdminApart: on a listener of its own, and there alone; what is done is in the log.
+func TestAdminApart(t *testing.T) {
+	_, ids := workerKeys(2)
+	var log bytes.Buffer
+	s, err := New(Config{
+		Keys: ids[:1], Model: []byte("m"), Round: Number(1), AdminUsername: "a", AdminPassword: "p", AdminApart: true,
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(h http.Handler, method, path, body string) int {
+		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.RemoteAddr = "192.0.2.1:1"
+		r.SetBasicAuth("a", "p")
+		w := recorder{header: http.Header{}}
+		h.ServeHTTP(&w, r)
+		return w.status
+	}
+	workers, admin := s.http.Handler, s.Admin()
+	added := fmt.Sprintf(`{"public_key_str": "%s", "registered": true}`, ids[1])
+	for _, tt := range []struct {
+		method, path, body, audit string
+	}{
+		{"GET", wire.PathWorkers, "", "level=DEBUG msg=admin did=list from=192.0.2.1:1"},
+		{"POST", wire.PathWorkers, added, "level=INFO msg=admin did=add worker=" + ids[1] + " registered=true from=192.0.2.1:1"},
+		{"POST", wire.PathWorkers, added, "level=INFO msg=admin did=add worker=" + ids[1] + " registered=true from=192.0.2.1:1 refused=exists"},
+		{"PUT", wire.PathWorkers + "/" + ids[0], `{"registered": true}`, "level=INFO msg=admin did=set worker=" + ids[0] + " registered=true from=192.0.2.1:1"},
+		{"DELETE", wire.PathWorkers + "/" + ids[1], "", "level=INFO msg=admin did=remove worker=" + ids[1] + " registered=false from=192.0.2.1:1"},
+		{"DELETE", wire.PathWorkers + "/" + strings.Repeat("x", 1000), "", "level=INFO msg=admin did=remove worker=xxxxxxxx registered=false from=192.0.2.1:1 refused=invalid"},
+	} {
+		if got := ask(workers, tt.method, tt.path, tt.body); got != http.StatusNotFound {
+			t.Errorf("%s %s where workers ask: %d", tt.method, tt.path, got)
+		}
+		log.Reset()
+		if got := ask(admin, tt.method, tt.path, tt.body); got != http.StatusOK {
+			t.Errorf("%s %s: %d", tt.method, tt.path, got)
+		}
+		if !strings.HasSuffix(log.String(), tt.audit+"\n") {
+			t.Errorf("the log has %s, want %s", log.String(), tt.audit)
+		}
+	}
+	if got := ask(admin, "GET", wire.PathChallenge+"/"+ids[0], ""); got != http.StatusNotFound {
+		t.Errorf("a challenge where the admin asks: %d", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

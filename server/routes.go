@@ -42,8 +42,10 @@ type routes struct {
 	workers map[string]methods // of the path before a worker's id
 }
 
+// anyWorker is the part of a path that names a worker, as mux has it.
+const anyWorker = "/{worker}"
+
 func (s *Server) newRoutes() http.Handler {
-	const worker = "/{worker}"
 	rs := routes{
 		all: mux.NewRouter().SkipClean(true),
 		paths: map[string]methods{
@@ -60,14 +62,17 @@ func (s *Server) newRoutes() http.Handler {
 		rs.all.Handle(path, m)
 	}
 	for path, m := range rs.workers {
-		rs.all.Handle(path+worker, m)
+		rs.all.Handle(path+anyWorker, m)
 	}
-	rs.all.Handle(wire.PathWorkers, methods{"GET": s.asAdmin(s.listWorkers), "POST": s.asAdmin(s.addWorker)})
-	rs.all.Handle(wire.PathWorkers+worker, methods{"PUT": s.asAdmin(s.setWorker), "DELETE": s.asAdmin(s.removeWorker)})
-	rs.all.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, "Not found.")
-	})
+	if !s.cfg.AdminApart {
+		s.routeAdmin(rs.all)
+	}
+	rs.all.NotFoundHandler = http.HandlerFunc(notFound)
 	return rs
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusNotFound, "Not found.")
 }
 
 func (rs routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {

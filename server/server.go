@@ -56,6 +56,7 @@ type Config struct {
 
 	// Name and password of the admin; with either empty nobody is.
 	AdminUsername, AdminPassword string
+	AdminApart                   bool // its routes are Admin's alone
 
 	Log *slog.Logger // nil: none
 }
@@ -155,7 +156,7 @@ func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.loop.Go(func() { s.closeRounds(ctx) })
-	s.http = NewHTTP(plant(http.HandlerFunc(s.handle)), s.log)
+	s.http = NewHTTP(plant(s.handle(s.routes)), s.log)
 	s.http.ConnState, s.http.ConnContext = s.gate.state, s.gate.context
 	s.http.IdleTimeout = cfg.StrangerIdle
 	s.loop.Go(func() { _ = s.http.Serve(s.gate) }) // its only error is that of Shutdown
@@ -178,6 +179,7 @@ func NewHTTP(h http.Handler, log *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: grace,
+		IdleTimeout:       DefaultStrangerIdle,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          stdlog.New(httpErrors{log}, "", 0),
 		Protocols:         new(http.Protocols),
@@ -201,23 +203,25 @@ func (e httpErrors) Write(p []byte) (int, error) {
 }
 
 // handle runs a handler, unless the server has ended.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	s.running.RLock()
-	defer s.running.RUnlock()
-	if s.closed {
-		return
-	}
-	if s.draining.Load() {
-		w.Header().Set("Connection", "close")
-	}
-	if r.Body != http.NoBody {
-		// For what no handler reads; those that do set their own. As in begin. And
-		// leave to send the body must get through, however long ago the last answer was.
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Now().Add(grace))
-		_ = control.SetWriteDeadline(time.Time{})
-	}
-	s.routes.ServeHTTP(w, r)
+func (s *Server) handle(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.running.RLock()
+		defer s.running.RUnlock()
+		if s.closed {
+			return
+		}
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		if r.Body != http.NoBody {
+			// For what no handler reads; those that do set their own. As in begin. And
+			// leave to send the body must get through, however long ago the last answer was.
+			control := http.NewResponseController(w)
+			_ = control.SetReadDeadline(time.Now().Add(grace))
+			_ = control.SetWriteDeadline(time.Time{})
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // Serve answers what comes in on a listener, until Shutdown or Close, and then

@@ -62,11 +62,11 @@ var regressGroups = []flagGroup{
 }
 
 var serveGroups = []flagGroup{
-	{"Workers", "listen keys unsafe tls-cert tls-key"},
+	{"Workers", "listen keys unsafe unsafe-public tls-cert tls-key client-ca"},
 	{"Model and rounds", "model model-size first-version update-policy round round-timeout"},
 	{"Limits", "max-hold max-update-size max-inflation max-uploads max-strangers stranger-idle"},
 	{"State", "state keep-updates keep-free"},
-	{"Operation", "ops-listen drain-timeout log-level log-format"},
+	{"Operation", "admin-listen ops-listen drain-timeout log-level log-format"},
 }
 
 // titledFlags are flags of a command below a title.

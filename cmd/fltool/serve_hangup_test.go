@@ -44,6 +44,67 @@ func TestServeHangUp(t *testing.T) {
 	s.end(exitGood)
 }
 
+// TestServeClientCA lets in who has a certificate, and after SIGHUP whom the file names
+// then.
+func TestServeClientCA(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for _, who := range []string{"server", "one", "two"} {
+		if err := factstest.WriteCertificate(file(who+".pem"), file(who+".key")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func(who string) {
+		t.Helper()
+		pem, err := os.ReadFile(file(who + ".pem"))
+		if err == nil {
+			err = os.WriteFile(file("ca.pem"), pem, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	names("one")
+	s := startServe(t, "--unsafe", "--round", "2", "--tls-cert", file("server.pem"), "--tls-key", file("server.key"), "--client-ca", file("ca.pem"))
+	comesIn := func(who string) bool {
+		t.Helper()
+		// Whether the server is to be trusted is not asked.
+		cfg := &tls.Config{InsecureSkipVerify: true}
+		if who != "" {
+			pair, err := tls.LoadX509KeyPair(file(who+".pem"), file(who+".key"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// As a client without manners: whatever the server says it wants.
+			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+		}
+		transport := &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}
+		res, err := (&http.Client{Transport: transport}).Get(s.url + "/workers")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return true
+	}
+	if !comesIn("one") || comesIn("two") || comesIn("") {
+		t.Error("not the one with a certificate alone comes in")
+	}
+	names("two")
+	s.hangUp("SIGHUP: the certificate was read again")
+	if comesIn("one") || !comesIn("two") {
+		t.Error("after SIGHUP, not the other one comes in")
+	}
+	if err := os.WriteFile(file("ca.pem"), []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.hangUp("SIGHUP: the certificate could not be read again")
+	if comesIn("one") || !comesIn("two") {
+		t.Error("a file that can't be read changed who comes in")
+	}
+	s.signal()
+	s.end(exitGood)
+}
+
 // TestServeReloadsCertificate changes the certificate of a server under its
 // connections.
 func TestServeReloadsCertificate(t *testing.T) {

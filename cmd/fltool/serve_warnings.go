@@ -15,22 +15,24 @@ type warning struct {
 	about []any // what the log says with it, as slog takes it
 }
 
-// warnings is what an operator should know about the way a server is run; ops is nil
-// if nobody is to look at it.
-func (f *serveFlags) warnings(workers net.Addr, ops net.Listener) []warning {
+// warnings is what an operator should know about the way a server is run.
+func (f *serveFlags) warnings(l *listeners) []warning {
 	var list []warning
 	warn := func(text string, about ...any) { list = append(list, warning{text, about}) }
 	for _, odd := range f.odd {
 		warn("in the key list, "+odd, "keys", f.keys)
 	}
-	if f.unsafe && public(workers) {
-		warn("--unsafe lets whoever reaches this address take part", "listen", workers)
+	if at := l.workers.Addr(); f.unsafe && public(at) {
+		warn("--unsafe lets whoever reaches this address take part", "listen", at)
 	}
 	if all := f.round == "" || f.round == server.All.String(); all && !f.unsafe && f.roundTimeout == 0 {
 		warn("a worker that is gone, or an update that a restart loses, stalls a round of all for ever: --round-timeout ends it without them")
 	}
-	if ops != nil && public(ops.Addr()) {
-		warn("whoever reaches this address sees metrics and can profile the server: pprof tells of memory, and costs CPU", "ops_listen", ops.Addr())
+	if l.ops != nil && public(l.ops.Addr()) {
+		warn("whoever reaches this address sees metrics and can profile the server: pprof tells of memory, and costs CPU", "ops_listen", l.ops.Addr())
+	}
+	if l.admin != nil && f.tlsCert == "" && public(l.admin.Addr()) {
+		warn("the admin's password comes to this address in the clear: --tls-cert keeps it from those on the way", "admin_listen", l.admin.Addr())
 	}
 	mode := func(path string) fs.FileMode {
 		info, err := os.Stat(path)

@@ -8,6 +8,46 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
+// listeners are where serve listens; nil where it was not asked to.
+type listeners struct{ workers, ops, admin net.Listener }
+
+// listeners opens all of them, or none.
+func (f *serveFlags) listeners() (*listeners, error) {
+	l := &listeners{}
+	open := func() (err error) {
+		if l.workers, err = workersListener(f.listen, f.listenAsked); err != nil {
+			return err
+		}
+		if f.unsafe && !f.unsafePublic && public(l.workers.Addr()) {
+			return usageError("--listen 127.0.0.1:5000 is for this host alone, --keys for those who have one; --unsafe-public says that anybody may",
+				"--unsafe at %s: whoever reaches this address could take part", l.workers.Addr())
+		}
+		if f.opsListen != "" {
+			if l.ops, err = listen("--ops-listen", f.opsListen); err != nil {
+				return err
+			}
+		}
+		if f.adminListen != "" {
+			l.admin, err = listen("--admin-listen", f.adminListen)
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// close closes those that are open; one that was closed already does not care.
+func (l *listeners) close() {
+	for _, one := range []net.Listener{l.workers, l.ops, l.admin} {
+		if one != nil {
+			_ = one.Close()
+		}
+	}
+}
+
 // workersListener listens for workers: on the socket that systemd passes (see
 // sd_listen_fds(3)), else at --listen. Connects to a passed socket wait while no server
 // runs: systemd keeps it open. asked says whether --listen was given.
