@@ -15,6 +15,7 @@ import (
 type book struct {
 	steps      [steps]reports.Histogram
 	lag        reports.Histogram // from due to sent: the generator's own delay
+	heat       heat              // of answers, but those to held polls
 	errors     map[class]*reports.ErrorClass
 	rounds     map[wire.Version]*roundBook // by the version that its workers had
 	lost       []reports.Lost
@@ -28,6 +29,7 @@ type book struct {
 // roundBook is one round, from the model of its version to the next.
 type roundBook struct {
 	since    time.Duration // when the first worker had its model; 0: nobody had
+	had      time.Duration // when the last had
 	accepted []acceptedOf
 	late     int // updates that were refused, since the round had its quorum
 	failed   int // workers that were lost, or refused for good, before their update was accepted
@@ -66,6 +68,9 @@ func (b *book) enter(w *worker) {
 		return
 	}
 	b.steps[w.step].Record(o.done - o.sent)
+	if !o.held {
+		b.heat.record(o.done, o.done-o.sent)
+	}
 	switch w.step {
 	case stepRegister:
 		b.registered = max(b.registered, o.done)
@@ -81,9 +86,11 @@ func (b *book) enter(w *worker) {
 		if o.version == "" {
 			return // it must be fetched again to be known
 		}
-		if r := b.round(o.version); r.since == 0 || o.done < r.since {
+		r := b.round(o.version)
+		if r.since == 0 || o.done < r.since {
 			r.since = o.done
 		}
+		r.had = max(r.had, o.done)
 	case stepUpdate:
 		r := b.round(w.version)
 		if o.late {
@@ -162,6 +169,7 @@ func (b *book) add(o *book) {
 		b.steps[s].Add(o.steps[s])
 	}
 	b.lag.Add(o.lag)
+	b.heat.add(&o.heat)
 	for c, e := range o.errors {
 		if mine := b.errors[c]; mine != nil {
 			mine.Count += e.Count
@@ -175,6 +183,7 @@ func (b *book) add(o *book) {
 		if mine.since == 0 || r.since != 0 && r.since < mine.since {
 			mine.since = r.since
 		}
+		mine.had = max(mine.had, r.had)
 		mine.late += r.late
 		mine.accepted = append(mine.accepted, r.accepted...)
 		mine.failed += r.failed
@@ -204,7 +213,7 @@ func (b *book) close(began time.Time, quorum bool) ([]reports.Round, reports.His
 
 	var wakeup reports.Histogram
 	rounds := make([]reports.Round, 0, len(order))
-	start := b.registered
+	start, notified := b.registered, time.Duration(0)
 	gone := b.round("").gone // before their first model
 	for i, e := range order {
 		next, from := e.published(began, quorum)
@@ -218,17 +227,23 @@ func (b *book) close(began time.Time, quorum bool) ([]reports.Round, reports.His
 			Seconds: max(0, e.last(next)-start).Seconds(), Open: len(e.told) == 0,
 		}
 		round.Workers = len(e.accepted)
+		var thought time.Duration
 		for _, a := range e.accepted {
 			if a.sent > next {
 				round.Late++
+			} else {
+				thought = max(thought, a.sent)
 			}
 		}
+		round.Passed = passed(start, notified, e.had, thought, e.last(next))
+		notified = 0
 		for _, t := range e.told {
 			if t.sent > next {
 				continue // it asked late: it was not waiting when the model came
 			}
 			took := max(0, t.answered-next)
 			wakeup.Record(took)
+			notified = max(notified, t.answered)
 			round.Told++
 			round.FanoutSeconds = max(round.FanoutSeconds, took.Seconds())
 			round.FanoutFrom = from

@@ -71,8 +71,12 @@ func TestLongHold(t *testing.T) {
 		if took := time.Since(began); took < time.Hour || took > time.Hour+time.Minute {
 			t.Errorf("took %s", took)
 		}
-		if n := len(rep.Timeline); n < 3600 || n > 3700 {
-			t.Errorf("%d seconds in the timeline", n)
+		n := len(rep.Timeline)
+		if n < reports.MaxTicks/2 || n > reports.MaxTicks+1 || rep.Step*float64(n) < 3600 {
+			t.Errorf("%d ticks of %g s in the timeline", n, rep.Step)
+		}
+		if middle := rep.Timeline[n/2]; middle.Held != workers || middle.Dip != 0 || middle.Workers[reports.PhaseHeld] != workers {
+			t.Errorf("in the middle %+v", middle)
 		}
 	})
 }

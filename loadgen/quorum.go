@@ -84,13 +84,13 @@ func (b *book) byQuorum(order []entry, rounds []reports.Round) {
 		}
 		rounds[i].Workers = 0
 	}
-	last := make([]time.Duration, len(order))
+	last, thought := make([]time.Duration, len(order)), make([]time.Duration, len(order))
 	for _, r := range b.rounds {
 		for _, a := range r.accepted {
 			for i := range ends {
 				if a.done <= ends[i] {
 					rounds[i].Workers++
-					last[i] = max(last[i], a.done)
+					last[i], thought[i] = max(last[i], a.done), max(thought[i], a.sent)
 					break
 				}
 			}
@@ -98,6 +98,7 @@ func (b *book) byQuorum(order []entry, rounds []reports.Round) {
 	}
 	for i := range rounds {
 		rounds[i].Seconds = max(0, last[i]-order[i].since).Seconds()
+		rounds[i].Passed = passed(order[i].since, 0, order[i].had, thought[i], last[i])
 	}
 }
 

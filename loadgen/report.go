@@ -14,7 +14,7 @@ import (
 const slowed = time.Second
 
 // report puts together what was seen.
-func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples *sampler) reports.Report {
+func (r *run) report(books []*book, timeline *line, end ending, samples *sampler) reports.Report {
 	all := newBook()
 	for _, b := range books {
 		all.add(b)
@@ -23,6 +23,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 	if r.plan.Quorum > 0 {
 		rounds = asked(rounds, r.plan.Rounds)
 	}
+	all.heat.into(timeline.ticks, timeline.step)
 	resources := samples.end()
 	rep := reports.Report{
 		Schema: reports.Schema, Kind: reports.KindSimulate,
@@ -31,7 +32,7 @@ func (r *run) report(books []*book, timeline []reports.Tick, end ending, samples
 			Workers: r.plan.Workers, Rounds: r.plan.Rounds, HoldSeconds: r.plan.Hold.Seconds(), RampSeconds: r.plan.Ramp.Seconds(),
 			UpdateBytes: r.plan.updateSize,
 		},
-		Rounds: rounds, Timeline: timeline, Lost: all.lost, Resources: resources,
+		Rounds: rounds, Timeline: timeline.ticks, Step: timeline.step.Seconds(), Lost: all.lost, Resources: resources,
 		Queue:     r.queue.since(),
 		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
 		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),

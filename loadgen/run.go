@@ -131,7 +131,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 		r.keep.begin()
 	}
 	r.t = &transport{
-		plan: &r.plan, workers: r.workers, form: form, held: r.held, models: newModels(),
+		plan: &r.plan, workers: r.workers, form: form, held: r.held, census: &census{}, models: newModels(),
 		address: address, places: newPlaces(plan.Workers),
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
@@ -152,7 +152,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 }
 
 // drive runs the attack to its end.
-func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, []reports.Tick, ending) {
+func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, ending) {
 	r.queue = watchQueue(r.t.address)
 	r.start = time.Now()
 	r.t.start = r.start
@@ -273,6 +273,7 @@ func (r *run) step(w *worker, b *book) {
 		}
 	}
 	fate, delay := w.advance(&r.plan, now)
+	r.t.census.move(w, w.until(fate))
 	if !was && (w.through || fate == fateLost) {
 		r.pending.Add(-1)
 	}

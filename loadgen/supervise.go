@@ -99,15 +99,13 @@ func (w *watch) othersHeld(now time.Time, s standing) bool {
 	return w.hold > 0 && w.holdFrom.IsZero() && s.pending == 0 && w.others.over(now, s, s.all-1, w.grace)
 }
 
-// supervisor watches a run, keeps its timeline and tells of its progress.
+// supervisor watches a run and tells of its progress.
 type supervisor struct {
 	r *run
 	watch
-	timeline []reports.Tick
-	sum      reports.Tick // of all that the timeline holds
-	rounds   int64        // that were over when last looked
-	roundAt  time.Time    // when the last of them was
-	readyAt  time.Time    // when the acts of a drill may begin; zero: not yet
+	rounds  int64     // that were over when last looked
+	roundAt time.Time // when the last of them was
+	readyAt time.Time // when the acts of a drill may begin; zero: not yet
 }
 
 // ready is when the acts of a drill may begin, since the start; 0 before it is known.
@@ -124,12 +122,13 @@ func (s *supervisor) ready(now time.Time) time.Duration {
 }
 
 // supervise waits for the end of the run and keeps the timeline meanwhile.
-func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, ending) {
+func (r *run) supervise(ctx context.Context, samples *sampler) (*line, ending) {
 	s := supervisor{r: r, watch: watch{hold: r.plan.Hold, grace: r.plan.Grace}}
 	var end ending
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	nextSecond := r.start.Add(time.Second)
+	timeline, fine := newLine(r), time.NewTicker(reports.FinestStep)
+	defer fine.Stop()
 	for over := false; !over; {
 		select {
 		case <-ctx.Done():
@@ -139,11 +138,9 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 				end.exited = errors.New("it ended without an error")
 			}
 			over = true
+		case now := <-fine.C:
+			timeline.look(now)
 		case now := <-tick.C:
-			if !now.Before(nextSecond) {
-				s.second(now)
-				nextSecond = nextSecond.Add(time.Second)
-			}
 			s.tell(now, false)
 			before, stand := s.holdFrom, r.standing()
 			r.keeper(s.othersHeld(now, stand))
@@ -165,12 +162,12 @@ func (r *run) supervise(ctx context.Context, samples *sampler) ([]reports.Tick, 
 	now := time.Now()
 	end.at = now.Sub(r.start)
 	s.tell(now, true)
-	s.second(now)
+	timeline.end(now)
 	if !s.holdFrom.IsZero() {
 		end.held, end.hold = r.held.fewest(), now.Sub(s.holdFrom)
 	}
 	samples.last()
-	return s.timeline, end
+	return timeline, end
 }
 
 // standing counts the workers.
@@ -180,20 +177,6 @@ func (r *run) standing() standing {
 		all: int64(len(r.workers)), pending: pending, settled: r.held.settled.Load(),
 		finished: r.finished.Load(), lost: r.lost.Load(), held: r.held.now.Load(),
 	}
-}
-
-// second adds to the timeline what happened since it was last called.
-func (s *supervisor) second(now time.Time) {
-	sum := reports.Tick{Sent: int(s.r.t.sent.Load()), Done: int(s.r.done.Load()), Errors: int(s.r.errs.Load())}
-	s.r.mu.Lock()
-	classes := s.r.classes
-	s.r.classes = nil
-	s.r.mu.Unlock()
-	s.timeline = append(s.timeline, reports.Tick{
-		T: now.Sub(s.r.start).Seconds(), Held: int(s.r.held.now.Load()),
-		Sent: sum.Sent - s.sum.Sent, Done: sum.Done - s.sum.Done, Errors: sum.Errors - s.sum.Errors, Classes: classes,
-	})
-	s.sum = sum
 }
 
 // tell calls back whoever wants to know of the progress.

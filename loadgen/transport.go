@@ -34,6 +34,7 @@ type transport struct {
 	head    string   // header fields that every request has, from Host on
 	form    wire.UpdateForm
 	held    *gauge
+	census  *census
 	quorum  *quorum // nil where rounds end with one update of each worker
 	models  models
 	parking *parking // nil where requests wait where they are
@@ -130,6 +131,7 @@ func (t *transport) exchange(w *worker) (parked bool) {
 			t.held.settled.Add(1)
 		}
 		t.held.park()
+		t.census.move(w, phaseHeld)
 	}
 	return t.answer(w, c, br, cut, br != nil)
 }
@@ -189,6 +191,7 @@ func (t *transport) begin(w *worker) bool {
 	w.seq = t.next[w.step]
 	t.next[w.step]++
 	t.sent.Add(1)
+	t.census.move(w, w.sends())
 	return true
 }
 

@@ -39,6 +39,7 @@ type worker struct {
 	polled   bool          // has sent a poll of the plan's Hold
 	parked   bool          // one of them was held
 	waits    bool          // the keeper, with its poll for the plan's Hold, for all others
+	phase    phase         // in the census
 	waited   int           // challenges that it asked for meanwhile
 	mute     bool          // not one byte answered its last request, which was not a held poll
 	owed     bool          // its last poll was to be held, and the server's answer did not come

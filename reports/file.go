@@ -152,9 +152,12 @@ func (r Report) validate() error {
 	if r.Env.Seconds < 0 || r.Env.Seconds > maxSeconds {
 		return fmt.Errorf("a run of %g s", r.Env.Seconds)
 	}
+	if !validStep(r.Step) {
+		return fmt.Errorf("a timeline of %g s a step: want 1 s halved or doubled", r.Step)
+	}
 	for _, t := range r.Timeline {
 		if t.T < 0 || t.T > maxSeconds {
-			return fmt.Errorf("a second of the timeline is at %g s", t.T)
+			return fmt.Errorf("a tick of the timeline is at %g s", t.T)
 		}
 	}
 	names := map[string]bool{}

@@ -82,7 +82,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"too large a number":   {with(`"seconds": 9`, `"seconds": 1e999`), "1e999"},
 		"endless":              {with(`"seconds": 9`, `"seconds": 1e18`), "a run of 1e+18 s"},
 		"negative time":        {with(`"seconds": 9`, `"seconds": -1`), "a run of -1 s"},
-		"tick out of range":    {with(`"t": 1`, `"t": 1e300`), "a second of the timeline"},
+		"tick out of range":    {with(`"t": 1`, `"t": 1e300`), "a tick of the timeline"},
 		"start":                {with("2026-03-01T12", "yesterday"), "is no RFC 3339 time"},
 		"shard 0":              {with(`"index": 1`, `"index": 0`), "shard 0 of 2"},
 		"shard 3 of 2":         {with(`"index": 1`, `"index": 3`), "shard 3 of 2"},

@@ -11,7 +11,7 @@ import (
 )
 
 // clockSkew is how far the starts of shards may lie apart before the report
-// says so: the timeline, a tick a second, is out by as much.
+// says so: the timeline is out by as much.
 const clockSkew = 5 * time.Second
 
 // MergeError says why reports don't add up to one run. Of counts, from 0, the
@@ -36,12 +36,12 @@ func mergeError(of []int, format string, a ...any) error {
 //
 //   - Held: asked, steady and peak add. The steady sum is a safe bound (fewest
 //     held at any moment); the peak sum is reached only if the shards peaked at
-//     the same moment, which the timeline shows to the second.
+//     the same moment, which the timeline shows to its step.
 //   - Rounds, by model version: workers, failed and told add. Seconds and
 //     fan-out are the longest of any shard: a round ends with its last worker
 //     anywhere. Where a start is a shard's own view (the first round, fan-out
 //     from "client"), the earliest start is unknown, and so is what it adds.
-//   - Timeline: by whole second, each shard shifted by its start.
+//   - Timeline: by the longest step of any shard, each shifted by its start.
 //   - Resources: a server seen by several shards counts once, with the larger
 //     figures, and without its slope per worker, since each shard put it down
 //     to its own workers alone. Generators are listed, by host.
@@ -63,13 +63,15 @@ func Merge(rs []Report) (Report, error) {
 	rs = slices.Clone(rs)
 	slices.SortFunc(rs, func(a, b Report) int { return a.Shard.Index - b.Shard.Index })
 
-	sum := part(rs[0])
+	step := slices.MaxFunc(rs, func(a, b Report) int { return cmp.Compare(a.step(), b.step()) }).step()
+	sum := part(rs[0], step)
 	for _, r := range rs[1:] {
 		var err error
-		if sum, err = add(sum, part(r)); err != nil {
+		if sum, err = add(sum, part(r, step)); err != nil {
 			return Report{}, err
 		}
 	}
+	sum.bound()
 	sum.Reasons = nil
 	concerns, verdict := compareShards(rs, sum)
 	sum.Verdict = Worse(sum.Verdict, verdict)
@@ -104,9 +106,9 @@ func list(words []string, n int) string {
 	return strings.Join(words, "")
 }
 
-// part is a shard as a merged report of one, so that add takes two of a kind.
-// It shares nothing that add changes.
-func part(r Report) Report {
+// part is a shard as a merged report of one, whose timeline has such steps, so that add
+// takes two of a kind. It shares nothing that add changes.
+func part(r Report, step float64) Report {
 	r.Shard = nil
 	r.Shards = []Env{r.Env}
 	r.Env.Command = nil // each shard has its own
@@ -126,7 +128,7 @@ func part(r Report) Report {
 		}
 		r.Resources[i] = x
 	}
-	r.Timeline = wholeSeconds(r.Timeline)
+	r.Timeline, r.Step = Coarsen(r.Timeline, r.step(), step), step
 	r.Thresholds = slices.Clone(r.Thresholds)
 	return r
 }
@@ -141,7 +143,7 @@ func add(a, b Report) (Report, error) {
 	start := sum.Env.start()
 
 	sum.Held = merged(a.Held, b.Held, addHeld)
-	sum.Rounds = union(a.Rounds, b.Rounds, roundKey, addRound)
+	sum.Rounds = union(shiftRounds(a.Rounds, a.Env.start(), start), shiftRounds(b.Rounds, b.Env.start(), start), roundKey, addRound)
 	slices.SortStableFunc(sum.Rounds, func(x, y Round) int { return x.Number - y.Number })
 	for _, s := range slices.Concat(a.Series, b.Series) {
 		if s.Count > 0 && s.Histogram.Count() != s.Count {
@@ -150,7 +152,7 @@ func add(a, b Report) (Report, error) {
 	}
 	sum.Series = union(a.Series, b.Series, func(s Series) string { return s.Name }, addSeries)
 	sum.Timeline = addTimelines(
-		shiftTimeline(a.Timeline, a.Env.start(), start), shiftTimeline(b.Timeline, b.Env.start(), start))
+		shiftTimeline(a.Timeline, a.Env.start(), start, a.step()), shiftTimeline(b.Timeline, b.Env.start(), start, b.step()))
 	sum.Errors = union(a.Errors, b.Errors, func(e ErrorClass) string { return e.Class }, addErrors)
 	sum.Lost = slices.Concat(shiftLost(a.Lost, a.Env.start(), start), shiftLost(b.Lost, b.Env.start(), start))
 	slices.SortStableFunc(sum.Lost, func(x, y Lost) int { return cmp.Compare(x.Seconds, y.Seconds) })
@@ -248,7 +250,7 @@ func addHeld(a, b Held) Held {
 	return a
 }
 
-func addCounts(a, b map[string]int) map[string]int {
+func addCounts[K comparable](a, b map[K]int) map[K]int {
 	if len(a) == 0 {
 		return b
 	}
@@ -280,6 +282,7 @@ func addRound(a, b Round) Round {
 	if a.FanoutFrom != b.FanoutFrom {
 		a.FanoutFrom = "client" // the weaker evidence
 	}
+	a.Passed = merged(a.Passed, b.Passed, addPassed)
 	return a
 }
 

@@ -44,6 +44,7 @@ func randomShards(seed uint64) []Report {
 			s.Rounds = append(s.Rounds, Round{
 				Number: v + 1, Version: fmt.Sprint(v), Workers: r.IntN(100), Failed: r.IntN(9), Told: r.IntN(100), Open: r.IntN(2) == 0,
 				Seconds: r.Float64(), FanoutSeconds: r.Float64(), FanoutFrom: []string{"server", "client"}[r.IntN(2)],
+				Passed: &Passed{Published: r.Float64(), Notified: r.Float64() + 1, Downloaded: r.Float64() + 2, Thought: r.Float64() + 3, Accepted: r.Float64() + 4},
 			})
 		}
 		for _, name := range []string{"poll", "update", "model"}[:1+r.IntN(3)] {
@@ -53,9 +54,14 @@ func randomShards(seed uint64) []Report {
 			}
 			s.Series = append(s.Series, h.Series(name))
 		}
+		s.Step = []float64{0, .25}[r.IntN(2)] // 0 is a report from when all had a tick a second
 		for t := 1; t < 20; t++ {
 			if r.IntN(8) > 0 {
-				s.Timeline = append(s.Timeline, Tick{T: float64(t) + r.Float64()/5, Held: r.IntN(100), Sent: r.IntN(100), Done: r.IntN(100), Errors: r.IntN(9)})
+				held := r.IntN(100)
+				s.Timeline = append(s.Timeline, Tick{
+					T: (float64(t) + r.Float64()/5) * s.step(), Held: held, Dip: r.IntN(held + 1), Sent: r.IntN(100), Done: r.IntN(100), Errors: r.IntN(9),
+					Workers: map[string]int{Phases[r.IntN(3)]: r.IntN(100)}, Latency: map[int]int{r.IntN(4): 1 + r.IntN(9)},
+				})
 			}
 		}
 		for _, class := range []string{"reset", "refused", "5xx"} {
@@ -105,7 +111,7 @@ func TestAddAssociates(t *testing.T) {
 		shards := randomShards(seed)
 		var parts []Report
 		for _, s := range shards {
-			parts = append(parts, part(s))
+			parts = append(parts, part(s, 1))
 		}
 		left := sumOf(t, parts)
 		for cut := 1; cut < len(parts); cut++ {
@@ -132,8 +138,8 @@ func sumOf(t *testing.T, parts []Report) Report {
 // Nothing is lost or counted twice, and the inputs stay as they were.
 func TestMergeKeepsTotals(t *testing.T) {
 	type totals struct {
-		Asked, Accepted, Failed, Sent, Done, TickErrors, Errors, Lost, Reconnects int
-		Bytes, Samples                                                            int64
+		Asked, Accepted, Failed, Sent, Done, TickErrors, Answers, Errors, Lost, Reconnects int
+		Bytes, Samples                                                                     int64
 	}
 	total := func(rs ...Report) totals {
 		var x totals
@@ -144,6 +150,9 @@ func TestMergeKeepsTotals(t *testing.T) {
 			}
 			for _, v := range r.Timeline {
 				x.Sent, x.Done, x.TickErrors = x.Sent+v.Sent, x.Done+v.Done, x.TickErrors+v.Errors
+				for _, n := range v.Latency {
+					x.Answers += n
+				}
 			}
 			for _, v := range r.Errors {
 				x.Errors += v.Count
@@ -225,7 +234,7 @@ func TestMerge(t *testing.T) {
 		Demand: Demand{Workers: 10, Rounds: 1}, Shards: []Env{a, b},
 		Held:     &Held{Asked: 10, Peak: 10, Steady: 10},
 		Rounds:   []Round{{Number: 1, Version: "0", Workers: 10, Seconds: 2, FanoutSeconds: 2, FanoutFrom: "server", Told: 10}},
-		Timeline: []Tick{{T: 1, Held: 5, Sent: 10}, {T: 2, Held: 9, Sent: 11}, {T: 3, Held: 4, Sent: 1}},
+		Timeline: []Tick{{T: 1, Held: 5, Sent: 10}, {T: 2, Held: 9, Sent: 11}, {T: 3, Held: 4, Sent: 1}}, Step: 1,
 	}
 	if d := cmp.Diff(want, sum, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
@@ -363,11 +372,55 @@ func TestWorse(t *testing.T) {
 }
 
 // A second that came late or twice is neither lost nor taken for no load.
-func TestWholeSeconds(t *testing.T) {
-	got := wholeSeconds([]Tick{{T: .98, Held: 3, Sent: 1}, {T: 1.2, Held: 4, Sent: 2}, {T: 4.1, Held: 5, Sent: 3}, {T: 40, Held: 6}})
-	want := []Tick{{T: 1, Held: 4, Sent: 3}, {T: 2, Held: 4}, {T: 3, Held: 4}, {T: 4, Held: 5, Sent: 3}, {T: 40, Held: 6}}
+func TestCoarsen(t *testing.T) {
+	got := Coarsen([]Tick{{T: .98, Held: 3, Sent: 1}, {T: 1.2, Held: 4, Sent: 2}, {T: 4.1, Held: 5, Sent: 3}, {T: 40, Held: 6}}, 1, 1)
+	want := []Tick{{T: 1, Held: 4, Dip: 1, Sent: 3}, {T: 2, Held: 4}, {T: 3, Held: 4}, {T: 4, Held: 5, Sent: 3}, {T: 40, Held: 6}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// What a timeline counts stays as it is however often its step doubles, a step at a time
+// or several at once, and no dip gets lost.
+func TestCoarsenKeeps(t *testing.T) {
+	var ticks []Tick
+	for i := range 1000 {
+		ticks = append(ticks, Tick{T: float64(i+1) / 64, Held: 100, Sent: i, Latency: map[int]int{i % 3: 1}, Workers: map[string]int{PhaseHeld: 100}})
+	}
+	ticks[500].Held = 7
+	r := Report{Timeline: ticks, Step: 1. / 64}
+	r.bound()
+	if len(r.Timeline) != 250 || r.Step != 1./16 || r.Timeline[249].T != 15.625 {
+		t.Errorf("%d ticks of %g s, the last at %g", len(r.Timeline), r.Step, r.Timeline[249].T)
+	}
+	if d := cmp.Diff(r.Timeline, Coarsen(ticks, 1./64, 1./16)); d != "" {
+		t.Errorf("twice is not once by four: %s", d)
+	}
+	sent, answers, lowest := 0, 0, 100
+	for _, x := range r.Timeline {
+		sent, lowest = sent+x.Sent, min(lowest, x.Held-x.Dip)
+		for _, n := range x.Latency {
+			answers += n
+		}
+	}
+	if sent != 999*1000/2 || answers != 1000 || lowest != 7 {
+		t.Errorf("%d sent, %d answers, at the lowest %d", sent, answers, lowest)
+	}
+}
+
+func TestLatencyBand(t *testing.T) {
+	for _, c := range []struct {
+		of   time.Duration
+		want int
+	}{{0, 4}, {10 * time.Microsecond, 4}, {999 * time.Microsecond, 11}, {time.Millisecond, 12}, {time.Second, 24}, {time.Hour, 35}} {
+		if got := LatencyBand(c.of); got != c.want {
+			t.Errorf("%s is in band %d, want %d", c.of, got, c.want)
+		}
+	}
+	for b := minBand; b <= maxBand; b++ {
+		if got := LatencyBand(BandFrom(b) + time.Nanosecond); got != b {
+			t.Errorf("band %d begins in band %d", b, got)
+		}
 	}
 }
 

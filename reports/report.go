@@ -66,6 +66,7 @@ type Report struct {
 	Rounds     []Round      `json:"rounds,omitempty"`
 	Series     []Series     `json:"series,omitempty"`
 	Timeline   []Tick       `json:"timeline,omitempty"`
+	Step       float64      `json:"step,omitempty"` // of the timeline, in seconds; absent: 1
 	Errors     []ErrorClass `json:"errors,omitempty"`
 	Lost       []Lost       `json:"lost,omitempty"`
 	Bytes      *Bytes       `json:"bytes,omitempty"`
@@ -141,6 +142,17 @@ type Round struct {
 	FanoutFrom    string  `json:"fanoutFrom,omitempty"` // "server" (its own word for the moment of publication) or "client" (earliest sign of it that a worker saw)
 	Told          int     `json:"told"`                 // workers notified of the model that ended the round
 	Open          bool    `json:"open,omitempty"`       // no worker was notified that it ended
+	Passed        *Passed `json:"passed,omitempty"`
+}
+
+// Passed is how a round went by: the moments, in seconds since the start of the run, at
+// which its last worker was through with each part of it. None is before the one above.
+type Passed struct {
+	Published  float64 `json:"published"`  // its model was; in the first round all workers were registered
+	Notified   float64 `json:"notified"`   // of its model; the first round begins without
+	Downloaded float64 `json:"downloaded"` // its model
+	Thought    float64 `json:"thought"`    // and began to send its update
+	Accepted   float64 `json:"accepted"`   // its update was, and the round was over
 }
 
 // Series is the distribution of one measured quantity.
@@ -154,17 +166,6 @@ type Series struct {
 	P999      float64   `json:"p999"`
 	Max       float64   `json:"max"`
 	Histogram Histogram `json:"histogram"`
-}
-
-// Tick is one second of a run; sent, done and errors count that second alone.
-type Tick struct {
-	T      float64 `json:"t"`    // seconds since the start, at the second's end
-	Held   int     `json:"held"` // polls held at that moment
-	Sent   int     `json:"sent"`
-	Done   int     `json:"done"`
-	Errors int     `json:"errors"`
-
-	Classes map[string]int `json:"classes,omitempty"` // the errors by class
 }
 
 // ErrorClass sums up one way in which requests failed.
