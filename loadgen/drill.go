@@ -53,6 +53,7 @@ type drill struct {
 type trail struct {
 	absences []absence
 	last     *failure       // of its requests
+	failed   map[string]int // requests while it was not held, by class
 	ended    bool           // a worker of dc_federated's would have
 	had      []wire.Version // since the first act
 	newest   int            // of the versions that it ever had, by their order of appearance
@@ -189,6 +190,9 @@ func (d *drill) enter(w *worker, p *Plan) {
 	}
 	if away != nil && o.begun {
 		away.requests++
+		if f := o.fail; f != nil && f.class != classStopped && f.class != classReconnect {
+			t.failed = count(t.failed, f)
+		}
 	}
 	if !o.held {
 		return
@@ -244,6 +248,12 @@ func (d *drill) report(p *Plan, rounds []reports.Round) *reports.Drill {
 			continue
 		}
 		out.Workers++
+		for class, n := range t.failed {
+			if out.Failed == nil {
+				out.Failed = map[string]int{}
+			}
+			out.Failed[class] += n
+		}
 		for _, a := range t.absences {
 			out.Requests += a.requests
 			switch a.how {

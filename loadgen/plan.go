@@ -64,6 +64,7 @@ type Plan struct {
 	Think    Think         // a worker's time between model and update
 	First    First         // default FirstPoll
 	Policy
+	Scenario Scenario
 
 	Update []byte         // every worker's update, before compression
 	Accept *regexp.Regexp // default DefaultAccept

@@ -66,13 +66,22 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
 	}
 	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
+	if s := r.plan.Scenario; s.Name != "" {
+		rep.Scenario = &reports.Scenario{Name: s.Name, Plan: s.String()}
+	}
 	if r.drill != nil {
 		rep.Demand.HoldSeconds = 0 // it ends when all are held again
-		rep.Kind, rep.Drill = reports.KindDrill, r.drill.report(&r.plan, rounds)
+		rep.Drill = r.drill.report(&r.plan, rounds)
+		if rep.Scenario == nil {
+			rep.Kind = reports.KindDrill
+		}
 		rep.Verdict, rep.Reasons = drillVerdict(&r.plan, &rep, end)
-		return rep
+	} else {
+		rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
 	}
-	rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
+	if r.play.report != nil {
+		r.play.report(&rep)
+	}
 	return rep
 }
 

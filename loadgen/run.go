@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,7 @@ type Setup struct {
 	Exited    <-chan error       // yields when the server that the caller started has ended
 	Progress  func(Progress)     // called about every tenth of a second, from one goroutine
 	Acts      []Act              // a drill: what is done while the workers are held, or play their rounds
-	Patience  time.Duration      // longest wait for all to be held again after the last act
+	Patience  time.Duration      // longest wait for all to be held again after the last act, of a drill or of the scenario
 	Env       func(*reports.Env) // adds what only the caller knows: the tool, its command
 }
 
@@ -46,6 +47,7 @@ type run struct {
 	keep    keeping
 	queue   *queue
 	drill   *drill // nil without acts
+	play    play
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
@@ -148,7 +150,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	for _, source := range plan.Sources {
 		r.t.dialers = append(r.t.dialers, netDialer(source))
 	}
-	return r, nil
+	return r, r.begin()
 }
 
 // drive runs the attack to its end.
@@ -162,8 +164,8 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 	inner, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.t.ctx = inner
-	if len(r.opts.Acts) > 0 {
-		r.drill = newDrill(inner, r.opts.Acts, r.opts.Patience, len(r.workers))
+	if acts := slices.Concat(r.opts.Acts, r.play.acts); len(acts) > 0 {
+		r.drill = newDrill(inner, acts, r.opts.Patience, len(r.workers))
 		r.t.dialled = r.drill.dialled
 	}
 	r.s = newScheduler(r.t, len(r.workers))

@@ -1,5 +1,10 @@
 package reports
 
+import (
+	"slices"
+	"time"
+)
+
 // Drill is what a fleet went through while commands were run against its deployment.
 // Everything counts from the first of them on.
 type Drill struct {
@@ -12,6 +17,7 @@ type Drill struct {
 	Away          int            `json:"away"`                 // of those, not held again by the end
 	AwayCauses    map[string]int `json:"awayCauses,omitempty"` // by the class of their last error
 	Requests      int            `json:"requests"`             // that those sent before they were held again
+	Failed        map[string]int `json:"failed,omitempty"`     // of those requests, by the class of the error
 	ConnectsPeak  int            `json:"connectsPeak"`         // connections begun within the busiest second
 	Connections   int            `json:"connections"`          // the workers' most at one moment, looked at ten times a second
 	Ended         int            `json:"ended"`                // workers of dc_federated's that would have ended for good
@@ -77,4 +83,79 @@ func recovered(share float64) func(Report) (float64, bool) {
 		}
 		return 0, r.Drill.Workers == 0
 	}
+}
+
+// failures are the requests that failed before their workers were held again.
+func failures(d *Drill) float64 {
+	n := 0
+	for _, of := range d.Failed {
+		n += of
+	}
+	return float64(n)
+}
+
+// addDrill adds up what the parts of a fleet went through. A share of all is held again
+// no later than the part is that took longest for it; peaks add, as if they met.
+func addDrill(a, b Drill) Drill {
+	a.Recovered = later(a.Recovered, a.Workers, b.Recovered, b.Workers)
+	a.Acts = union(a.Acts, b.Acts, func(x Act) string { return x.Command }, addAct)
+	a.Policy = common(a.Policy, b.Policy)
+	a.Cut += b.Cut
+	a.Text += b.Text
+	a.ServerErrors += b.ServerErrors
+	a.Workers += b.Workers
+	a.Away += b.Away
+	a.AwayCauses = addCounts(a.AwayCauses, b.AwayCauses)
+	a.Requests += b.Requests
+	a.Failed = addCounts(a.Failed, b.Failed)
+	a.ConnectsPeak += b.ConnectsPeak
+	a.Connections += b.Connections
+	a.Ended += b.Ended
+	a.ModelsMissed += b.ModelsMissed
+	a.WentBack = a.WentBack || b.WentBack
+	a.UpdatesLost += b.UpdatesLost
+	a.UpdatesTwice += b.UpdatesTwice
+	a.UpdatesJudged = a.UpdatesJudged && b.UpdatesJudged
+	return a
+}
+
+func addAct(a, b Act) Act {
+	a.Recovered = later(a.Recovered, a.Workers, b.Recovered, b.Workers)
+	a.At, a.Seconds = min(a.At, b.At), max(a.Seconds, b.Seconds)
+	a.Lost += b.Lost
+	a.Workers += b.Workers
+	if a.Failed == "" {
+		a.Failed = b.Failed
+	}
+	return a
+}
+
+// later are the moments of two parts of a fleet, of so many workers each, together.
+func later(a []Moment, workersA int, b []Moment, workersB int) []Moment {
+	switch {
+	case workersA == 0:
+		return b
+	case workersB == 0:
+		return a
+	}
+	var all []Moment
+	for _, m := range a {
+		if i := slices.IndexFunc(b, func(o Moment) bool { return o.Share == m.Share }); i >= 0 {
+			all = append(all, Moment{Share: m.Share, Seconds: max(m.Seconds, b[i].Seconds)})
+		}
+	}
+	return all
+}
+
+// shiftDrill moves the acts of a part that started at one moment to count from another.
+func shiftDrill(d *Drill, from, to time.Time) *Drill {
+	if d == nil {
+		return nil
+	}
+	moved, by := *d, from.Sub(to).Seconds()
+	moved.Acts = slices.Clone(d.Acts)
+	for i := range moved.Acts {
+		moved.Acts[i].At += by
+	}
+	return &moved
 }

@@ -37,6 +37,8 @@ func mergeError(of []int, format string, a ...any) error {
 //   - Held: asked, steady and peak add. The steady sum is a safe bound (fewest
 //     held at any moment); the peak sum is reached only if the shards peaked at
 //     the same moment, which the timeline shows to its step.
+//   - Drill and scenario: counts add, peaks too; a share of all was held again when the
+//     slowest shard had it.
 //   - Rounds, by model version: workers, failed and told add. Seconds and
 //     fan-out are the longest of any shard: a round ends with its last worker
 //     anywhere. Where a start is a shard's own view (the first round, fan-out
@@ -143,6 +145,8 @@ func add(a, b Report) (Report, error) {
 	start := sum.Env.start()
 
 	sum.Held = merged(a.Held, b.Held, addHeld)
+	sum.Scenario = merged(a.Scenario, b.Scenario, addScenario)
+	sum.Drill = merged(shiftDrill(a.Drill, a.Env.start(), start), shiftDrill(b.Drill, b.Env.start(), start), addDrill)
 	sum.Rounds = union(shiftRounds(a.Rounds, a.Env.start(), start), shiftRounds(b.Rounds, b.Env.start(), start), roundKey, addRound)
 	slices.SortStableFunc(sum.Rounds, func(x, y Round) int { return x.Number - y.Number })
 	for _, s := range slices.Concat(a.Series, b.Series) {

@@ -91,6 +91,7 @@ var metrics = map[string]metric{
 	"cut":              {"", drilled(func(d *Drill) float64 { return float64(d.Cut) })},
 	"texts":            {"", drilled(func(d *Drill) float64 { return float64(d.Text) })},
 	"serverErrors":     {"", drilled(func(d *Drill) float64 { return float64(d.ServerErrors) })},
+	"failures":         {"", drilled(failures)},
 	"away":             {"", drilled(func(d *Drill) float64 { return float64(d.Away) })},
 	"ended":            {"", drilled(func(d *Drill) float64 { return float64(d.Ended) })},
 	"connects.peak":    {"/s", drilled(func(d *Drill) float64 { return float64(d.ConnectsPeak) })},

@@ -62,6 +62,7 @@ type Report struct {
 	Shard      *Shard       `json:"shard,omitempty"`   // set in the report of one shard
 	Shards     []Env        `json:"shards,omitempty"`  // of a merged report: each shard's, in their order
 	Held       *Held        `json:"held,omitempty"`
+	Scenario   *Scenario    `json:"scenario,omitempty"`
 	Drill      *Drill       `json:"drill,omitempty"`
 	Rounds     []Round      `json:"rounds,omitempty"`
 	Series     []Series     `json:"series,omitempty"`

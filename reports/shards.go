@@ -25,6 +25,8 @@ func checkShards(rs []Report) error {
 			return mergeError([]int{i}, "shard %d of %d does not exist", r.Shard.Index, r.Shard.Count)
 		case r.Shard.Count != first.Shard.Count:
 			return mergeError([]int{0, i}, "one is a shard of %d, the other of %d", first.Shard.Count, r.Shard.Count)
+		case scenarioPlan(r) != scenarioPlan(first):
+			return mergeError([]int{0, i}, "they played different scenarios: %q and %q", scenarioPlan(first), scenarioPlan(r))
 		case r.Env.Target != first.Env.Target:
 			return mergeError([]int{0, i}, "they drove different targets: %q and %q", first.Env.Target, r.Env.Target)
 		}

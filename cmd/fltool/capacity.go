@@ -101,7 +101,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := agreeToLoad(cmd, target, f.search.To, f.yes); err != nil {
+		if err := agreeToLoad(cmd, target, f.search.To, loadgen.Scenario{}, f.yes); err != nil {
 			return err
 		}
 	}

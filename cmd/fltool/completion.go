@@ -26,6 +26,7 @@ var flagWords = map[string]func() []string{
 	"log-format":       words("text", "json"),
 	"log-level":        words("debug", "info", "warn", "error"),
 	"nginx-flavour":    nginx.Flavours,
+	"scenario":         loadgen.ScenarioNames,
 	"slo":              reports.MetricNames,
 	"update-policy":    words(string(server.FirstUpdate), string(server.LastUpdate)),
 	"worker-behaviour": loadgen.PolicyForms,

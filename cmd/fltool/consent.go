@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fltool/fltool/loadgen"
+	"github.com/fltool/fltool/reports/render"
 )
 
 // consent asks a question that wants a yes, where there is a terminal to ask at; asked
@@ -35,9 +36,10 @@ func consent(cmd *cobra.Command, question string) (yes, asked bool, err error) {
 const unasked = 100
 
 // agreeToLoad asks before more than a few workers are sent to an address that anybody may
-// own: a slip in a target must not flood a stranger. So many as may be are 0.
-func agreeToLoad(cmd *cobra.Command, target *url.URL, workers int, yes bool) error {
-	if yes || workers > 0 && workers <= unasked {
+// own: a slip in a target must not flood a stranger. So many as may be are 0. A harsh
+// scenario wants it for any number.
+func agreeToLoad(cmd *cobra.Command, target *url.URL, workers int, befalls loadgen.Scenario, yes bool) error {
+	if yes || workers > 0 && workers <= unasked && !befalls.Harsh() {
 		return nil
 	}
 	public, err := loadgen.IsPublic(cmd.Context(), target)
@@ -49,7 +51,10 @@ func agreeToLoad(cmd *cobra.Command, target *url.URL, workers int, yes bool) err
 	}
 	who := "as many workers as it holds"
 	if workers > 0 {
-		who = fmt.Sprintf("%d workers", workers)
+		who = render.Plural(workers, "worker")
+	}
+	if befalls.Harsh() {
+		who = fmt.Sprintf("a %s of %s", befalls.Name, who)
 	}
 	yes, asked, err := consent(cmd, fmt.Sprintf("%s is neither on this machine nor in a private network.\nSend %s there?", target.Host, who))
 	switch {

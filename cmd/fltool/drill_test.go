@@ -69,15 +69,7 @@ func (r restarter) log(t *testing.T, n int) string {
 // drill runs a drill and reads its report, whatever its exit code.
 func drill(t *testing.T, target string, args ...string) reports.Report {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "drill.json")
-	args = slices.Concat([]string{"drill", "--target", target, "--workers", strconv.Itoa(drilled), "--max-lag", "1m", "--out", out}, args)
-	said, err := exec.Command("fltool", args...).CombinedOutput()
-	r, rerr := reports.Read(out)
-	if rerr != nil {
-		t.Fatalf("%v, %v\n%s", rerr, err, said)
-	}
-	t.Logf("%s\n%s", strings.Join(args, " "), said)
-	return r
+	return reported(t, append([]string{"drill", "--target", target, "--workers", strconv.Itoa(drilled)}, args...)...)
 }
 
 // recoveredAll says whether the last of the workers hit was held again, and when.

@@ -33,7 +33,7 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 		return err
 	}
 	if f.target != "" {
-		if err := agreeToLoad(cmd, plan.Target, plan.Workers, f.yes); err != nil {
+		if err := agreeToLoad(cmd, plan.Target, plan.Workers, plan.Scenario, f.yes); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,7 @@ type loadFlags struct {
 	updateSize, modelSize                                                     sizeFlag
 	seed                                                                      uint64
 	rampOpen                                                                  bool
+	befalls                                                                   loadgen.Scenario
 	slo                                                                       []string
 }
 
@@ -140,7 +141,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp, RampOpen: f.rampOpen,
 		First:          loadgen.First(f.first),
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
-		Seed: f.seed,
+		Seed: f.seed, Scenario: f.befalls,
 	}
 	if f.workers < 1 {
 		return p, nil, usageError("", "--workers %d: want at least one", f.workers)

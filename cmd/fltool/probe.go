@@ -116,7 +116,7 @@ func (f *probeFlags) ask(cmd *cobra.Command, demand reports.Demand) (facts.Value
 		return none, err
 	}
 	if f.simulate > 0 {
-		if err := agreeToLoad(cmd, u, f.simulate, f.yes); err != nil {
+		if err := agreeToLoad(cmd, u, f.simulate, loadgen.Scenario{}, f.yes); err != nil {
 			return none, err
 		}
 	}

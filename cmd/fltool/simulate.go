@@ -12,7 +12,8 @@ import (
 
 type simulateFlags struct {
 	loadFlags
-	output outputFlags
+	scenario string
+	output   outputFlags
 }
 
 func newSimulate() *cobra.Command {
@@ -23,7 +24,11 @@ func newSimulate() *cobra.Command {
 		Long: `Drive simulated dc_federated workers against a server: whole rounds with
 --rounds, polls held for a while with --hold, or first the rounds and then the
 hold. Without --target it starts the reference server as a child process with
-fresh keys and stops it afterwards.
+fresh keys and stops it afterwards. A --scenario befalls the workers meanwhile:
+
+  rounds   nothing: 3 rounds, or as many as --rounds says
+  hold     nothing: polls held for 30 s, or as long as --hold says
+  storm    all held polls are cut at once; ends when all are held again
 
 The report goes to stdout, progress to stderr. Exit code 0: every worker did all
 that was asked; 1: a worker was lost, an update not accepted or a service level
@@ -32,6 +37,7 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
   fltool simulate --workers 5000 --hold 30s
   fltool simulate --target http://127.0.0.1:5000 --keys keys --workers 1000 --rounds 3
   fltool simulate --workers 1000 --rounds 3 --slo 'round<10s' --slo 'errors<0.1%'
+  fltool simulate --workers 1000 --scenario storm --slo 'recovered.max<10s'
   fltool simulate --workers 1000 --rounds 3 --results run.bin && vegeta report run.bin`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -39,6 +45,7 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.IntVar(&f.workers, "workers", 1000, "number of workers")
+	fl.StringVar(&f.scenario, "scenario", "", "what befalls the workers: "+strings.Join(loadgen.ScenarioNames(), ", ")+", or `NAME:NUMBER=VALUE,…`")
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds that each worker takes part in (default 3 without --hold)")
 	fl.DurationVar(&f.hold, "hold", 0, "hold every worker's poll for so long, after the rounds if there are any")
 	fl.StringVar(&f.shard, "shard", "", "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report)")
@@ -49,14 +56,10 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 }
 
 func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
-	set := cmd.Flags().Changed
-	if !set("rounds") && !set("hold") {
-		f.rounds = 3
+	if err := f.pick(cmd.Flags().Changed); err != nil {
+		return err
 	}
-	if f.rounds == 0 && f.hold == 0 {
-		return usageError("", "no rounds and no hold is nothing to do")
-	}
-	return f.drive(cmd, &f.output, loadgen.Setup{})
+	return f.drive(cmd, &f.output, loadgen.Setup{Patience: f.hold})
 }
 
 // parseShard reads k/n; nil is no shard.

@@ -37,7 +37,7 @@ func (f *loadFlags) hint(r reports.Report) (string, error) {
 // nameCause puts the limit that a failed run shows before its victims: what stands
 // first among these is who came upon it first.
 func nameCause(r *reports.Report) {
-	if r.Verdict != reports.VerdictFail || r.Shard != nil || r.Kind == reports.KindDrill {
+	if r.Verdict != reports.VerdictFail || r.Shard != nil || r.Drill != nil {
 		return
 	}
 	b := checks.Bind(*r, nil)

@@ -76,6 +76,9 @@ func storm(r reports.Report) section {
 	if lost := d.Cut + d.Text + d.ServerErrors; lost > 0 {
 		add("requests for each poll lost", digits(float64(d.Requests)/float64(lost)))
 	}
+	if len(d.Failed) > 0 {
+		add("of all those requests, failed", causes(d.Failed))
+	}
 	add("connects in the busiest second", count(d.ConnectsPeak))
 	add("connections at one moment, at most", count(d.Connections))
 	add("workers of dc_federated's that would have ended", count(d.Ended))

@@ -20,6 +20,7 @@ func samples() map[string]reports.Report {
 		"preflight":   preflightSample(),
 		"capacity":    capacitySample(),
 		"merged":      mergedSample(),
+		"storm":       stormSample(),
 	}
 }
 
@@ -256,4 +257,19 @@ func mergedSample() reports.Report {
 		panic(err)
 	}
 	return sum
+}
+
+func stormSample() reports.Report {
+	r := holdSample()
+	r.Env.Command = []string{"fltool", "simulate", "--workers", "5000", "--scenario", "storm"}
+	r.Reasons = []string{"5000 workers of dc_federated's would have ended for good: nothing but a supervisor starts them again"}
+	r.Scenario = &reports.Scenario{Name: "storm", Plan: "storm"}
+	back := []reports.Moment{{Share: .5, Seconds: .31}, {Share: .9, Seconds: .9}, {Share: .99, Seconds: 2.2}, {Share: 1, Seconds: 4.1}}
+	r.Drill = &reports.Drill{
+		Policy: "resilient", Acts: []reports.Act{{Command: "cut all polls", At: 12, Seconds: .004, Lost: 5000, Workers: 5000, Recovered: back}},
+		Cut: 5000, Workers: 5000, Requests: 5210, Failed: map[string]int{"refused": 180, "5xx": 30},
+		ConnectsPeak: 4600, Connections: 5000, Ended: 5000, Recovered: back,
+	}
+	r.Thresholds = nil
+	return r
 }

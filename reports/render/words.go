@@ -19,7 +19,7 @@ func headline(r reports.Report) string {
 		return preflightHeadline(r)
 	case r.Kind == reports.KindCapacity:
 		return capacityHeadline(r)
-	case r.Kind == reports.KindDrill:
+	case r.Kind == reports.KindDrill || r.Drill != nil:
 		return drillHeadline(r)
 	case r.Verdict == reports.VerdictRefused:
 		return "nothing can be said of the server"

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/fltool/fltool/loadgen"
+)
+
+// pick reads --scenario and gives what was not asked for its default: a scenario has
+// rounds or a hold, not both.
+func (f *simulateFlags) pick(set func(name string) bool) (err error) {
+	if f.scenario == "" {
+		if !set("rounds") && !set("hold") {
+			f.rounds = 3
+		}
+		if f.rounds == 0 && f.hold == 0 {
+			return usageError("", "no rounds and no hold is nothing to do")
+		}
+		return nil
+	}
+	if f.befalls, err = loadgen.ParseScenario(f.scenario); err != nil {
+		name, _, _ := strings.Cut(f.scenario, ":")
+		return usageError(didYouMean(near(name, loadgen.ScenarioNames()), ""), "--scenario %v", err)
+	}
+	other, mine, is := "hold", "rounds", f.befalls.Rounds() > 0
+	if !is {
+		other, mine = mine, other
+	}
+	if set(other) {
+		return usageError("", "--scenario %s has %s: it goes without --%s", f.befalls.Name, plural[mine], other)
+	}
+	if is {
+		f.rounds = cmp.Or(f.rounds, f.befalls.Rounds())
+	} else {
+		f.hold = cmp.Or(f.hold, f.befalls.Hold())
+	}
+	return nil
+}
+
+// plural is what a scenario has of that which a flag names.
+var plural = map[string]string{"rounds": "rounds", "hold": "held polls"}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// simulated is how many workers the scenarios of the tests have.
+const simulated = 20
+
+// reported runs a command of fltool's that makes a report and reads that, whatever the
+// exit code.
+func reported(t *testing.T, args ...string) reports.Report {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "report.json")
+	args = slices.Insert(slices.Clone(args), 1, "--max-lag", "1m", "--out", out)
+	said, err := exec.Command("fltool", args...).CombinedOutput()
+	t.Logf("fltool %s\n%s", strings.Join(args, " "), said)
+	r, rerr := reports.Read(out)
+	if rerr != nil {
+		t.Fatalf("%v, %v", rerr, err)
+	}
+	return r
+}
+
+// TestScenarios plays each scenario against the reference server, directly and through
+// the real nginx.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		plan string
+		args []string
+		want func(t *testing.T, r reports.Report)
+	}{
+		{"storm", nil, func(t *testing.T, r reports.Report) {
+			d := r.Drill
+			if r.Verdict != reports.VerdictWarn || d.Cut != simulated || d.Workers != simulated || d.Away != 0 || d.Ended != simulated || !recoveredAll(d) {
+				t.Errorf("verdict %s %q, drill %+v", r.Verdict, r.Reasons, d)
+			}
+		}},
+	} {
+		name, _, _ := strings.Cut(c.plan, ":")
+		args := append([]string{"simulate", "--scenario", c.plan, "--workers", strconv.Itoa(simulated)}, c.args...)
+		check := func(t *testing.T, r reports.Report) {
+			if s := r.Scenario; s == nil || s.Name != name || r.Kind != reports.KindSimulate {
+				t.Errorf("kind %s, scenario %+v", r.Kind, s)
+			}
+			c.want(t, r)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, reported(t, args...))
+		})
+		t.Run(name+" through nginx", func(t *testing.T) {
+			t.Parallel()
+			keys := filepath.Join(t.TempDir(), "keys")
+			fltool(t, 0, "keys", "generate", "-n", strconv.Itoa(simulated), keys)
+			app := freeAddress(t)
+			newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
+			address, _ := proxied(t, app, "")
+			check(t, reported(t, append(args, "--target", "http://"+address, "--keys", keys)...))
+		})
+	}
+}

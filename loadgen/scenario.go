@@ -1,0 +1,159 @@
+package loadgen
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fltool/fltool/reports"
+)
+
+// Scenario is what befalls a fleet in a run, by name and numbers. The zero value is
+// nothing: the rounds and the hold of the plan.
+type Scenario struct {
+	Name    string
+	numbers map[string]float64 // all that the scenario has
+}
+
+// The scenarios.
+const (
+	ScenarioRounds = "rounds"
+	ScenarioHold   = "hold"
+	ScenarioStorm  = "storm"
+)
+
+// scenarioKind is what there is to say of a scenario beforehand.
+type scenarioKind struct {
+	name    string
+	rounds  int           // by default; 0: polls are held
+	hold    time.Duration // by default: how long, or how long at most where it ends by itself
+	harsh   bool          // wants consent for any number of workers
+	numbers []number
+	play    func(*run) (play, error) // nil: the plan says all
+}
+
+// number is one of a scenario's.
+type number struct {
+	name        string
+	is          float64 // by default
+	least, most float64
+	whole       bool
+}
+
+// play is a scenario while its run lasts, as what it adds to the workers' rounds and
+// holds. What it does not need is nil.
+type play struct {
+	acts   []Act
+	report func(*reports.Report) // its figures, once the run is over
+}
+
+// scenarioKinds are all of them, those first that only name what the plan says.
+func scenarioKinds() []scenarioKind {
+	return []scenarioKind{
+		{name: ScenarioRounds, rounds: 3},
+		{name: ScenarioHold, hold: 30 * time.Second},
+		{name: ScenarioStorm, hold: time.Minute, harsh: true, play: storm},
+	}
+}
+
+// ScenarioNames are the names that ParseScenario takes.
+func ScenarioNames() []string {
+	var names []string
+	for _, k := range scenarioKinds() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// ParseScenario reads "storm", or "NAME:NUMBER=VALUE,…" for one with numbers, of which
+// those that are not given have their defaults.
+func ParseScenario(s string) (Scenario, error) {
+	name, list, given := strings.Cut(s, ":")
+	kind, err := kindOf(name)
+	if err != nil {
+		return Scenario{}, err
+	}
+	sc := Scenario{Name: name, numbers: map[string]float64{}}
+	for _, n := range kind.numbers {
+		sc.numbers[n.name] = n.is
+	}
+	if !given {
+		return sc, nil
+	}
+	for pair := range strings.SplitSeq(list, ",") {
+		key, value, _ := strings.Cut(pair, "=")
+		i := slices.IndexFunc(kind.numbers, func(n number) bool { return n.name == key })
+		if i < 0 {
+			return Scenario{}, fmt.Errorf("%q: %s has %s", s, name, kind.numberList())
+		}
+		n := kind.numbers[i]
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(v >= n.least && v <= n.most) || n.whole && v != math.Trunc(v) {
+			return Scenario{}, fmt.Errorf("%q: want a %s from %g to %g", s, n.name, n.least, n.most)
+		}
+		sc.numbers[key] = v
+	}
+	return sc, nil
+}
+
+func kindOf(name string) (scenarioKind, error) {
+	for _, k := range scenarioKinds() {
+		if k.name == name {
+			return k, nil
+		}
+	}
+	return scenarioKind{}, fmt.Errorf("%q: want one of %s", name, strings.Join(ScenarioNames(), ", "))
+}
+
+func (k scenarioKind) numberList() string {
+	if len(k.numbers) == 0 {
+		return "no numbers"
+	}
+	var all []string
+	for _, n := range k.numbers {
+		all = append(all, fmt.Sprintf("%s=%g", n.name, n.is))
+	}
+	return strings.Join(all, ", ")
+}
+
+// String is what ParseScenario reads, with all numbers.
+func (s Scenario) String() string {
+	if len(s.numbers) == 0 {
+		return s.Name
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(s.numbers)) {
+		all = append(all, fmt.Sprintf("%s=%g", name, s.numbers[name]))
+	}
+	return s.Name + ":" + strings.Join(all, ",")
+}
+
+func (s Scenario) kind() scenarioKind {
+	k, _ := kindOf(s.Name) // the zero value's is empty, as it should be
+	return k
+}
+
+// Rounds are those that the scenario plays by default; 0: it holds polls.
+func (s Scenario) Rounds() int { return s.kind().rounds }
+
+// Hold is how long it holds polls by default, at most where it ends by itself.
+func (s Scenario) Hold() time.Duration { return s.kind().hold }
+
+// Plays says whether something befalls the fleet beside its rounds and holds.
+func (s Scenario) Plays() bool { return s.kind().play != nil }
+
+// Harsh says whether a server may be driven so only by its owner's consent, however few
+// the workers.
+func (s Scenario) Harsh() bool { return s.kind().harsh }
+
+// begin sets up what the plan's scenario adds to a run.
+func (r *run) begin() (err error) {
+	if k := r.plan.Scenario.kind(); k.play != nil {
+		r.play, err = k.play(r)
+	}
+	return err
+}
