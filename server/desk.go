@@ -166,10 +166,10 @@ func (d *desk) reply(v *visit, r *http.Request, size int) bool {
 
 // rest lets a connection wait for its next request.
 func (d *desk) rest(v *visit) {
-	if !v.worker {
+	if v.worker == "" {
 		d.gate.rest(v)
 		return
 	}
 	d.gate.left(v)
-	d.polls.rest(v.conn, nil)
+	d.polls.rest(v.conn, nil, v.worker)
 }

@@ -235,12 +235,12 @@ func TestNewcomersHaveTurns(t *testing.T) {
 	g.desks.free = 0
 	const many = 100
 	for range many {
-		g.call(&visit{gate: g, worker: true})
+		g.call(&visit{gate: g, worker: "w"})
 		g.call(&visit{gate: g})
 	}
 	workers := 0
 	for range many {
-		if g.next(nil).worker {
+		if g.next(nil).worker != "" {
 			workers++
 		}
 	}

@@ -25,7 +25,7 @@ const newcomersTurn = 4
 // call puts a connection in line at the desks; the lock is held.
 func (g *gate) call(v *visit) {
 	d := &g.desks
-	if v.worker {
+	if v.worker != "" {
 		d.workers.push(v)
 	} else {
 		d.newcomers.push(v)

@@ -178,7 +178,7 @@ func (p *polls) dismiss(c *poll) {
 		return
 	}
 	if p.unpark(c) {
-		delete(p.waiting, c)
+		p.gone(c)
 		cut(c.conn)
 		return
 	}

@@ -79,7 +79,7 @@ type visit struct {
 	idle     bool        // in net/http, between two requests
 	token    uint64      // in the lot; 0 if it is not there
 	gate     *gate
-	worker   bool // has been proved to be a worker's
+	worker   string // that it has been proved to be of, last; "": a stranger's
 	stranger
 }
 
@@ -108,10 +108,10 @@ func newGate(lot *lot.Lot, perAddress int, idle time.Duration, open func() *desk
 
 // comeBack takes the connection of a worker whose next request has begun; what has
 // been read of it is next.
-func (g *gate) comeBack(c net.Conn, next []byte) {
+func (g *gate) comeBack(c net.Conn, next []byte, worker string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.enter(&visit{conn: c, next: next, gate: g, worker: true})
+	g.enter(&visit{conn: c, next: next, gate: g, worker: worker})
 }
 
 // enter puts a connection in line; the lock is held.
@@ -121,7 +121,7 @@ func (g *gate) enter(v *visit) {
 		return
 	}
 	_, plain := v.conn.(*net.TCPConn)
-	if plain || v.worker && parks(v.conn) { // net/http has shaken hands with it
+	if plain || v.worker != "" && parks(v.conn) { // net/http has shaken hands with it
 		g.call(v)
 		return
 	}
@@ -134,7 +134,7 @@ func (g *gate) enterHTTP(v *visit) {
 		g.end(v)
 		return
 	}
-	if v.worker {
+	if v.worker != "" {
 		g.workers.line.push(v)
 	} else {
 		g.newcomers.line.push(v)
@@ -211,7 +211,7 @@ func (g *gate) leave(v *visit) {
 // turn is for one whose turn it is; the lock is held.
 func (g *gate) turn(v *visit) {
 	switch {
-	case v.worker:
+	case v.worker != "":
 	case v.among == nil:
 		g.meet(v)
 	default:

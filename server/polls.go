@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,7 @@ type polls struct {
 	stopped   bool
 	held      map[string]*poll   // by worker
 	waiting   map[*poll]struct{} // all whose connection is here, held or answered
+	rests     map[string][]*poll // of these, by worker, those that wait for its next request
 	owed      owed               // the workers that have a model to fetch
 	count     atomic.Int64       // len(held), without the lock
 }
@@ -74,7 +76,7 @@ func newPolls(gate *gate, lot *lot.Lot, maxHold time.Duration, current *atomic.P
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		tidy: newTidy(), gate: gate, lot: lot,
-		held: map[string]*poll{}, waiting: map[*poll]struct{}{}, owed: newOwed(),
+		held: map[string]*poll{}, waiting: map[*poll]struct{}{}, rests: map[string][]*poll{}, owed: newOwed(),
 	}
 }
 
@@ -108,7 +110,7 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 // Rest takes a connection away from net/http until its next request comes. The
 // answer to the last one has been written, and its body read. Where it can't be,
 // net/http keeps the connection. A desk lets connections rest by itself.
-func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
+func (p *polls) Rest(w http.ResponseWriter, r *http.Request, worker string) {
 	if _, desk := w.(*response); desk || r.Close || w.Header().Get("Connection") != "" || http.NewResponseController(w).Flush() != nil {
 		return
 	}
@@ -116,13 +118,16 @@ func (p *polls) Rest(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	p.rest(c.conn, c.next)
+	p.rest(c.conn, c.next, worker)
 }
 
 // rest lets a connection wait for its next request, or the rest of it.
-func (p *polls) rest(conn net.Conn, next []byte) {
-	if c := (&poll{room: p, conn: conn, next: next, answered: true}); p.keep(c) {
+func (p *polls) rest(conn net.Conn, next []byte, worker string) {
+	if c := (&poll{room: p, conn: conn, next: next, worker: worker, answered: true}); p.keep(c) {
 		p.wait(c)
+		p.mu.Lock()
+		p.restsNow(c)
+		p.mu.Unlock()
 	}
 }
 
@@ -147,12 +152,48 @@ func (p *polls) keep(c *poll) bool {
 	return true
 }
 
+// restsPerWorker is how many connections of a worker may wait for its next request. It
+// has one. Behind a proxy any of them may carry what any worker asks; those that one
+// was the last on are a few.
+const restsPerWorker = 32
+
+// restsNow notes that a connection waits for its worker's next request; of too many,
+// the one that has for longest is closed. The lock is held.
+func (p *polls) restsNow(c *poll) {
+	if _, here := p.waiting[c]; !here || c.leaves {
+		return
+	}
+	same := append(p.rests[c.worker], c)
+	p.rests[c.worker] = same
+	if len(same) > restsPerWorker {
+		p.rests[c.worker] = same[1:]
+		p.dismiss(same[0])
+	}
+}
+
+// gone notes that a connection is here no more; the lock is held.
+func (p *polls) gone(c *poll) {
+	delete(p.waiting, c)
+	same := p.rests[c.worker]
+	if i := slices.Index(same, c); i >= 0 {
+		same = slices.Delete(same, i, i+1)
+		p.rests[c.worker] = same
+	}
+	if len(same) == 0 {
+		delete(p.rests, c.worker)
+	}
+}
+
 // enter says how to end a poll at once, or holds it if it has a connection yet.
 func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	p.mu.Lock()
 	first := p.held[worker]
+	var superseded *ending
 	if first != nil {
 		p.forget(first)
+		// Who polls again and again on new connections, and closes none, is not to have
+		// them all: a worker has one.
+		superseded = &ending{text: wire.TextSuperseded(worker), close: len(first.next) == 0}
 	}
 	var e *ending
 	switch {
@@ -174,7 +215,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	}
 	p.mu.Unlock()
 	if first != nil {
-		p.reply(first, &ending{text: wire.TextSuperseded(worker)}, nil)
+		p.reply(first, superseded, nil)
 	}
 	return e
 }
@@ -292,7 +333,7 @@ func (p *polls) Stop() {
 	for c := range p.waiting {
 		switch {
 		case p.unpark(c):
-			delete(p.waiting, c)
+			p.gone(c)
 			cut(c.conn)
 		case !c.closes || !c.answered:
 			cut(c.conn) // its watcher sees it

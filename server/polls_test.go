@@ -39,6 +39,81 @@ func TestSecondPollEndsFirst(t *testing.T) {
 	}
 }
 
+// TestAbandonedPolls polls again and again, always on a new connection, and closes none:
+// the server keeps one for each worker.
+func TestAbandonedPolls(t *testing.T) {
+	keys, ids := workerKeys(3)
+	s, addr := start(t, Config{Keys: ids})
+	cs := registered(t, addr, keys...)
+	var last []*raw
+	var all []*raw
+	for range 20 {
+		last = nil
+		for _, c := range cs {
+			r := dialRaw(t, addr)
+			body := fmt.Sprintf(`{"worker_id": "%s", "last_worker_model_version": 1, "signed_phrase": "%s"}`, c.id, c.sign([]byte(c.challenge())))
+			fmt.Fprintf(r, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathPoll, len(body), body)
+			last = append(last, &r)
+			all = append(all, &r)
+			waitFor(t, "the poll before is not held any more, and this one is", func() bool {
+				s.polls.mu.Lock()
+				defer s.polls.mu.Unlock()
+				held := s.polls.held[c.id]
+				return held != nil && held.conn.RemoteAddr().String() == r.LocalAddr().String()
+			})
+		}
+	}
+	waitFor(t, "the others are closed", func() bool {
+		s.polls.mu.Lock()
+		defer s.polls.mu.Unlock()
+		return len(s.polls.held) == len(cs) && len(s.polls.waiting) == 2*len(cs) // a worker asked for challenges
+	})
+	for _, c := range cs {
+		c.accepted("u")
+	}
+	for i, r := range all {
+		res, text := r.receive(t)
+		want, closes := wire.TextSuperseded(ids[i%len(cs)]), true
+		if i >= len(all)-len(last) {
+			want, closes = wire.TextUpdated, false
+		}
+		if text != want || res.Close != closes {
+			t.Errorf("poll %d is told %q, closes %v", i, text, res.Close)
+		}
+	}
+}
+
+// TestRestsOfAWorker: connections on which one worker was served, and which it leaves
+// open, are a few; the others' stay.
+func TestRestsOfAWorker(t *testing.T) {
+	keys, ids := workerKeys(2)
+	s, addr := start(t, Config{Keys: ids})
+	cs := registered(t, addr, keys...)
+	var all []raw
+	for range restsPerWorker + 9 {
+		r := dialRaw(t, addr)
+		body := fmt.Sprintf(`{"public_key_str": "%s", "signed_phrase": "%s"}`, cs[0].id, cs[0].sign([]byte(wire.RegisterPhrase)))
+		fmt.Fprintf(r, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathRegister, len(body), body)
+		if _, text := r.receive(t); text != cs[0].id {
+			t.Fatal(text)
+		}
+		all = append(all, r)
+	}
+	waitFor(t, "some are left", func() bool {
+		s.polls.mu.Lock()
+		defer s.polls.mu.Unlock()
+		return len(s.polls.rests[ids[0]]) == restsPerWorker && len(s.polls.rests[ids[1]]) == 1 && len(s.polls.waiting) == restsPerWorker+1
+	})
+	if _, err := all[0].r.ReadByte(); err != io.EOF {
+		t.Errorf("the first one is open: %v", err)
+	}
+	ask := fmt.Sprintf("GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n", wire.PathChallenge, ids[0])
+	fmt.Fprint(all[len(all)-1], ask)
+	if res, text := all[len(all)-1].receive(t); len(text) != 56 {
+		t.Error(res.Status, text)
+	}
+}
+
 // TestGoneClientFreesItsSlot at once, not at the next publication.
 func TestGoneClientFreesItsSlot(t *testing.T) {
 	keys, ids := workerKeys(2)

@@ -57,6 +57,7 @@ var differences = []difference{
 	{id: "round-end", test: TestUpdateWhileClosing},
 	{id: "closing-answer", test: TestRoundByNumber},
 	{id: "round-policy", test: TestRound},
+	{id: "superseded-closes", test: TestAbandonedPolls},
 	{id: "max-hold", test: TestMaxHold},
 	{id: "stale-challenge", test: TestStaleChallengeEndsNoWorker},
 	{id: "update-policy", test: TestLastUpdateReplaces},
@@ -223,7 +224,9 @@ func (p *replay) superseded(name string, answers *bufio.Reader) {
 		waitFor(p.t, "the poll is held", func() bool { return p.server.Held() == 1 })
 	}
 	first.compare(name, nil, want)
+	first.conn.Close()
 	second.conn.Close()
+	p.dial() // that of the first is at its end: superseded-closes
 }
 
 // challenge gets and signs one.

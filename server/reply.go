@@ -57,7 +57,7 @@ func (p *polls) finish(conn net.Conn, rest net.Buffers, then func(error)) {
 		_, err := rest.WriteTo(conn)
 		_ = conn.SetWriteDeadline(time.Time{})
 		p.mu.Lock()
-		delete(p.waiting, c)
+		p.gone(c)
 		p.mu.Unlock()
 		then(err)
 	})
@@ -82,6 +82,8 @@ func (p *polls) replied(c *poll, closes bool, err error) {
 	case len(c.next) > 0:
 		// Its next request has begun already: the watcher need not wait for more.
 		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	default:
+		p.restsNow(c)
 	}
 }
 

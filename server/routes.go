@@ -151,9 +151,9 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, route, "invalid", http.StatusOK, text)
 	default:
 		s.metrics.accepted(route)
-		s.gate.proved(r)
+		s.gate.proved(r, id)
 		answer(w, http.StatusOK, id)
-		s.polls.Rest(w, r) // its worker may train now
+		s.polls.Rest(w, r, id) // its worker may train now
 	}
 }
 
@@ -193,8 +193,8 @@ func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted("challenge")
 	answer(w, http.StatusOK, s.challenges.issue(id, time.Now()))
-	if r.Body == http.NoBody && s.gate.isWorkers(r) { // anybody may ask
-		s.polls.Rest(w, r)
+	if worker := s.gate.workerOf(r); worker != "" && r.Body == http.NoBody { // anybody may ask
+		s.polls.Rest(w, r, worker)
 	}
 }
 
@@ -205,7 +205,7 @@ func (s *Server) handlePoll(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if !s.admit(w, r, route, s.standing(r, m.WorkerID, m.SignedPhrase)) {
+	if !s.admit(w, r, route, m.WorkerID, s.standing(r, m.WorkerID, m.SignedPhrase)) {
 		return
 	}
 	s.polls.Park(w, r, m.WorkerID, m.LastVersion)
@@ -222,7 +222,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 		s.metrics.refused(route, now.reason())
 		answer(w, http.StatusOK, wire.NoModel)
 		return
-	} else if !s.admit(w, r, route, now) {
+	} else if !s.admit(w, r, route, m.WorkerID, now) {
 		return
 	}
 	s.polls.Fetched(m.WorkerID) // what it is being sent is waited for
@@ -234,7 +234,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 	}
 	// A client that is gone needs no model.
 	_, _ = w.Write(encoded)
-	s.polls.Rest(w, r) // its worker does train now
+	s.polls.Rest(w, r, m.WorkerID) // it does train now
 }
 
 // standing is what the sender of an answered challenge may do: those that are not the
@@ -259,7 +259,7 @@ func (s *Server) standing(r *http.Request, id, phrase string) standing {
 }
 
 // admit says whether a worker may go on; if not, it is told so.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, route string, now standing) bool {
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, route, id string, now standing) bool {
 	if now != member {
 		text := now
 		if now == stale {
@@ -269,6 +269,6 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, route string, now
 		return false
 	}
 	s.metrics.accepted(route)
-	s.gate.proved(r)
+	s.gate.proved(r, id)
 	return true
 }

@@ -146,22 +146,23 @@ func visitOf(r *http.Request) *visit {
 }
 
 // proved notes that a request is a worker's, and so is its connection.
-func (g *gate) proved(r *http.Request) {
+func (g *gate) proved(r *http.Request, worker string) {
 	v := visitOf(r)
 	if v == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v.worker = true
+	v.worker = worker
 	v.drop()
 }
 
-// isWorkers says whether a request's connection is a worker's.
-func (g *gate) isWorkers(r *http.Request) bool {
+// workerOf is the worker whose connection a request came on, as far as that is proved;
+// "" for a stranger's.
+func (g *gate) workerOf(r *http.Request) string {
 	v := visitOf(r)
 	if v == nil {
-		return true
+		return ""
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -181,7 +182,7 @@ func (g *gate) spare(r *http.Request) (end func()) {
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if !v.worker && !v.over {
+		if v.worker == "" && !v.over {
 			g.meet(v)
 		}
 	}

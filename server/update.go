@@ -27,7 +27,7 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	judged := s.gate.spare(r)
 	o := s.update(id, b, r)
 	if o.reason == "" {
-		s.gate.proved(r)
+		s.gate.proved(r, id)
 	}
 	judged()
 	s.kept(id, o)
@@ -41,7 +41,7 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted(route)
 	answer(w, o.status, o.text)
-	s.polls.Rest(w, r) // where there is no poll next, there is a pause
+	s.polls.Rest(w, r, id) // where there is no poll next, there is a pause
 }
 
 // drain reads a bounded rest of a body and says whether that was all of it. What

@@ -188,11 +188,11 @@ func (p *polls) leave(c *poll, back bool) {
 	p.mu.Unlock()
 	if back {
 		_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
-		p.gate.comeBack(c.conn, c.next)
+		p.gate.comeBack(c.conn, c.next, c.worker)
 	} else {
 		cut(c.conn) // whatever was to be said has been
 	}
 	p.mu.Lock()
-	delete(p.waiting, c)
+	p.gone(c)
 	p.mu.Unlock()
 }
