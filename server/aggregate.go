@@ -13,8 +13,8 @@ type Aggregator interface {
 	// is worth nothing before Commit: the signature comes last.
 	Begin(worker string) (Upload, error)
 
-	// Aggregate gives the next model. After an error, or a crash, it is called
-	// again with the same round.
+	// Aggregate gives the next model, or nil where it stays the same. After an error,
+	// or a crash, it is called again with the same round.
 	Aggregate(ctx context.Context, round Round) ([]byte, error)
 }
 
@@ -34,8 +34,8 @@ type Upload interface {
 // Round is a closed one.
 type Round struct {
 	Number  int64
-	Workers []string // whose updates count; others may have been committed
-	Model   []byte   // that they worked on; not to be written to
+	Workers []string               // whose updates count; others may have been committed
+	Model   func() ([]byte, error) // decodes what they worked on
 }
 
 // Counter is the aggregator that needs no updates: it publishes the same model
@@ -45,8 +45,8 @@ type Counter struct{}
 // Begin gives an Upload that forgets what it gets.
 func (Counter) Begin(string) (Upload, error) { return forget{io.Discard}, nil }
 
-// Aggregate gives the model as it is.
-func (Counter) Aggregate(_ context.Context, round Round) ([]byte, error) { return round.Model, nil }
+// Aggregate leaves the model as it is.
+func (Counter) Aggregate(context.Context, Round) ([]byte, error) { return nil, nil }
 
 type forget struct{ io.Writer }
 

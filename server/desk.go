@@ -142,9 +142,7 @@ func (d *desk) reply(v *visit, r *http.Request, size int) bool {
 	// All else takes time.
 	v.next = d.ahead()
 	rest[0] = slices.Clone(rest[0])
-	if w.blob != nil {
-		rest = append(rest, w.blob)
-	}
+	rest = append(rest, w.blob...)
 	closes := w.closes()
 	d.gate.enters()
 	d.polls.finish(v.conn, rest, func(err error) {

@@ -22,6 +22,7 @@ type inflating struct {
 	Upload
 	body   *body
 	ratio  int64
+	seats  *seats // nil if it has no seat
 	shares *shares
 	share  share
 	has    bool  // its share of the CPU
@@ -32,6 +33,10 @@ type inflating struct {
 func (i *inflating) Read(p []byte) (int, error) {
 	i.rest()
 	defer i.work()
+	if i.seats != nil {
+		i.seats.pause()
+		defer i.seats.resume()
+	}
 	return i.body.Read(p)
 }
 

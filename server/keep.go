@@ -117,8 +117,8 @@ func (k *Keeper) Begin(worker string) (Upload, error) {
 	return &keptUpload{f, k, worker}, nil
 }
 
-// Aggregate removes what was committed but never accepted, and gives the model
-// as it is.
+// Aggregate removes what was committed but never accepted, and leaves the
+// model as it is.
 func (k *Keeper) Aggregate(_ context.Context, round Round) ([]byte, error) {
 	dir := k.round(round.Number)
 	files, err := os.ReadDir(dir)
@@ -143,7 +143,7 @@ func (k *Keeper) Aggregate(_ context.Context, round Round) ([]byte, error) {
 		// aggregator ends the round.
 		return nil, fmt.Errorf("%s: the accepted update of worker %s was not kept", dir, id)
 	}
-	return round.Model, nil
+	return nil, nil
 }
 
 type keptUpload struct {

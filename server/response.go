@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -17,9 +18,9 @@ type response struct {
 	header http.Header
 	status int
 	text   []byte
-	blob   []byte // follows the text, and is not copied
-	ahead  []byte // what has come of the next request
-	taken  bool   // the connection is not the desk's any more
+	blob   net.Buffers // follows the text, and is not copied
+	ahead  []byte      // what has come of the next request
+	taken  bool        // the connection is not the desk's any more
 }
 
 func (w *response) Header() http.Header { return w.header }

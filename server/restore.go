@@ -52,7 +52,12 @@ func (s *Server) restore() error {
 		s.base = old.base
 		s.log.Info("continuing from the state", "version", s.base+number, "accepted", len(old.accepted[number]), "workers", len(s.workers.workers))
 	}
-	m, err := encodeModel(number, s.base, bytes)
+	packed, err := wire.PackModel(bytes)
+	if err != nil {
+		return err
+	}
+	s.cfg.Model = nil // only the packed one is kept
+	m, err := newModel(number, s.base, packed)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"time"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 // aggregateAgain is how long after a failed aggregation the next attempt comes.
@@ -110,17 +112,23 @@ func (s *Server) closeRound(ctx context.Context) (bool, error) {
 	}
 	s.mu.Unlock()
 
-	bytes, err := s.cfg.Aggregator.Aggregate(ctx, Round{Number: now.number, Workers: ids, Model: now.bytes})
+	bytes, err := s.cfg.Aggregator.Aggregate(ctx, Round{Number: now.number, Workers: ids, Model: now.packed.Bytes})
 	if err != nil {
 		return false, err
 	}
-	// Of a large model there will be two for a while: what others left is given back
-	// before, and the older one afterwards.
-	if len(bytes) > largeModel {
-		s.polls.tidy.now()
-		defer s.polls.tidy.now()
+	packed := now.packed
+	if bytes != nil {
+		// Of a large model there will be two for a while: what others left is given back
+		// before, and the older one afterwards.
+		if len(bytes) > largeModel {
+			s.polls.tidy.now()
+			defer s.polls.tidy.now()
+		}
+		if packed, err = wire.PackModel(bytes); err != nil {
+			return false, err
+		}
 	}
-	next, err := encodeModel(now.number+1, s.base, bytes)
+	next, err := newModel(now.number+1, s.base, packed)
 	if err != nil {
 		return false, err
 	}

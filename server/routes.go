@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -226,14 +227,15 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.polls.Fetched(m.WorkerID) // what it is being sent is waited for
-	encoded := s.model.Load().encoded
-	begin(w, http.StatusOK, len(encoded))
-	if d, is := w.(*response); is && len(encoded) > blobBytes {
-		d.blob = encoded
+	now := s.model.Load()
+	begin(w, http.StatusOK, now.size())
+	if d, is := w.(*response); is && now.size() > blobBytes {
+		d.blob = net.Buffers{now.packed.Start, now.end}
 		return
 	}
 	// A client that is gone needs no model.
-	_, _ = w.Write(encoded)
+	_, _ = w.Write(now.packed.Start)
+	_, _ = w.Write(now.end)
 	s.polls.Rest(w, r, m.WorkerID) // it does train now
 }
 

@@ -227,6 +227,9 @@ func (s *Server) handle(h http.Handler) http.Handler {
 // Serve answers what comes in on a listener, until Shutdown or Close, and then
 // returns http.ErrServerClosed.
 func (s *Server) Serve(l net.Listener) error {
+	if s.model.Load().packed.Size > largeModel {
+		s.polls.tidy.now() // what the model was before it was packed is given back
+	}
 	err := s.http.Serve(s.gate.entrance(l))
 	if s.draining.Load() {
 		return http.ErrServerClosed

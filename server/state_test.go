@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 // smallState makes a state with something of everything in it, and gives what a
@@ -192,7 +194,11 @@ func TestOnlyItsOwn(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	m, err := encodeModel(3, 0, []byte("never published"))
+	packed, err := wire.PackModel([]byte("never published"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newModel(3, 0, packed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -231,8 +231,11 @@ func (s *store) publish(m *model) error {
 	if s == nil {
 		return nil
 	}
-	f := modelFile{Size: int64(len(m.bytes)), SHA256: fmt.Sprintf("%x", sha256.Sum256(m.bytes))}
-	var err error
+	b, err := m.packed.Bytes()
+	if err != nil {
+		return s.told("model", err)
+	}
+	f := modelFile{Size: m.packed.Size, SHA256: fmt.Sprintf("%x", sha256.Sum256(b))}
 	if f.Name, err = s.freeName(m.number); err != nil {
 		return s.told("model", err)
 	}
@@ -241,7 +244,7 @@ func (s *store) publish(m *model) error {
 		return s.told("model", err)
 	}
 	s.models[f.Name] = f
-	if err := writeFile(filepath.Join(s.dir, temp), filepath.Join(s.dir, f.Name), m.bytes); err != nil {
+	if err := writeFile(filepath.Join(s.dir, temp), filepath.Join(s.dir, f.Name), b); err != nil {
 		return s.told("model", err)
 	}
 	if err := s.append(record{Model: &f, Version: m.number}); err != nil {

@@ -158,37 +158,49 @@ func TestKill(t *testing.T) {
 		var wg sync.WaitGroup
 		enough := make(chan struct{})
 		fresh := 0
+		send := func(c *client) {
+			c.tryUpdate(update(c), func(text string) {
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case strings.HasPrefix(text, wire.TextAccepted):
+					if accepted[c.id] {
+						t.Errorf("life %d: %s was accepted twice in a round", life, wire.Short(c.id))
+					}
+					accepted[c.id] = true
+					if fresh++; fresh == workers/8 && life < 3 {
+						close(enough)
+					}
+				case text == wire.TextNotAccepted:
+					// Also right where the acknowledgement got lost with a life before.
+					accepted[c.id] = true
+				}
+			})
+		}
+		var last []*client
 		for i, key := range keys {
 			if i%4 > life {
 				continue // some are new in each life, and the round stays open until the last
 			}
 			c := newClient(t, k.addr, key)
 			c.http.Timeout = 0
-			wg.Go(func() {
-				c.tryUpdate(update(c), func(text string) {
-					mu.Lock()
-					defer mu.Unlock()
-					switch {
-					case strings.HasPrefix(text, wire.TextAccepted):
-						if accepted[c.id] {
-							t.Errorf("life %d: %s was accepted twice in a round", life, wire.Short(c.id))
-						}
-						accepted[c.id] = true
-						if fresh++; fresh == workers/8 && life < 3 {
-							close(enough)
-						}
-					case text == wire.TextNotAccepted:
-						// Also right where the acknowledgement got lost with a life before.
-						accepted[c.id] = true
-					}
-				})
-			})
+			if i%4 == 3 {
+				last = append(last, c)
+				continue
+			}
+			wg.Go(func() { send(c) })
 		}
 		if life < 3 {
 			<-enough
 			k.kill()
 			wg.Wait()
 			continue
+		}
+		// Those that end the round wait for those that may send a second time: once it has
+		// ended, these would be accepted for the next.
+		wg.Wait()
+		for _, c := range last {
+			wg.Go(func() { send(c) })
 		}
 		wg.Wait()
 		// All have been accepted in one life or another: the round is over.

@@ -101,7 +101,8 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	if r.ContentLength > maxBody(s.cfg.MaxUpdate) {
 		return s.tooLarge()
 	}
-	place, err := s.uploads.begin(id, body)
+	small := 0 <= r.ContentLength && r.ContentLength <= freeOfSeats
+	place, err := s.uploads.begin(id, body, !small && !duplicate)
 	if err != nil {
 		return s.unreadable(err)
 	}
@@ -114,6 +115,9 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 		return failure(&keepError{err})
 	}
 	in := &inflating{Upload: up, body: body, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
+	if place.seat != nil {
+		in.seats = s.uploads.seats
+	}
 	got, err := wire.ReadUpdate(in, in, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
 	in.rest()
 	if err != nil || !s.signed(r, key, got.Signed, got.Digest[:]) {

@@ -12,7 +12,7 @@ import (
 // Bounds of updates that are on their way at a time.
 const (
 	// DefaultMaxUploads is how many there may be when Config does not say. Each
-	// costs some 90 KB.
+	// costs some 90 KB once it has begun.
 	DefaultMaxUploads = 1024
 	// A real worker sends one at a time, and one may be left of a connection that
 	// it has lost.
@@ -33,6 +33,7 @@ var errCrowded = errors.New("too many updates are on their way")
 // id; so the slowest gives way, and not the last.
 type uploads struct {
 	places chan struct{} // has one for each that is taken
+	seats  *seats
 	closed chan struct{}
 
 	mu      sync.Mutex
@@ -44,17 +45,18 @@ type uploads struct {
 type arriving struct {
 	worker string
 	body   *body
-	since  time.Time     // when it got its place; zero before
+	seat   chan struct{} // see seats; nil if it needs none, or is not there yet
+	since  time.Time     // when it began; zero before
 	over   chan struct{} // closed when it has to give way
 }
 
 func newUploads(most int) *uploads {
-	return &uploads{places: make(chan struct{}, most), closed: make(chan struct{}), all: map[string][]*arriving{}}
+	return &uploads{places: make(chan struct{}, most), seats: newSeats(), closed: make(chan struct{}), all: map[string][]*arriving{}}
 }
 
-// begin waits for a place. It fails with errCrowded if the update has to give way
-// before it has one; if not, end must be called.
-func (u *uploads) begin(worker string, b *body) (*arriving, error) {
+// begin waits for a place, and for a seat where one is needed. It fails with errCrowded
+// if the update has to give way before it has them; if not, end must be called.
+func (u *uploads) begin(worker string, b *body, seat bool) (*arriving, error) {
 	a := &arriving{worker: worker, body: b, over: make(chan struct{})}
 	u.mu.Lock()
 	if same := u.all[worker]; len(same) >= uploadsPerWorker {
@@ -64,18 +66,19 @@ func (u *uploads) begin(worker string, b *body) (*arriving, error) {
 	u.mu.Unlock()
 	b.pause()
 	placed := u.wait(a)
+	ready := placed && (!seat || u.sit(a))
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	select {
-	case <-a.over: // perhaps when it had just got its place
-		if placed {
-			<-u.places
-		}
-		return nil, errCrowded
+	case <-a.over: // perhaps when it was just ready
+		ready = false
 	default:
 	}
-	if !placed {
+	if !ready {
 		u.forget(a)
+		if placed {
+			u.release(a)
+		}
 		return nil, errCrowded
 	}
 	a.since = time.Now()
@@ -102,6 +105,26 @@ func (u *uploads) wait(a *arriving) bool {
 			u.crowd()
 		}
 	}
+}
+
+// sit says whether it got a seat.
+func (u *uploads) sit(a *arriving) bool {
+	a.seat = u.seats.ask()
+	select {
+	case <-a.seat:
+		return true
+	case <-a.over:
+	case <-u.closed:
+	}
+	return false
+}
+
+// release frees the place and the seat of an update.
+func (u *uploads) release(a *arriving) {
+	if a.seat != nil {
+		u.seats.leave(a.seat)
+	}
+	<-u.places
 }
 
 // crowd has an update give way that is too slow where others wait, one a second.
@@ -159,12 +182,12 @@ func (u *uploads) giveWay(a *arriving) {
 	a.body.stop(errCrowded)
 }
 
-// end frees an update's place.
+// end is that of an update that had begun.
 func (u *uploads) end(a *arriving) {
 	u.mu.Lock()
 	u.forget(a)
 	u.mu.Unlock()
-	<-u.places
+	u.release(a)
 }
 
 // forget lets an update be none of those on their way; the lock is held.

@@ -151,7 +151,9 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	for _, w := range f.warnings(l) {
 		log.Warn(w.text, w.about...)
 	}
+	modelBytes := len(cfg.Model)
 	s, err := server.New(cfg)
+	cfg.Model = nil // the server has its own form of it
 	if err != nil {
 		return newServerError(f, err)
 	}
@@ -186,7 +188,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if _, err := io.WriteString(stdout, lines); err != nil {
 		ended <- fmt.Errorf("say where it listens: %w", err)
 	}
-	log.Info("serving", "workers", len(cfg.Keys), "unsafe", f.unsafe, "round", cfg.Round.String(), "model_bytes", len(cfg.Model), "state", f.state)
+	log.Info("serving", "workers", len(cfg.Keys), "unsafe", f.unsafe, "round", cfg.Round.String(), "model_bytes", modelBytes, "state", f.state)
 	if n, err := strconv.Atoi(cfg.Round.String()); err == nil && !f.unsafe && n > len(cfg.Keys) {
 		log.Warn("a round waits for more updates than the key list has workers", "round", n, "workers", len(cfg.Keys))
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zlib"
 	"github.com/vmihailenco/msgpack/v5"
 )
 
@@ -28,18 +27,15 @@ const MaxModel = 1<<32 - 1
 // EncodeModel writes a global model of size bytes as PathModel answers it: zlib
 // of the msgpack map of global_model and, after it, global_model_version.
 func EncodeModel(w io.Writer, model io.Reader, size int64, version Version) error {
-	if size < 0 || size > MaxModel {
-		return fmt.Errorf("encode model: %d bytes: a model has at most %d", size, int64(MaxModel))
+	p, err := packModel(w, model, size)
+	if err != nil {
+		return err
 	}
-	z := zlib.NewWriter(w)
-	enc := msgpack.NewEncoder(z)
-	if err := errors.Join(enc.EncodeMapLen(2), enc.EncodeString("global_model"), enc.EncodeBytesLen(int(size))); err != nil {
-		return fmt.Errorf("encode model: %w", err)
+	end, err := p.End(version)
+	if err == nil {
+		_, err = w.Write(end)
 	}
-	if _, err := io.CopyN(z, model, size); err != nil {
-		return fmt.Errorf("encode model of %d bytes: %w", size, err)
-	}
-	if err := errors.Join(enc.EncodeString("global_model_version"), version.EncodeMsgpack(enc), z.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("encode model: %w", err)
 	}
 	return nil
