@@ -24,7 +24,7 @@ FUZZTIME ?= 50000x
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted abandon kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -124,6 +124,9 @@ STORM ?= 5000
 
 storm: build ## cut the held polls of STORM workers at once: all must be held again within 10 s
 	bin/fltool simulate --workers $(STORM) --scenario storm --max-lag 10s --slo 'recovered.max<10s' --slo 'away<=0'
+
+abandon: build ## have 1000 workers abandon 20 polls each: the server's descriptors must not grow
+	bin/fltool simulate --workers 1000 --scenario abandon:times=20 --max-lag 10s --slo 'server.fdsPerAbandoned<0.01' --slo 'abandoned.unheard<=0'
 
 FLEET ?= 200
 FLEET_ROUNDS ?= 20

@@ -213,6 +213,9 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 	}()
 
 	timeline, end := r.supervise(ctx, samples)
+	if r.play.end != nil {
+		r.play.end()
+	}
 	r.keep.end()
 	cancel()
 	close(r.s.ended)

@@ -21,9 +21,10 @@ type Scenario struct {
 
 // The scenarios.
 const (
-	ScenarioRounds = "rounds"
-	ScenarioHold   = "hold"
-	ScenarioStorm  = "storm"
+	ScenarioRounds  = "rounds"
+	ScenarioHold    = "hold"
+	ScenarioStorm   = "storm"
+	ScenarioAbandon = "abandon"
 )
 
 // scenarioKind is what there is to say of a scenario beforehand.
@@ -48,7 +49,9 @@ type number struct {
 // holds. What it does not need is nil.
 type play struct {
 	acts   []Act
-	report func(*reports.Report) // its figures, once the run is over
+	look   func()                // ten times a second, from one goroutine
+	end    func()                // once the run is over, before its connections are closed
+	report func(*reports.Report) // its figures, and what they make of the verdict
 }
 
 // scenarioKinds are all of them, those first that only name what the plan says.
@@ -57,6 +60,9 @@ func scenarioKinds() []scenarioKind {
 		{name: ScenarioRounds, rounds: 3},
 		{name: ScenarioHold, hold: 30 * time.Second},
 		{name: ScenarioStorm, hold: time.Minute, harsh: true, play: storm},
+		{name: ScenarioAbandon, hold: time.Minute, play: abandon, numbers: []number{
+			{name: "times", is: 20, least: 1, most: 1e6, whole: true}, {name: "after", is: 1, least: 0, most: 3600},
+		}},
 	}
 }
 

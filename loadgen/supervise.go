@@ -142,6 +142,9 @@ func (r *run) supervise(ctx context.Context, samples *sampler) (*line, ending) {
 			timeline.look(now)
 		case now := <-tick.C:
 			s.tell(now, false)
+			if r.play.look != nil {
+				r.play.look()
+			}
 			before, stand := s.holdFrom, r.standing()
 			r.keeper(s.othersHeld(now, stand))
 			if over, end.stalled = s.look(now, stand); s.holdFrom != before {

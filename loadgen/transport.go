@@ -37,6 +37,7 @@ type transport struct {
 	census  *census
 	quorum  *quorum // nil where rounds end with one update of each worker
 	models  models
+	orphans orphans
 	parking *parking // nil where requests wait where they are
 	places  places
 	dialled func(at time.Duration) // told of each connection begun; nil: nobody asks
@@ -166,10 +167,15 @@ func (t *transport) release(w *worker, c *conn, keep bool) {
 	w.out.bytesIn += c.in
 	w.out.bytesOut += c.out
 	c.used = true
-	if !keep || t.ctx.Err() != nil {
-		w.conn.Store(nil)
-		c.Close()
+	if keep && t.ctx.Err() == nil {
+		return
 	}
+	w.conn.Store(nil)
+	if w.out.fail == abandoned {
+		t.orphans.take(c)
+		return
+	}
+	c.Close()
 }
 
 // cut is the end of a request whose answer nobody reads any more.
@@ -289,4 +295,5 @@ func (t *transport) close() {
 			c.Close()
 		}
 	}
+	t.orphans.close()
 }

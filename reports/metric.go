@@ -88,14 +88,16 @@ var metrics = map[string]metric{
 		}
 		return float64(r.Capacity.Workers), true
 	}},
-	"cut":              {"", drilled(func(d *Drill) float64 { return float64(d.Cut) })},
-	"texts":            {"", drilled(func(d *Drill) float64 { return float64(d.Text) })},
-	"serverErrors":     {"", drilled(func(d *Drill) float64 { return float64(d.ServerErrors) })},
-	"failures":         {"", drilled(failures)},
-	"away":             {"", drilled(func(d *Drill) float64 { return float64(d.Away) })},
-	"ended":            {"", drilled(func(d *Drill) float64 { return float64(d.Ended) })},
-	"connects.peak":    {"/s", drilled(func(d *Drill) float64 { return float64(d.ConnectsPeak) })},
-	"connections.peak": {"", drilled(func(d *Drill) float64 { return float64(d.Connections) })},
+	"abandoned.unheard":      {"", abandon(func(a *Abandon) (float64, bool) { return float64(a.Unheard), true })},
+	"server.fdsPerAbandoned": {"", abandon((*Abandon).Growth)},
+	"cut":                    {"", drilled(func(d *Drill) float64 { return float64(d.Cut) })},
+	"texts":                  {"", drilled(func(d *Drill) float64 { return float64(d.Text) })},
+	"serverErrors":           {"", drilled(func(d *Drill) float64 { return float64(d.ServerErrors) })},
+	"failures":               {"", drilled(failures)},
+	"away":                   {"", drilled(func(d *Drill) float64 { return float64(d.Away) })},
+	"ended":                  {"", drilled(func(d *Drill) float64 { return float64(d.Ended) })},
+	"connects.peak":          {"/s", drilled(func(d *Drill) float64 { return float64(d.ConnectsPeak) })},
+	"connections.peak":       {"", drilled(func(d *Drill) float64 { return float64(d.Connections) })},
 	"requestsPerLost": {"", func(r Report) (float64, bool) {
 		if r.Drill == nil {
 			return 0, false

@@ -5,11 +5,60 @@ package reports
 type Scenario struct {
 	Name string `json:"name"` // "storm"
 	Plan string `json:"plan"` // as --scenario takes it, with all numbers
+
+	Abandon *Abandon `json:"abandon,omitempty"`
+}
+
+// Abandon is what became of held polls whose workers polled again on new connections
+// and left those of the polls open.
+type Abandon struct {
+	Polls           int  `json:"polls"`                     // abandoned
+	Answered        int  `json:"answered"`                  // of those: something came, which nobody read
+	Closed          int  `json:"closed"`                    // of those: the server closed the connection
+	Unheard         int  `json:"unheard"`                   // of those: neither
+	ServerFDsBefore *int `json:"serverFdsBefore,omitempty"` // open descriptors of the server before the first was; absent: unknown
+	ServerFDsAfter  *int `json:"serverFdsAfter,omitempty"`  // at the end, with all workers held again
+}
+
+// Growth is how many descriptors of the server's an abandoned poll costs; false where
+// that is not known.
+func (a *Abandon) Growth() (float64, bool) {
+	if a.Polls == 0 || a.ServerFDsBefore == nil || a.ServerFDsAfter == nil {
+		return 0, false
+	}
+	return float64(*a.ServerFDsAfter-*a.ServerFDsBefore) / float64(a.Polls), true
+}
+
+// addAbandon adds up the polls of two parts of a fleet. Each saw the same server.
+func addAbandon(a, b Abandon) Abandon {
+	a.Polls += b.Polls
+	a.Answered += b.Answered
+	a.Closed += b.Closed
+	a.Unheard += b.Unheard
+	a.ServerFDsBefore = merged(a.ServerFDsBefore, b.ServerFDsBefore, least)
+	a.ServerFDsAfter = merged(a.ServerFDsAfter, b.ServerFDsAfter, most)
+	return a
+}
+
+func least(a, b int) int { return min(a, b) }
+func most(a, b int) int  { return max(a, b) }
+
+// abandon is a figure of abandoned polls.
+func abandon(of func(*Abandon) (float64, bool)) func(Report) (float64, bool) {
+	return func(r Report) (float64, bool) {
+		if r.Scenario == nil || r.Scenario.Abandon == nil {
+			return 0, false
+		}
+		return of(r.Scenario.Abandon)
+	}
 }
 
 // addScenario adds up what befell the parts of a fleet.
 func addScenario(a, b Scenario) Scenario {
-	return Scenario{Name: common(a.Name, b.Name), Plan: common(a.Plan, b.Plan)}
+	return Scenario{
+		Name: common(a.Name, b.Name), Plan: common(a.Plan, b.Plan),
+		Abandon: merged(a.Abandon, b.Abandon, addAbandon),
+	}
 }
 
 // scenarioPlan is what a run's scenario was; "" where it had none.

@@ -44,6 +44,15 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("verdict %s %q, drill %+v", r.Verdict, r.Reasons, d)
 			}
 		}},
+		{"abandon:times=5,after=0.1", nil, func(t *testing.T, r reports.Report) {
+			a := r.Scenario.Abandon
+			if r.Verdict != reports.VerdictPass || a.Polls != 5*simulated || a.Answered != a.Polls || a.Unheard != 0 || r.Drill.Workers != 0 {
+				t.Errorf("verdict %s %q, %+v, drill %+v", r.Verdict, r.Reasons, a, r.Drill)
+			}
+			if growth, known := a.Growth(); !known || growth > .1 {
+				t.Errorf("%g descriptors for each, known %t", growth, known)
+			}
+		}},
 	} {
 		name, _, _ := strings.Cut(c.plan, ":")
 		args := append([]string{"simulate", "--scenario", c.plan, "--workers", strconv.Itoa(simulated)}, c.args...)
@@ -62,9 +71,9 @@ func TestScenarios(t *testing.T) {
 			keys := filepath.Join(t.TempDir(), "keys")
 			fltool(t, 0, "keys", "generate", "-n", strconv.Itoa(simulated), keys)
 			app := freeAddress(t)
-			newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
+			s := newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
 			address, _ := proxied(t, app, "")
-			check(t, reported(t, append(args, "--target", "http://"+address, "--keys", keys)...))
+			check(t, reported(t, append(args, "--target", "http://"+address, "--keys", keys, "--server-pid", filepath.Join(s.dir, "pid"))...))
 		})
 	}
 }

@@ -21,6 +21,7 @@ func samples() map[string]reports.Report {
 		"capacity":    capacitySample(),
 		"merged":      mergedSample(),
 		"storm":       stormSample(),
+		"abandon":     abandonSample(),
 	}
 }
 
@@ -271,5 +272,16 @@ func stormSample() reports.Report {
 		ConnectsPeak: 4600, Connections: 5000, Ended: 5000, Recovered: back,
 	}
 	r.Thresholds = nil
+	return r
+}
+
+func abandonSample() reports.Report {
+	r := stormSample()
+	r.Env.Command = []string{"fltool", "simulate", "--workers", "5000", "--scenario", "abandon"}
+	r.Reasons = []string{"the server's descriptors rose from 5011 to 24015 over 100000 abandoned polls"}
+	r.Scenario = &reports.Scenario{Name: "abandon", Plan: "abandon:after=1,times=20", Abandon: &reports.Abandon{
+		Polls: 100000, Answered: 100000, Closed: 80996, ServerFDsBefore: ptr(5011), ServerFDsAfter: ptr(24015),
+	}}
+	r.Drill = &reports.Drill{Policy: "resilient", Acts: []reports.Act{{Command: "abandon all polls", At: 12, Seconds: 20.1}}, ConnectsPeak: 5000, Connections: 5000}
 	return r
 }

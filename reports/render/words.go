@@ -20,11 +20,19 @@ func headline(r reports.Report) string {
 	case r.Kind == reports.KindCapacity:
 		return capacityHeadline(r)
 	case r.Kind == reports.KindDrill || r.Drill != nil:
-		return drillHeadline(r)
+		return joined(drillHeadline(r), scenarioHeadline(r.Scenario))
 	case r.Verdict == reports.VerdictRefused:
 		return "nothing can be said of the server"
 	}
-	return simulateHeadline(r)
+	return joined(simulateHeadline(r), scenarioHeadline(r.Scenario))
+}
+
+// joined is two parts of a sentence, the second of which there need not be.
+func joined(a, b string) string {
+	if b == "" {
+		return a
+	}
+	return a + "; " + b
 }
 
 func simulateHeadline(r reports.Report) string {

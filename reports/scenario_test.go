@@ -1,0 +1,23 @@
+package reports
+
+import (
+	"reflect"
+	"testing"
+)
+
+// TestAddScenario adds up what befell two parts of a fleet.
+func TestAddScenario(t *testing.T) {
+	n := func(n int) *int { return &n }
+	a := Scenario{Name: "abandon", Plan: "abandon:times=2", Abandon: &Abandon{Polls: 4, Answered: 3, Closed: 2, Unheard: 1, ServerFDsBefore: n(9), ServerFDsAfter: n(11)}}
+	b := Scenario{Name: "abandon", Plan: "abandon:times=2", Abandon: &Abandon{Polls: 6, Answered: 6, Closed: 6, ServerFDsBefore: n(8), ServerFDsAfter: n(12)}}
+	want := Scenario{Name: "abandon", Plan: "abandon:times=2", Abandon: &Abandon{Polls: 10, Answered: 9, Closed: 8, Unheard: 1, ServerFDsBefore: n(8), ServerFDsAfter: n(12)}}
+	if got := addScenario(a, b); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if growth, known := want.Abandon.Growth(); !known || growth != .4 {
+		t.Errorf("a growth of %g, known %t", growth, known)
+	}
+	if _, known := (&Abandon{Polls: 3}).Growth(); known {
+		t.Error("descriptors that nobody counted have a growth")
+	}
+}
