@@ -35,6 +35,13 @@ var limits = map[string]float64{
 // nothing every change is large.
 var absolute = map[string]bool{"errors": true, "server.rssGrowth": true, "server.fdsGrowth": true}
 
+// ByDifference says whether changes of a metric are differences in its unit, not
+// shares.
+func ByDifference(metric string) bool { return absolute[metric] }
+
+// MoreIsBetter says of which metrics more is better; of all others less is.
+func MoreIsBetter(metric string) bool { return metric == "held" || metric == "capacity" }
+
 // shorthands are the names that people use for the metrics of a gate.
 var shorthands = map[string]string{
 	"round": "round.mean", "fanout": "fanout.mean", "bytes": "bytesPerWorkerRound",

@@ -79,7 +79,7 @@ func (c *Comparison) judge(looks int) {
 // Where there are too few runs, it tells how many are needed on each side.
 func (ch *Change) judge(corrections int) (needed int) {
 	better := -ch.Change
-	if ch.Metric == "held" || ch.Metric == "capacity" {
+	if MoreIsBetter(ch.Metric) {
 		better = ch.Change
 	}
 	p, limit := ch.P, ch.Limit

@@ -126,7 +126,7 @@ func TestActionSteps(t *testing.T) {
 		"too few":      {map[string]string{"baseline": "base", "runs": "2", "commands": "sh canned.sh good.json"}, 3, "## INCONCLUSIVE: "},
 		"too few, ok":  {map[string]string{"baseline": "base", "runs": "2", "commands": "sh canned.sh good.json", "allow-inconclusive": "true"}, 0, "## INCONCLUSIVE: "},
 		"no baseline":  {map[string]string{"baseline": "nowhere"}, 3, "read baseline: stat nowhere"},
-		"nothing":      {nil, 2, "want --baseline or --baseline-binary"},
+		"nothing":      {nil, 2, "want --baseline, --baseline-binary or --history"},
 		"an injection": {map[string]string{"baseline": "base", "runs": "5", "commands": "sh canned.sh good.json$(touch injected) `touch injected`; touch injected"}, 3, "could not tell"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,7 +67,7 @@ func keepRuns(dir string, base, new []reports.Report) error {
 // a file of its own.
 func keepComparison(dir string, c reports.Comparison) error {
 	for format, name := range map[string]string{"html": "comparison.html", "markdown": "comparison.md", "json": "comparison.json"} {
-		show, err := render.ForComparison(format, render.Style{})
+		show, err := render.Comparisons.For(format, render.Style{})
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 
 func newCompare() *cobra.Command {
 	var (
-		judge  compareFlags
+		judge  = outcomeFlags[reports.Comparison]{what: "comparison", formats: render.Comparisons}
 		strict bool
 	)
 	cmd := &cobra.Command{
@@ -63,7 +63,7 @@ as too few runs (--allow-inconclusive makes that 0).`,
 			if strict && len(c.Environment) > 0 {
 				return cantError("without --strict they are compared, and the differences listed", "compare: the runs are not alike: %s", strings.Join(c.Environment, "; "))
 			}
-			return judge.write(cmd, c)
+			return judge.write(cmd, c, c.Trend)
 		},
 	}
 	judge.add(cmd)
@@ -84,27 +84,29 @@ func compareError(err error, files []string) error {
 	return cantError("", "compare %s: %s", strings.Join(names, " and "), c.Reason)
 }
 
-// compareFlags are how a command that ends in a comparison judges and shows it.
-type compareFlags struct {
+// outcomeFlags are how a command that ends in an outcome judges and shows it.
+type outcomeFlags[T any] struct {
+	what       string // is shown: "comparison"
+	formats    render.Formats[T]
 	format     string
 	gate       []string
 	limits     []string
 	allowUndef bool
 }
 
-func (f *compareFlags) add(cmd *cobra.Command) {
+func (f *outcomeFlags[T]) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.format, "format", render.Default, "print the comparison as "+strings.Join(render.CompareFormats(), ", "))
+	fl.StringVar(&f.format, "format", render.Default, "print the "+f.what+" as "+strings.Join(f.formats.Names(), ", "))
 	fl.StringSliceVar(&f.gate, "gate", nil, "the `metrics` that decide, comma-separated")
 	fl.StringArrayVar(&f.limits, "limit", nil, "how much worse a metric may get: `METRIC=SHARE`, such as round=10%")
 	fl.BoolVar(&f.allowUndef, "allow-inconclusive", false, "exit 0 where the runs can't tell")
-	completeBy(cmd, "format", render.CompareFormats)
+	completeBy(cmd, "format", f.formats.Names)
 }
 
 // check finds a wrong flag before the work is done, and gives the gate: that of
 // --gate, or else the default, with the limits of --limit.
-func (f *compareFlags) check(gate reports.Gate) (reports.Gate, error) {
-	if _, err := render.ForComparison(f.format, render.Style{}); err != nil {
+func (f *outcomeFlags[T]) check(gate reports.Gate) (reports.Gate, error) {
+	if _, err := f.formats.For(f.format, render.Style{}); err != nil {
 		return nil, usageError("", "--format: %w", err)
 	}
 	if len(f.gate) > 0 {
@@ -121,24 +123,24 @@ func (f *compareFlags) check(gate reports.Gate) (reports.Gate, error) {
 	return gate, nil
 }
 
-// write prints a comparison and turns its outcome into the exit code.
-func (f *compareFlags) write(cmd *cobra.Command, c reports.Comparison) error {
+// write prints what was judged and turns its outcome into the exit code.
+func (f *outcomeFlags[T]) write(cmd *cobra.Command, judged T, outcome reports.Trend) error {
 	stdout := cmd.OutOrStdout()
-	show, err := render.ForComparison(f.format, render.Style{Color: colored(stdout)})
+	show, err := f.formats.For(f.format, render.Style{Color: colored(stdout)})
 	if err != nil {
 		return usageError("", "--format: %w", err)
 	}
 	var b bytes.Buffer
-	if err := show(&b, c); err != nil {
-		return cantError("", "print the comparison: %w", err)
+	if err := show(&b, judged); err != nil {
+		return cantError("", "print the %s: %w", f.what, err)
 	}
-	if err := printTo(stdout, "the comparison", b.String()); err != nil {
+	if err := printTo(stdout, "the "+f.what, b.String()); err != nil {
 		return err
 	}
 	switch {
-	case c.Trend == reports.TrendWorse:
+	case outcome == reports.TrendWorse:
 		return &exitError{code: exitFail}
-	case c.Trend == reports.TrendInconclusive && !f.allowUndef:
+	case outcome == reports.TrendInconclusive && !f.allowUndef:
 		return &exitError{code: exitCant}
 	}
 	return nil

@@ -58,7 +58,7 @@ var regressGroups = []flagGroup{
 	{"Base", "baseline baseline-binary store"},
 	{"Runs", "runs max-runs server-command ready"},
 	{"Verdict", "gate limit strict allow-inconclusive"},
-	{"Output", "format out"},
+	{"Output", "format out history commit"},
 }
 
 var serveGroups = []flagGroup{

@@ -200,6 +200,7 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		newNginx(),
 		newPreflight(),
 		newReport(),
+		newTrend(),
 		newVersion(),
 	)
 	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newDrill(), newRegress(), newServe(), newSimulate())...)

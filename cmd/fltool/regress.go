@@ -28,9 +28,9 @@ var defaultRuns = [][]string{
 const mostRuns = 1000
 
 func newRegress() *cobra.Command {
-	var f regressFlags
+	f := regressFlags{judge: outcomeFlags[reports.Comparison]{what: "comparison", formats: render.Comparisons}}
 	cmd := &cobra.Command{
-		Use:   "regress (--baseline DIR | --baseline-binary FILE) [flags] [-- COMMAND... [-- COMMAND...]]",
+		Use:   "regress (--baseline DIR | --baseline-binary FILE | --history FILE) [flags] [-- COMMAND... [-- COMMAND...]]",
 		Short: "Repeat runs and tell whether they got worse than a baseline",
 		Long: `regress runs the commands --runs times each and compares the reports with those
 of a baseline, as fltool compare does: a folder of reports that --store made, or
@@ -51,11 +51,15 @@ others, --limit how much worse each may get; see fltool compare --help. Where
 both commands decide it takes 7 --runs to tell, for the baseline as well; where
 they can't tell more are made, up to --max-runs.
 
+--history appends the new runs to a file, a line each, of which fltool trend
+tells since which commit they are worse; without a baseline nothing else is done.
+
 Exit codes: 0 nothing got worse; 1 a regression, or a run failed that did not in
 the baseline; 2 usage; 3 fltool can't tell: a run could not be made, too few
 runs, or another demand than the baseline's.`,
 		Example: `  fltool regress --baseline .baseline --store
   fltool regress --baseline .baseline
+  fltool regress --history history.jsonl && fltool trend history.jsonl
   fltool regress --baseline-binary old/fltool --out runs -- fltool simulate --rounds 5`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -70,6 +74,7 @@ runs, or another demand than the baseline's.`,
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	fl.StringVar(&f.command.line, "server-command", "", "start the server of the commands' --target by this shell `command` for each run")
 	fl.StringVar(&f.command.ready, "ready", "", "`URL` that tells when that server is ready")
+	f.history.add(cmd)
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
 	cmd.MarkFlagsMutuallyExclusive("server-command", "baseline-binary")
@@ -81,7 +86,8 @@ type regressFlags struct {
 	runs, maxRuns         int
 	store, strict         bool
 	command               commandFlags
-	judge                 compareFlags
+	history               historyFlags
+	judge                 outcomeFlags[reports.Comparison]
 }
 
 func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
@@ -95,7 +101,7 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	// What is wrong with the baseline is told before the runs, not after them.
 	var base []reports.Report
-	if f.binary == "" && !f.store {
+	if f.baseline != "" && f.binary == "" && !f.store {
 		if base, err = readBaseline(f.baseline); err != nil {
 			return err
 		}
@@ -142,6 +148,9 @@ func (f *regressFlags) warnOfFew(cmd *cobra.Command, base []reports.Report, gate
 	}
 }
 
+// alone says whether the runs are for the history and nothing else.
+func (f *regressFlags) alone() bool { return f.baseline == "" && f.binary == "" }
+
 // more is how many runs are added at a time where fewer can't tell.
 func (f *regressFlags) more() int { return max(1, f.runs/2) }
 
@@ -167,6 +176,12 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 		}
 		return err
 	}
+	if err := f.history.keep(cmd.Context(), cmd.ErrOrStderr(), m.new); err != nil {
+		return err
+	}
+	if f.alone() {
+		return nil
+	}
 	if f.store {
 		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, m.new); err != nil {
 			return err
@@ -182,14 +197,14 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 			return cantError("", "--out: %w", err)
 		}
 	}
-	return f.judge.write(cmd, c)
+	return f.judge.write(cmd, c, c.Trend)
 }
 
 // compared makes the runs and compares them, and makes more where more may tell; runs
 // that are to be stored are only made.
 func (f *regressFlags) compared(cmd *cobra.Command, m *measurement, stored []reports.Report, gate reports.Gate) (c reports.Comparison, err error) {
 	for runs := f.runs; ; runs = min(runs+f.more(), f.maxRuns) {
-		if err := m.measure(cmd.Context(), stored, runs); err != nil || f.store {
+		if err := m.measure(cmd.Context(), stored, runs); err != nil || f.store || f.alone() {
 			return c, err
 		}
 		base := stored
@@ -216,8 +231,8 @@ func (f *regressFlags) check(cmd *cobra.Command, args []string) ([][]string, err
 	switch {
 	case dash > 0 || dash < 0 && len(args) > 0:
 		return nil, usageError(example, "%q: a command stands behind --", args[0])
-	case f.baseline == "" && f.binary == "":
-		return nil, usageError(example, "nothing to compare with: want --baseline or --baseline-binary")
+	case f.baseline == "" && f.binary == "" && f.history.file == "":
+		return nil, usageError(example, "nothing to compare with: want --baseline, --baseline-binary or --history")
 	case f.store && f.baseline == "":
 		return nil, usageError("", "--store needs --baseline")
 	case f.runs < 1 || f.runs > mostRuns:
@@ -226,6 +241,9 @@ func (f *regressFlags) check(cmd *cobra.Command, args []string) ([][]string, err
 		f.maxRuns = 3 * f.runs
 	case f.maxRuns < f.runs || f.maxRuns > mostRuns:
 		return nil, usageError("", "--max-runs %d: want --runs (%d) to %d", f.maxRuns, f.runs, mostRuns)
+	}
+	if err := f.history.check(); err != nil {
+		return nil, err
 	}
 	if f.command.line == "" && f.command.ready != "" {
 		return nil, usageError("", "--ready is for the server of --server-command")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -103,9 +104,9 @@ type outputFlags struct {
 }
 
 func (o *outputFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.format, "format", render.Default, "print the report as "+strings.Join(render.Formats(), ", "))
+	cmd.Flags().StringVar(&o.format, "format", render.Default, "print the report as "+strings.Join(render.Reports.Names(), ", "))
 	cmd.Flags().StringVar(&o.out, "out", "", "write the report as JSON to this `file`, whatever is printed")
-	completeBy(cmd, "format", render.Formats)
+	completeBy(cmd, "format", render.Reports.Names)
 }
 
 // addVerbose is for commands that print findings.
@@ -117,7 +118,7 @@ const writableHint = "the directory must be there, and one may write in it"
 
 // check finds a wrong flag before the work is done.
 func (o *outputFlags) check() error {
-	if _, err := render.For(o.format, render.Style{}); err != nil {
+	if _, err := render.Reports.For(o.format, render.Style{}); err != nil {
 		return usageError("", "--format: %w", err)
 	}
 	if o.out != "" {
@@ -146,7 +147,9 @@ func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
 
 func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 	stdout := cmd.OutOrStdout()
-	show, err := render.For(o.format, render.Style{Color: colored(stdout), Verbose: o.verbose})
+	style := render.Style{Color: colored(stdout), Verbose: o.verbose}
+	style.Repository, style.Dir = repository()
+	show, err := render.Reports.For(o.format, style)
 	if err != nil {
 		return usageError("", "--format: %w", err)
 	}
@@ -155,6 +158,23 @@ func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 		return cantError("", "print the report: %w", err)
 	}
 	return printTo(stdout, "the report", b.String())
+}
+
+// repository is the root of git's working tree around the folder that fltool runs in,
+// and that folder; "" where there is none.
+func repository() (root, here string) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", ""
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return dir, here
+		}
+		if dir == filepath.Dir(dir) {
+			return "", ""
+		}
+	}
 }
 
 // printTo prints what a command was asked for.

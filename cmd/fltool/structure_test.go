@@ -40,7 +40,8 @@ var mayImport = map[string][]string{
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
 	"checks/remedy":          {"checks", "nginx", "reports"},
 	"reports":                {},
-	"reports/render":         {"reports", "reports/render/markup", "reports/render/plot"},
+	"reports/trend":          {"reports"},
+	"reports/render":         {"reports", "reports/trend", "reports/render/markup", "reports/render/plot"},
 	"reports/render/plot":    {"reports/render/markup"},
 	"reports/render/markup":  {},
 }
@@ -58,7 +59,7 @@ var atHome = map[string][]string{
 	"github.com/BurntSushi/toml":              {"checks/kinds"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"reports"},
 	"golang.org/x/perf/":                      {"reports"},
-	"github.com/aclements/go-moremath/":       {"reports"},
+	"github.com/aclements/go-moremath/":       {"reports", "reports/trend"},
 	"github.com/jstemmer/go-junit-report/":    {"reports/render"},
 	"github.com/santhosh-tekuri/jsonschema/":  {}, // it tests what is written
 	// A template finds methods by their names, and so the linker would keep them all.

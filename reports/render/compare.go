@@ -1,63 +1,34 @@
 package render
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/reports"
 )
 
-// CompareFunc writes a comparison in one format.
-type CompareFunc func(io.Writer, reports.Comparison) error
-
-var compareFormats = map[string]func(Style) CompareFunc{
-	"table": func(o Style) CompareFunc {
-		return func(w io.Writer, c reports.Comparison) error { return o.table(w, comparison(c, false)) }
-	},
-	"markdown": func(Style) CompareFunc {
-		return func(w io.Writer, c reports.Comparison) error { return markdown(w, comparison(c, true)) }
-	},
-	"html": func(Style) CompareFunc {
-		return func(w io.Writer, c reports.Comparison) error {
-			return writePage(w, comparison(c, true), pageOf{kind: "comparison"})
-		}
-	},
-	"json": func(Style) CompareFunc {
-		return func(w io.Writer, c reports.Comparison) error {
-			enc := json.NewEncoder(w)
-			enc.SetIndent("", "  ")
-			return enc.Encode(c)
-		}
-	},
+// outcomeVerdict is the verdict whose colour an outcome has.
+var outcomeVerdict = map[reports.Trend]reports.Verdict{
+	reports.TrendSame: reports.VerdictPass, reports.TrendBetter: reports.VerdictPass,
+	reports.TrendWorse: reports.VerdictFail, reports.TrendInconclusive: reports.VerdictWarn,
 }
 
-// CompareFormats are the names that ForComparison knows, sorted.
-func CompareFormats() []string { return slices.Sorted(maps.Keys(compareFormats)) }
-
-// ForComparison is the format of that name; the error of an unknown one lists
-// the names.
-func ForComparison(name string, o Style) (CompareFunc, error) {
-	f, ok := compareFormats[name]
-	if !ok {
-		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(CompareFormats(), ", "))
+// outcomeWord is an outcome in a table.
+func outcomeWord(o reports.Trend) string {
+	switch o {
+	case reports.TrendInconclusive:
+		return "unclear" // shorter
+	case reports.TrendUnmeasured:
+		return "missing"
 	}
-	return f(o), nil
+	return string(o)
 }
 
 // comparison puts a comparison into words; all says whether with metrics that
 // neither decide nor changed.
 func comparison(c reports.Comparison, all bool) document {
-	d := document{
-		word: strings.ToUpper(string(c.Trend)),
-		verdict: map[reports.Trend]reports.Verdict{
-			reports.TrendSame: reports.VerdictPass, reports.TrendBetter: reports.VerdictPass,
-			reports.TrendWorse: reports.VerdictFail, reports.TrendInconclusive: reports.VerdictWarn,
-		}[c.Trend],
-	}
+	d := document{word: strings.ToUpper(string(c.Trend)), verdict: outcomeVerdict[c.Trend]}
 	runs := fmt.Sprintf("%s against %d of the base", Plural(c.NewRuns, "new run"), c.BaseRuns)
 	d.headline = map[reports.Trend]string{
 		reports.TrendSame:         "no metric that decides changed beyond its limit; ",
@@ -90,12 +61,9 @@ func comparison(c reports.Comparison, all bool) document {
 			others[ch.Of].rows = append(others[ch.Of].rows, slices.Concat([]string{ch.Metric}, figures, []string{pvalue(ch.P)}))
 			continue
 		}
-		outcome, p := string(ch.Trend), pvalue(ch.PHolm)
-		switch ch.Trend {
-		case reports.TrendInconclusive:
-			outcome = "unclear" // shorter
-		case reports.TrendUnmeasured:
-			outcome, p = "missing", ""
+		outcome, p := outcomeWord(ch.Trend), pvalue(ch.PHolm)
+		if ch.Trend == reports.TrendUnmeasured {
+			p = ""
 		}
 		decide[ch.Of].rows = append(decide[ch.Of].rows, slices.Concat([]string{ch.Metric, outcome}, figures, []string{p}))
 		if limit := ch.Metric + " " + limitOf(ch); !slices.Contains(limits, limit) {

@@ -48,8 +48,8 @@ func comparisons(t *testing.T) map[string]reports.Comparison {
 
 func TestCompareGolden(t *testing.T) {
 	for name, c := range comparisons(t) {
-		for _, format := range CompareFormats() {
-			show, err := ForComparison(format, Style{})
+		for _, format := range Comparisons.Names() {
+			show, err := Comparisons.For(format, Style{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -105,7 +105,7 @@ func browserPages(t *testing.T) map[string]*onePage {
 		}
 		pages[name] = p
 	}
-	show, err := ForComparison("html", Style{})
+	show, err := Comparisons.For("html", Style{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package render
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,36 +13,68 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// A Func writes a report in one format. Its error is the writer's.
-type Func func(io.Writer, reports.Report) error
-
 // Style is how a report is written. The zero value is plain text.
 type Style struct {
 	Color   bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
 	Verbose bool // the table of a preflight tells every finding in full, and lists what is right and what is not applicable
+
+	Repository, Dir string // SARIF: the root of the repository, and the folder in it that relative paths are of; "": none
 }
 
 // Default is the format of stdout.
 const Default = "table"
 
-var formats = map[string]func(Style) Func{
-	"benchmark": func(Style) Func { return Benchmark },
-	"html":      func(Style) Func { return HTML },
-	"junit":     func(Style) Func { return JUnit },
-	"markdown":  func(Style) Func { return Markdown },
-	"table":     func(o Style) Func { return o.Table },
-	"json":      func(Style) Func { return reports.Encode },
-	"sarif":     func(Style) Func { return SARIF },
-}
+// Formats are the ways to write something, by name.
+type Formats[T any] map[string]func(Style) func(io.Writer, T) error
 
-// Formats are the names that For knows, sorted.
-func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
+// Names are those of the formats, sorted.
+func (f Formats[T]) Names() []string { return slices.Sorted(maps.Keys(f)) }
 
 // For is the format of that name; the error of an unknown one lists the names.
-func For(name string, o Style) (Func, error) {
-	f, ok := formats[name]
+func (f Formats[T]) For(name string, o Style) (func(io.Writer, T) error, error) {
+	of, ok := f[name]
 	if !ok {
-		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(Formats(), ", "))
+		return nil, fmt.Errorf("unknown format %q: want %s", name, strings.Join(f.Names(), ", "))
 	}
-	return f(o), nil
+	return of(o), nil
+}
+
+// Reports are the formats of a report.
+var Reports = Formats[reports.Report]{
+	"benchmark": func(Style) func(io.Writer, reports.Report) error { return Benchmark },
+	"html":      func(Style) func(io.Writer, reports.Report) error { return HTML },
+	"junit":     func(Style) func(io.Writer, reports.Report) error { return JUnit },
+	"markdown":  func(Style) func(io.Writer, reports.Report) error { return Markdown },
+	"table":     func(o Style) func(io.Writer, reports.Report) error { return o.Table },
+	"json":      func(Style) func(io.Writer, reports.Report) error { return reports.Encode },
+	"sarif":     func(o Style) func(io.Writer, reports.Report) error { return o.SARIF },
+}
+
+// Comparisons are the formats of a comparison, Trends those of a history's analysis.
+var (
+	Comparisons = formatsOf(comparison, func(reports.Comparison) pageOf { return pageOf{kind: "comparison"} })
+	Trends      = formatsOf(trendWords, trendPage)
+)
+
+// formatsOf are the formats of what words puts into a document, all of it or what a
+// terminal has room for; page says what a page has beside that.
+func formatsOf[T any](words func(v T, all bool) document, page func(T) pageOf) Formats[T] {
+	return Formats[T]{
+		"table": func(o Style) func(io.Writer, T) error {
+			return func(w io.Writer, v T) error { return o.table(w, words(v, false)) }
+		},
+		"markdown": func(Style) func(io.Writer, T) error {
+			return func(w io.Writer, v T) error { return markdown(w, words(v, true)) }
+		},
+		"html": func(Style) func(io.Writer, T) error {
+			return func(w io.Writer, v T) error { return writePage(w, words(v, true), page(v)) }
+		},
+		"json": func(Style) func(io.Writer, T) error {
+			return func(w io.Writer, v T) error {
+				enc := json.NewEncoder(w)
+				enc.SetIndent("", "  ")
+				return enc.Encode(v)
+			}
+		},
+	}
 }

@@ -39,8 +39,8 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestGolden(t *testing.T) {
 	for name, r := range samples() {
-		for _, format := range Formats() {
-			f, err := For(format, Style{})
+		for _, format := range Reports.Names() {
+			f, err := Reports.For(format, Style{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,8 +157,8 @@ func FuzzRender(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, name := range Formats() {
-			show, err := For(name, Style{})
+		for _, name := range Reports.Names() {
+			show, err := Reports.For(name, Style{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 
@@ -78,8 +79,9 @@ type sarifSuppression struct {
 
 // SARIF writes what is wrong as static analysis results (SARIF 2.1.0), which
 // code reviews show at the line. What passes or does not apply is left out; what
-// is waived is suppressed, with its reason.
-func SARIF(w io.Writer, r reports.Report) error {
+// is waived is suppressed, with its reason. Files of the repository are named from its
+// root, as code reviews want them.
+func (o Style) SARIF(w io.Writer, r reports.Report) error {
 	run := sarifRun{Results: []sarifResult{}, Tool: sarifTool{sarifDriver{
 		Name: "fltool", Version: reports.Clean(strings.TrimPrefix(r.Env.Tool, "fltool ")), InformationURI: home, Rules: []sarifRule{},
 	}}}
@@ -102,7 +104,7 @@ func SARIF(w io.Writer, r reports.Report) error {
 		if f.Status == reports.StatusWaived {
 			result.Suppressions = []sarifSuppression{{"external", reports.Clean(f.Reason)}}
 		}
-		if file, line, ok := sarifPlace(f.Source); ok {
+		if file, line, ok := o.sarifPlace(f.Source); ok {
 			var at sarifLocation
 			at.PhysicalLocation.ArtifactLocation.URI = file
 			if line > 0 {
@@ -158,7 +160,7 @@ func sarifText(f reports.Finding) string {
 
 // sarifPlace takes "/etc/nginx/nginx.conf:7 (built-in default)" apart: a file's
 // URI and its line, 0 where none is given.
-func sarifPlace(source string) (uri string, line int, ok bool) {
+func (o Style) sarifPlace(source string) (uri string, line int, ok bool) {
 	source, _, _ = strings.Cut(source, " (")
 	if source == "" || strings.ContainsAny(source, " ,") || strings.HasPrefix(source, "--") {
 		return "", 0, false
@@ -172,9 +174,26 @@ func sarifPlace(source string) (uri string, line int, ok bool) {
 	if !found && !strings.Contains(file, "/") && !strings.Contains(file, ".") {
 		return "", 0, false // "systemd's default" and the like
 	}
-	u := url.URL{Path: file}
-	if strings.HasPrefix(file, "/") {
+	u := url.URL{Path: o.inRepository(file)}
+	if path.IsAbs(u.Path) {
 		u.Scheme = "file"
 	}
 	return u.String(), line, true
+}
+
+// inRepository is a file's path from the repository's root, where it is in one; a
+// relative one is of the folder that fltool runs in.
+func (o Style) inRepository(file string) string {
+	if o.Repository == "" {
+		return file
+	}
+	whole := file
+	if !path.IsAbs(whole) {
+		whole = path.Join(o.Dir, whole)
+	}
+	inside, ok := strings.CutPrefix(path.Clean(whole), strings.TrimSuffix(o.Repository, "/")+"/")
+	if !ok {
+		return file
+	}
+	return inside
 }

@@ -19,7 +19,7 @@ func TestSARIFIsValid(t *testing.T) {
 	}
 	for name, r := range samples() {
 		var b bytes.Buffer
-		if err := SARIF(&b, r); err != nil {
+		if err := (Style{}).SARIF(&b, r); err != nil {
 			t.Fatal(err)
 		}
 		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
@@ -69,11 +69,30 @@ func TestSARIFSchemaRefuses(t *testing.T) {
 	}
 }
 
+type place struct {
+	uri  string
+	line int
+}
+
+// What is in the repository is named from its root, wherever fltool runs.
+func TestSARIFInRepository(t *testing.T) {
+	o := Style{Repository: "/home/me/fl", Dir: "/home/me/fl/deploy"}
+	for source, want := range map[string]place{
+		"fl.conf:3":                 {"deploy/fl.conf", 3},
+		"../nginx/site.conf:4":      {"nginx/site.conf", 4},
+		"/home/me/fl/app/fl.conf:5": {"app/fl.conf", 5},
+		"/home/me/flat/fl.conf:6":   {"file:///home/me/flat/fl.conf", 6},
+		"/etc/nginx/nginx.conf:7":   {"file:///etc/nginx/nginx.conf", 7},
+		"../../elsewhere/fl.conf:8": {"../../elsewhere/fl.conf", 8},
+	} {
+		if uri, line, ok := o.sarifPlace(source); uri != want.uri || line != want.line || !ok {
+			t.Errorf("%q is at %q line %d, %v; want %v", source, uri, line, ok, want)
+		}
+	}
+}
+
 func TestSARIFPlace(t *testing.T) {
-	for source, want := range map[string]struct {
-		uri  string
-		line int
-	}{
+	for source, want := range map[string]place{
 		"/etc/nginx/nginx.conf:7":          {"file:///etc/nginx/nginx.conf", 7},
 		"deploy/nginx.conf:12":             {"deploy/nginx.conf", 12},
 		"deploy/my site.conf:12":           {"", 0},
@@ -83,7 +102,7 @@ func TestSARIFPlace(t *testing.T) {
 		"--lb":                             {"", 0},
 		"":                                 {"", 0},
 	} {
-		uri, line, ok := sarifPlace(source)
+		uri, line, ok := Style{}.sarifPlace(source)
 		if uri != want.uri || line != want.line || ok != (want.uri != "") {
 			t.Errorf("%q is at %q line %d, %v", source, uri, line, ok)
 		}
