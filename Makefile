@@ -12,7 +12,7 @@ export GORACE := atexit_sleep_ms=0
 
 # What tests of the real things need, as Debian packages; the race detector needs a
 # C compiler.
-PACKAGES := gcc libc6-dev curl nginx-light chromium gunicorn python3-gevent python3-requests python3-nacl \
+PACKAGES := gcc libc6-dev curl nginx-light libnginx-mod-stream chromium gunicorn python3-gevent python3-requests python3-nacl \
 	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle python3-waitress \
 	uwsgi-plugin-python3 python3-uvicorn python3-grpcio haproxy apache2-bin caddy
 

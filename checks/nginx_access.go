@@ -136,7 +136,6 @@ func openGate(g nginx.Gate, at *facts.Location, path string) reports.Remedy {
 	text := fmt.Sprintf("remove %s at %s, or keep it from %s and the other routes of workers", g.Directive, g.Source, path)
 	switch g.Directive {
 	case "auth_basic":
-		text = "in the location of the workers' routes write: auth_basic off;"
 		if at != nil {
 			text = fmt.Sprintf("in location %s of %s write: auth_basic off;", at.Name(), at.Source)
 		}

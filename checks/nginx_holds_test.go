@@ -2,14 +2,20 @@ package checks
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,106 +28,6 @@ import (
 
 // The small demand that each config is to hold.
 var crowd = reports.Demand{Workers: 40, HoldSeconds: 0.3, ModelBytes: 100_000}
-
-// enough is a config that holds it; each fault changes some of it.
-const enough = `worker_processes 1;
-worker_rlimit_nofile 1024;
-worker_shutdown_timeout 1h;
-events { worker_connections 512; }
-http {
-    limit_conn_zone $binary_remote_addr zone=conn:1m;
-    limit_req_zone $binary_remote_addr zone=req:1m rate=200r/s;
-    upstream fl { server 127.0.0.1:5000; }
-    server {
-        listen 127.0.0.1:80 backlog=1024 so_keepalive=on;
-        client_max_body_size 1m;
-        proxy_max_temp_file_size 0;
-        location /workers { deny all; proxy_pass http://fl; }
-        location / {
-            limit_conn conn 200;
-            proxy_read_timeout 2h;
-            proxy_pass http://fl;
-        }
-    }
-}
-`
-
-// remedied are faults, the checks that tell of them, and whether the demand is then
-// not held: it may be, where a check warns of more than a small demand shows.
-var remedied = []struct {
-	old, new string
-	checks   string
-	breaks   bool
-}{
-	{"worker_connections 512", "worker_connections 60", "nginx/worker-connections", true},
-	{"events { worker_connections 512; }", "events { worker_connections 70; accept_mutex on; }", "nginx/worker-connections", true},
-	{"worker_rlimit_nofile 1024", "worker_rlimit_nofile 60", "nginx/worker-rlimit-nofile nginx/rlimit-slots", true},
-	{"worker_rlimit_nofile 1024", "worker_rlimit_nofile 512", "nginx/rlimit-slots", false},
-	{"worker_shutdown_timeout 1h;\n", "", "nginx/shutdown-timeout", false},
-	{"worker_processes 1;\nworker_rlimit_nofile 1024;\nworker_shutdown_timeout 1h;\nevents {", "worker_processes 2;\nworker_rlimit_nofile 1024;\nworker_shutdown_timeout 1h;\nevents { accept_mutex on;", "nginx/accept-mutex", false},
-	{"proxy_read_timeout 2h", "proxy_read_timeout 100ms", "nginx/proxy-read-timeout", true},
-	{"proxy_pass http://fl;\n        }\n    }", "proxy_pass http://fl;\n        }\n        location = /notify_me_if_gm_version_updated { proxy_read_timeout 100ms; proxy_pass http://fl; }\n    }", "nginx/proxy-read-timeout", true},
-	{"proxy_read_timeout 2h", "proxy_read_timeout 2h; proxy_connect_timeout 1d", "nginx/proxy-connect-timeout", false},
-	{"client_max_body_size 1m", "client_max_body_size 50k", "nginx/client-max-body-size", true},
-	{"limit_conn conn 200", "limit_conn conn 10", "nginx/limit-conn", true},
-	{"limit_conn conn 200", "limit_conn conn 200; limit_req zone=req burst=20", "nginx/limit-req", true},
-	{"limit_conn conn 200", "limit_conn conn 200; limit_req zone=req burst=20 nodelay", "nginx/limit-req", true},
-	{"limit_conn conn 200;", "", "nginx/unlimited", false},
-	{"deny all", "allow all", "nginx/admin-exposed", false},
-	{"        location /workers { deny all; proxy_pass http://fl; }\n", "", "nginx/admin-exposed", false},
-	{"http {\n", "http {\n    gzip on;\n", "nginx/gzip", false},
-	{"        proxy_max_temp_file_size 0;\n", "proxy_buffers 8 4k;", "nginx/response-spool", false},
-	{"server 127.0.0.1:5000;", "server 127.0.0.1:5000; server 127.0.0.1:5001;", "nginx/upstream-peers", true},
-	{"server 127.0.0.1:5000;", "server 127.0.0.1:5000 max_conns=10;", "nginx/max-conns", true},
-	{"server 127.0.0.1:5000;", "server localhost:5000;", "nginx/upstream-name", false},
-	{"backlog=1024 ", "backlog=8 ", "nginx/listen-backlog", false},
-	{"limit_conn conn 200", "limit_conn conn 200; send_timeout 1d", "nginx/send-timeout", false},
-	{"limit_conn conn 200", "limit_conn conn 200; client_body_timeout 1d", "nginx/client-timeouts", false},
-	{"limit_conn conn 200", "limit_conn conn 200; keepalive_timeout 5s", "nginx/keepalive-timeout", false},
-	{"limit_conn conn 200", "limit_conn conn 200; proxy_ignore_client_abort on", "nginx/client-abort", false},
-	{"limit_conn conn 200", "limit_conn conn 200; proxy_set_header Connection keep-alive", "nginx/upstream-http", false},
-	{"limit_conn conn 200", "limit_conn conn 200; proxy_next_upstream error non_idempotent", "nginx/next-upstream", false},
-	{"limit_conn conn 200", "limit_conn conn 200; auth_basic fl; auth_basic_user_file /dev/null", "nginx/access", true},
-	{"limit_conn conn 200", "limit_conn conn 200; deny all", "nginx/access", true},
-	{"limit_conn conn 200;", "limit_conn conn 200; limit_except GET { deny all; }", "nginx/access", true},
-	{"limit_conn conn 200;", "limit_conn conn 200; if ($request_method = POST) { return 405; }", "nginx/access", true},
-	{"limit_conn conn 200", "limit_conn conn 200; internal", "nginx/access", true},
-	{"127.0.0.1:80 ", "127.0.0.1:80 http2 ", "nginx/access", true},
-	{"location / {", "location / { return 404; }\n        location = /notify_me_if_gm_version_updated {", "nginx/protocol", true},
-	{"proxy_pass http://fl;\n        }\n    }", "proxy_pass http://fl;\n        }\n        location /challenge_phrase/ { proxy_pass http://127.0.0.1:5001; }\n    }", "nginx/protocol", true},
-}
-
-// TestRemedies does what each finding says to the config that earned it: the check
-// then passes, and the real nginx takes the config and holds the demand.
-func TestRemedies(t *testing.T) {
-	n := realNginx(t)
-	if err := n.holds(t, enough); err != nil {
-		t.Fatalf("the config without a fault: %v", err)
-	}
-	for _, fault := range remedied {
-		t.Run(strings.TrimPrefix(fault.checks, "nginx/"), func(t *testing.T) {
-			t.Parallel()
-			text := strings.Replace(enough, fault.old, fault.new, 1)
-			if text == enough {
-				t.Fatalf("nothing is %q", fault.old)
-			}
-			if err := n.holds(t, text); (err != nil) != fault.breaks {
-				t.Errorf("the demand breaks the faulty config: %v", err)
-			}
-			for id := range strings.FieldsSeq(fault.checks) {
-				text := fix(t, text, id)
-				for _, f := range lintText(t, text, "", crowd) {
-					if f.Status == reports.StatusFail || f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
-						t.Errorf("fixed, and %s is %s: %s%s", f.Check, f.Status, f.Got, f.Reason)
-					}
-				}
-				if err := n.holds(t, text); err != nil {
-					t.Errorf("the demand is not held by what %s fixed: %v\n%s", id, err, text)
-				}
-			}
-		})
-	}
-}
 
 // httpNginx is the real nginx.
 type httpNginx struct{ binary string }
@@ -139,17 +45,24 @@ func realNginx(t *testing.T) httpNginx {
 }
 
 // holds runs a config, with ports of its own, before an application of the protocol,
-// and has the demand come; the error is what failed first.
-func (n httpNginx) holds(t *testing.T, text string) error {
+// and has the demand come; the error is what failed first. What listens with ssl is
+// spoken to by TLS, and with http2 all workers share a connection, as they do where
+// something before nginx multiplexes.
+func (n httpNginx) holds(ctx context.Context, t *testing.T, text string) error {
 	t.Helper()
 	app, other := newParking(t), newParking(t)
 	address := unused(t)
 	dir := t.TempDir()
+	base, worker := "http://"+address, alone
+	if strings.Contains(text, ":80 ssl") {
+		base, worker = "https://"+address, trusting(t, dir, strings.Contains(text, "http2"))
+	}
 	temp := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += fmt.Sprintf("%s_temp_path %s/%s; ", kind, dir, kind)
 	}
-	text = strings.NewReplacer("127.0.0.1:80 ", address+" ", ":5000", app, ":5001", other, "/TMP", dir, "http {", "http { access_log off; "+temp).Replace(text)
+	text = strings.NewReplacer("127.0.0.1:80 ", address+" ", "0.0.0.0:80 ", strings.Replace(address, "127.0.0.1", "0.0.0.0", 1)+" ", "127.0.0.1:81 ", unused(t)+" ",
+		"127.0.0.1:3031", newUWSGI(t, app), "127.0.0.1:53", newNames(t), ":5000", app, ":5001", other, "/TMP", dir, "http {", "http { access_log off; "+temp).Replace(text)
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, []byte("daemon off; user root; pid "+dir+"/pid; error_log stderr crit;\n"+text), 0o600); err != nil {
 		t.Fatal(err)
@@ -176,17 +89,48 @@ func (n httpNginx) holds(t *testing.T, text string) error {
 			t.Fatalf("nginx does not listen: %v", err)
 		}
 	}
-	g, ctx := errgroup.WithContext(t.Context())
+	g, ctx := errgroup.WithContext(ctx)
 	for i := range crowd.Workers {
-		g.Go(func() error { return round(ctx, "http://"+address, fmt.Sprint("w", i)) })
+		g.Go(func() error { return round(ctx, worker(), base, fmt.Sprint("w", i)) })
 	}
 	return g.Wait()
 }
 
+// alone is a worker that makes a connection for each request, as dc_federated's do.
+func alone() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+// trusting are workers that trust a certificate, which is written to fl.pem and fl.key.
+func trusting(t *testing.T, dir string, shared bool) func() *http.Client {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	pair := s.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"fl.pem": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, "fl.key": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trusts := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	trusts.RootCAs.AddCert(s.Certificate())
+	one := &http.Client{Transport: &http.Transport{TLSClientConfig: trusts, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}}}
+	if shared {
+		t.Cleanup(one.CloseIdleConnections)
+		return func() *http.Client { return one }
+	}
+	return func() *http.Client {
+		return &http.Client{Transport: &http.Transport{TLSClientConfig: trusts, DisableKeepAlives: true}}
+	}
+}
+
 // round is what a worker asks for, over a connection each: it registers, polls until
 // all do, takes the model and sends its update. Bodies tell whether it was served.
-func round(ctx context.Context, base, id string) error {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+func round(ctx context.Context, client *http.Client, base, id string) error {
 	for _, ask := range []struct{ method, path, body, want string }{
 		{"POST", "/register_worker", id, "registered"},
 		{"GET", "/challenge_phrase/" + id, "", "challenge"},
@@ -283,6 +227,100 @@ func (p *parking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = "taken"
 	}
 	_, _ = io.WriteString(w, answer) // a client that is gone tells by itself
+}
+
+// newUWSGI starts what hands requests of the uwsgi protocol on to an application, and
+// gives its address.
+func newUWSGI(t *testing.T, app string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // the test has ended
+			}
+			go func() {
+				defer c.Close()
+				_ = handOn(c, app) // who asked is told by the connection's end
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// handOn reads one request: a head of a modifier, a size and a modifier, then so many
+// bytes of names and values, each after its length, and the body.
+func handOn(c net.Conn, app string) error {
+	var head struct {
+		_    uint8
+		Size uint16
+		_    uint8
+	}
+	if err := binary.Read(c, binary.LittleEndian, &head); err != nil {
+		return err
+	}
+	b := make([]byte, head.Size)
+	if _, err := io.ReadFull(c, b); err != nil {
+		return err
+	}
+	var words []string
+	for len(b) > 2 {
+		end := 2 + int(binary.LittleEndian.Uint16(b))
+		words, b = append(words, string(b[2:end])), b[end:]
+	}
+	vars := map[string]string{}
+	for pair := range slices.Chunk(words, 2) {
+		vars[pair[0]] = pair[1]
+	}
+	req, err := cgi.RequestFromMap(vars)
+	if err != nil {
+		return err
+	}
+	req.URL.Scheme, req.URL.Host, req.RequestURI, req.Close = "http", "127.0.0.1"+app, "", true
+	req.Body = io.NopCloser(io.LimitReader(c, req.ContentLength))
+	resp, err := alone().Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	resp.TransferEncoding, resp.Close = nil, true // the connection's end is the body's
+	return resp.Write(c)
+}
+
+// newNames starts a name server that knows 127.0.0.1 for whatever it is asked, and
+// gives its address.
+func newNames(t *testing.T) string {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 512)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return // the test has ended
+			}
+			if n < 12 {
+				continue
+			}
+			// The question again, as an answer with one address of it; of other than
+			// IPv4 there is none.
+			answer := append([]byte{b[0], b[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0}, b[12:n]...)
+			if b[n-3] == 1 {
+				answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)
+			} else {
+				answer[7] = 0
+			}
+			_, _ = c.WriteTo(answer, from) // who asked asks again
+		}
+	}()
+	return c.LocalAddr().String()
 }
 
 // unused is an address that nothing listens at.

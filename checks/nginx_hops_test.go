@@ -13,13 +13,23 @@ import (
 func lintText(t *testing.T, text, url string, d reports.Demand) map[string]reports.Finding {
 	t.Helper()
 	asked := facts.Asked{Port: 5000, URL: url}
+	list, _ := Lint(readText(t, text, asked), asked, d, nil, time.Time{})
+	return byCheck(list)
+}
+
+// readText reads a config as the file /n.conf.
+func readText(t *testing.T, text string, asked facts.Asked) *facts.Nginx {
+	t.Helper()
 	n, err := facts.ReadNginx(facts.NewRoot("/"), nil, asked, facts.NginxOptions{
 		Dump: strings.NewReader("# configuration file /n.conf:\n" + text), Version: "1.22.1", Local: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, _ := Lint(n, asked, d, nil, time.Time{})
+	return n
+}
+
+func byCheck(list []reports.Finding) map[string]reports.Finding {
 	found := map[string]reports.Finding{}
 	for _, f := range list {
 		found[f.Check] = f

@@ -202,7 +202,7 @@ func (o *Judgement) also(all []Judgement) {
 		} else {
 			o.Got += fmt.Sprintf("; %s: %s", other.Source, other.Got)
 		}
-		if other.Remedy.Text != "" {
+		if other.Remedy.Text != "" && !strings.Contains(o.Remedy.Text, other.Remedy.Text) {
 			o.Remedy.Text += "; " + other.Remedy.Text
 		}
 	}

@@ -71,7 +71,11 @@ func evalUpstreamName(c Case, p place) Judgement {
 		}
 		return c.noUpstream(p)
 	}
+	late := 0
 	for _, peer := range u.Peers {
+		if peer.Resolve {
+			late++
+		}
 		host, port, err := net.SplitHostPort(peer.Address)
 		if err != nil { // a unix socket, or a name without a port
 			host = peer.Address
@@ -88,6 +92,9 @@ func evalUpstreamName(c Case, p place) Judgement {
 	}
 	if u.Incomplete != "" {
 		return unknownFor("%s", u.Incomplete)
+	}
+	if late > 0 {
+		return pass("looked up again while nginx runs", u.Source)
 	}
 	return pass("addresses alone", u.Source)
 }

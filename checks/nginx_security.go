@@ -284,7 +284,7 @@ func evalAdminExposed(_ Case, p place) Judgement {
 		return fail("/workers is open to everybody", "allow for admins, deny all", p.at.Source, fix)
 	}
 	return fail("/workers is open to everybody", "allow for admins, deny all", p.at.Source,
-		reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location ^~ %s/workers { allow 127.0.0.1; deny all; proxy_pass %s; }", p.site.Source, p.site.Base, p.at.Pass.Raw), Then: "reload"})
+		reports.Remedy{Text: fmt.Sprintf("in the server of %s add: location ^~ %s/workers { allow 127.0.0.1; deny all; %s %s; }", p.site.Source, p.site.Base, p.setting("pass"), p.at.Pass.Raw), Then: "reload"})
 }
 
 // endsTLS says whether a load balancer speaks TLS to workers itself.

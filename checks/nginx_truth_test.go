@@ -62,6 +62,17 @@ geo $in { default 0; 127.0.0.0/8 1; } ~ location / { if ($in) { return 403; } PA
 ~ location / { rewrite ^/(.*)$ /$1 break; PASS }
 ~ location / { set $to 127.0.0.1:5000; proxy_pass http://$to; }
 ~ location / { set $to http://127.0.0.1:5000; proxy_pass $to$request_uri; }
+~ set $to 127.0.0.1:5000; location / { proxy_pass http://$to; }
+~ set $to fl; location / { proxy_pass http://$to; }
+~ set $to 127.0.0.1:5001; location / { set $to 127.0.0.1:5000; proxy_pass http://$to; }
+~ location / { set $to 127.0.0.1:5000; if ($request_method = POST) { set $to 127.0.0.1:5001; } proxy_pass http://$to; }
+~ location / { break; set $to 127.0.0.1:5000; proxy_pass http://$to; }
+~ location / { proxy_pass http://$to; set $to 127.0.0.1:5000; }
+~ location / { set $to app.invalid; proxy_pass http://$to:5000; }
+~ location / { resolver 127.0.0.1:53; set $to app.invalid; proxy_pass http://$to:5000; }
+~ location /x { set $to 127.0.0.1:5000; } location / { proxy_pass http://$to; }
+~ set $to 127.0.0.1; location / { proxy_pass http://$to:5000/$request_uri; }
+~ set $to 127.0.0.1; location / { proxy_pass http://${to}:5000/api; }
 ~ location ~ ^/(register_worker|challenge_phrase|notify_me|return_global|receive_worker) { PASS }
 ~ location ~* ^/NOTIFY { return 404; } location / { PASS }
 ~ location ^~ /n { PASS } location ~ notify { return 404; } location / { PASS }
@@ -128,7 +139,7 @@ func TestTruth(t *testing.T) {
 					list = append(list, f)
 				}
 				verdict, why := Verdict(list, reports.SeverityError)
-				err := n.holds(t, text)
+				err := n.holds(t.Context(), t, text)
 				if err == nil && verdict == reports.VerdictFail || err != nil && (verdict == reports.VerdictPass || verdict == reports.VerdictWarn) {
 					t.Errorf("%s\nlint says %s (%q), and nginx: %v", way, verdict, why, err)
 				}

@@ -59,6 +59,7 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 		sockets += 2
 	}
 	slots := slotsFor(d.Workers, 1, sockets, 1)
+	rate := max(int64(requestsPerRound*d.Workers), steadyRateFor(d.Workers, hold))
 	number := func(n int64) []string { return []string{fmt.Sprint(n)} }
 	s := nginx.Settings{
 		Site: p.Site,
@@ -72,8 +73,8 @@ func Recommend(p Proxy, d reports.Demand) (nginx.Settings, error) {
 			Why: fmt.Sprintf("A process: %d workers × 2 connections, %d for listeners, and 1/16 left free, since nginx cuts idle clients below that. Each process gets as many, for connections may all go to one.", d.Workers, sockets+1)}},
 		HTTP: []nginx.Setting{
 			{Name: "limit_conn_zone", Args: []string{"$binary_remote_addr", "zone=fl_conn:10m"}, Why: "Connections and requests are counted by address."},
-			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", requestsPerRound*d.Workers)},
-				Why: fmt.Sprintf("A round of all %d workers each second.", d.Workers)},
+			{Name: "limit_req_zone", Args: []string{"$binary_remote_addr", "zone=fl_req:10m", fmt.Sprintf("rate=%dr/s", rate)},
+				Why: fmt.Sprintf("A round of all %d workers each second, and what they ask for whenever a hold ends.", d.Workers)},
 		},
 		Peers:       p.Upstream,
 		ServerNames: p.ServerNames,

@@ -269,7 +269,7 @@ func (d *decoder) rewrites(l *level) (ret *Return, rewrites []Rewrite, blocks []
 			for _, in := range n.block {
 				b.Lines = append(b.Lines, Line{Text: in.text(), Source: in.source()})
 				if kind := passKind(in); kind != "" && b.Pass == nil {
-					b.Pass = d.pass(in, kind, n.name)
+					b.Pass = d.pass(l, in, kind, n.name)
 				}
 			}
 			blocks = append(blocks, b)
@@ -374,7 +374,7 @@ func (d *decoder) location(up *level, n *node) (Location, bool) {
 			case Regex, RegexNoCase, Named:
 				context = "location"
 			}
-			loc.Pass = d.pass(s, kind, context)
+			loc.Pass = d.pass(l, s, kind, context)
 		}
 	}
 	loc.Locations = d.locations(l, &loc)

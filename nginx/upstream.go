@@ -31,21 +31,22 @@ func passedBy(location *node) string {
 
 // pass reads where a statement passes requests. context is "if" or
 // "limit_except", "location" for one without a prefix, else "".
-func (d *decoder) pass(n *node, kind, context string) *Pass {
+func (d *decoder) pass(l *level, n *node, kind, context string) *Pass {
 	p := &Pass{Kind: kind, Raw: strings.Join(n.args, " "), Source: n.source()}
-	if kind == "proxy" && d.addressOnly(p) {
+	raw := l.settled(p.Raw)
+	if kind == "proxy" && d.addressOnly(p, raw) {
 		return p
 	}
-	if vars := variables(p.Raw); vars != nil {
+	if vars := variables(raw); vars != nil {
 		p.Err = fmt.Sprintf("holds %s, known only while a request runs", strings.Join(vars, ", "))
 		return p
 	}
-	rest, port := p.Raw, ""
+	rest, port := raw, ""
 	if kind == "uwsgi" {
 		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "suwsgi://"), "uwsgi://")
 	}
 	if kind == "proxy" || kind == "grpc" {
-		scheme, after, found := strings.Cut(p.Raw, "://")
+		scheme, after, found := strings.Cut(raw, "://")
 		plain := map[string]string{"proxy": "http", "grpc": "grpc"}[kind]
 		switch {
 		case found && strings.EqualFold(scheme, plain):
@@ -56,7 +57,7 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 			p.Err = d.refuse(n, "invalid URL prefix")
 			return p
 		default:
-			after = p.Raw
+			after = raw
 		}
 		rest = after
 	}
@@ -69,7 +70,8 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 	} else if i := strings.IndexAny(rest, "/?"); i >= 0 && (kind == "proxy" || kind == "grpc") {
 		name, p.URI = rest[:i], rest[i:]
 	}
-	if kind == "proxy" && p.URI != "" && context != "" {
+	late := raw != p.Raw // the name is looked up while nginx runs
+	if kind == "proxy" && p.URI != "" && context != "" && !late {
 		d.refuse(n, `"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block`)
 	}
 	if u := d.cfg.Upstream(name); u != nil && !u.Implicit {
@@ -84,7 +86,7 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 		return p
 	}
 	if host, port, ok := strings.Cut(name, ":"); ok {
-		if u := d.cfg.Upstream(host); u != nil && !u.Implicit {
+		if u := d.cfg.Upstream(host); u != nil && !u.Implicit && !late {
 			p.Err = d.refuse(n, "upstream %q may not have port %s", host, port)
 			return p
 		}
@@ -94,15 +96,19 @@ func (d *decoder) pass(n *node, kind, context string) *Pass {
 		return p
 	}
 	p.Upstream = withPort(name, port)
-	if d.cfg.Upstream(p.Upstream) == nil {
-		d.implicit(p)
+	late = late && !isAddress(name)
+	if late {
+		if p.Err = l.nameless(name); p.Err != "" {
+			return p
+		}
 	}
+	d.implicit(p, late)
 	return p
 }
 
 // addressOnly reads an address that is written out before a path of variables.
-func (d *decoder) addressOnly(p *Pass) bool {
-	scheme, rest, _ := strings.Cut(p.Raw, "://")
+func (d *decoder) addressOnly(p *Pass, raw string) bool {
+	scheme, rest, _ := strings.Cut(raw, "://")
 	i := strings.IndexAny(rest, "/$")
 	tls := strings.EqualFold(scheme, "https")
 	if i < 1 || !tls && !strings.EqualFold(scheme, "http") || !HasVariables(rest[i:]) || rest[i] == '$' && rest[i:] != "$request_uri" && rest[i:] != "$uri" {
@@ -117,20 +123,25 @@ func (d *decoder) addressOnly(p *Pass) bool {
 		return false
 	}
 	p.Upstream, p.URI, p.TLS = withPort(name, map[bool]string{false: "80", true: "443"}[tls]), rest[i:], tls
-	if d.cfg.Upstream(p.Upstream) == nil {
-		d.implicit(p)
-	}
+	d.implicit(p, false)
 	return true
 }
 
-// implicit adds the upstream of an address that stands in a pass itself.
-// nginx keeps no idle connections to such a one.
-func (d *decoder) implicit(p *Pass) {
+// implicit adds the upstream of an address that stands in a pass itself, which is looked
+// up while nginx runs where it comes of a variable. nginx keeps no idle connections to
+// such a one.
+func (d *decoder) implicit(p *Pass, late bool) {
+	if u := d.cfg.Upstream(p.Upstream); u != nil {
+		if u.Implicit && !late {
+			u.Peers[0].Resolve = false
+		}
+		return
+	}
 	none := Value[int64]{Raw: "none without an upstream block", Source: Default}
 	idle := Value[time.Duration]{Raw: none.Raw, Source: Default}
 	d.cfg.Upstreams = append(d.cfg.Upstreams, Upstream{
 		Name: p.Upstream, Source: p.Source, Implicit: true, Method: "round_robin",
-		Peers:     []Peer{{Address: p.Upstream, Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second, Source: p.Source}},
+		Peers:     []Peer{{Address: p.Upstream, Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second, Source: p.Source, Resolve: late}},
 		Keepalive: none, KeepaliveRequests: none, KeepaliveTime: idle, KeepaliveTimeout: idle,
 		Zone: Value[string]{Source: Default},
 	})

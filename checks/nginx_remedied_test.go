@@ -1,0 +1,432 @@
+package checks
+
+import (
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fltool/fltool/checks/facts"
+	"github.com/fltool/fltool/reports"
+)
+
+// enough is a config that holds it; each fault changes some of it.
+const enough = `worker_processes 1;
+worker_rlimit_nofile 1024;
+worker_shutdown_timeout 1h;
+events { worker_connections 512; }
+http {
+    limit_conn_zone $binary_remote_addr zone=conn:1m;
+    limit_req_zone $binary_remote_addr zone=req:1m rate=200r/s;
+    upstream fl { server 127.0.0.1:5000; }
+    server {
+        listen 127.0.0.1:80 backlog=1024 so_keepalive=on;
+        client_max_body_size 1m;
+        proxy_max_temp_file_size 0;
+        location /workers { deny all; proxy_pass http://fl; }
+        location / {
+            limit_conn conn 200;
+            proxy_read_timeout 2h;
+            proxy_pass http://fl;
+        }
+    }
+}
+`
+
+// The same by TLS; twice through this nginx; behind stream; and by uwsgi.
+var (
+	byTLS = strings.NewReplacer("127.0.0.1:80 ", "127.0.0.1:80 ssl http2 ", "        client_max", "        ssl_certificate /TMP/fl.pem; ssl_certificate_key /TMP/fl.key;\n        ssl_protocols TLSv1.2 TLSv1.3;\n        http2_max_concurrent_streams 128;\n        client_max").Replace(enough)
+	twice = strings.Replace(enough, "    server {\n        listen 127.0.0.1:80 ", `    server {
+        listen 127.0.0.1:80 backlog=1024 so_keepalive=on;
+        client_max_body_size 2m;
+        proxy_max_temp_file_size 0;
+        location /workers { deny all; proxy_pass http://unix:/TMP/in.sock; }
+        location / {
+            limit_conn conn 300;
+            proxy_read_timeout 3h;
+            proxy_pass http://unix:/TMP/in.sock;
+        }
+    }
+    server {
+        listen unix:/TMP/in.sock `, 1)
+	streamed = strings.NewReplacer("worker_processes 1;", "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\nworker_processes 1;",
+		"http {", "stream {\n    server {\n        listen 127.0.0.1:80 backlog=1024 so_keepalive=on;\n        proxy_timeout 3h;\n        proxy_pass unix:/TMP/in.sock;\n    }\n}\nhttp {",
+		"127.0.0.1:80 ", "unix:/TMP/in.sock ").Replace(enough)
+	byUWSGI = strings.NewReplacer("server 127.0.0.1:5000;", "server 127.0.0.1:3031;", "proxy_pass http://fl;", "uwsgi_pass fl;", "proxy_", "uwsgi_",
+		"    server {", "    uwsgi_param REQUEST_METHOD $request_method; uwsgi_param REQUEST_URI $request_uri; uwsgi_param SERVER_PROTOCOL $server_protocol;\n    uwsgi_param CONTENT_LENGTH $content_length; uwsgi_param HTTP_HOST $host;\n    server {").Replace(enough)
+)
+
+// A fault is a change of a config, and the checks that tell of it.
+type fault struct {
+	old, new string
+	checks   string
+	breaks   bool                  // the demand is then not held; where a check warns of more than a small demand shows, it is
+	waits    bool                  // it shows by workers that wait for ever
+	demand   func(*reports.Demand) // that it is judged for; nil: the crowd
+	url      string                // that it is judged by
+	host     func(*facts.Facts)    // what the host is like, where the config alone does not tell
+}
+
+// remedied are the faults, by the config that has none.
+var remedied = []struct {
+	name, config string
+	faults       []fault
+}{
+	{"", enough, []fault{
+		{old: "worker_connections 512", new: "worker_connections 60", checks: "nginx/worker-connections", breaks: true},
+		{old: "events { worker_connections 512; }", new: "events { worker_connections 70; accept_mutex on; }", checks: "nginx/worker-connections", breaks: true},
+		{old: "worker_rlimit_nofile 1024", new: "worker_rlimit_nofile 60", checks: "nginx/worker-rlimit-nofile nginx/rlimit-slots", breaks: true},
+		{old: "worker_rlimit_nofile 1024", new: "worker_rlimit_nofile 512", checks: "nginx/rlimit-slots"},
+		{old: "worker_shutdown_timeout 1h;\n", new: "", checks: "nginx/shutdown-timeout"},
+		{old: "worker_processes 1;\nworker_rlimit_nofile 1024;\nworker_shutdown_timeout 1h;\nevents {", new: "worker_processes 2;\nworker_rlimit_nofile 1024;\nworker_shutdown_timeout 1h;\nevents { accept_mutex on;", checks: "nginx/accept-mutex"},
+		{old: "proxy_read_timeout 2h", new: "proxy_read_timeout 100ms", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "proxy_pass http://fl;\n        }\n    }", new: "proxy_pass http://fl;\n        }\n        location = /notify_me_if_gm_version_updated { proxy_read_timeout 100ms; proxy_pass http://fl; }\n    }", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "proxy_read_timeout 2h", new: "proxy_read_timeout 2h; proxy_connect_timeout 1d", checks: "nginx/proxy-connect-timeout"},
+		{old: "client_max_body_size 1m", new: "client_max_body_size 50k", checks: "nginx/client-max-body-size", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 10", checks: "nginx/limit-conn", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; limit_req zone=req burst=20", checks: "nginx/limit-req", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; limit_req zone=req burst=20 nodelay", checks: "nginx/limit-req", breaks: true},
+		{old: "limit_conn conn 200;", new: "", checks: "nginx/unlimited"},
+		{old: "deny all", new: "allow all", checks: "nginx/admin-exposed"},
+		{old: "        location /workers { deny all; proxy_pass http://fl; }\n", new: "", checks: "nginx/admin-exposed"},
+		{old: "http {\n", new: "http {\n    gzip on;\n", checks: "nginx/gzip"},
+		{old: "        proxy_max_temp_file_size 0;\n", new: "proxy_buffers 8 4k;", checks: "nginx/response-spool"},
+		{old: "server 127.0.0.1:5000;", new: "server 127.0.0.1:5000; server 127.0.0.1:5001;", checks: "nginx/upstream-peers", breaks: true},
+		{old: "server 127.0.0.1:5000;", new: "server 127.0.0.1:5000 max_conns=10;", checks: "nginx/max-conns", breaks: true},
+		{old: "server 127.0.0.1:5000;", new: "server localhost:5000;", checks: "nginx/upstream-name"},
+		{old: "backlog=1024 ", new: "backlog=8 ", checks: "nginx/listen-backlog"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; send_timeout 1d", checks: "nginx/send-timeout"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; client_body_timeout 1d", checks: "nginx/client-timeouts"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; keepalive_timeout 5s", checks: "nginx/keepalive-timeout"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; proxy_ignore_client_abort on", checks: "nginx/client-abort"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; proxy_set_header Connection keep-alive", checks: "nginx/upstream-http"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; proxy_next_upstream error non_idempotent", checks: "nginx/next-upstream"},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; auth_basic fl; auth_basic_user_file /dev/null", checks: "nginx/access", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; deny all", checks: "nginx/access", breaks: true},
+		{old: "limit_conn conn 200;", new: "limit_conn conn 200; limit_except GET { deny all; }", checks: "nginx/access", breaks: true},
+		{old: "limit_conn conn 200;", new: "limit_conn conn 200; if ($request_method = POST) { return 405; }", checks: "nginx/access", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 200; internal", checks: "nginx/access", breaks: true},
+		{old: "127.0.0.1:80 ", new: "127.0.0.1:80 http2 ", checks: "nginx/access", breaks: true},
+		{old: "location / {", new: "location / { return 404; }\n        location = /notify_me_if_gm_version_updated {", checks: "nginx/protocol", breaks: true},
+		{old: "proxy_pass http://fl;\n        }\n    }", new: "proxy_pass http://fl;\n        }\n        location /challenge_phrase/ { proxy_pass http://127.0.0.1:5001; }\n    }", checks: "nginx/protocol", breaks: true},
+		{old: " so_keepalive=on", new: "", checks: "nginx/socket-keepalive", demand: holds(600)},
+		{old: " backlog=1024", new: "", checks: "nginx/listen-backlog", demand: comes(600)},
+		{old: "limit_conn conn 200", new: "limit_conn conn 10", checks: "nginx/limit-conn", demand: comes(70000), breaks: true},
+		{old: "127.0.0.1:80 ", new: "0.0.0.0:80 ", checks: "nginx/plain-http"},
+		{old: "", new: "", checks: "nginx/model-fallback"},
+		{old: "            proxy_pass http://fl;", new: "            proxy_pass http://fl/api/;", checks: "nginx/protocol", breaks: true},
+		{old: "            proxy_pass http://fl;", new: "            return 404;", checks: "nginx/route", breaks: true},
+		{old: "server 127.0.0.1:5000;", new: "server app.invalid:5000;", checks: "nginx/upstream-name", breaks: true},
+		{old: "            proxy_pass http://fl;", new: "            return 404;", checks: "nginx/route", breaks: true, url: "http://127.0.0.1/"},
+		{old: "{ deny all; ", new: "{ ", checks: "nginx/admin-exposed"},
+		{old: "worker_rlimit_nofile 1024;\n", new: "", checks: "nginx/nofile", host: given},
+		{old: "worker_rlimit_nofile 1024", new: "worker_rlimit_nofile 60", checks: "nginx/nofile", host: given, breaks: true},
+		{checks: "nginx/body-disk", host: func(f *facts.Facts) { f.Nginx.V.BodyDisk = is(facts.Disk{FreeBytes: 1000}) }},
+		{old: "server 127.0.0.1:5000; }", new: "server 127.0.0.1:5000; keepalive 8; }\n    proxy_http_version 1.1; proxy_set_header Connection \"\";", checks: "nginx/upstream-keepalive",
+			host: func(f *facts.Facts) { set(f, "keepalive", "2") }},
+	}},
+	{"reuseport", strings.NewReplacer("worker_processes 1", "worker_processes 2", "127.0.0.1:80 ", "127.0.0.1:80 reuseport ").Replace(enough), []fault{
+		{old: "worker_connections 512", new: "worker_connections 30", checks: "nginx/worker-connections", breaks: true},
+	}},
+	{"processes", strings.Replace(enough, "worker_processes 1", "worker_processes 8", 1), []fault{
+		{old: "worker_connections 512", new: "worker_connections 80", checks: "nginx/worker-connections"},
+	}},
+	{"TLS", byTLS, []fault{
+		{old: "ssl_protocols TLSv1.2 TLSv1.3", new: "ssl_protocols TLSv1 TLSv1.2", checks: "tls/protocols"},
+		{old: "        ssl_protocols TLSv1.2 TLSv1.3;\n", new: "", checks: "tls/protocols"},
+		{old: "http2_max_concurrent_streams 128", new: "http2_max_concurrent_streams 10", checks: "nginx/http2-streams", breaks: true, waits: true},
+		{old: "ssl_protocols", new: "ssl_verify_client on; ssl_client_certificate /TMP/fl.pem; ssl_protocols", checks: "nginx/access", breaks: true},
+		{old: "worker_connections 512", new: "worker_connections 40", checks: "nginx/worker-connections", breaks: true},
+	}},
+	{"twice", twice, []fault{
+		{old: "worker_connections 512", new: "worker_connections 120", checks: "nginx/worker-connections", breaks: true},
+		{old: "worker_rlimit_nofile 1024", new: "worker_rlimit_nofile 120", checks: "nginx/worker-rlimit-nofile", breaks: true},
+		{old: "proxy_read_timeout 3h", new: "proxy_read_timeout 100ms", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "proxy_read_timeout 2h", new: "proxy_read_timeout 100ms", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "client_max_body_size 2m", new: "client_max_body_size 50k", checks: "nginx/client-max-body-size", breaks: true},
+		{old: "client_max_body_size 1m", new: "client_max_body_size 50k", checks: "nginx/client-max-body-size", breaks: true},
+		{old: "limit_conn conn 300", new: "limit_conn conn 10", checks: "nginx/limit-conn", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 10", checks: "nginx/limit-conn", breaks: true},
+		{old: "limit_conn conn 200;", new: "limit_conn conn 200; auth_basic fl; auth_basic_user_file /dev/null;", checks: "nginx/access", breaks: true},
+	}},
+	{"stream", streamed, []fault{
+		{old: "proxy_timeout 3h", new: "proxy_timeout 100ms", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "        proxy_timeout 3h;\n", new: "", checks: "nginx/proxy-read-timeout", demand: holds(900)},
+		{old: "proxy_read_timeout 2h", new: "proxy_read_timeout 100ms", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "worker_connections 512", new: "worker_connections 120", checks: "nginx/worker-connections", breaks: true},
+		{old: "worker_rlimit_nofile 1024", new: "worker_rlimit_nofile 120", checks: "nginx/worker-rlimit-nofile", breaks: true},
+		{old: "limit_conn conn 200", new: "limit_conn conn 10", checks: "nginx/limit-conn", breaks: true},
+	}},
+	{"uwsgi", byUWSGI, []fault{
+		{old: "uwsgi_read_timeout 2h", new: "uwsgi_read_timeout 100ms", checks: "nginx/proxy-read-timeout", breaks: true},
+		{old: "uwsgi_read_timeout 2h", new: "uwsgi_read_timeout 2h; uwsgi_send_timeout 1d", checks: "nginx/send-timeout"},
+		{old: "uwsgi_read_timeout 2h", new: "uwsgi_read_timeout 2h; uwsgi_connect_timeout 1d", checks: "nginx/proxy-connect-timeout"},
+		{old: "uwsgi_read_timeout 2h", new: "uwsgi_read_timeout 2h; uwsgi_ignore_client_abort on", checks: "nginx/client-abort"},
+		{old: "uwsgi_read_timeout 2h", new: "uwsgi_read_timeout 2h; uwsgi_next_upstream error non_idempotent", checks: "nginx/next-upstream"},
+		{old: "        uwsgi_max_temp_file_size 0;\n", new: "uwsgi_buffers 8 4k;", checks: "nginx/response-spool"},
+		{old: "client_max_body_size 1m", new: "client_max_body_size 50k", checks: "nginx/client-max-body-size", breaks: true},
+		{old: "            uwsgi_pass fl;", new: "            return 404;", checks: "nginx/route", breaks: true},
+		{old: "        location /workers { deny all; uwsgi_pass fl; }\n", new: "", checks: "nginx/admin-exposed"},
+		{old: "location / {", new: "location / { return 404; }\n        location = /notify_me_if_gm_version_updated {", checks: "nginx/protocol", breaks: true},
+		{checks: "nginx/model-fallback"},
+		{checks: "nginx/body-disk", host: func(f *facts.Facts) { f.Nginx.V.BodyDisk = is(facts.Disk{FreeBytes: 1000}) }},
+	}},
+}
+
+func holds(seconds float64) func(*reports.Demand) {
+	return func(d *reports.Demand) { d.HoldSeconds = seconds }
+}
+
+func comes(workers int) func(*reports.Demand) {
+	return func(d *reports.Demand) { d.Workers = workers }
+}
+
+// given has nginx's processes run with what its config asks for, else with 60 descriptors.
+func given(f *facts.Facts) {
+	limit := facts.Limit(60)
+	if n := f.Nginx.V.Main.WorkerRlimitNofile.V; n > 0 {
+		limit = facts.Limit(n)
+	}
+	nofile(f, facts.KindNginx, limit, 524288)
+	f.NginxUnit.V = nil
+}
+
+// judge is what is found of a config with the fault.
+func (f fault) judge(t *testing.T, text string) map[string]reports.Finding {
+	t.Helper()
+	d := crowd
+	if f.demand != nil {
+		f.demand(&d)
+	}
+	if f.host == nil {
+		return lintText(t, text, f.url, d)
+	}
+	host := tuned()
+	host.Nginx = is(readText(t, text, facts.Asked{Port: 5000}))
+	f.host(&host)
+	list, _ := Run(OneHost(host), d, nil, time.Time{})
+	return byCheck(list)
+}
+
+// in is a config with the fault.
+func (f fault) in(t *testing.T, config string) string {
+	t.Helper()
+	text := strings.Replace(config, f.old, f.new, 1)
+	if f.old != "" && text == config {
+		t.Fatalf("nothing is %q", f.old)
+	}
+	return text
+}
+
+// TestRemedies does what each finding says to the config that earned it: the check
+// then passes, and the real nginx takes the config and holds the demand.
+func TestRemedies(t *testing.T) {
+	n := realNginx(t)
+	for _, of := range remedied {
+		t.Run(of.name, func(t *testing.T) {
+			t.Parallel()
+			if err := n.holds(t.Context(), t, of.config); err != nil {
+				t.Fatalf("the config without a fault: %v", err)
+			}
+			for _, fault := range of.faults {
+				t.Run(strings.TrimPrefix(fault.checks, "nginx/"), func(t *testing.T) {
+					t.Parallel()
+					text := fault.in(t, of.config)
+					ctx := t.Context()
+					if fault.waits {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, 3*time.Second)
+						defer cancel()
+					}
+					if err := n.holds(ctx, t, text); (err != nil) != fault.breaks {
+						t.Errorf("the demand breaks the faulty config: %v", err)
+					}
+					for id := range strings.FieldsSeq(fault.checks) {
+						text, _ := fix(t, fault, text, id)
+						for _, f := range lintText(t, text, "", crowd) {
+							if f.Status == reports.StatusFail || f.Status == reports.StatusUnknown && f.Severity == reports.SeverityError {
+								t.Errorf("fixed, and %s is %s: %s%s", f.Check, f.Status, f.Got, f.Reason)
+							}
+						}
+						if err := n.holds(t.Context(), t, text); err != nil {
+							t.Errorf("the demand is not held by what %s fixed: %v\n%s", id, err, text)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// notApplied are the remedies that change no config of nginx, by how they begin.
+var notApplied = map[string]bool{
+	"nginx/config":         true, // what nginx refuses is named, and no line is proposed
+	"fix it, run nginx -t": true,
+
+	"no process here may raise its hard limit":             true, // of the host and its units
+	"reload nginx, between rounds":                         true,
+	"SELinux forbids":                                      true,
+	"let web servers connect":                              true,
+	"set worker_shutdown_timeout in nginx.conf, or reload": true,
+	"move what is in it":                                   true,
+	"raise the timeout of":                                 true, // told of each hop by a check of its own
+
+	"let the application make it":       true, // of the application
+	"start the application with":        true,
+	"if that is the application say so": true,
+
+	"renew the certificate":             true, // an authority's part
+	"let ssl_certificate name":          true,
+	"get a certificate of an authority": true,
+	"name the key":                      true,
+	"get a certificate that is for":     true,
+}
+
+// TestRemedyRows holds that each text of a fix in the sources of nginx's checks is one
+// that a fault above brings out, and each check of a config alone has a fault.
+func TestRemedyRows(t *testing.T) {
+	var told []string
+	rows := map[string]bool{}
+	for _, of := range remedied {
+		for _, fault := range of.faults {
+			for id := range strings.FieldsSeq(fault.checks) {
+				t.Run(id, func(t *testing.T) {
+					rows[id] = true
+					_, remedies := fix(t, fault, fault.in(t, of.config), id)
+					told = append(told, remedies...)
+				})
+			}
+		}
+	}
+	unused := map[string]bool{}
+	for begins := range notApplied {
+		unused[begins] = true
+	}
+	exempt := func(text string) bool {
+		for begins := range notApplied {
+			if strings.HasPrefix(text, begins) {
+				delete(unused, begins)
+				return true
+			}
+		}
+		return false
+	}
+	for _, check := range lints {
+		if check.On == OnProxy && !rows[check.ID] && !exempt(check.ID) {
+			t.Errorf("%s has no row", check.ID)
+		}
+	}
+	for _, text := range remedyTexts(t, "nginx.go", "nginx_*.go", "limits_nginx.go", "tls.go") {
+		expression := regexp.MustCompile(verb.ReplaceAllString(regexp.QuoteMeta(text), ".*"))
+		if !slices.ContainsFunc(told, expression.MatchString) && !exempt(text) {
+			t.Errorf("no row brings out: %s", text)
+		}
+	}
+	for begins := range unused {
+		t.Errorf("no such remedy: %s", begins)
+	}
+}
+
+// verb is one of a format.
+var verb = regexp.MustCompile(`%[a-z]`)
+
+// remedyTexts are the formats of all remedies in some of this package's files.
+func remedyTexts(t *testing.T, patterns ...string) (all []string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range file.Decls {
+				all = append(all, formats{d}.ofRemedies()...)
+			}
+		}
+	}
+	return all
+}
+
+// formats reads texts in one declaration.
+type formats struct{ in ast.Decl }
+
+func (f formats) ofRemedies() (all []string) {
+	ast.Inspect(f.in, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CompositeLit:
+			if s, ok := n.Type.(*ast.SelectorExpr); ok && s.Sel.Name == "Remedy" {
+				for _, e := range n.Elts {
+					if kv := e.(*ast.KeyValueExpr); kv.Key.(*ast.Ident).Name == "Text" {
+						all = append(all, f.of(kv.Value)...)
+					}
+				}
+			}
+		case *ast.AssignStmt:
+			if s, ok := n.Lhs[0].(*ast.SelectorExpr); ok && s.Sel.Name == "Text" {
+				all = append(all, f.of(n.Rhs[0])...)
+			}
+		case *ast.CallExpr:
+			if name, ok := n.Fun.(*ast.Ident); ok && name.Name == "write" {
+				all = append(all, joined(f.of(n.Args[4]), joined([]string{": %s"}, f.of(n.Args[3])))...)
+			}
+		}
+		return true
+	})
+	return slices.DeleteFunc(all, func(s string) bool { return strings.Trim(s, "%s:; ") == "" })
+}
+
+// of are the formats that an expression may be; what is no text of the declaration's is
+// a verb.
+func (f formats) of(e ast.Expr) (all []string) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if s, err := strconv.Unquote(e.Value); err == nil {
+			return []string{s}
+		}
+	case *ast.BinaryExpr:
+		return joined(f.of(e.X), f.of(e.Y))
+	case *ast.CallExpr:
+		if s, ok := e.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "Sprintf" {
+			return f.of(e.Args[0])
+		}
+	case *ast.Ident:
+		ast.Inspect(f.in, func(n ast.Node) bool {
+			if a, ok := n.(*ast.AssignStmt); ok && len(a.Lhs) == len(a.Rhs) {
+				for i := range a.Lhs {
+					if name, ok := a.Lhs[i].(*ast.Ident); ok && name.Name == e.Name {
+						all = append(all, f.of(a.Rhs[i])...)
+					}
+				}
+			}
+			return true
+		})
+		if len(all) > 0 {
+			return all
+		}
+	}
+	return []string{"%s"}
+}
+
+// joined is each of some texts before each of others.
+func joined(a, b []string) (all []string) {
+	for _, x := range a {
+		for _, y := range b {
+			all = append(all, x+y)
+		}
+	}
+	return all
+}
