@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -112,6 +113,10 @@ func (s *Server) addWorker(w http.ResponseWriter, r *http.Request) {
 	})
 	if err == nil && !added {
 		s.refuseAdmin(w, d, "exists", wire.ErrorText("Worker "+wire.Short(id)+" already exists."))
+		return
+	}
+	if errors.Is(err, errFull) {
+		s.refuseAdmin(w, d, "full", wire.ErrorText("Worker "+wire.Short(id)+" not added - "+errFull.Error()+"."))
 		return
 	}
 	s.done(w, d, err, fmt.Sprintf(`{"success": "Successfully added worker %s.", "worker_id": %s, "registered": %t}`,

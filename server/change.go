@@ -3,27 +3,38 @@ package server
 // change changes a worker: decides by what it is now, stores what it is to be, and
 // only then lets that count. Decide is called under the lock with nil for a worker
 // that is not there, and gives nil for one that is to be removed; it may say that
-// nothing is to be done, which change says again.
+// nothing is to be done, which change says again. Of one worker too many it fails with
+// errFull.
 func (s *Server) change(id string, decide func(now *worker) (next *worker, ok bool)) (ok bool, err error) {
 	defer s.changes.take(id)()
 	s.mu.Lock()
 	now := s.workers.workers[id]
 	next, ok := decide(now)
-	if ok && now == nil && next != nil {
+	added := ok && now == nil && next != nil
+	full := added && len(s.workers.workers)+s.adding >= s.cfg.MaxWorkers
+	if added && !full {
 		next.order = s.workers.nextOrder()
+		s.adding++
 	}
 	s.mu.Unlock()
-	if !ok {
+	switch {
+	case !ok:
 		return false, nil
+	case full:
+		return false, errFull
 	}
 	// Workers register again whenever they start.
 	if stored := next.stored(id); now == nil || stored != now.stored(id) {
-		if err := s.store.putWorker(stored); err != nil {
-			return false, err
-		}
+		err = s.store.putWorker(stored)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if added {
+		s.adding--
+	}
+	if err != nil {
+		return false, err
+	}
 	if next == nil {
 		s.workers.remove(id)
 		s.removed[id] = struct{}{}

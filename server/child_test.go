@@ -33,6 +33,7 @@ type childConfig struct {
 	ModelSize   int
 	State       string
 	KeepUpdates bool
+	MaxConns    int
 	Naive       bool // the baseline in place of the server
 	TLS         bool // with a certificate that nobody should trust
 }
@@ -58,7 +59,7 @@ func runChild(text string) error {
 	if err != nil {
 		return err
 	}
-	cfg := Config{Keys: list.IDs, Model: incompressible(c.ModelSize), State: c.State, KeepUpdates: c.KeepUpdates}
+	cfg := Config{Keys: list.IDs, Model: incompressible(c.ModelSize), State: c.State, KeepUpdates: c.KeepUpdates, MaxConnections: c.MaxConns}
 	if cfg.Round, err = ParsePolicy(c.Round); err != nil {
 		return err
 	}

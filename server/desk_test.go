@@ -231,7 +231,7 @@ func TestDesksAreFew(t *testing.T) {
 
 // TestNewcomersHaveTurns where workers always wait.
 func TestNewcomersHaveTurns(t *testing.T) {
-	g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+	g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 	g.desks.free = 0
 	const many = 100
 	for range many {

@@ -21,6 +21,7 @@ type entrance struct {
 
 func (g *gate) entrance(l net.Listener) net.Listener {
 	e := &entrance{l, g}
+	g.full.opens()
 	g.mu.Lock()
 	g.entrances = append(g.entrances, e)
 	late := g.draining
@@ -65,13 +66,19 @@ func (g *gate) makeRoom(quiet time.Duration) bool {
 // something.
 func (g *gate) welcome(c net.Conn) {
 	if raw := socket(c); raw != nil {
-		short := false
+		short, many := false, false
 		_ = raw.Control(func(fd uintptr) { // of a connection that is gone, hear tells
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
-			short = descriptorsShort(fd)
+			short, many = descriptorsShort(fd), g.full.connection(fd)
 		})
-		if short {
-			g.makeRoom(strangersPatience)
+		gaveWay := (short || many) && g.makeRoom(strangersPatience)
+		switch {
+		case many && !gaveWay:
+			g.away(c, "connections")
+			return
+		case g.full.ofMemory():
+			g.away(c, "memory")
+			return
 		}
 	}
 	g.mu.Lock()

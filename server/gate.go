@@ -40,6 +40,8 @@ type gate struct {
 	lot   *lot.Lot      // for strangers that say nothing
 	idle  time.Duration // after which a stranger is cut that has been answered
 	open  func() *desk  // makes one
+	full  *fullness
+	away  func(net.Conn, string) // refuses a connection, for a reason
 
 	mu        sync.Mutex
 	changed   sync.Cond // somebody came into line, a place is free, or shut
@@ -85,11 +87,12 @@ type visit struct {
 
 // newGate makes a gate that lets an address have so many strangers, and each of them
 // be idle for so long.
-func newGate(lot *lot.Lot, perAddress int, idle time.Duration, open func() *desk) *gate {
+func newGate(lot *lot.Lot, full *fullness, perAddress int, idle time.Duration, open func() *desk) *gate {
 	cpus := runtime.GOMAXPROCS(0)
 	g := &gate{
 		empty:     make(chan struct{}, 1),
 		lot:       lot,
+		full:      full,
 		idle:      idle,
 		open:      open,
 		visits:    map[net.Conn]*visit{},

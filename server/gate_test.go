@@ -132,7 +132,7 @@ func TestGateBoundsWhatNetHTTPWorksOn(t *testing.T) {
 
 func boundsWhatNetHTTPWorksOn(t *testing.T, workers bool) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+		g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		class, places := &g.newcomers, strangersPerCPU*runtime.GOMAXPROCS(0)
 		if workers {
 			class, places = &g.workers, placesPerCPU*runtime.GOMAXPROCS(0)

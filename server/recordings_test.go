@@ -53,6 +53,8 @@ var differences = []difference{
 	{id: "too-large", test: TestTooLarge},
 	{id: "inflation", test: TestInflation},
 	{id: "crowded", test: TestUploadsOfAWorker},
+	{id: "full", test: TestMaxConnections},
+	{id: "too-fast", test: TestAddressRate},
 	{id: "no-room", test: TestNoRoom},
 	{id: "round-end", test: TestUpdateWhileClosing},
 	{id: "closing-answer", test: TestRoundByNumber},

@@ -146,8 +146,12 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 	}
 	id, text, err := s.register(r, m)
 	switch {
+	case errors.Is(err, errFull):
+		s.refuse(w, route, "full", http.StatusServiceUnavailable, TextFull)
 	case err != nil:
 		s.failed(w, route, err)
+	case text == TextTooFast:
+		s.slowDown(w, "worker", false)
 	case text != "":
 		s.refuse(w, route, "invalid", http.StatusOK, text)
 	default:
@@ -175,6 +179,9 @@ func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string,
 	message, err := s.verifier.open(r, w.key, m.SignedPhrase)
 	if err != nil || string(message) != wire.RegisterPhrase {
 		return "", wire.TextInvalid, nil
+	}
+	if !s.senders.allow(id, time.Now()) {
+		return "", TextTooFast, nil
 	}
 	known, err := s.setRegistered(id, true)
 	if err == nil && !known {
@@ -268,6 +275,10 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, route, id string,
 			text = unknown
 		}
 		s.refuse(w, route, now.reason(), http.StatusOK, string(text))
+		return false
+	}
+	if !s.senders.allow(id, time.Now()) {
+		s.slowDown(w, "worker", route == "model")
 		return false
 	}
 	s.metrics.accepted(route)

@@ -11,12 +11,10 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	stdlog "log"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -28,38 +26,6 @@ import (
 
 	"github.com/fltool/fltool/server/lot"
 )
-
-// DefaultMaxUpdate is how large an update may be when Config does not say, in
-// bytes before compression.
-const DefaultMaxUpdate = 100_000_000
-
-// Config is what a server is made of. Keys or Unsafe, and Model, must be given.
-type Config struct {
-	Keys   []string // public keys of the workers that may take part
-	Unsafe bool     // anybody may, and nothing is checked; Keys must be empty
-
-	Model        []byte        // the first version; not to be changed afterwards
-	FirstVersion *int64        // of Model, at least 0; nil: 1. A state keeps its own
-	Updates      UpdatePolicy  // which of a worker's updates counts in a round
-	Round        Policy        // when a round ends; All is not for Unsafe
-	RoundTimeout time.Duration // after its first update a round ends with what it has; 0: never
-	MaxHold      time.Duration // after which a poll is ended with a text; 0: never
-	MaxUpdate    int64         // bytes before compression; 0: DefaultMaxUpdate
-	MaxInflation int64         // how many times its size an update may inflate to, above 1 MB; 0: DefaultMaxInflation
-	MaxUploads   int           // updates on their way at a time; others wait; 0: DefaultMaxUploads
-	MaxStrangers int           // connections of one address that are not workers'; 0: DefaultMaxStrangers
-	StrangerIdle time.Duration // after which such a connection is closed; 0: DefaultStrangerIdle
-	State        string        // directory that survives restarts; "": memory only
-	KeepUpdates  bool          // as a Keeper in the directory updates below State, without another Aggregator
-	KeepFree     int64         // bytes of the disk that it leaves free; 0: DefaultKeepFree
-	Aggregator   Aggregator    // nil: Counter
-
-	// Name and password of the admin; with either empty nobody is.
-	AdminUsername, AdminPassword string
-	AdminApart                   bool // its routes are Admin's alone
-
-	Log *slog.Logger // nil: none
-}
 
 // Server answers the protocol's routes. Serve makes it listen.
 type Server struct {
@@ -76,6 +42,9 @@ type Server struct {
 	polls      *polls
 	uploads    *uploads
 	shares     *shares
+	full       *fullness
+	addresses  *rates
+	senders    *rates // by worker, as far as that is proved
 	store      *store
 	admin      admin
 	logins     logins
@@ -89,6 +58,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows
 	workers *registry
+	adding  int // workers that are being stored
 	removed set // workers that the admin removed
 	listed  set // the key list; never changes
 	round   *round
@@ -106,33 +76,8 @@ type Server struct {
 
 // New makes a server; Close ends it. Its errors may wrap one of those about a state.
 func New(cfg Config) (*Server, error) {
-	switch {
-	case cfg.Unsafe && len(cfg.Keys) > 0:
-		return nil, errors.New("an unsafe server has no key list")
-	case cfg.Unsafe && cfg.Round == All:
-		return nil, errors.New("an unsafe server does not know whom to wait for: a round needs a number or a percentage")
-	case !cfg.Unsafe && len(cfg.Keys) == 0 && !newAdmin(cfg.AdminUsername, cfg.AdminPassword).set:
-		return nil, errors.New("no keys, and no admin who could add one: no worker could take part")
-	case !cfg.Unsafe && len(cfg.Keys) == 0 && cfg.Round == All:
-		return nil, errors.New("no keys: a round of all has nobody to wait for, and needs a number or a percentage")
-	case cfg.FirstVersion != nil && *cfg.FirstVersion < 0:
-		return nil, errors.New("the first version is below 0")
-	case cfg.KeepUpdates && (cfg.State == "" || cfg.Aggregator != nil):
-		return nil, errors.New("updates are kept below a state, and without another aggregator")
-	}
-	if cfg.MaxUpdate == 0 {
-		cfg.MaxUpdate = DefaultMaxUpdate
-	}
-	cfg.MaxUpdate = min(cfg.MaxUpdate, math.MaxInt64/2) // more is added to it
-	cfg.MaxInflation = cmp.Or(cfg.MaxInflation, DefaultMaxInflation)
-	cfg.MaxUploads = cmp.Or(cfg.MaxUploads, DefaultMaxUploads)
-	cfg.MaxStrangers = cmp.Or(cfg.MaxStrangers, DefaultMaxStrangers)
-	cfg.StrangerIdle = cmp.Or(cfg.StrangerIdle, DefaultStrangerIdle)
-	if cfg.Aggregator == nil {
-		cfg.Aggregator = Counter{}
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+	if err := cfg.complete(); err != nil {
+		return nil, err
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log,
@@ -146,7 +91,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.metrics, s.gathered = newMetrics(s)
 	s.lot = lot.New()
-	s.gate = newGate(s.lot, cfg.MaxStrangers, cfg.StrangerIdle, s.openDesk)
+	s.full = newFullness(cfg.MaxConnections, cfg.MaxMemory)
+	s.addresses, s.senders = newRates(cfg.AddressRate), newRates(cfg.WorkerRate)
+	s.gate = newGate(s.lot, s.full, cfg.MaxStrangers, cfg.StrangerIdle, s.openDesk)
+	s.gate.away = s.turnAway
 	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, &s.model, func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
@@ -219,6 +167,9 @@ func (s *Server) handle(h http.Handler) http.Handler {
 			control := http.NewResponseController(w)
 			_ = control.SetReadDeadline(time.Now().Add(grace))
 			_ = control.SetWriteDeadline(time.Time{})
+		}
+		if s.tooFast(w, r) {
+			return
 		}
 		h.ServeHTTP(w, r)
 	})

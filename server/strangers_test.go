@@ -190,7 +190,7 @@ func (l *scarce) Accept() (net.Conn, error) {
 // net/http is told.
 func TestNoDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(lot.New(), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+		g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		ours, theirs := net.Pipe()
 		e := g.entrance(&scarce{conns: []net.Conn{theirs}})
 		for i, quiet := range []time.Duration{0, scarcePatience} {

@@ -101,6 +101,9 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	if r.ContentLength > maxBody(s.cfg.MaxUpdate) {
 		return s.tooLarge()
 	}
+	if s.full.ofMemory() {
+		return s.unreadable(errNoMemory)
+	}
 	small := 0 <= r.ContentLength && r.ContentLength <= freeOfSeats
 	place, err := s.uploads.begin(id, body, !small && !duplicate)
 	if err != nil {
@@ -174,6 +177,8 @@ func (s *Server) unreadable(err error) outcome {
 			text:   fmt.Sprintf("Update refused: it inflates to more than %d times its size.", s.cfg.MaxInflation),
 			reason: "inflation",
 		}
+	case errors.Is(err, errNoMemory):
+		return outcome{status: http.StatusServiceUnavailable, text: "Update not accepted: the server has no memory for it - send it again.", reason: "full"}
 	case errors.Is(err, errCrowded):
 		return outcome{status: http.StatusServiceUnavailable, text: "Update not accepted: too many are on their way - send it again.", reason: "crowded"}
 	case errors.Is(err, wire.ErrNoPhrase), errors.Is(err, wire.ErrTwice):

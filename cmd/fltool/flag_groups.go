@@ -64,7 +64,7 @@ var regressGroups = []flagGroup{
 var serveGroups = []flagGroup{
 	{"Workers", "listen keys unsafe unsafe-public tls-cert tls-key client-ca"},
 	{"Model and rounds", "model model-size first-version update-policy round round-timeout"},
-	{"Limits", "max-hold max-update-size max-inflation max-uploads max-strangers stranger-idle"},
+	{"Limits", "max-workers max-connections max-memory address-rate worker-rate max-hold max-update-size max-inflation max-uploads max-strangers stranger-idle"},
 	{"State", "state keep-updates keep-free"},
 	{"Operation", "admin-listen ops-listen drain-timeout log-level log-format"},
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -48,6 +49,11 @@ type serveFlags struct {
 	maxUploads        int
 	maxStrangers      int
 	strangerIdle      time.Duration
+	maxWorkers        int
+	maxConnections    int
+	maxMemory         sizeFlag
+	addressRate       float64
+	workerRate        float64
 	state             string
 	keepUpdates       bool
 	keepFree          sizeFlag
@@ -113,6 +119,12 @@ in the environment; without them nobody is admin. What an admin does is in the l
 	flags.IntVar(&f.maxUploads, "max-uploads", server.DefaultMaxUploads, "so `many` updates may be on their way at a time; others wait")
 	flags.IntVar(&f.maxStrangers, "max-strangers", server.DefaultMaxStrangers, "so `many` connections of one address may be open that are not known to be a worker's")
 	flags.DurationVar(&f.strangerIdle, "stranger-idle", server.DefaultStrangerIdle, "closes such a connection when it has been idle this long")
+	flags.IntVar(&f.maxWorkers, "max-workers", server.DefaultMaxWorkers, "so `many` workers may take part; without --keys, each registration makes one")
+	flags.IntVar(&f.maxConnections, "max-connections", 0, "so `many` may be open at a time; more are refused, and held polls stay (0: as many as there are descriptors)")
+	flags.Var(&f.maxMemory, "max-memory", "above this `size` of memory, new connections and updates are refused, and held polls stay (default: any)")
+	flags.Lookup("max-memory").DefValue = "0" // so that it is not told twice
+	flags.Float64Var(&f.addressRate, "address-rate", server.DefaultAddressRate, "so many `requests` a second of one address, those of workers' connections apart (0: any)")
+	flags.Float64Var(&f.workerRate, "worker-rate", server.DefaultWorkerRate, "so many `requests` a second that one worker's key has signed (0: any)")
 	flags.StringVar(&f.state, "state", "", "`directory` that survives restarts (else memory)")
 	flags.BoolVar(&f.keepUpdates, "keep-updates", false, "keep accepted updates as files below --state")
 	flags.Var(&f.keepFree, "keep-free", "with --keep-updates: leave this `size` of the disk free (default 1GB, or a tenth of the disk if that is less)")
@@ -152,6 +164,9 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		log.Warn(w.text, w.about...)
 	}
 	modelBytes := len(cfg.Model)
+	if f.maxMemory > 0 {
+		debug.SetMemoryLimit(int64(f.maxMemory) / 10 * 9) // what is garbage is to be no reason to refuse
+	}
 	s, err := server.New(cfg)
 	cfg.Model = nil // the server has its own form of it
 	if err != nil {

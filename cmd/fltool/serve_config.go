@@ -15,21 +15,26 @@ import (
 // config reads what the flags name.
 func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 	cfg := server.Config{
-		Unsafe:        f.unsafe,
-		RoundTimeout:  f.roundTimeout,
-		MaxHold:       f.maxHold,
-		MaxUpdate:     int64(f.maxUpdateSize),
-		MaxInflation:  f.maxInflation,
-		MaxUploads:    f.maxUploads,
-		MaxStrangers:  f.maxStrangers,
-		StrangerIdle:  f.strangerIdle,
-		State:         f.state,
-		KeepUpdates:   f.keepUpdates,
-		KeepFree:      int64(f.keepFree),
-		AdminUsername: os.Getenv(envAdminUsername),
-		AdminPassword: os.Getenv(envAdminPassword),
-		AdminApart:    f.adminListen != "",
-		Log:           log,
+		Unsafe:         f.unsafe,
+		RoundTimeout:   f.roundTimeout,
+		MaxHold:        f.maxHold,
+		MaxUpdate:      int64(f.maxUpdateSize),
+		MaxInflation:   f.maxInflation,
+		MaxUploads:     f.maxUploads,
+		MaxStrangers:   f.maxStrangers,
+		StrangerIdle:   f.strangerIdle,
+		MaxWorkers:     f.maxWorkers,
+		MaxConnections: f.maxConnections,
+		MaxMemory:      int64(f.maxMemory),
+		AddressRate:    orAny(f.addressRate),
+		WorkerRate:     orAny(f.workerRate),
+		State:          f.state,
+		KeepUpdates:    f.keepUpdates,
+		KeepFree:       int64(f.keepFree),
+		AdminUsername:  os.Getenv(envAdminUsername),
+		AdminPassword:  os.Getenv(envAdminPassword),
+		AdminApart:     f.adminListen != "",
+		Log:            log,
 	}
 	admin := cfg.AdminUsername != "" && cfg.AdminPassword != ""
 	switch {
@@ -45,6 +50,8 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		return cfg, usageError("say where with --state DIR", "--keep-updates needs --state")
 	case f.unbounded() != "":
 		return cfg, usageError("without such a bound, anybody could stop the server", "%s: not above 0", f.unbounded())
+	case f.maxConnections < 0 || f.addressRate < 0 || f.workerRate < 0:
+		return cfg, usageError("0 stands for any", "a bound is negative")
 	case f.keepFree > 0 && !f.keepUpdates:
 		return cfg, usageError("it bounds what --keep-updates writes", "--keep-free needs --keep-updates")
 	case f.roundTimeout < 0 || f.maxHold < 0 || f.drainTimeout < 0:
@@ -83,6 +90,8 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 		}
 		cfg.Keys, f.odd = list.IDs, list.Odd()
 		switch {
+		case len(cfg.Keys) > f.maxWorkers:
+			return cfg, usageError("raise --max-workers", "the key list has %d keys, and --max-workers %d may take part", len(cfg.Keys), f.maxWorkers)
 		case len(cfg.Keys) > 0:
 		case !admin:
 			return cfg, usageError("set "+envAdminUsername+" and "+envAdminPassword+", and add workers by POST /workers", "read keys: no keys in %s, and no admin to add one", f.keys)
@@ -94,11 +103,21 @@ func (f *serveFlags) config(log *slog.Logger) (server.Config, error) {
 	return cfg, err
 }
 
+// orAny is a rate as a server takes it, for which 0 is another.
+func orAny(rate float64) float64 {
+	if rate == 0 {
+		return -1
+	}
+	return rate
+}
+
 // unbounded is a bound that is none, "" if all are.
 func (f *serveFlags) unbounded() string {
 	switch {
 	case f.maxInflation < 1:
 		return fmt.Sprintf("--max-inflation %d", f.maxInflation)
+	case f.maxWorkers < 1:
+		return fmt.Sprintf("--max-workers %d", f.maxWorkers)
 	case f.maxUploads < 1:
 		return fmt.Sprintf("--max-uploads %d", f.maxUploads)
 	case f.maxStrangers < 1:
