@@ -132,7 +132,7 @@ func (r Report) validate() error {
 	if r.Schema != Schema {
 		return fmt.Errorf("its schema is %q; this fltool writes %q", r.Schema, Schema)
 	}
-	if !slices.Contains([]Kind{KindSimulate, KindPreflight, KindCapacity, KindDrill}, r.Kind) {
+	if !slices.Contains([]Kind{KindSimulate, KindPreflight, KindCapacity, KindDrill, KindHosts, KindDrift}, r.Kind) {
 		return fmt.Errorf("unknown kind %q", r.Kind)
 	}
 	if !slices.Contains(verdicts[:], r.Verdict) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -19,14 +20,14 @@ const (
 )
 
 // WriteFile puts a report into a file as a whole or not at all: whatever fails, a
-// file that was there stays as it was. A preflight's is Private.
+// file that was there stays as it was. What tells of a host's settings is Private.
 func WriteFile(path string, r Report) error {
 	var buf bytes.Buffer
 	if err := Encode(&buf, r); err != nil {
 		return err
 	}
 	mode := Public
-	if r.Kind == KindPreflight {
+	if slices.Contains([]Kind{KindPreflight, KindHosts, KindDrift}, r.Kind) {
 		mode = Private
 	}
 	if err := ReplaceFile(path, buf.Bytes(), mode); err != nil {

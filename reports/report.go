@@ -17,6 +17,8 @@ const (
 	KindPreflight Kind = "preflight"
 	KindCapacity  Kind = "capacity"
 	KindDrill     Kind = "drill"
+	KindHosts     Kind = "hosts" // a preflight of many hosts
+	KindDrift     Kind = "drift" // two readings of one host
 )
 
 // Verdict is the answer of a whole report.
@@ -81,6 +83,9 @@ type Report struct {
 	Chain      []Hop        `json:"chain,omitempty"` // the way from workers to the application, in that order
 	Findings   []Finding    `json:"findings,omitempty"`
 	Capacity   *Capacity    `json:"capacity,omitempty"`
+	Hosts      []Host       `json:"hosts,omitempty"` // those that hold least first
+	Roles      []RoleSum    `json:"roles,omitempty"` // of hosts that have one
+	Drift      *Drift       `json:"drift,omitempty"`
 }
 
 // Env is where, when and how a report was made.

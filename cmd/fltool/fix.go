@@ -17,19 +17,34 @@ import (
 func newFix() *cobra.Command {
 	var j judgeFlags
 	var diff bool
+	var dir string
 	cmd := &cobra.Command{
 		Use:   "fix",
 		Short: "Print a script that fixes what preflight finds",
 		Long: `Fix asks what preflight asks and prints a shell script that fixes it by drop-in
 files of its own: limits.d, units, sysctl.d. It changes nothing itself: read
 the script, then run it as root. With --diff it prints the file changes instead.
+Of many hosts' facts it writes a script for each group of hosts that want the same
+into --dir, as fix-1.sh, and beside it fix-1.hosts with their names.
 
 Exit codes: 0 the script fixes all that fails; 1 something is left to do by
 hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 		Example: `  fltool fix --workers 5000 --service fl.service > fix.sh
-  fltool fix --workers 5000 --diff`,
+  fltool fix --workers 5000 --diff
+  fltool fix --facts 'hosts/*.json' --workers 5000 --dir fixes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			members, many, err := manyFacts(j.facts)
+			switch {
+			case err != nil:
+				return err
+			case many != (dir != ""):
+				return usageError("fltool fix --facts 'hosts/*.json' --dir fixes", "--dir and the facts of many hosts belong together")
+			case many && diff:
+				return usageError("", "--diff is of one host")
+			case many:
+				return j.fixMany(cmd, members, dir)
+			}
 			res, err := j.run(cmd, time.Now())
 			if err != nil {
 				return err
@@ -48,6 +63,7 @@ hand, named on stderr; 2 usage; 3 a check of error severity can't be told.`,
 	}
 	j.register(cmd)
 	cmd.Flags().BoolVar(&diff, "diff", false, "print the file changes as a unified diff instead")
+	cmd.Flags().StringVar(&dir, "dir", "", "of many hosts: write the scripts into this `folder`")
 	return cmd
 }
 
@@ -61,20 +77,30 @@ func (res judged) fix(cmd *cobra.Command, diff bool) error {
 	if err := printTo(cmd.OutOrStdout(), "the script", text); err != nil {
 		return err
 	}
-	code := exitGood
-	stderr := cmd.ErrOrStderr()
-	for _, unknown := range checks.Unknown(res.findings, reports.SeverityError) {
-		fmt.Fprintln(stderr, fitted(stderr, "can't tell: "+unknown))
-		code = exitCant
+	left, code := leftOver(res.findings, plan)
+	for _, what := range left {
+		fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), what))
+	}
+	return exitWith(code)
+}
+
+// leftOver is what a script does not fix, and the exit code for it.
+func leftOver(findings []reports.Finding, plan remedy.Steps) (left []string, code int) {
+	for _, unknown := range checks.Unknown(findings, reports.SeverityError) {
+		left, code = append(left, "can't tell: "+unknown), exitCant
 	}
 	for _, f := range plan.Manual {
 		if f.Status == reports.StatusFail {
-			fmt.Fprintln(stderr, fitted(stderr, fmt.Sprintf("by hand: %s: %s", f.Check, f.Remedy.Text)))
-			code = exitFail
+			left, code = append(left, fmt.Sprintf("by hand: %s: %s", f.Check, f.Remedy.Text)), exitFail
 		}
 	}
-	if code != exitGood {
-		return &exitError{code: code}
+	return left, code
+}
+
+// exitWith is the error of a code whose reason the output said.
+func exitWith(code int) error {
+	if code == exitGood {
+		return nil
 	}
-	return nil
+	return &exitError{code: code}
 }

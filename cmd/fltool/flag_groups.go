@@ -41,10 +41,10 @@ var judgeGroups = []flagGroup{
 	{"Application", "port service pid user holds"},
 	{"Way to it", "fl-url upstream lb hop"},
 	{"nginx", "nginx-conf nginx-version nginx-flavour nginx-bin no-nginx-t"},
-	{"Host", "root facts save-facts"},
+	{"Host", "root facts save-facts drift"},
 	{"Probe", "url probe-only probe-key probe-hold probe-body-max upstream-port ca insecure"},
 	{"Load through the URL", "then-simulate simulate-hold keys yes"},
-	{"Verdict and output", "ignore ignore-file fail-on format out verbose diff"},
+	{"Verdict and output", "ignore ignore-file fail-on format out verbose diff dir"},
 }
 
 var renderGroups = []flagGroup{

@@ -43,6 +43,7 @@ type judgeFlags struct {
 	hops       []string
 	holds      int64
 	facts      []string
+	drift      bool // between two files of facts; preflight's alone
 	saveFacts  string
 	ignore     []string
 	ignoreFile string
@@ -66,7 +67,7 @@ func (j *judgeFlags) register(cmd *cobra.Command) {
 	f.StringArrayVar(&j.lb, "lb", nil, "load balancer before the host, or its idle timeout; again for each, in the order that workers meet them: "+strings.Join(kinds.Balancers(), ", "))
 	f.StringArrayVar(&j.hops, "hop", nil, "what can't be read of a hop: 'haproxy holds=2000 silence=1h'; its questions are holds, connections, tasks, descriptors, memory, silence, body, keepalive, restart, state, backlog")
 	f.Int64Var(&j.holds, "holds", 0, "polls that the application holds at once, where fltool can't know it")
-	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts;\nprobe=FILE for those of a probe")
+	f.StringArrayVar(&j.facts, "facts", nil, "judge saved facts: FILE, or proxy=FILE and app=FILE for two hosts;\nprobe=FILE for those of a probe; of many hosts a 'PATTERN' or a folder")
 	f.StringVar(&j.saveFacts, "save-facts", "", "write the facts that were read to this file")
 	f.StringArrayVar(&j.ignore, "ignore", nil, "waive a check: ID=reason")
 	f.StringVar(&j.ignoreFile, "ignore-file", "", "file of waivers, a line each: ID [until YYYY-MM-DD] = reason")
@@ -94,33 +95,14 @@ func (j *judgeFlags) run(cmd *cobra.Command, now time.Time) (judged, error) {
 }
 
 func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
-	var out judged
-	var err error
-	if out.demand, err = j.demand(cmd); err != nil {
-		return out, err
-	}
-	help := cmd.CommandPath() + " --help lists the flags"
-	switch {
-	case j.port < 0 || j.port > 65535 || j.port == 0 && cmd.Flags().Changed("port"):
-		return out, usageError(help, "--port %d: want 1 to 65535", j.port)
-	case j.holds < 0 || j.holds == 0 && cmd.Flags().Changed("holds"):
-		return out, usageError(help, "--holds %d: want 1 or more", j.holds)
-	case j.pid < 0:
-		return out, usageError(help, "--pid %d is no process", j.pid)
-	}
-	if err := j.checkWay(); err != nil {
-		return out, err
-	}
-	if err := cmp.Or(checkVersion(j.version), checkFlavour(j.flavour), j.test.check()); err != nil {
+	out, err := j.asked(cmd)
+	if err != nil {
 		return out, err
 	}
 	if j.saveFacts != "" {
 		if err := reports.CheckFile(j.saveFacts); err != nil {
 			return out, cantError(writableHint, "save facts: %w", err)
 		}
-	}
-	if out.waivers, err = j.waivers(); err != nil {
-		return out, err
 	}
 	if out.deployment, err = j.hosts(cmd, now); err != nil {
 		return out, err
@@ -149,11 +131,35 @@ func (j *judgeFlags) read(cmd *cobra.Command, now time.Time) (judged, error) {
 	return out, nil
 }
 
+// asked is what the flags ask for.
+func (j *judgeFlags) asked(cmd *cobra.Command) (out judged, err error) {
+	if out.demand, err = j.demand(cmd); err != nil {
+		return out, err
+	}
+	help := cmd.CommandPath() + " --help lists the flags"
+	switch {
+	case j.port < 0 || j.port > 65535 || j.port == 0 && cmd.Flags().Changed("port"):
+		return out, usageError(help, "--port %d: want 1 to 65535", j.port)
+	case j.holds < 0 || j.holds == 0 && cmd.Flags().Changed("holds"):
+		return out, usageError(help, "--holds %d: want 1 or more", j.holds)
+	case j.pid < 0:
+		return out, usageError(help, "--pid %d is no process", j.pid)
+	}
+	if err := j.checkWay(); err != nil {
+		return out, err
+	}
+	if err := cmp.Or(checkVersion(j.version), checkFlavour(j.flavour), j.test.check()); err != nil {
+		return out, err
+	}
+	out.waivers, err = j.waivers()
+	return out, err
+}
+
 // hosts reads the facts of the hosts that are judged: none with --probe-only.
 func (j *judgeFlags) hosts(cmd *cobra.Command, now time.Time) (checks.Deployment, error) {
 	var d checks.Deployment
 	if len(j.facts) > 0 {
-		for _, name := range []string{"root", "pid", "service", "user", "port", "nginx-conf", "nginx-version", "nginx-flavour", "nginx-bin", "no-nginx-t", "fl-url", "upstream", "save-facts"} {
+		for _, name := range excludeWithFacts {
 			if cmd.Flags().Changed(name) {
 				return d, usageError("saved facts are about what was asked when they were saved", "--facts and --%s exclude each other", name)
 			}
@@ -241,7 +247,7 @@ func (j *judgeFlags) assumptions(cmd *cobra.Command) string {
 		{"model-size", "models of " + j.modelSize.String()},
 		{"root", "this host"},
 	} {
-		hostless := len(j.facts) > 0 || j.outside != nil && j.outside.only
+		hostless := len(j.facts) > 0 || j.drift || j.outside != nil && j.outside.only
 		if !cmd.Flags().Changed(a.flag) && (a.flag != "root" || !hostless) {
 			assumed, flags = append(assumed, a.text), append(flags, "--"+a.flag)
 		}
@@ -266,10 +272,7 @@ func readFacts(args []string) (checks.Deployment, error) {
 	const hint = "give one FILE, or proxy=FILE and app=FILE; and probe=FILE where a probe was saved apart"
 	byRole := make(map[string]*facts.Facts)
 	for _, arg := range args {
-		role, path, ok := strings.Cut(arg, "=")
-		if !ok || role != "proxy" && role != "app" && role != "probe" {
-			role, path = "", arg
-		}
+		role, path := factsPart(arg)
 		if byRole[role] != nil {
 			return checks.Deployment{}, usageError(hint, "--facts %s: a second file for the same part", arg)
 		}

@@ -344,14 +344,16 @@ func inSandbox(c said) string {
 	case "trend":
 		put(" --allow-inconclusive") // of one commit
 	case "preflight":
-		if !strings.Contains(command, "--facts") && !strings.Contains(command, "--root") {
+		if !strings.Contains(command, "--facts") && !strings.Contains(command, "--drift") && !strings.Contains(command, "--root") {
 			put(map[bool]string{true: " --root poor", false: " --root host"}[c.code() == exitFail])
 		}
 		if strings.Contains(command, "--url") {
 			put(" --probe-hold 1s --simulate-hold 1s --hold 1s --probe-body-max 1MB --model-size 500kB")
 		}
 	case "fix":
-		put(" --root poor")
+		if !strings.Contains(command, "--facts") {
+			put(" --root poor")
+		}
 	case "serve":
 		put(" --listen 127.0.0.1:0")
 	}

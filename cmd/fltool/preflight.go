@@ -34,14 +34,32 @@ With --url it asks the running deployment, too, as a worker would: what answers,
 how large an update comes through, and how long a poll is held before some hop
 cuts it. It says first how much it will send, and sends no more.
 
+Of many hosts' facts, by a folder or a quoted pattern, it makes one table, those
+that hold least first. With --drift it tells what changed between two readings of
+a host, and exits with 1 where a check fails that did not.
+
 Exit codes: 0 good; 1 a check failed; 2 usage; 3 an error-severity check can't
-be told (waive it by --ignore).`,
+be told (waive it by --ignore), or facts can't be read.`,
 		Example: `  fltool preflight --workers 1000 --hold 6h --model-size 13MB
   fltool preflight --service fl.service --ignore app/keepalive='workers never idle'
   fltool preflight --url https://fl.example.org --probe-key probe.key --hold 10m
-  fltool preflight --facts proxy=a.json --facts app=b.json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  fltool preflight --facts proxy=a.json --facts app=b.json
+  fltool preflight --facts 'hosts/*.json' --format junit
+  fltool preflight --facts 'proxy=proxies/*.json' --facts 'app=apps/*.json' --workers 10000
+  fltool preflight --drift old.json new.json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			const quote = "quote a pattern, so that the shell leaves it: --facts 'hosts/*.json'"
+			switch {
+			case j.drift && len(args) != 2:
+				return usageError("fltool preflight --drift old.json new.json", "--drift: want two files of facts, of before and of now, and got %d", len(args))
+			case !j.drift && len(args) > 0 && len(j.facts) > 0:
+				return usageError(quote, "%s: preflight takes no arguments", args[0])
+			case !j.drift:
+				return cobra.NoArgs(cmd, args)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			help := cmd.CommandPath() + " --help lists the flags"
 			if err := out.check(); err != nil {
 				return err
@@ -52,28 +70,57 @@ be told (waive it by --ignore).`,
 			if err := outside.check(cmd); err != nil {
 				return err
 			}
-			start := time.Now()
-			res, err := j.run(cmd, start)
+			r, kept, err := j.preflight(cmd, args, reports.Severity(failOn))
 			if err != nil {
 				return err
 			}
-			if note := j.assumptions(cmd); note != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), note))
-			}
-			if res.hidden() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "some facts are hidden from this user: root sees them all")
-			}
-			r := res.report(start, reports.Severity(failOn))
-			r.Env.Command = append([]string{"fltool"}, commandLine(cmd)...)
-			return errors.Join(res.saved, out.write(cmd, r))
+			r.Env.Command = append([]string{"fltool"}, append(commandLine(cmd), args...)...)
+			return errors.Join(kept, out.write(cmd, r))
 		},
 	}
 	j.register(cmd)
 	outside.register(cmd)
 	out.add(cmd)
 	out.addVerbose(cmd)
+	cmd.Flags().BoolVar(&j.drift, "drift", false, "tell what changed between two readings of one host's facts: --drift OLD NEW")
+	cmd.MarkFlagsMutuallyExclusive("drift", "facts")
+	cmd.MarkFlagsMutuallyExclusive("drift", "url")
 	cmd.Flags().StringVar(&failOn, "fail-on", "error", "least severity that makes the exit code 1: error or warn")
 	return cmd
+}
+
+// preflight judges what the flags and arguments name: a deployment, many hosts, or
+// what changed. What was judged stands where only the keeping of facts failed.
+func (j *judgeFlags) preflight(cmd *cobra.Command, args []string, least reports.Severity) (r reports.Report, kept, err error) {
+	start := time.Now()
+	note := func() {
+		if note := j.assumptions(cmd); note != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), note))
+		}
+	}
+	members, many, err := manyFacts(j.facts)
+	switch {
+	case err != nil:
+		return r, nil, err
+	case j.drift:
+		r, err = j.judgeDrift(cmd, args, start)
+	case many:
+		r, err = j.judgeMany(cmd, members, start, least)
+	default:
+		res, err := j.run(cmd, start)
+		if err != nil {
+			return r, nil, err
+		}
+		note()
+		if res.hidden() {
+			fmt.Fprintln(cmd.ErrOrStderr(), "some facts are hidden from this user: root sees them all")
+		}
+		return res.report(start, least), res.saved, nil
+	}
+	if err == nil {
+		note()
+	}
+	return r, nil, err
 }
 
 // hidden says whether a check is unknown for want of permission.

@@ -111,7 +111,8 @@ func newWorld(t *testing.T) string {
 	conf = head + s.exec(t, "sandbox", "fltool nginx render --workers 5500 --hold 6h --model-size 20MB --server-name fl.example.org --tls-cert $PWD/ca.pem --tls-key $PWD/key.pem", exitGood)
 	put("etc/nginx/nginx.conf", conf)
 	put("deploy/fl.conf", conf)
-	s.exec(t, "sandbox", "fltool preflight --root host --save-facts app.json >/dev/null && for f in proxy p a; do cp app.json $f.json; done", exitGood)
+	s.exec(t, "sandbox", "fltool preflight --root host --save-facts app.json >/dev/null && for f in proxy p a old new; do cp app.json $f.json; done"+
+		"; for d in hosts proxies apps; do mkdir $d; for i in 1 2 3; do sed \"0,/debian/s//$d-$i/\" app.json >$d/$i.json; done; done", exitGood)
 
 	put("run.json", runReport(1))
 	for i := range 5 {

@@ -19,7 +19,13 @@ import (
 func plainUsage(cmd *cobra.Command) {
 	args := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
-		if args != nil && args(cmd, given) != nil {
+		if args == nil {
+			args = cobra.ArbitraryArgs
+		}
+		var own *exitError
+		if err := args(cmd, given); errors.As(err, &own) {
+			return err
+		} else if err != nil {
 			return argsError(cmd, given)
 		}
 		// cobra asks this too, but after the arguments and in words of its own.

@@ -45,6 +45,11 @@ func Benchmark(w io.Writer, r reports.Report) error {
 	if r.Kind == reports.KindPreflight {
 		b.WriteString(ledgerLines(r.Capacity, name, cpus))
 	}
+	for _, h := range r.Hosts {
+		if n, known := h.Holds(); known {
+			fmt.Fprintf(&b, "%s/host=%s 1 %d workers\n", name, strings.Join(strings.Fields(reports.Clean(h.Name)), "_"), n)
+		}
+	}
 	name += cpus
 	if line := benchmarkFigures(r); line != "" && r.Verdict != reports.VerdictRefused {
 		fmt.Fprintf(&b, "%s 1%s\n", name, line)

@@ -53,7 +53,7 @@ func newDocument(r reports.Report) document {
 		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
 	for _, of := range []func(reports.Report) section{
-		capacity, chain, findings, passed, thresholds, levels, slopes, planned, notes, befell, acts, storm, held, rounds, series, errorClasses, lost,
+		roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels, slopes, planned, notes, befell, acts, storm, held, rounds, series, errorClasses, lost,
 		resources, generator, shards, environment, again,
 	} {
 		s := of(r)

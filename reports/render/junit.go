@@ -12,7 +12,7 @@ import (
 )
 
 // JUnit writes a test case for the verdict and for every threshold, check and
-// level, as CI systems show them. What fltool can't tell is an error, not a
+// level, as CI systems show them, and of many hosts a suite each. What fltool can't tell is an error, not a
 // failure; what does not apply or was waived is skipped.
 func JUnit(w io.Writer, r reports.Report) error {
 	suite := junit.Testsuite{
@@ -21,10 +21,7 @@ func JUnit(w io.Writer, r reports.Report) error {
 	}
 	d := newDocument(r)
 	verdict := junit.Testcase{Name: "verdict", Classname: "fltool." + string(r.Kind), Time: fmt.Sprintf("%.3f", r.Env.Seconds)}
-	result(&verdict, map[reports.Verdict]reports.Status{
-		reports.VerdictPass: reports.StatusPass, reports.VerdictWarn: reports.StatusWarn,
-		reports.VerdictFail: reports.StatusFail, reports.VerdictRefused: reports.StatusUnknown,
-	}[r.Verdict], d.headline, strings.Join(d.reasons, "\n"))
+	verdictResult(&verdict, r.Verdict, d.headline, strings.Join(d.reasons, "\n"))
 	suite.AddTestcase(verdict)
 
 	for _, t := range r.Thresholds {
@@ -51,7 +48,49 @@ func JUnit(w io.Writer, r reports.Report) error {
 		result(&c, status, reports.Clean(strings.Join(l.Reasons, "; ")), "")
 		suite.AddTestcase(c)
 	}
-	for _, f := range r.Findings {
+	addFindings(&suite, r.Findings)
+	if r.Drift != nil {
+		for _, c := range r.Drift.Checks {
+			addFindings(&suite, []reports.Finding{c.Finding})
+		}
+	}
+
+	var suites junit.Testsuites
+	suites.AddSuite(suite)
+	for i, h := range r.Hosts {
+		s := hostSuite(h, r.Env)
+		s.ID = i + 1
+		suites.AddSuite(s)
+	}
+	return suites.WriteXML(w)
+}
+
+// hostSuite is one of many hosts: its verdict and its checks.
+func hostSuite(h reports.Host, env reports.Env) junit.Testsuite {
+	name := strings.TrimSpace(h.Role + " " + h.Name)
+	suite := junit.Testsuite{Name: reports.Clean(name), Hostname: reports.Clean(h.Name), Timestamp: reports.Clean(env.Started), Time: "0"}
+	verdict := junit.Testcase{Name: "verdict", Classname: "fltool.host"}
+	message := ""
+	if n, known := h.Holds(); known {
+		message = fmt.Sprintf("holds %s, %s asked of it", Plural(n, "worker"), count(h.Workers))
+	}
+	verdictResult(&verdict, h.Verdict, message, reports.Clean(strings.Join(h.Reasons, "\n")))
+	suite.AddTestcase(verdict)
+	addFindings(&suite, h.Findings)
+	return suite
+}
+
+// verdictResult puts a verdict into a test case.
+func verdictResult(c *junit.Testcase, v reports.Verdict, message, text string) {
+	result(c, map[reports.Verdict]reports.Status{
+		reports.VerdictPass: reports.StatusPass, reports.VerdictWarn: reports.StatusWarn,
+		reports.VerdictFail: reports.StatusFail, reports.VerdictRefused: reports.StatusUnknown,
+	}[v], message, text)
+}
+
+// addFindings is a test case a check.
+func addFindings(suite *junit.Testsuite, findings []reports.Finding) {
+	for _, f := range findings {
 		c := junit.Testcase{Name: reports.Clean(f.Name()), Classname: "fltool.check"}
 		status := f.Status
 		if status == reports.StatusUnknown && f.Severity != reports.SeverityError {
@@ -71,10 +110,6 @@ func JUnit(w io.Writer, r reports.Report) error {
 		result(&c, status, reports.Clean(message), strings.Join(text, "\n"))
 		suite.AddTestcase(c)
 	}
-
-	var suites junit.Testsuites
-	suites.AddSuite(suite)
-	return suites.WriteXML(w)
 }
 
 // result puts an outcome into a test case.

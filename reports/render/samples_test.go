@@ -22,6 +22,8 @@ func samples() map[string]reports.Report {
 		"merged":      mergedSample(),
 		"storm":       stormSample(),
 		"abandon":     abandonSample(),
+		"hosts":       hostsSample(),
+		"drift":       driftSample(),
 	}
 }
 

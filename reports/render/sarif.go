@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,7 +87,7 @@ func (o Style) SARIF(w io.Writer, r reports.Report) error {
 		Name: "fltool", Version: reports.Clean(strings.TrimPrefix(r.Env.Tool, "fltool ")), InformationURI: home, Rules: []sarifRule{},
 	}}}
 	rules := map[string]int{}
-	for _, f := range r.Findings {
+	for _, f := range sarifFindings(r) {
 		level, shown := sarifLevel(f)
 		if !shown {
 			continue
@@ -118,6 +119,21 @@ func (o Style) SARIF(w io.Writer, r reports.Report) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+}
+
+// sarifFindings are the report's: of many hosts what is said of several is one, and
+// of two readings those that are answered otherwise.
+func sarifFindings(r reports.Report) []reports.Finding {
+	all := slices.Clone(r.Findings)
+	for _, g := range reports.GroupFindings(r.Hosts) {
+		all = append(all, groupFinding(g, len(r.Hosts)))
+	}
+	if r.Drift != nil {
+		for _, c := range r.Drift.Checks {
+			all = append(all, c.Finding)
+		}
+	}
+	return all
 }
 
 func newSARIFRule(f reports.Finding) sarifRule {

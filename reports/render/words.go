@@ -21,6 +21,10 @@ func headline(r reports.Report) string {
 		return capacityHeadline(r)
 	case r.Kind == reports.KindDrill || r.Drill != nil:
 		return joined(drillHeadline(r), scenarioHeadline(r.Scenario))
+	case r.Kind == reports.KindHosts:
+		return hostsHeadline(r)
+	case r.Kind == reports.KindDrift:
+		return driftHeadline(r)
 	case r.Verdict == reports.VerdictRefused:
 		return "nothing can be said of the server"
 	}
