@@ -55,7 +55,7 @@ var atHome = map[string][]string{
 	"github.com/prometheus/client_golang/":    {"server"},
 	"github.com/prometheus/procfs":            {"checks/facts"},
 	"github.com/vmihailenco/msgpack/":         {"server/wire"},
-	"go.yaml.in/yaml/":                        {"checks/kinds"},
+	"go.yaml.in/yaml/":                        {"checks/kinds", "cmd/fltool"},
 	"github.com/BurntSushi/toml":              {"checks/kinds"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"reports"},
 	"golang.org/x/perf/":                      {"reports"},

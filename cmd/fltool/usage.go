@@ -177,9 +177,14 @@ func flagsMeant(flags *pflag.FlagSet, none *pflag.NotExistError) []string {
 
 // wantOf says what a flag's value should have been, and perhaps gives a hint.
 func wantOf(e *pflag.InvalidValueError) (want, hint string) {
-	tooLarge := errors.Is(e, strconv.ErrRange)
-	switch kind := e.GetFlag().Value.Type(); {
-	case kind == "duration" && days(e.GetValue()):
+	return wantOfText(e.GetFlag(), e.GetValue(), errors.Unwrap(e))
+}
+
+// wantOfText is wantOf of a text that the flag refused with an error.
+func wantOfText(f *pflag.Flag, text string, err error) (want, hint string) {
+	tooLarge := errors.Is(err, strconv.ErrRange)
+	switch kind := f.Value.Type(); {
+	case kind == "duration" && days(text):
 		return "want a time such as 90s, 10m or 6h", "a day is 24h"
 	case kind == "duration":
 		return "want a time such as 90s, 10m or 6h", ""
@@ -192,7 +197,7 @@ func wantOf(e *pflag.InvalidValueError) (want, hint string) {
 	case kind == "bool":
 		return "want true or false", ""
 	}
-	return errors.Unwrap(e).Error(), ""
+	return err.Error(), ""
 }
 
 // days says whether a text is a number of days, which Go's durations have no unit for.
