@@ -152,10 +152,18 @@ func testKeys(n int) []ed25519.PrivateKey {
 	return keys
 }
 
+func packed(b []byte) Update {
+	u, err := NewUpdate(b)
+	if err != nil {
+		panic(err) // memory takes all
+	}
+	return u
+}
+
 // testPlan is a plan against target. Its timeouts are for a busy machine.
 func testPlan(target *url.URL, workers int) Plan {
 	return Plan{
-		Target: target, Workers: workers, Keys: testKeys(workers), Rounds: 2, Update: []byte("an update"), Seed: 1,
+		Target: target, Workers: workers, Keys: testKeys(workers), Rounds: 2, Update: packed([]byte("an update")), Seed: 1,
 		RequestTimeout: 20 * time.Second, RoundTimeout: 20 * time.Second, Grace: 200 * time.Millisecond,
 		MaxLag: time.Hour,
 	}

@@ -170,7 +170,7 @@ func TestCancelUpload(t *testing.T) {
 		return true
 	}
 	p := testPlan(serve(t, f), 1)
-	p.Update = bigUpdate()
+	p.Update = packed(bigUpdate())
 	p.RequestTimeout, p.RoundTimeout = time.Hour, time.Hour
 	rep, err := Run(ctx, p, Setup{})
 	if err != nil || rep.Verdict != reports.VerdictRefused || len(rep.Errors) != 0 {

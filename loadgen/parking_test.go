@@ -61,7 +61,7 @@ func TestWaitingTakesNoPlace(t *testing.T) {
 					return (&net.Dialer{}).DialContext(ctx, network, address)
 				}
 			case "upload":
-				p.Update = bigUpdate()[:bigBody+1]
+				p.Update = packed(bigUpdate()[:bigBody+1])
 			}
 			rep, err := Run(t.Context(), p, opts)
 			if err != nil || rep.Verdict != reports.VerdictPass {

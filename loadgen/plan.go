@@ -66,7 +66,7 @@ type Plan struct {
 	Policy
 	Scenario Scenario
 
-	Update []byte         // every worker's update, before compression
+	Update Update
 	Accept *regexp.Regexp // default DefaultAccept
 
 	RequestTimeout time.Duration // for every request but the poll, dialling included
@@ -79,7 +79,6 @@ type Plan struct {
 	TLS     *tls.Config  // for an https Target
 	Seed    uint64
 
-	updateSize  int64         // of Update, which is let go of once it is compressed
 	holdTimeout time.Duration // PollTimeout of the polls of Hold; 0: none
 }
 
@@ -94,7 +93,6 @@ func (p *Plan) check() error {
 	setDefault(&p.Grace, DefaultGrace)
 	setDefault(&p.MaxLag, DefaultMaxLag)
 	setDefault(&p.Accept, DefaultAccept)
-	p.updateSize = int64(len(p.Update))
 	p.holdTimeout = p.PollTimeout
 	setDefault(&p.PollTimeout, p.RoundTimeout)
 	switch {

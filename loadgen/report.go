@@ -30,7 +30,7 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 		Env: environment(r.start, &r.plan),
 		Demand: reports.Demand{
 			Workers: r.plan.Workers, Rounds: r.plan.Rounds, HoldSeconds: r.plan.Hold.Seconds(), RampSeconds: r.plan.Ramp.Seconds(),
-			UpdateBytes: r.plan.updateSize,
+			UpdateBytes: r.plan.Update.size,
 		},
 		Rounds: rounds, Timeline: timeline.ticks, Step: timeline.step.Seconds(), Lost: all.lost, Resources: resources,
 		Queue:     r.queue.since(),

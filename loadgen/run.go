@@ -95,14 +95,11 @@ func Run(ctx context.Context, plan Plan, opts Setup) (reports.Report, error) {
 }
 
 func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, error) {
-	zlibbed, digest, err := wire.CompressUpdate(strings.NewReader(string(plan.Update)))
-	if err != nil {
-		return nil, err
-	}
-	plan.Update = nil // the compressed one is all that is sent
-	form, err := wire.NewUpdateForm(zlibbed)
-	if err != nil {
-		return nil, err
+	if plan.Update.form.ContentType == "" {
+		var err error
+		if plan.Update, err = NewUpdate(nil); err != nil {
+			return nil, err
+		}
 	}
 	address, err := resolve(ctx, plan.Target, plan.Sources)
 	if err != nil {
@@ -117,7 +114,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	} else {
 		plan.TLS = nil
 	}
-	r := &run{plan: plan, opts: opts, digest: digest, held: held}
+	r := &run{plan: plan, opts: opts, digest: plan.Update.digest, held: held}
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
 		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
@@ -133,7 +130,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 		r.keep.begin()
 	}
 	r.t = &transport{
-		plan: &r.plan, workers: r.workers, form: form, held: r.held, census: &census{}, models: newModels(),
+		plan: &r.plan, workers: r.workers, form: plan.Update.form, held: r.held, census: &census{}, models: newModels(),
 		address: address, places: newPlaces(plan.Workers),
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",

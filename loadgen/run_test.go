@@ -280,7 +280,7 @@ func TestEarlyAnswer(t *testing.T) {
 		return true
 	}
 	p := testPlan(serve(t, f), 1)
-	p.Update = bigUpdate()
+	p.Update = packed(bigUpdate())
 	p.RequestTimeout, p.RoundTimeout = 20*time.Second, 500*time.Millisecond
 	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil {

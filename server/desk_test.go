@@ -174,6 +174,16 @@ func TestStrangersInTheLot(t *testing.T) {
 	if _, text := all[1].receive(t); !challengePhrase.MatchString(text) {
 		t.Error(text)
 	}
+	waitFor(t, "it waits again", func() bool {
+		s.gate.mu.Lock()
+		defer s.gate.mu.Unlock()
+		for e := s.gate.strangers.all.Front(); e != nil; e = e.Next() {
+			if e.Value.(*visit).token == 0 {
+				return false
+			}
+		}
+		return true
+	})
 	backdate(s, DefaultStrangerIdle)
 	s.gate.sweepIdle()
 	for _, r := range all[1:] {

@@ -217,7 +217,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 			return p, nil, cantError("", "--server-pid: %v", err)
 		}
 	}
-	if p.Update, err = f.updateBytes(); err != nil {
+	if p.Update, err = f.updateOfAll(); err != nil {
 		return p, nil, err
 	}
 	if f.target != "" {
@@ -284,6 +284,15 @@ func parseTarget(s string) (*url.URL, error) {
 	return u, nil
 }
 
+// updateOfAll is what every worker sends.
+func (f *loadFlags) updateOfAll() (loadgen.Update, error) {
+	b, err := f.updateBytes()
+	if err != nil {
+		return loadgen.Update{}, err
+	}
+	return loadgen.NewUpdate(b)
+}
+
 func (f *loadFlags) updateBytes() ([]byte, error) {
 	if f.update != "" {
 		b, err := os.ReadFile(f.update)
@@ -322,7 +331,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 		// The round ends with the last of these workers, however many keys the list has.
 		"--round", strconv.Itoa(cmp.Or(p.Quorum, p.Workers)),
 		"--model-size", f.modelSize.String(),
-		"--max-update-size", strconv.FormatInt(int64(len(p.Update))+1<<20, 10),
+		"--max-update-size", strconv.FormatInt(p.Update.Size()+1<<20, 10),
 	}
 	if f.unsafe {
 		args = append(args, "--unsafe")

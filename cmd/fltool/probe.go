@@ -144,7 +144,7 @@ func (f *probeFlags) ask(cmd *cobra.Command, demand reports.Demand) (facts.Value
 // plan is that of the run that follows; it is made first, since what is wrong
 // with it should not show after ten minutes.
 func (f *probeFlags) plan(u *url.URL, cfg *tls.Config) (loadgen.Plan, error) {
-	p := loadgen.Plan{Target: u, Workers: f.simulate, Hold: f.simulateHold, Seed: 1, Update: make([]byte, 1)}
+	p := loadgen.Plan{Target: u, Workers: f.simulate, Hold: f.simulateHold, Seed: 1}
 	if f.simulate == 0 {
 		return p, nil
 	}

@@ -34,6 +34,9 @@ type Digest [sha256.Size]byte
 // CompressUpdate gives an update's zlib stream and its digest.
 func CompressUpdate(update io.Reader) ([]byte, Digest, error) {
 	var out bytes.Buffer
+	if sized, ok := update.(interface{ Len() int }); ok {
+		out.Grow(sized.Len() + sized.Len()/512 + 256) // incompressible ones grow a little
+	}
 	sum := sha256.New()
 	z := zlib.NewWriter(&out)
 	if _, err := io.Copy(io.MultiWriter(z, sum), update); err != nil {
@@ -42,7 +45,11 @@ func CompressUpdate(update io.Reader) ([]byte, Digest, error) {
 	if err := z.Close(); err != nil {
 		return nil, Digest{}, fmt.Errorf("compress update: %w", err)
 	}
-	return out.Bytes(), Digest(sum.Sum(nil)), nil
+	compressed := out.Bytes()
+	if cap(compressed)/2 > len(compressed) {
+		compressed = bytes.Clone(compressed) // it was compressible: the room for it is given back
+	}
+	return compressed, Digest(sum.Sum(nil)), nil
 }
 
 // UpdateForm is the body of PathUpdate but for the signature in it: made once
