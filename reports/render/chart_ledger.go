@@ -31,12 +31,14 @@ func ledger(r reports.Report) plot.Plot {
 	}
 	asked := float64(r.Demand.Workers)
 	p := plot.Plot{
-		Title: title, Rows: len(known),
+		Title: title, Rows: len(known), Wide: true,
 		X:     plot.Axis{Label: "workers", Log: true, Min: 1, Max: math.Pow(10, math.Ceil(math.Log10(asked*ledgerReach)))},
 		Y:     plot.Axis{Min: 0, Max: float64(len(known))},
 		Rules: []plot.Rule{{Text: count(r.Demand.Workers) + " asked for", At: asked, Upright: true}},
 	}
-	enough, few, hard := plot.Blocks{Name: "safely, as many as asked for"}, plot.Blocks{Name: "safely, but fewer"}, plot.Blocks{Name: "up to the hard end"}
+	enough := plot.Blocks{Name: "safe, as many as asked for", Colour: plot.Teal}
+	few := plot.Blocks{Name: "safe, but fewer", Colour: plot.Red}
+	hard := plot.Blocks{Name: "up to the hard end", Colour: plot.Amber, Shade: .8}
 	for i, x := range known {
 		y := float64(len(known) - i)
 		p.Y.Ticks = append(p.Y.Ticks, plot.Tick{At: y - .5, Text: reports.Clean(x.Limit)})

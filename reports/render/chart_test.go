@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
 
 // The picture of the ledger has the lowest limits, what is unknown is not drawn as
@@ -21,7 +22,7 @@ func TestLedgerPicture(t *testing.T) {
 		t.Errorf("%d rows, %q, %+v", p.Rows, p.Title, p.Y.Ticks)
 	}
 	cells := 0
-	for i, want := range []string{"safely, as many as asked for", "safely, but fewer", "up to the hard end"} {
+	for i, want := range []string{"safe, as many as asked for", "safe, but fewer", "up to the hard end"} {
 		b := p.Blocks[i]
 		if b.Name != want || len(b.Cells) == 0 {
 			t.Fatalf("%q has %d bars, want some of %q", b.Name, len(b.Cells), want)
@@ -37,10 +38,18 @@ func TestLedgerPicture(t *testing.T) {
 		t.Errorf("%d bars", cells)
 	}
 	for _, none := range []reports.Report{{}, {Capacity: &reports.Capacity{}}, {Demand: r.Demand, Capacity: &reports.Capacity{Ledger: []reports.Row{{Limit: "an/unknown"}}}}} {
-		for _, p := range charts(none) {
+		for _, p := range figures(none) {
 			t.Errorf("a picture of nothing: %+v", p)
 		}
 	}
+}
+
+// figures are all plots of a report's page.
+func figures(r reports.Report) (all []plot.Plot) {
+	for _, s := range newDocument(r).sections {
+		all = append(all, s.figures...)
+	}
+	return all
 }
 
 // Levels are drawn by size, whatever the order of trial, with the service level.

@@ -1,9 +1,11 @@
 package render
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
 
 // document is a report put into words and tables, the same for every format
@@ -13,13 +15,16 @@ type document struct {
 	verdict  reports.Verdict // its colour
 	headline string
 	reasons  []string
+	facts    []particular // what was asked, of what, and where
 	sections []section
 }
 
 // section is one part: what it has, in this order.
 type section struct {
 	title    string
-	detail   bool // explains, decides nothing
+	detail   bool        // explains, decides nothing
+	head     bool        // what a page has among its facts on top
+	figures  []plot.Plot // for a page
 	grid     *grid
 	notes    []string
 	commands []string // to be copied whole
@@ -31,19 +36,26 @@ type grid struct {
 	head    []string
 	rows    [][]string
 	text    []int
-	outcome int // the column of outcomes, which a page colours; 0: none
+	outcome int  // the column of outcomes, which a page colours; 0: none
+	checks  bool // the first column has the names of checks
 }
 
 // item is one thing with its particulars.
 type item struct {
 	status reports.Status
 	title  string
+	check  string // whose page tells more; "" if there is none
 	lines  []particular
 }
 
 type particular struct {
 	label, text string
 	command     bool // text is to be copied whole
+}
+
+// said says whether the section has anything in words.
+func (s section) said() bool {
+	return s.grid != nil || len(s.notes) > 0 || len(s.commands) > 0 || len(s.items) > 0
 }
 
 // newDocument puts a report into words, what matters most first.
@@ -53,19 +65,48 @@ func newDocument(r reports.Report) document {
 		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
 	for _, of := range []func(reports.Report) section{
-		roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels, slopes, planned, notes, befell, acts, storm, held, rounds, series, errorClasses, lost,
+		roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels,
+		slopes, planned, notes, befell, acts, held, storm, rounds, series, errorClasses, lost,
 		resources, generator, shards, environment, again,
 	} {
 		s := of(r)
 		if s.grid != nil && len(s.grid.rows) == 0 {
 			s.grid = nil
 		}
-		if s.grid == nil && len(s.notes) == 0 && len(s.commands) == 0 && len(s.items) == 0 {
-			continue
+		s.figures = drawn(s.figures...)
+		if s.said() || len(s.figures) > 0 {
+			d.sections = append(d.sections, s.clean())
 		}
-		d.sections = append(d.sections, s.clean())
 	}
 	return d
+}
+
+// inWords is the document without what only a page can show.
+func (d document) inWords() document {
+	d.sections = slices.DeleteFunc(d.sections, func(s section) bool { return !s.said() })
+	return d
+}
+
+// filled is the grid without the columns that are empty in every row.
+func (g grid) filled() grid {
+	full := grid{rows: make([][]string, len(g.rows)), checks: g.checks}
+	for c, head := range g.head {
+		if !slices.ContainsFunc(g.rows, func(row []string) bool { return row[c] != "" }) {
+			continue
+		}
+		at := len(full.head)
+		full.head = append(full.head, head)
+		for i, row := range g.rows {
+			full.rows[i] = append(full.rows[i], row[c])
+		}
+		if slices.Contains(g.text, c) {
+			full.text = append(full.text, at)
+		}
+		if c == g.outcome {
+			full.outcome = at
+		}
+	}
+	return full
 }
 
 func (s section) clean() section {
@@ -75,6 +116,8 @@ func (s section) clean() section {
 		}
 	}
 	if s.grid != nil {
+		full := s.grid.filled()
+		s.grid = &full
 		for _, row := range s.grid.rows {
 			for i := range row {
 				row[i] = reports.Clean(row[i])

@@ -60,7 +60,7 @@ func findings(r reports.Report) section {
 		return cmp.Or(findingOrder(a)-findingOrder(b), -boolCompare(binds(a), binds(b)))
 	})
 	for _, f := range own {
-		it := item{status: f.Status, title: f.Name() + ": " + f.Title, lines: particulars(f)}
+		it := item{status: f.Status, title: f.Name() + ": " + f.Title, lines: particulars(f), check: f.Check}
 		if also := consequences[f.Check]; len(also) > 0 {
 			it.lines = append(it.lines, particular{label: "explains", text: strings.Join(also, ", ")})
 		}
@@ -68,6 +68,9 @@ func findings(r reports.Report) section {
 	}
 	return s
 }
+
+// moreLabel is of where more is told of a check.
+const moreLabel = "more"
 
 // particulars are what a finding saw, wants and advises.
 func particulars(f reports.Finding) []particular {
@@ -102,7 +105,7 @@ func particulars(f reports.Finding) []particular {
 	}
 	line("then", f.Remedy.Then)
 	if f.Doc != "" { // a file of fltool's own, which the reader need not have
-		lines = append(lines, particular{label: "more", text: "fltool explain " + f.Check, command: true})
+		lines = append(lines, particular{label: moreLabel, text: "fltool explain " + f.Check, command: true})
 	}
 	return lines
 }

@@ -3,6 +3,7 @@ package render
 import (
 	_ "embed"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,23 +26,13 @@ var outcomeColour = map[string]string{
 // HTML writes the report as one page that needs nothing else: no script, no
 // font, no picture from anywhere.
 func HTML(w io.Writer, r reports.Report) error {
-	var figures []markup.HTML
-	for _, p := range charts(r) {
-		figures = append(figures, p.HTML())
-	}
 	d := newDocument(r)
-	d.sections = slices.DeleteFunc(d.sections, func(s section) bool { return s.title == wayTitle }) // it is drawn
-	return writePage(w, d, pageOf{kind: string(r.Kind), when: reports.Clean(r.Env.Started), figures: figures, way: way(r)})
+	d.facts = facts(r)
+	d.sections = slices.DeleteFunc(d.sections, func(s section) bool { return s.title == wayTitle || s.head }) // drawn, and told on top
+	return writePage(w, d, string(r.Kind), way(r))
 }
 
-// pageOf is what a page says beside its document.
-type pageOf struct {
-	kind, when string
-	figures    []markup.HTML
-	way        []step
-}
-
-func writePage(w io.Writer, d document, of pageOf) error {
+func writePage(w io.Writer, d document, kind string, way []step) error {
 	var p markup.Page
 	p.Put(`<!DOCTYPE html>
 <html lang="en">
@@ -56,37 +47,21 @@ func writePage(w io.Writer, d document, of pageOf) error {
 </head>
 <body>
 `, d.word, d.headline, markup.HTML(plot.Style), markup.HTML(style))
-	putHeader(&p, d, of)
-	putWay(&p, of.way)
-	// The plots follow what decides and precede what explains.
-	last := 0
-	for i, s := range d.sections {
-		if !s.detail && s.title != againTitle {
-			last = i
-		}
-	}
+	putHeader(&p, d, kind)
+	ids := anchors(d.sections)
+	putContents(&p, d.sections, ids)
+	putWay(&p, way)
 	p.Put("<main>\n")
 	for i, s := range d.sections {
-		putSection(&p, s)
-		if i == last && len(of.figures) > 0 {
-			p.Put("<section class=\"wide\">\n<h2>Plots</h2>\n<div class=\"figures\">\n")
-			for _, f := range of.figures {
-				p.Put("%s", f)
-			}
-			p.Put("</div>\n</section>\n")
-		}
+		putSection(&p, s, ids[i])
 	}
 	p.Put("</main>\n</body>\n</html>\n")
 	_, err := io.WriteString(w, string(p.HTML()))
 	return err
 }
 
-func putHeader(p *markup.Page, d document, of pageOf) {
-	p.Put("<header class=\"%s\">\n<h1>%s: %s</h1>\n<p>fltool %s", d.verdict, d.word, d.headline, of.kind)
-	if of.when != "" {
-		p.Put(", %s", of.when)
-	}
-	p.Put("</p>\n")
+func putHeader(p *markup.Page, d document, kind string) {
+	p.Put("<header class=\"%s\">\n<p class=\"kind\">fltool %s</p>\n<h1>%s: %s</h1>\n", d.verdict, kind, d.word, d.headline)
 	if len(d.reasons) > 0 {
 		p.Put("<ul>\n")
 		for _, reason := range d.reasons {
@@ -95,6 +70,42 @@ func putHeader(p *markup.Page, d document, of pageOf) {
 		p.Put("</ul>\n")
 	}
 	p.Put("</header>\n")
+	if len(d.facts) > 0 {
+		p.Put("<dl class=\"facts\">\n")
+		for _, f := range d.facts {
+			p.Put("<div><dt>%s</dt><dd>%s</dd></div>\n", f.label, f.text)
+		}
+		p.Put("</dl>\n")
+	}
+}
+
+// fewSections need no list of what there is.
+const fewSections = 4
+
+func putContents(p *markup.Page, sections []section, ids []string) {
+	if len(sections) < fewSections {
+		return
+	}
+	p.Put("<nav aria-label=\"On this page\">")
+	for i, s := range sections {
+		p.Put("<a href=\"#%s\">%s</a> ", ids[i], s.title)
+	}
+	p.Put("</nav>\n")
+}
+
+var noWord = regexp.MustCompile(`[^a-z0-9]+`)
+
+// anchors are the names of sections in addresses, each once.
+func anchors(sections []section) []string {
+	var ids []string
+	for _, s := range sections {
+		id := strings.Trim(noWord.ReplaceAllString(strings.ToLower(s.title), "-"), "-")
+		for slices.Contains(ids, id) || id == "" {
+			id += "-"
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // putWay draws the hops from the worker to the application.
@@ -115,9 +126,28 @@ func putWay(p *markup.Page, way []step) {
 	p.Put("</ol>\n")
 }
 
-func putSection(p *markup.Page, s section) {
-	p.Put("<section>\n<h2>%s</h2>\n", s.title)
-	if s.grid != nil {
+// manyColumns is from when on a table takes the width of the page.
+const manyColumns = 7
+
+func putSection(p *markup.Page, s section, id string) {
+	halves, whole := 0, len(s.items) > 0 || len(s.commands) > 0 || len(s.figures) > 0
+	for _, f := range s.figures {
+		if !f.Wide {
+			halves++
+		}
+	}
+	large := s.grid != nil && len(s.grid.head) > manyColumns
+	p.Put("<section%s>\n<h2 id=\"%s\"><a href=\"#%s\">%s</a></h2>\n<div class=\"parts\">\n", across(whole || large), id, id, s.title)
+	for _, f := range s.figures {
+		p.Put("%s", f.HTML())
+	}
+	// What is small stands in the place that an odd figure leaves beside it.
+	p.Put("<div%s>\n", across(large || halves%2 == 0))
+	switch {
+	case s.grid == nil:
+	case len(s.grid.rows) == 1 && len(s.grid.text) == 0:
+		putFigures(p, *s.grid)
+	default:
 		putGrid(p, *s.grid)
 	}
 	if len(s.notes) > 0 {
@@ -128,31 +158,75 @@ func putSection(p *markup.Page, s section) {
 		p.Put("</div>\n")
 	}
 	if len(s.commands) > 0 {
-		p.Put("<pre>%s</pre>\n", strings.Join(s.commands, "\n"))
+		p.Put("<pre tabindex=\"0\">%s</pre>\n", strings.Join(s.commands, "\n"))
 	}
 	for _, it := range s.items {
-		p.Put("<article>\n<h3><span class=\"mark %s\">%s</span> %s</h3>\n<dl>\n",
-			strings.ReplaceAll(string(it.status), "/", ""), strings.ToUpper(string(it.status)), it.title)
-		for _, l := range it.lines {
-			p.Put("<dt>%s</dt><dd>", l.label)
-			if l.command {
-				p.Put("<code>%s</code>", l.text)
-			} else {
-				p.Put("%s", l.text)
-			}
-			p.Put("</dd>\n")
-		}
-		p.Put("</dl>\n</article>\n")
+		putItem(p, it)
 	}
-	p.Put("</section>\n")
+	p.Put("</div>\n</div>\n</section>\n")
 }
+
+func across(is bool) markup.HTML {
+	if is {
+		return ` class="wide"`
+	}
+	return ""
+}
+
+func putItem(p *markup.Page, it item) {
+	p.Put("<article>\n<h3><span class=\"mark %s\">%s</span> %s</h3>\n<dl>\n",
+		strings.ReplaceAll(string(it.status), "/", ""), strings.ToUpper(string(it.status)), it.title)
+	for _, l := range it.lines {
+		p.Put("<dt>%s</dt><dd>", l.label)
+		switch {
+		case l.label == moreLabel:
+			p.Put("<code>%s</code>", l.text)
+			if page := checkPage(it.check); page != "" {
+				p.Put(" or <a href=\"%s\">its page</a>", page)
+			}
+		case l.command:
+			p.Put("<code>%s</code>", l.text)
+		default:
+			p.Put("%s", l.text)
+		}
+		p.Put("</dd>\n")
+	}
+	p.Put("</dl>\n</article>\n")
+}
+
+var checkID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*`)
+
+// checkPage is the address of a check's page, by a name that begins with it; "" for what
+// is no check's.
+func checkPage(name string) string {
+	id := checkID.FindString(name)
+	if id == "" || len(id) < len(name) && name[len(id)] != ' ' {
+		return ""
+	}
+	return home + "/blob/main/docs/checks/" + strings.ReplaceAll(id, "/", "-") + ".md"
+}
+
+// putFigures shows a row of numbers.
+func putFigures(p *markup.Page, g grid) {
+	p.Put("<dl class=\"row\">\n")
+	for i, head := range g.head {
+		p.Put("<div><dt>%s</dt><dd>%s</dd></div>\n", head, g.rows[0][i])
+	}
+	p.Put("</dl>\n")
+}
+
+// longText is from how many characters on a cell is broken into lines.
+const longText = 24
 
 func putGrid(p *markup.Page, g grid) {
 	class := func(column int) markup.HTML {
-		if slices.Contains(g.text, column) {
-			return ` class="text"`
+		switch {
+		case !slices.Contains(g.text, column):
+			return ""
+		case column == len(g.head)-1 && slices.ContainsFunc(g.rows, func(row []string) bool { return len(row[column]) > longText }):
+			return ` class="text long"`
 		}
-		return ""
+		return ` class="text"`
 	}
 	p.Put("<div class=\"scroll\" tabindex=\"0\">\n<table>\n<thead><tr>")
 	for i, head := range g.head {
@@ -162,11 +236,20 @@ func putGrid(p *markup.Page, g grid) {
 	for _, row := range g.rows {
 		p.Put("<tr>")
 		for i, cell := range row {
-			if colour := outcomeColour[cell]; colour != "" && g.outcome != 0 && i == g.outcome {
-				p.Put("<td%s><span class=\"mark %s\">%s</span></td>", class(i), colour, cell)
-			} else {
-				p.Put("<td%s>%s</td>", class(i), cell)
+			p.Put("<td%s>", class(i))
+			colour, page := outcomeColour[cell], ""
+			if i == 0 && g.checks {
+				page = checkPage(cell)
 			}
+			switch {
+			case colour != "" && g.outcome != 0 && i == g.outcome:
+				p.Put("<span class=\"mark %s\">%s</span>", colour, cell)
+			case page != "":
+				p.Put("<a href=\"%s\">%s</a>", page, cell)
+			default:
+				p.Put("%s", cell)
+			}
+			p.Put("</td>")
 		}
 		p.Put("</tr>\n")
 	}

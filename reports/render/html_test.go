@@ -48,7 +48,7 @@ const inPage = `(() => {
   const beside = (p, t) => box(t).right > Math.min(box(p).right + 32, innerWidth) || box(t).left < box(p).left - 1;
   return {
     texts, faint, small, plots: plots.length,
-    undrawn: plots.filter(p => box(p.querySelector('svg')).width < 150 || box(p.querySelector('svg')).height < 30
+    undrawn: plots.filter(p => box(p.querySelector('svg')).width < 150 || box(p.querySelector('svg')).height < 20
       || p.querySelectorAll('path[d^=M]').length < 3 || p.querySelectorAll('span').length < 3).length,
     sideways: document.documentElement.scrollWidth > document.documentElement.clientWidth,
     clipped: plots.filter(p => [...p.querySelectorAll('span')].some(t => beside(p, t))).length,
@@ -99,7 +99,7 @@ type onePage struct {
 func browserPages(t *testing.T) map[string]*onePage {
 	pages := map[string]*onePage{}
 	for name, r := range samples() {
-		p := &onePage{heading: strings.ToUpper(string(r.Verdict)) + ": ", plots: len(charts(r))}
+		p := &onePage{heading: strings.ToUpper(string(r.Verdict)) + ": ", plots: len(figures(r))}
 		if err := HTML(&p.html, r); err != nil {
 			t.Fatal(err)
 		}

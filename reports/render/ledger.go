@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
 
 // capacity is the ledger, the smallest limit on top, then those that are
@@ -28,7 +29,7 @@ func capacity(r reports.Report) section {
 	if measured {
 		last = "measured" // which tells more
 	}
-	g := &grid{head: []string{"limit", "safe", "likely", "hard", "in use", last, "read from"}, text: []int{0, 6}}
+	g := &grid{head: []string{"limit", "safe", "likely", "hard", "in use", last, "read from"}, text: []int{0, 6}, checks: true}
 	var unproven []string
 	for _, x := range rows {
 		inUse := ""
@@ -47,7 +48,7 @@ func capacity(r reports.Report) section {
 			unproven = append(unproven, x.Limit)
 		}
 	}
-	s := section{title: "What each limit supports, in workers", grid: g}
+	s := section{title: "What each limit supports, in workers", grid: g, figures: []plot.Plot{ledger(r)}}
 	if r.Kind == reports.KindCapacity {
 		s.notes = append(s.notes, measurement(r.Capacity)...)
 	} else if r.Capacity.Limit != "" {
@@ -124,7 +125,7 @@ func boolCompare(a, b bool) int {
 	return -1
 }
 
-func orZero(n *int) int {
+func orZero[N int | float64](n *N) N {
 	if n == nil {
 		return 0
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
 
 func thresholds(r reports.Report) section {
@@ -23,13 +24,45 @@ func thresholds(r reports.Report) section {
 		}
 		g.rows = append(g.rows, []string{t.Expr, got, outcome})
 	}
-	return section{title: "Thresholds", grid: g}
+	return section{title: "Thresholds", grid: g, figures: []plot.Plot{ofLimits(r)}}
+}
+
+// ofLimits is what was got as a share of each limit.
+func ofLimits(r reports.Report) plot.Plot {
+	p := plot.Plot{
+		Title: "Got, as a share of what was asked", X: plot.Axis{Label: "%", Max: 100},
+		Rules: []plot.Rule{{Text: "asked", At: 100, Upright: true}},
+	}
+	met, missed := plot.Blocks{Name: "met", Colour: plot.Teal}, plot.Blocks{Name: "missed", Colour: plot.Red}
+	for _, t := range r.Thresholds {
+		if t.Got == nil || r.Shard != nil && !t.Pass || !(*t.Got >= 0 && t.Limit > 0 && *t.Got/t.Limit < absurd) {
+			continue
+		}
+		share := 100 * *t.Got / t.Limit
+		p.Rows++
+		p.X.Max = max(p.X.Max, min(share, 100*far))
+		p.Y.Ticks = append(p.Y.Ticks, plot.Tick{At: -float64(p.Rows) + .5, Text: reports.Clean(t.Expr)})
+		c := plot.Cell{X1: share, Y0: -float64(p.Rows) + .15, Y1: -float64(p.Rows) + .85, Title: reports.Clean(t.Expr) + "\n" + figure(*t.Got, t.Unit)}
+		if t.Pass {
+			met.Cells = append(met.Cells, c)
+		} else {
+			missed.Cells = append(missed.Cells, c)
+		}
+	}
+	p.X.Max *= 1.1
+	p.Y.Min = -float64(p.Rows)
+	for _, b := range []plot.Blocks{met, missed} {
+		if len(b.Cells) > 0 {
+			p.Blocks = append(p.Blocks, b)
+		}
+	}
+	return p
 }
 
 func levels(r reports.Report) section {
 	g := &grid{head: []string{"workers", "verdict", "held", "lost", "round", "fan-out", "server RSS", "server fds"}, text: []int{1}, outcome: 1}
-	s := section{title: "Levels", grid: g}
-	for _, l := range r.Levels {
+	s := section{title: "Levels", grid: g, figures: levelPlots(r)}
+	for _, l := range byWorkers(r) {
 		row := []string{count(l.Workers), string(l.Verdict), count(l.Held.Steady), count(l.Held.LostWhile), "", "", "", ""}
 		if len(l.Reasons) > 0 {
 			s.notes = append(s.notes, Plural(l.Workers, "worker")+": "+strings.Join(l.Reasons, "; "))

@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/plot"
 )
 
 func held(r reports.Report) section {
-	h := r.Held
+	h, course := r.Held, []plot.Plot{workersOverTime(r)}
 	if h == nil {
-		return section{}
+		return section{title: "The run", figures: course}
 	}
 	g := &grid{head: []string{"asked", "peak"}, rows: [][]string{{count(h.Asked), count(h.Peak)}}}
 	add := func(head, cell string) {
@@ -27,7 +28,7 @@ func held(r reports.Report) section {
 	if h.HoldSeconds > 0 {
 		add("held for", seconds(h.HoldSeconds))
 	}
-	s := section{title: "Polls held", grid: g}
+	s := section{title: "Polls held", grid: g, figures: course}
 	if len(h.NeverCauses) > 0 {
 		s.notes = append(s.notes, "never held, by cause: "+causes(h.NeverCauses))
 	}
@@ -79,7 +80,7 @@ func rounds(r reports.Report) section {
 	if byClient {
 		notes = append([]string{"* from the first sign that a worker saw: the server does not tell when it published"}, notes...)
 	}
-	return section{title: "Rounds", grid: g, notes: notes}
+	return section{title: "Rounds", grid: g, notes: notes, figures: []plot.Plot{roundTimes(r)}}
 }
 
 func series(r reports.Report) section {
@@ -95,7 +96,7 @@ func series(r reports.Report) section {
 		}
 		g.rows = append(g.rows, row)
 	}
-	return section{title: "How long each step took", detail: true, grid: g}
+	return section{title: "How long each step took", detail: true, grid: g, figures: []plot.Plot{latencyOverTime(r), percentiles(r)}}
 }
 
 func errorClasses(r reports.Report) section {
@@ -103,7 +104,7 @@ func errorClasses(r reports.Report) section {
 	for _, e := range slices.SortedStableFunc(slices.Values(r.Errors), func(a, b reports.ErrorClass) int { return b.Count - a.Count }) {
 		g.rows = append(g.rows, []string{e.Class, count(e.Count), count(e.Workers), e.Example})
 	}
-	return section{title: "Errors", grid: g}
+	return section{title: "Errors", grid: g, figures: []plot.Plot{errorsOverTime(r)}}
 }
 
 // lostShown is how many lost workers are listed before the rest is a number.

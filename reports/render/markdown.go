@@ -14,7 +14,7 @@ import (
 // Markdown writes the report for a comment on a pull request, in GitHub's
 // dialect; what only explains is folded away.
 func Markdown(w io.Writer, r reports.Report) error {
-	return markdown(w, newDocument(r))
+	return markdown(w, newDocument(r).inWords())
 }
 
 func markdown(w io.Writer, d document) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -14,7 +15,7 @@ func notes(r reports.Report) section {
 
 func resources(r reports.Report) section {
 	hosts := slices.ContainsFunc(r.Resources, func(x reports.Resource) bool { return x.Host != "" && x.Host != r.Env.Hostname })
-	g := &grid{head: []string{"process", "RSS peak", "per worker", "CPU", "fds peak", "of", "per worker"}, text: []int{0}}
+	g := &grid{head: []string{"process", "RSS peak", "per worker", "CPU", "fds peak", "limit", "per worker"}, text: []int{0}}
 	for _, x := range r.Resources {
 		name := x.Process
 		if hosts && x.Host != "" {
@@ -79,31 +80,98 @@ func generator(r reports.Report) section {
 func shards(r reports.Report) section {
 	g := &grid{head: []string{"shard", "host", "started", "took", "CPUs", "kernel"}, text: []int{1, 2, 5}}
 	for i, e := range r.Shards {
-		g.rows = append(g.rows, []string{count(i + 1), e.Hostname, e.Started, seconds(e.Seconds), count(e.CPUs), e.Kernel})
+		g.rows = append(g.rows, []string{count(i + 1), e.Hostname, moment(e.Started), seconds(e.Seconds), count(e.CPUs), e.Kernel})
 	}
 	return section{title: "Shards", detail: true, grid: g}
 }
 
 func environment(r reports.Report) section {
 	e := r.Env
-	s := section{title: "Made by", detail: true}
-	var host []string
-	for _, v := range []string{e.Hostname, e.Kernel, e.CPU} {
-		if v != "" {
-			host = append(host, v)
-		}
-	}
-	if e.CPUs > 0 {
-		host = append(host, Plural(e.CPUs, "CPU")+" usable")
-	}
-	s.notes = append(s.notes, strings.Join(slices.DeleteFunc([]string{e.Tool, e.Go, strings.Join(host, ", ")}, func(v string) bool { return v == "" }), "; "))
+	s := section{title: "Made by", detail: true, head: true}
+	s.notes = append(s.notes, strings.Join(slices.DeleteFunc([]string{e.Tool, e.Go, host(e)}, func(v string) bool { return v == "" }), "; "))
 	if e.Started != "" {
-		s.notes = append(s.notes, "started "+e.Started+", took "+seconds(e.Seconds))
+		s.notes = append(s.notes, "started "+moment(e.Started)+", took "+seconds(e.Seconds))
 	}
 	if e.Target != "" {
 		s.notes = append(s.notes, "target "+e.Target)
 	}
 	return s
+}
+
+// host is where a report was made.
+func host(e reports.Env) string {
+	var parts []string
+	for _, v := range []string{e.Hostname, e.Kernel, e.CPU} {
+		if v != "" {
+			parts = append(parts, v)
+		}
+	}
+	if e.CPUs > 0 {
+		parts = append(parts, Plural(e.CPUs, "CPU")+" usable")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// moment is a time of RFC 3339 to the second, as people write it.
+func moment(s string) string {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return s
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// facts are what was asked for, of what, where and when.
+func facts(r reports.Report) []particular {
+	var all []particular
+	add := func(label string, parts ...string) {
+		parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+		if text := reports.Clean(strings.Join(parts, ", ")); text != "" {
+			all = append(all, particular{label: label, text: text})
+		}
+	}
+	add("asked for", demand(r.Demand)...)
+	add("target", r.Env.Target)
+	when := ""
+	if r.Env.Started != "" {
+		when = moment(r.Env.Started)
+	}
+	took := ""
+	if r.Env.Seconds > 0 {
+		took = "took " + seconds(r.Env.Seconds)
+	}
+	add("when", when, took)
+	add("where", host(r.Env))
+	add("made by", r.Env.Tool, r.Env.Go)
+	return all
+}
+
+// demand is what was asked for, in words.
+func demand(d reports.Demand) []string {
+	if d.Workers == 0 {
+		return nil
+	}
+	parts := []string{Plural(d.Workers, "worker")}
+	if d.Rounds > 0 {
+		parts = append(parts, Plural(d.Rounds, "round"))
+	}
+	if d.HoldSeconds > 0 {
+		parts = append(parts, "polls held for "+Duration(d.HoldSeconds))
+	}
+	if d.ModelBytes > 0 {
+		of := "a model of " + size(float64(d.ModelBytes))
+		if d.ModelAssumed {
+			of += " (assumed)"
+		}
+		parts = append(parts, of)
+	}
+	if d.UpdateBytes > 0 {
+		parts = append(parts, "updates of "+size(float64(d.UpdateBytes)))
+	}
+	if d.RampSeconds > 0 {
+		parts = append(parts, "arriving over "+Duration(d.RampSeconds))
+	}
+	return parts
 }
 
 const againTitle = "To run it again"

@@ -52,13 +52,13 @@ var Reports = Formats[reports.Report]{
 
 // Comparisons are the formats of a comparison, Trends those of a history's analysis.
 var (
-	Comparisons = formatsOf(comparison, func(reports.Comparison) pageOf { return pageOf{kind: "comparison"} })
-	Trends      = formatsOf(trendWords, trendPage)
+	Comparisons = formatsOf("comparison", comparison)
+	Trends      = formatsOf("trend", trendWords)
 )
 
 // formatsOf are the formats of what words puts into a document, all of it or what a
-// terminal has room for; page says what a page has beside that.
-func formatsOf[T any](words func(v T, all bool) document, page func(T) pageOf) Formats[T] {
+// terminal has room for.
+func formatsOf[T any](kind string, words func(v T, all bool) document) Formats[T] {
 	return Formats[T]{
 		"table": func(o Style) func(io.Writer, T) error {
 			return func(w io.Writer, v T) error { return o.table(w, words(v, false)) }
@@ -67,7 +67,7 @@ func formatsOf[T any](words func(v T, all bool) document, page func(T) pageOf) F
 			return func(w io.Writer, v T) error { return markdown(w, words(v, true)) }
 		},
 		"html": func(Style) func(io.Writer, T) error {
-			return func(w io.Writer, v T) error { return writePage(w, words(v, true), page(v)) }
+			return func(w io.Writer, v T) error { return writePage(w, words(v, true), kind, nil) }
 		},
 		"json": func(Style) func(io.Writer, T) error {
 			return func(w io.Writer, v T) error {

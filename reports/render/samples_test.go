@@ -47,10 +47,18 @@ func spread(name string, n int, median time.Duration) reports.Series {
 
 func ptr[T any](v T) *T { return &v }
 
-func timeline(seconds, held int) []reports.Tick {
+// timeline has half a second between ticks.
+func timeline(seconds, workers int) []reports.Tick {
 	var ticks []reports.Tick
-	for s := 1; s <= seconds; s++ {
-		ticks = append(ticks, reports.Tick{T: float64(s), Held: min(held, s*held/10), Sent: held / 4, Done: held / 5})
+	for i := 1; i <= 2*seconds; i++ {
+		come := min(workers, i*workers/20)
+		busy := come / 8 * (i % 5)
+		t := reports.Tick{
+			T: float64(i) / 2, Held: come - busy, Sent: workers / 8, Done: workers / 10,
+			Workers: map[string]int{reports.PhaseHeld: come - busy, reports.PhaseDownloading: busy / 2, reports.PhaseThinking: busy - busy/2},
+			Latency: map[int]int{12: workers / 20, 13: workers / 40, 14 + i%9: 3},
+		}
+		ticks = append(ticks, t)
 	}
 	return ticks
 }
@@ -66,8 +74,8 @@ func roundsSample() reports.Report {
 			spread("poll", 4000, 3*time.Second), spread("model", 3000, 2*time.Millisecond),
 			spread("update", 3000, 5*time.Millisecond), spread("wakeup", 3000, 40*time.Millisecond), spread("lag", 15000, 90*time.Microsecond),
 		},
-		Timeline: timeline(14, 1000),
-		Bytes:    &reports.Bytes{Sent: 9_300_000, Received: 7_100_000},
+		Timeline: timeline(14, 1000), Step: .5,
+		Bytes: &reports.Bytes{Sent: 9_300_000, Received: 7_100_000},
 		Resources: []reports.Resource{
 			{Process: "server", PID: 4711, RSSPeakBytes: 41 << 20, RSSPerWorkerBytes: ptr(17_100.0), CPUSeconds: 2.31, FDsPeak: 1012, FDLimit: 1048576, FDsPerWorker: ptr(1.0)},
 			{Process: "generator", PID: 4710, RSSPeakBytes: 52 << 20, RSSPerWorkerBytes: ptr(12_300.0), CPUSeconds: 3.9, FDsPeak: 1019, FDLimit: 1048576, FDsPerWorker: ptr(1.0)},
@@ -76,6 +84,8 @@ func roundsSample() reports.Report {
 	}
 	for i, s := range []float64{.412, .377, .391} {
 		r.Rounds = append(r.Rounds, reports.Round{Number: i + 1, Version: fmt.Sprint(i), Workers: 1000, Seconds: s, FanoutSeconds: s / 4, FanoutFrom: "server", Told: 1000})
+		at := 11 + float64(i)
+		r.Rounds[i].Passed = &reports.Passed{Published: at, Notified: at + s/8*float64(i), Downloaded: at + s/2, Thought: at + s*.8, Accepted: at + s}
 	}
 	return r
 }
@@ -106,6 +116,7 @@ func lostSample() reports.Report {
 	r.Verdict = reports.VerdictFail
 	r.Reasons = []string{"23 of 1000 workers were lost", "round 3 was not finished: 23 workers had no update accepted"}
 	r.Rounds[2].Workers, r.Rounds[2].Failed, r.Rounds[2].FanoutFrom = 977, 23, "client"
+	r.Rounds[2].Passed = nil // as in an older report
 	r.Held.Steady, r.Held.NeverHeld, r.Held.LostWhile = 974, 3, 23
 	r.Held.NeverCauses = map[string]int{"refused": 3}
 	r.Held.LostCauses = map[string]int{"reset": 21, "timed out": 2}
@@ -114,8 +125,8 @@ func lostSample() reports.Report {
 		{Class: "reset", Count: 231, Workers: 23, Example: "worker 12 (a1b2c3), poll: read tcp 127.0.0.1:40112->127.0.0.1:8443: connection reset by peer, after it had been held for 11.2 s"},
 		{Class: "5xx", Count: 11, Workers: 9, Example: "worker 40 (9d01), update: 502 Bad Gateway | <html>\r\n<head><title>502 Bad Gateway</title></head>\x1b[2J"},
 	}
-	for i := 10; i < 14; i++ {
-		r.Timeline[i].Errors, r.Timeline[i].Held = 60, 990-4*i
+	for i := 20; i < 28; i++ {
+		r.Timeline[i].Errors, r.Timeline[i].Workers[reports.PhaseRetrying] = 60, 60
 		r.Timeline[i].Classes = map[string]int{"reset": 57, "5xx": 3 - i%3, "timed out": i % 3}
 	}
 	for i := range 23 {
@@ -148,7 +159,7 @@ func interruptedSample() reports.Report {
 	r.Env.Seconds = 6.1
 	r.Rounds = r.Rounds[:1]
 	r.Series = r.Series[:3]
-	r.Timeline = r.Timeline[:6]
+	r.Timeline = r.Timeline[:12]
 	return r
 }
 

@@ -21,7 +21,7 @@ func (o Style) Table(w io.Writer, r reports.Report) error {
 	if r.Kind == reports.KindPreflight {
 		return o.preflightTable(w, r)
 	}
-	return o.table(w, newDocument(r))
+	return o.table(w, newDocument(r).inWords())
 }
 
 func (o Style) table(w io.Writer, d document) error {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/fltool/fltool/reports"
-	"github.com/fltool/fltool/reports/render/markup"
 	"github.com/fltool/fltool/reports/render/plot"
 	"github.com/fltool/fltool/reports/trend"
 )
@@ -44,12 +43,14 @@ func trendWords(a trend.Analysis, all bool) document {
 		figures := []string{figure(levels[0].Mean, m.Unit), figure(levels[len(levels)-1].Mean, m.Unit), count(len(m.Changes)), count(len(m.Values))}
 		switch {
 		case m.Decides:
+			decide.figures = append(decide.figures, trendPlot(m))
 			decide.grid.rows = append(decide.grid.rows, slices.Concat([]string{m.Title(), outcomeWord(m.Outcome)}, figures))
 			changes.grid.rows = append(changes.grid.rows, changeRows(m)...)
 			if limit := m.Name + " " + limitOf(reports.Change{Metric: m.Name, Limit: m.Limit, Unit: m.Unit}); !slices.Contains(limits, limit) {
 				limits = append(limits, limit)
 			}
 		case all:
+			others.figures = append(others.figures, trendPlot(m))
 			others.grid.rows = append(others.grid.rows, slices.Concat([]string{m.Title()}, figures))
 			otherChanges.grid.rows = append(otherChanges.grid.rows, changeRows(m)...)
 		default:
@@ -80,7 +81,7 @@ func trendWords(a trend.Analysis, all bool) document {
 		if s.grid != nil && len(s.grid.rows) == 0 {
 			s.grid = nil
 		}
-		if s.grid != nil || len(s.notes) > 0 {
+		if s.figures = drawn(s.figures...); s.said() {
 			d.sections = append(d.sections, s.clean())
 		}
 	}
@@ -141,17 +142,6 @@ func shortCommit(name string) string {
 		return string(r[:longestCommit])
 	}
 	return name
-}
-
-// trendPage has a plot for each metric.
-func trendPage(a trend.Analysis) pageOf {
-	var figures []markup.HTML
-	for _, m := range a.Metrics {
-		if p := trendPlot(m); len(p.Dots) > 0 {
-			figures = append(figures, p.HTML())
-		}
-	}
-	return pageOf{kind: "trend", figures: figures}
 }
 
 // trendPlot is what a metric was at each commit, with its levels and changes.

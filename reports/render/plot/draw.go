@@ -1,8 +1,8 @@
 package plot
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -19,6 +19,7 @@ type drawing struct {
 	shapes                []shape
 	rules                 []text // their names
 	keys                  []key
+	note                  string
 }
 
 type text struct {
@@ -36,7 +37,8 @@ type shape struct {
 // key names a colour. Mark is the class of what is drawn: block, band, line or dot.
 type key struct {
 	mark, name string
-	colour     int
+	colour     Colour
+	shade      float64
 }
 
 // The height of a plot, and of a row with a name, in rem.
@@ -48,7 +50,7 @@ const (
 func (p Plot) draw() drawing {
 	xs, ys := p.values()
 	p.X, p.Y = p.X.over(xs, false), p.Y.over(ys, true)
-	d := drawing{title: p.Title, xLabel: p.X.Label, yLabel: p.Y.Label, height: height}
+	d := drawing{title: p.Title, xLabel: p.X.Label, yLabel: p.Y.Label, height: height, note: p.Note}
 	if p.Rows > 0 {
 		d.height = float64(p.Rows) * rowHeight
 	}
@@ -62,25 +64,23 @@ func (p Plot) draw() drawing {
 			d.grid += "M" + p.at(Point{p.X.Min, t.At}) + "H1000"
 		}
 	}
-	colour := 0
-	next := func(mark, name string) string {
-		c := colour % Colours
-		if name != "" {
-			d.keys = append(d.keys, key{mark, name, c})
+	turn := 0
+	next := func(mark, name string, c Colour, shade float64) string {
+		if c == 0 {
+			c = inTurn[turn%len(inTurn)]
+			turn++
 		}
-		colour++
+		if name != "" {
+			d.keys = append(d.keys, key{mark, name, c, shade})
+		}
 		return fmt.Sprintf("%s c%d", mark, c)
 	}
 	for _, b := range p.Blocks {
-		class := next("block", b.Name)
-		for _, c := range b.Cells {
-			path := "M" + p.at(Point{c.X0, c.Y0}) + "L" + p.at(Point{c.X1, c.Y0}) + "L" + p.at(Point{c.X1, c.Y1}) + "L" + p.at(Point{c.X0, c.Y1}) + "Z"
-			d.shapes = append(d.shapes, shape{class, path, c.Title, c.Shade})
-		}
+		d.shapes = append(d.shapes, p.blocks(b, next("block", b.Name, b.Colour, b.Shade))...)
 	}
 	d.shapes = append(d.shapes, p.bands(next)...)
 	for _, l := range p.Lines {
-		class := next("line", l.Name)
+		class := next("line", l.Name, l.Colour, 0)
 		d.shapes = append(d.shapes, shape{class: class, path: p.line(l.Points)})
 		if len(l.Points) <= 30 {
 			d.shapes = append(d.shapes, shape{class: strings.Replace(class, "line", "dot", 1), path: p.dots(l.Points)})
@@ -88,7 +88,7 @@ func (p Plot) draw() drawing {
 	}
 	d.shapes = append(d.shapes, p.strips()...)
 	for _, s := range p.Dots {
-		class := next("dot", s.Name)
+		class := next("dot", s.Name, s.Colour, 0)
 		for _, pt := range s.Points {
 			d.shapes = append(d.shapes, shape{class: class, path: p.dots([]Point{pt}), title: fmt.Sprintf("%s\n%s: %s", p.X.say(pt.X), s.Name, p.Y.say(pt.Y))})
 		}
@@ -98,8 +98,15 @@ func (p Plot) draw() drawing {
 		if r.Upright {
 			path, at = "M"+number(1000*p.X.share(r.At))+" 0V1000", p.X.share(r.At)
 		}
+		name := r.Text
+		switch {
+		case r.Beyond && r.Upright:
+			path, at, name = "M1000 0V1000", 1, name+" →"
+		case r.Beyond:
+			path, at, name = "M0 0H1000", 0, "↑ "+name
+		}
 		d.shapes = append(d.shapes, shape{class: "rule", path: path, title: r.Text})
-		d.rules = append(d.rules, text{100 * at, r.Text, r.Upright})
+		d.rules = append(d.rules, text{100 * at, name, r.Upright})
 	}
 	if len(d.keys) == 1 && len(p.Rules) == 0 {
 		d.keys = nil // the title says it
@@ -127,9 +134,11 @@ func (p Plot) values() (xs, ys []float64) {
 		}
 	}
 	for _, r := range p.Rules {
-		if r.Upright {
+		switch {
+		case r.Beyond:
+		case r.Upright:
 			xs = append(xs, r.At)
-		} else {
+		default:
 			ys = append(ys, r.At)
 		}
 	}
@@ -151,7 +160,25 @@ func (p Plot) stacked() [][]Point {
 	return edges
 }
 
-func (p Plot) bands(next func(mark, name string) string) []shape {
+// blocks are a shape each, or one for all that have no tooltip.
+func (p Plot) blocks(b Blocks, class string) []shape {
+	var shapes []shape
+	rest := ""
+	for _, c := range b.Cells {
+		path := "M" + p.at(Point{c.X0, c.Y0}) + "L" + p.at(Point{c.X1, c.Y0}) + "L" + p.at(Point{c.X1, c.Y1}) + "L" + p.at(Point{c.X0, c.Y1}) + "Z"
+		if c.Title == "" {
+			rest += path
+			continue
+		}
+		shapes = append(shapes, shape{class, path, c.Title, b.Shade})
+	}
+	if rest != "" {
+		shapes = append(shapes, shape{class, rest, "", b.Shade})
+	}
+	return shapes
+}
+
+func (p Plot) bands(next func(mark, name string, c Colour, shade float64) string) []shape {
 	var shapes []shape
 	var lower []Point
 	for i, upper := range p.stacked() {
@@ -165,37 +192,51 @@ func (p Plot) bands(next func(mark, name string) string) []shape {
 		for _, pt := range slices.Backward(lower) {
 			path += "L" + p.at(pt)
 		}
-		shapes = append(shapes, shape{class: next("band", p.Bands[i].Name), path: path + "Z"})
+		shapes = append(shapes, shape{class: next("band", p.Bands[i].Name, p.Bands[i].Colour, 0), path: path + "Z"})
 		lower = upper
 	}
 	return shapes
 }
 
-// strips show the values of all lines and bands where the pointer is.
+// strips have the tooltips where the pointer is.
 func (p Plot) strips() []shape {
-	said := map[float64]string{}
-	for _, s := range slices.Concat(p.Bands, p.Lines) {
-		for _, pt := range s.Points {
-			said[pt.X] += fmt.Sprintf("\n%s: %s", s.Name, p.Y.say(pt.Y))
-		}
+	if p.Tips == nil {
+		p.Tips = p.tips()
 	}
-	xs := make([]float64, 0, len(said))
-	for x := range said {
-		xs = append(xs, x)
-	}
-	slices.SortFunc(xs, func(a, b float64) int { return cmp.Compare(a, b) })
 	var shapes []shape
-	from := 0.
-	for i, x := range xs {
-		to := 1000.
-		if i+1 < len(xs) {
-			to = 1000 * (p.X.share(x) + p.X.share(xs[i+1])) / 2
-		}
-		path := fmt.Sprintf("M%s 0H%sV1000H%sZ", number(from), number(to), number(from))
-		shapes = append(shapes, shape{class: "strip", path: path, title: p.X.say(x) + said[x]})
-		from = to
+	for _, t := range p.Tips {
+		from, to := number(1000*p.X.share(t.From)), number(1000*p.X.share(t.To))
+		shapes = append(shapes, shape{class: "strip", path: fmt.Sprintf("M%s 0H%sV1000H%sZ", from, to, from), title: t.Text})
 	}
 	return shapes
+}
+
+// tips say what lines have, and what bands have that is not 0.
+func (p Plot) tips() []Tip {
+	said := map[float64]string{}
+	say := func(all []Series, zero bool) {
+		for _, s := range all {
+			for _, pt := range s.Points {
+				if pt.Y != 0 || zero {
+					said[pt.X] += fmt.Sprintf("\n%s: %s", s.Name, p.Y.say(pt.Y))
+				}
+			}
+		}
+	}
+	say(p.Bands, false)
+	say(p.Lines, true)
+	xs := slices.Sorted(maps.Keys(said))
+	var tips []Tip
+	from := p.X.Min
+	for i, x := range xs {
+		to := p.X.Max
+		if i+1 < len(xs) {
+			to = (x + xs[i+1]) / 2
+		}
+		tips = append(tips, Tip{from, to, p.X.say(x) + said[x]})
+		from = to
+	}
+	return tips
 }
 
 func (p Plot) line(pts []Point) string {

@@ -6,7 +6,11 @@ import "github.com/fltool/fltool/reports/render/markup"
 func (p Plot) HTML() markup.HTML {
 	d := p.draw()
 	var m markup.Page
-	m.Put("<figure role=\"group\" aria-label=\"%s\">\n<figcaption>%s</figcaption>\n<div class=\"plot\">\n<div class=\"unit\">%s</div>\n", d.title, d.title, d.yLabel)
+	class := ""
+	if p.Wide {
+		class = ` class="wide"`
+	}
+	m.Put("<figure%s role=\"group\" aria-label=\"%s\">\n<figcaption>%s</figcaption>\n<div class=\"plot\">\n<div class=\"unit\">%s</div>\n", markup.HTML(class), d.title, d.title, d.yLabel)
 	m.Put("<div class=\"y\">")
 	for _, t := range d.y {
 		m.Put("<span style=\"top:%.2f%%\">%s</span>", t.at, t.text)
@@ -47,9 +51,16 @@ func (p Plot) HTML() markup.HTML {
 	if len(d.keys) > 0 {
 		m.Put("<p class=\"keys\">")
 		for _, k := range d.keys {
-			m.Put("<span><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\"><path class=\"%s c%d\" d=\"%s\"/></svg>%s</span> ", k.mark, k.colour, keyPaths[k.mark], k.name)
+			m.Put("<span><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\"><path class=\"%s c%d\" d=\"%s\"", k.mark, int(k.colour), keyPaths[k.mark])
+			if k.shade > 0 {
+				m.Put(" fill-opacity=\"%.2f\"", k.shade)
+			}
+			m.Put("/></svg>%s</span> ", k.name)
 		}
 		m.Put("</p>\n")
+	}
+	if d.note != "" {
+		m.Put("<p class=\"note\">%s</p>\n", d.note)
 	}
 	m.Put("</figure>\n")
 	return m.HTML()

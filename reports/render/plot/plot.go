@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// Plot is a figure as data. What it has is drawn in the order of its fields, and has
-// the page's colours in that order, too.
+// Plot is a figure as data. What it has is drawn in the order of its fields, and what
+// names no colour has the page's in that order, too.
 type Plot struct {
 	Title  string
 	X, Y   Axis
@@ -19,7 +19,10 @@ type Plot struct {
 	Lines  []Series
 	Dots   []Series // no line: another tells how they hang together
 	Rules  []Rule
-	Rows   int // of a plot that has a row a name: makes it as high as they need
+	Tips   []Tip // nil: what bands and lines have at each X
+	Note   string
+	Rows   int  // of a plot that has a row a name: makes it as high as they need
+	Wide   bool // it has more to show than half a page takes
 }
 
 // Axis is one of a plot's two. Where Max is not above Min the data tell its range;
@@ -42,6 +45,7 @@ type Tick struct {
 // Series is what one name has over X.
 type Series struct {
 	Name   string
+	Colour Colour
 	Points []Point
 }
 
@@ -50,15 +54,16 @@ type Point struct{ X, Y float64 }
 
 // Blocks are rectangles of one colour; without a name they have no key.
 type Blocks struct {
-	Name  string
-	Cells []Cell
+	Name   string
+	Colour Colour
+	Shade  float64 // above 0, up to 1; 0 is 1
+	Cells  []Cell
 }
 
 // Cell is a rectangle.
 type Cell struct {
 	X0, X1, Y0, Y1 float64
-	Shade          float64 // above 0, up to 1; 0 is 1
-	Title          string  // its tooltip
+	Title          string // its tooltip
 }
 
 // Rule is a line across the plot at a value of Y, or of X if it is upright.
@@ -66,9 +71,34 @@ type Rule struct {
 	Text    string
 	At      float64
 	Upright bool
+	Beyond  bool // the axis does not reach so far: the line is at its end
 }
 
-// Colours is how many the page tells apart.
+// Tip is a tooltip over a part of X.
+type Tip struct {
+	From, To float64
+	Text     string
+}
+
+// Colour is one of those that the page tells apart; 0 is the next that nobody named.
+type Colour int
+
+// The colours.
+const (
+	Blue Colour = iota + 1
+	Teal
+	Amber
+	Orange
+	Purple
+	Pink
+	Grey
+	Red
+)
+
+// inTurn are the colours of what names none.
+var inTurn = [Colours]Colour{Blue, Orange, Teal, Purple, Amber, Pink}
+
+// Colours is how many of them there are.
 const Colours = 6
 
 // Style is what a page with plots has in its style sheet.

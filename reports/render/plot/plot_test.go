@@ -75,22 +75,24 @@ func TestHTML(t *testing.T) {
 	hostile := `<script>alert(1)</script>"`
 	html := Plot{
 		Title: hostile, X: Axis{Label: "x", Min: 0, Max: 10}, Y: Axis{Label: "y", Min: 0, Max: 100},
-		Blocks: []Blocks{{Name: hostile, Cells: []Cell{{X0: 0, X1: 1, Y0: 0, Y1: 50, Shade: .25, Title: "a cell"}}}},
-		Bands:  []Series{{Name: "low", Points: []Point{{0, 10}, {10, 20}}}, {Name: "high", Points: []Point{{0, 30}, {10, 40}}}},
+		Blocks: []Blocks{{Name: hostile, Shade: .25, Cells: []Cell{{X0: 0, X1: 1, Y0: 0, Y1: 50, Title: "a cell"}, {X0: 1, X1: 2, Y0: 0, Y1: 50}, {X0: 2, X1: 3, Y0: 0, Y1: 50}}}},
+		Bands:  []Series{{Name: "low", Colour: Red, Points: []Point{{0, 10}, {10, 20}}}, {Name: "high", Points: []Point{{0, 30}, {10, 40}}}},
 		Lines:  []Series{{Name: "line", Points: []Point{{0, 0}, {5, 100}, {10, 0}}}},
 		Dots:   []Series{{Name: "dot", Points: []Point{{5, 25}}}},
-		Rules:  []Rule{{Text: "level", At: 75}, {Text: "upright", At: 2.5, Upright: true}},
+		Rules:  []Rule{{Text: "level", At: 75}, {Text: "upright", At: 2.5, Upright: true}, {Text: "far", At: 1e6, Beyond: true}},
 	}.HTML()
 	if strings.Contains(string(html), "<script") {
 		t.Error("a script got in")
 	}
 	for _, want := range []string{
-		`class="block c0" d="M0 1000L100 1000L100 500L0 500Z" fill-opacity="0.25"><title>a cell</title>`,
-		`class="band c1" d="M0 900L1000 800L1000 1000L0 1000Z"`,
-		`class="band c2" d="M0 600L1000 400L1000 800L0 900Z"`,
-		`class="line c3" d="M0 1000L500 0L1000 1000"`,
-		`class="dot c4" d="M500 750h0"><title>5` + "\n" + `dot: 25</title>`,
+		`class="block c1" d="M0 1000L100 1000L100 500L0 500Z" fill-opacity="0.25"><title>a cell</title>`,
+		`class="block c1" d="M100 1000L200 1000L200 500L100 500ZM200 1000L300 1000L300 500L200 500Z" fill-opacity="0.25"></path>`,
+		`class="band c8" d="M0 900L1000 800L1000 1000L0 1000Z"`,
+		`class="band c4" d="M0 600L1000 400L1000 800L0 900Z"`,
+		`class="line c2" d="M0 1000L500 0L1000 1000"`,
+		`class="dot c5" d="M500 750h0"><title>5` + "\n" + `dot: 25</title>`,
 		`<title>10` + "\n" + `low: 20` + "\n" + `high: 40` + "\n" + `line: 0</title>`,
+		`class="rule" d="M0 0H1000"`, `style="top:0.00%">↑ far<`,
 		`class="rule" d="M0 250H1000"`, `style="top:25.00%">level<`,
 		`class="rule" d="M250 0V1000"`, `style="left:25.00%">upright<`,
 	} {
