@@ -24,7 +24,7 @@ FUZZTIME ?= 50000x
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted abandon kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted abandon kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python same guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -111,8 +111,12 @@ planted: ## find planted faults in EXPERIMENTS of RUNS runs each: an hour
 guide: ## the figures of docs/guide.md: 1000 and 5000 workers on a server of Python's, minutes
 	go test -run '^TestManual$$/^guide.md$$' -v -timeout 30m ./cmd/fltool -whole
 
-planted-python: ## find planted faults in a server of Python's in EXPERIMENTS: an hour
+planted-python: ## find planted faults in a server of Python's in EXPERIMENTS: 40 minutes
 	go test -tags planted -run '^TestPlantedPython$$' -v -timeout 5h ./cmd/fltool \
+		-experiments $(EXPERIMENTS) -runs 8
+
+same: ## compare fltool's server with itself in EXPERIMENTS: 40 minutes
+	go test -tags planted -run '^TestSame$$' -v -timeout 5h ./cmd/fltool \
 		-experiments $(EXPERIMENTS) -runs 8
 
 KILLS ?= 200

@@ -118,7 +118,9 @@ func (c *Child) Stop() error {
 	if err := syscall.Kill(-c.PID, syscall.SIGTERM); err != nil {
 		return nil // nobody is left of the group
 	}
-	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	pause := 5 * time.Millisecond
+	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(pause) {
+		pause = min(2*pause, 50*time.Millisecond) // each look reads of all processes
 		// Who started others may end before they have.
 		if lives, err := facts.GroupLives(facts.NewRoot("/"), c.PID); !lives {
 			if err == nil {

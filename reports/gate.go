@@ -55,13 +55,24 @@ func DefaultGate() Gate {
 	return g
 }
 
-// QuietGate has the metrics that a machine's other tenants hardly change: no
-// wall time, and the server's CPU time beside the generator's.
+// QuietGate has the metrics that decide between runs made at other times on a machine
+// whose other tenants change: no wall time, and the server's CPU time beside the
+// generator's.
 func QuietGate() Gate {
 	g := AllGate()
 	for _, name := range []string{"round.mean", "fanout.mean", "server.cpuPerRound"} {
 		delete(g, name)
 	}
+	return g
+}
+
+// InTurnGate has the metrics that decide between runs of both sides made in turn on one
+// machine: it changes its pace for both alike, so the server's CPU time needs no other
+// beside it, and varies less from run to run than its ratio to the generator's.
+func InTurnGate() Gate {
+	g := QuietGate()
+	delete(g, "server.cpuRatio")
+	g["server.cpuPerRound"] = Limit{Share: limits["server.cpuPerRound"]}
 	return g
 }
 

@@ -126,7 +126,9 @@ func TestActionSteps(t *testing.T) {
 		"too few":      {map[string]string{"baseline": "base", "runs": "2", "commands": "sh canned.sh good.json"}, 3, "## INCONCLUSIVE: "},
 		"too few, ok":  {map[string]string{"baseline": "base", "runs": "2", "commands": "sh canned.sh good.json", "allow-inconclusive": "true"}, 0, "## INCONCLUSIVE: "},
 		"no baseline":  {map[string]string{"baseline": "nowhere"}, 3, "read baseline: stat nowhere"},
-		"nothing":      {nil, 2, "want --baseline, --baseline-binary or --history"},
+		"nothing":      {nil, 2, "want --baseline, --baseline-binary, --baseline-command or --history"},
+		"one command":  {map[string]string{"baseline-command": "exit 1"}, 2, "--baseline-command needs --server-command"},
+		"no server":    {map[string]string{"baseline-command": "exit 1", "server-command": "exit 2", "commands": "fltool simulate --target http://127.0.0.1:1 --unsafe"}, 3, "it ended: exit status 1"},
 		"an injection": {map[string]string{"baseline": "base", "runs": "5", "commands": "sh canned.sh good.json$(touch injected) `touch injected`; touch injected"}, 3, "could not tell"},
 	} {
 		t.Run(name, func(t *testing.T) {

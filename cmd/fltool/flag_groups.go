@@ -55,7 +55,7 @@ var renderGroups = []flagGroup{
 }
 
 var regressGroups = []flagGroup{
-	{"Base", "baseline baseline-binary store"},
+	{"Base", "baseline baseline-binary baseline-command store"},
 	{"Runs", "runs max-runs server-command ready"},
 	{"Verdict", "gate limit strict allow-inconclusive"},
 	{"Output", "format out history commit"},

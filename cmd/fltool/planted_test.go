@@ -21,6 +21,7 @@ var (
 	experiments = flag.Int("experiments", 20, "of each fault")
 	runsOfEach  = flag.Int("runs", 8, "of each side of an experiment")
 	tableFile   = flag.String("table", "", "write the table to this `file`, too")
+	keep        = flag.String("keep", "", "keep the reports of fltool regress in this `folder`")
 )
 
 type plantedFault struct{ name, what, metric string }
@@ -28,7 +29,7 @@ type plantedFault struct{ name, what, metric string }
 // plantedFaults and the metric that each must be found in, and no other.
 var plantedFaults = []plantedFault{
 	{"none", "no fault", ""},
-	{"slow", "20 % slower handler", "server.cpuRatio"},
+	{"slow", "20 % slower handler", "server.cpuPerRound"},
 	{"memory", "30 % more memory per poll", "server.rssPerWorker"},
 	{"descriptor", "one extra descriptor per poll", "server.fdsPerWorker"},
 	{"errors", "one error in 500", "errors"},
@@ -99,7 +100,7 @@ func experiment(t *testing.T, faults []plantedFault, run func(fault string, comm
 				return told
 			})
 		}
-		all.publish(t, faults, n+1, began)
+		all.publish(t, faults, began)
 	}
 	all.check(t, faults)
 }
@@ -137,7 +138,7 @@ func compareFiles(t *testing.T, base, new []string, looks int) reports.Compariso
 		}
 		return all
 	}
-	c, err := reports.Compare(read(base), read(new), reports.QuietGate(), looks)
+	c, err := reports.Compare(read(base), read(new), reports.InTurnGate(), looks)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,12 +30,13 @@ const mostRuns = 1000
 func newRegress() *cobra.Command {
 	f := regressFlags{judge: outcomeFlags[reports.Comparison]{what: "comparison", formats: render.Comparisons}}
 	cmd := &cobra.Command{
-		Use:   "regress (--baseline DIR | --baseline-binary FILE | --history FILE) [flags] [-- COMMAND... [-- COMMAND...]]",
+		Use:   "regress (--baseline DIR | --baseline-binary FILE | --baseline-command COMMAND | --history FILE) [flags] [-- COMMAND... [-- COMMAND...]]",
 		Short: "Repeat runs and tell whether they got worse than a baseline",
 		Long: `regress runs the commands --runs times each and compares the reports with those
 of a baseline, as fltool compare does: a folder of reports that --store made, or
-runs made now, in turn with the new ones, with the server of another fltool,
---baseline-binary. The second is better where the machine has other tenants:
+runs made now, in turn with the new ones: with the server of another fltool,
+--baseline-binary, or with the old build of any server, --baseline-command beside
+--server-command. The second is better where the machine has other tenants:
 whatever slows it hurts both alike. The generator is this fltool in both.
 
 The commands are those of fltool simulate, several behind -- each: one of rounds
@@ -45,8 +46,9 @@ and one of a hold measure all that decides. Without any they are
 A command of another name is run as it is, with --out FILE behind it.
 
 The metrics that decide are those that a machine's other tenants hardly change:
-errors, bytes per worker and round, server.cpuRatio (CPU of the server for each
-second of the generator's), memory and descriptors per held poll. --gate names
+errors, bytes per worker and round, memory and descriptors per held poll, and the
+server's CPU: of stored runs server.cpuRatio (for each second of the generator's), of
+runs in turn server.cpu (per round), since both meet the same machine. --gate names
 others, --limit how much worse each may get; see fltool compare --help. Where
 both commands decide it takes 7 --runs to tell, for the baseline as well; where
 they can't tell more are made, up to --max-runs.
@@ -60,13 +62,16 @@ runs, or another demand than the baseline's.`,
 		Example: `  fltool regress --baseline .baseline --store
   fltool regress --baseline .baseline
   fltool regress --history history.jsonl && fltool trend history.jsonl
-  fltool regress --baseline-binary old/fltool --out runs -- fltool simulate --rounds 5`,
+  fltool regress --baseline-binary old/fltool --out runs -- fltool simulate --rounds 5
+  fltool regress --baseline-command 'cd old && exec gunicorn …' --server-command 'exec gunicorn …' \
+    -- fltool simulate --target http://127.0.0.1:5000 --keys keys --workers 50 --rounds 5 --ramp 500ms --hold 500ms`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.baseline, "baseline", "", "`folder` of the reports to compare with, or to --store")
 	fl.StringVar(&f.binary, "baseline-binary", "", "fltool `file` whose server is run in turn with the new one")
+	fl.StringVar(&f.baseCommand, "baseline-command", "", "shell `command` that starts the old server, for runs in turn with those of --server-command")
 	fl.IntVar(&f.runs, "runs", 8, "runs of each command, and of each side")
 	fl.IntVar(&f.maxRuns, "max-runs", 0, "go on up to so many where fewer can't tell (default 3 times --runs)")
 	fl.BoolVar(&f.store, "store", false, "make --baseline anew from these runs; nothing is compared")
@@ -77,12 +82,14 @@ runs, or another demand than the baseline's.`,
 	f.history.add(cmd)
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
+	cmd.MarkFlagsMutuallyExclusive("store", "baseline-command")
 	cmd.MarkFlagsMutuallyExclusive("server-command", "baseline-binary")
 	return cmd
 }
 
 type regressFlags struct {
 	baseline, binary, out string
+	baseCommand           string
 	runs, maxRuns         int
 	store, strict         bool
 	command               commandFlags
@@ -90,8 +97,15 @@ type regressFlags struct {
 	judge                 outcomeFlags[reports.Comparison]
 }
 
+// inTurn says whether the runs of the base are made now.
+func (f *regressFlags) inTurn() bool { return f.binary != "" || f.baseCommand != "" }
+
 func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
-	gate, err := f.judge.check(reports.QuietGate())
+	gate := reports.QuietGate()
+	if f.inTurn() {
+		gate = reports.InTurnGate()
+	}
+	gate, err := f.judge.check(gate)
 	if err != nil {
 		return err
 	}
@@ -101,7 +115,7 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	// What is wrong with the baseline is told before the runs, not after them.
 	var base []reports.Report
-	if f.baseline != "" && f.binary == "" && !f.store {
+	if f.baseline != "" && !f.inTurn() && !f.store {
 		if base, err = readBaseline(f.baseline); err != nil {
 			return err
 		}
@@ -113,24 +127,37 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 			return cantError("", "store baseline: %w", err)
 		}
 	}
-	if f.binary != "" && f.baseline != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: --baseline-binary's runs, made now, are the better base\n", f.baseline)
+	if f.inTurn() && f.baseline != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: runs made now, in turn, are the better base\n", f.baseline)
 	}
-	m := measurement{commands: commands, binary: f.binary, stderr: cmd.ErrOrStderr()}
+	m := measurement{commands: commands, base: side{name: "base"}, new: side{name: "new"}, stderr: cmd.ErrOrStderr()}
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
 		return tempError(err)
 	}
+	logs := cmp.Or(f.out, m.dir)
 	if f.command.line != "" {
-		m.server = []string{"--server-command", f.command.line, "--server-output", filepath.Join(cmp.Or(f.out, m.dir), "server.log")}
-		if f.command.ready != "" {
-			m.server = append(m.server, "--ready", f.command.ready)
-		}
+		m.new.server = f.server(f.command.line, filepath.Join(logs, "server.log"))
+	}
+	switch {
+	case f.binary != "":
+		m.base.server = []string{"--server-binary", f.binary}
+	case f.baseCommand != "":
+		m.base.server = f.server(f.baseCommand, filepath.Join(logs, "base-server.log"))
 	}
 	if f.store {
 		m.check = func(r reports.Report) error { return storable(r, gate) }
 	}
 	err = f.judged(cmd, &m, base, gate)
 	return errors.Join(err, os.RemoveAll(m.dir))
+}
+
+// server are the flags by which a run starts a server.
+func (f *regressFlags) server(line, log string) []string {
+	flags := []string{"--server-command", line, "--server-output", log}
+	if f.command.ready != "" {
+		flags = append(flags, "--ready", f.command.ready)
+	}
+	return flags
 }
 
 // warnOfFew says that the runs of a baseline, or those to come, are too few for any
@@ -149,7 +176,7 @@ func (f *regressFlags) warnOfFew(cmd *cobra.Command, base []reports.Report, gate
 }
 
 // alone says whether the runs are for the history and nothing else.
-func (f *regressFlags) alone() bool { return f.baseline == "" && f.binary == "" }
+func (f *regressFlags) alone() bool { return f.baseline == "" && !f.inTurn() }
 
 // more is how many runs are added at a time where fewer can't tell.
 func (f *regressFlags) more() int { return max(1, f.runs/2) }
@@ -160,11 +187,11 @@ func (f *regressFlags) looks() int { return 1 + (f.maxRuns-f.runs+f.more()-1)/f.
 // judged makes the runs, keeps them where asked, and compares or stores them.
 func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports.Report, gate reports.Gate) error {
 	c, err := f.compared(cmd, m, base, gate)
-	if f.binary != "" {
-		base = m.base
+	if f.inTurn() {
+		base = m.base.runs
 	}
-	if f.out != "" && len(m.base)+len(m.new) > 0 {
-		kept := keepRuns(f.out, base, m.new)
+	if f.out != "" && len(m.base.runs)+len(m.new.runs) > 0 {
+		kept := keepRuns(f.out, base, m.new.runs)
 		if err != nil && kept == nil {
 			fmt.Fprintf(cmd.ErrOrStderr(), "the runs that were made until then are in %s\n", f.out)
 		}
@@ -176,17 +203,17 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 		}
 		return err
 	}
-	if err := f.history.keep(cmd.Context(), cmd.ErrOrStderr(), m.new); err != nil {
+	if err := f.history.keep(cmd.Context(), cmd.ErrOrStderr(), m.new.runs); err != nil {
 		return err
 	}
 	if f.alone() {
 		return nil
 	}
 	if f.store {
-		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, m.new); err != nil {
+		if err := storeBaseline(cmd.OutOrStdout(), f.baseline, m.new.runs); err != nil {
 			return err
 		}
-		f.warnOfFew(cmd, m.new, gate)
+		f.warnOfFew(cmd, m.new.runs, gate)
 		return nil
 	}
 	if f.strict && len(c.Environment) > 0 {
@@ -208,13 +235,13 @@ func (f *regressFlags) compared(cmd *cobra.Command, m *measurement, stored []rep
 			return c, err
 		}
 		base := stored
-		if f.binary != "" {
-			base = m.base
+		if f.inTurn() {
+			base = m.base.runs
 		}
-		if d := reports.DemandDifferences(base, m.new); len(d) > 0 {
+		if d := reports.DemandDifferences(base, m.new.runs); len(d) > 0 {
 			return c, cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
 		}
-		if c, err = reports.Compare(base, m.new, gate, f.looks()); err != nil {
+		if c, err = reports.Compare(base, m.new.runs, gate, f.looks()); err != nil {
 			return c, cantError("", "compare: %w", err)
 		}
 		if runs == f.maxRuns || !c.MoreMayTell() {
@@ -231,8 +258,10 @@ func (f *regressFlags) check(cmd *cobra.Command, args []string) ([][]string, err
 	switch {
 	case dash > 0 || dash < 0 && len(args) > 0:
 		return nil, usageError(example, "%q: a command stands behind --", args[0])
-	case f.baseline == "" && f.binary == "" && f.history.file == "":
-		return nil, usageError(example, "nothing to compare with: want --baseline, --baseline-binary or --history")
+	case f.baseline == "" && !f.inTurn() && f.history.file == "":
+		return nil, usageError(example, "nothing to compare with: want --baseline, --baseline-binary, --baseline-command or --history")
+	case f.baseCommand != "" && f.command.line == "":
+		return nil, usageError("it starts the new server, for runs in turn", "--baseline-command needs --server-command")
 	case f.store && f.baseline == "":
 		return nil, usageError("", "--store needs --baseline")
 	case f.runs < 1 || f.runs > mostRuns:

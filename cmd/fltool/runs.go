@@ -19,22 +19,39 @@ import (
 
 // measurement is the making of runs.
 type measurement struct {
-	commands [][]string
-	binary   string   // of the base's server; empty: no runs of the base
-	server   []string // flags of the server that each run starts
-	dir      string   // for reports
-	stderr   io.Writer
-	check    func(reports.Report) error // that ends the making; nil: none
+	commands  [][]string
+	base, new side
+	dir       string // for reports
+	stderr    io.Writer
+	check     func(reports.Report) error // of a new run, that ends the making; nil: none
 
-	kinds     map[string]int // of demand, by the command
-	made      int            // runs of each command and side
-	base, new []reports.Report
+	kinds map[string]int // of demand, by the command
+	made  int            // runs of each command and side
 }
 
-// measure makes runs of the base, if a binary is to make them, and new ones, in turn,
-// until there are so many. Stored are the runs of a stored base, if any: a demand that
-// is not theirs is told after the first run, not after the last. What was made until
-// an error stands.
+// side is one of the two servers that are compared, and the runs of it.
+type side struct {
+	name   string
+	server []string // flags by which a run starts it
+	runs   []reports.Report
+}
+
+// turns are the sides in the order of the next runs. Each is first as often as second:
+// what the first leaves behind in the machine favours neither.
+func (m *measurement) turns() []*side {
+	switch {
+	case m.base.server == nil: // its runs were made before
+		return []*side{&m.new}
+	case m.made%2 == 1:
+		return []*side{&m.new, &m.base}
+	}
+	return []*side{&m.base, &m.new}
+}
+
+// measure makes runs of the base, if it has a server, and new ones, in turn, until
+// there are so many. Stored are the runs of a stored base, if any: a demand that is
+// not theirs is told after the first run, not after the last. What was made until an
+// error stands.
 func (m *measurement) measure(ctx context.Context, stored []reports.Report, runs int) error {
 	if m.kinds == nil {
 		m.kinds = map[string]int{}
@@ -42,28 +59,23 @@ func (m *measurement) measure(ctx context.Context, stored []reports.Report, runs
 	for ; m.made < runs; m.made++ {
 		for i, command := range m.commands {
 			var took []string
-			if m.binary != "" {
-				r, err := m.one(ctx, append(slices.Clone(command), "--server-binary", m.binary))
+			for _, s := range m.turns() {
+				r, err := m.one(ctx, slices.Concat(command, s.server))
 				if err != nil {
 					return err
 				}
-				m.base = append(m.base, r)
-				took = append(took, fmt.Sprintf("base %s in %.1f s", r.Verdict, r.Env.Seconds))
+				s.runs = append(s.runs, r)
+				took = append(took, fmt.Sprintf("%s %s in %.1f s", s.name, r.Verdict, r.Env.Seconds))
 			}
-			r, err := m.one(ctx, slices.Concat(command, m.server))
-			if err != nil {
-				return err
-			}
+			r := m.new.runs[len(m.new.runs)-1]
 			kind := reports.KindOfRun(r.Demand)
 			if other, seen := m.kinds[kind]; seen && other != i {
 				return usageError("a command of rounds and one of a hold", "two commands make runs of one kind, %s: they could not be told apart", kind)
 			}
 			m.kinds[kind] = i
-			m.new = append(m.new, r)
 			if d := reports.DemandDifferences(ofKind(stored, kind), []reports.Report{r}); len(stored) > 0 && len(d) > 0 {
 				return cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
 			}
-			took = append(took, fmt.Sprintf("new %s in %.1f s", r.Verdict, r.Env.Seconds))
 			fmt.Fprintf(m.stderr, "run %d of %d, %s: %s\n", m.made+1, runs, kind, strings.Join(took, ", "))
 			if m.check != nil {
 				if err := m.check(r); err != nil {

@@ -123,7 +123,7 @@ func newWorld(t *testing.T) string {
 		put(fmt.Sprintf("shard-%d.json", i+1), strings.Replace(runReport(1), `"env": {`,
 			fmt.Sprintf(`"shard": {"index": %d, "count": 2}, "env": {"started": "2026-03-01T12:00:00Z", `, i+1), 1))
 	}
-	put("old/README", "")
+	put("old/app.py", readFile(t, "../../loadgen/testdata/server.py"))
 	s.exec(t, "sandbox", "ln -s $(command -v fltool) old/fltool", exitGood)
 	s.certificate(t)
 	return dir
@@ -167,7 +167,12 @@ func newSandbox(t *testing.T, world string) *sandbox {
 // servers puts a server of the sandbox in the place of each that a command names.
 func (s *sandbox) servers(t *testing.T, command string) string {
 	if strings.Contains(command, "--server-command") {
-		return strings.ReplaceAll(command, "127.0.0.1:5000", freeAddress(t))
+		command = strings.ReplaceAll(command, "127.0.0.1:5000", freeAddress(t))
+		if strings.Contains(command, "--keys keys") {
+			s.keys(t)
+			command = fmt.Sprintf("export KEYS=%s/keys/%s; %s", s.dir, wire.KeyListFile, command)
+		}
+		return command
 	}
 	if strings.Contains(command, "--target http://127.0.0.1 ") {
 		_, keys, _ := strings.Cut(command, "--keys ")
@@ -189,7 +194,7 @@ func (s *sandbox) servers(t *testing.T, command string) string {
 			continue
 		}
 		if s.urls[flags] == nil {
-			s.exec(t, "sandbox", fmt.Sprintf("test -e keys || fltool keys generate -n %d keys; cp keys/stress_worker_key_file_0 probe.key", fleet), exitGood)
+			s.keys(t)
 			s.urls[flags] = s.start(t, "exec fltool serve "+flags)
 		}
 		p := s.urls[flags]
@@ -197,6 +202,11 @@ func (s *sandbox) servers(t *testing.T, command string) string {
 		command = strings.ReplaceAll(command, "4711", fmt.Sprint(p.cmd.Process.Pid))
 	}
 	return command
+}
+
+// keys makes those of the fleet.
+func (s *sandbox) keys(t *testing.T) {
+	s.exec(t, "sandbox", fmt.Sprintf("test -e keys || fltool keys generate -n %d keys; cp keys/stress_worker_key_file_0 probe.key", fleet), exitGood)
 }
 
 // deploy starts the stand-in of dc_federated's server, with a folder of keys, behind a

@@ -140,7 +140,7 @@ def poll():
         polls.pop(worker, None)
 
     if leak:
-        leaked.append(bytearray(os.urandom(leak)))
+        leaked.append(bytearray(leak))
     if leak_fds:
         leaked.append(os.dup(0))
     greenlet = gevent.Greenlet(wait)
