@@ -24,7 +24,7 @@ FUZZTIME ?= 50000x
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted abandon kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python same guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted abandon hostile kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python same guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -134,6 +134,11 @@ abandon: build ## have 1000 workers abandon 20 polls each: the server's descript
 
 FLEET ?= 200
 FLEET_ROUNDS ?= 20
+
+HOSTILE ?= 1000000
+
+hostile: ## send a server HOSTILE requests that nobody should, while workers play rounds: minutes
+	go test -run '^TestHostile$$' -v -timeout 1h ./cmd/fltool -hostile $(HOSTILE)
 
 restarts: ## end servers by TERM and kill -9 while FLEET workers like dc_federated's play FLEET_ROUNDS rounds
 	go test -run '^TestRestarts' -v -timeout 1h ./cmd/fltool -fleet $(FLEET) -fleet-rounds $(FLEET_ROUNDS)

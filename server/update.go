@@ -105,7 +105,7 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 		return s.unreadable(errNoMemory)
 	}
 	small := 0 <= r.ContentLength && r.ContentLength <= freeOfSeats
-	place, err := s.uploads.begin(id, body, !small && !duplicate)
+	place, err := s.uploads.begin(id, s.gate.workerOf(r) == id, body, !small && !duplicate)
 	if err != nil {
 		return s.unreadable(err)
 	}

@@ -30,7 +30,8 @@ var errCrowded = errors.New("too many updates are on their way")
 
 // uploads is the room of updates on their way: it bounds them in all and for each
 // worker. Since the signature comes last, that worker may be anybody who knows its
-// id; so the slowest gives way, and not the last.
+// id; so the slowest gives way, and not the last, and none that comes on a connection
+// of the worker's own gives way to one that does not.
 type uploads struct {
 	places chan struct{} // has one for each that is taken
 	seats  *seats
@@ -44,6 +45,7 @@ type uploads struct {
 // arriving is an update on its way.
 type arriving struct {
 	worker string
+	own    bool // on a connection that is proved to be the worker's
 	body   *body
 	seat   chan struct{} // see seats; nil if it needs none, or is not there yet
 	since  time.Time     // when it began; zero before
@@ -55,12 +57,18 @@ func newUploads(most int) *uploads {
 }
 
 // begin waits for a place, and for a seat where one is needed. It fails with errCrowded
-// if the update has to give way before it has them; if not, end must be called.
-func (u *uploads) begin(worker string, b *body, seat bool) (*arriving, error) {
-	a := &arriving{worker: worker, body: b, over: make(chan struct{})}
+// if the update has to give way before it has them; if not, end must be called. Own says
+// that it comes on a connection of the worker's.
+func (u *uploads) begin(worker string, own bool, b *body, seat bool) (*arriving, error) {
+	a := &arriving{worker: worker, own: own, body: b, over: make(chan struct{})}
 	u.mu.Lock()
 	if same := u.all[worker]; len(same) >= uploadsPerWorker {
-		u.giveWay(leastRate(slices.Values(same)))
+		slowest := leastRate(lessOwn(same, own))
+		if slowest == nil {
+			u.mu.Unlock()
+			return nil, errCrowded
+		}
+		u.giveWay(slowest)
 	}
 	u.all[worker] = append(u.all[worker], a)
 	u.mu.Unlock()
@@ -173,6 +181,16 @@ func leastRate(all iter.Seq[*arriving]) *arriving {
 		}
 	}
 	return least
+}
+
+// lessOwn is those of one worker's updates that may have to give way to another: all
+// that are not the worker's own, or where there are none, and the other is, those that are.
+func lessOwn(same []*arriving, own bool) iter.Seq[*arriving] {
+	strange := slices.DeleteFunc(slices.Clone(same), func(a *arriving) bool { return a.own })
+	if len(strange) == 0 && own {
+		strange = same
+	}
+	return slices.Values(strange)
 }
 
 // giveWay ends an update; the lock is held. Whoever reads it has errCrowded.

@@ -31,6 +31,13 @@ type sending struct {
 // that is 0.
 func sendSlowly(t *testing.T, c *client, size int64, rate int) *sending {
 	t.Helper()
+	conn := dialFake(t, c)
+	return sendSlowlyOn(t, raw{conn, bufio.NewReader(conn)}, c, size, rate)
+}
+
+// sendSlowlyOn is sendSlowly on a connection.
+func sendSlowlyOn(t *testing.T, conn raw, c *client, size int64, rate int) *sending {
+	t.Helper()
 	z, digest, err := wire.CompressUpdate(newRandom(size))
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +52,7 @@ func sendSlowly(t *testing.T, c *client, size int64, rate int) *sending {
 	if rate == 0 {
 		rate = body.Len()
 	}
-	conn := dialFake(t, c)
-	s := &sending{raw: raw{conn, bufio.NewReader(conn)}, done: make(chan struct{})}
+	s := &sending{raw: conn, done: make(chan struct{})}
 	began := time.Now()
 	go func() {
 		fmt.Fprintf(conn, "POST %s/%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", wire.PathUpdate, c.id, form.ContentType, body.Len())
@@ -98,6 +104,33 @@ func TestUploadsOfAWorker(t *testing.T) {
 		slow.want(t, http.StatusServiceUnavailable, cs[0])
 		slower.want(t, http.StatusServiceUnavailable, cs[0])
 		_ = third.Close()
+	})
+}
+
+// TestOwnUploadStays: who knows a worker's id, and has not its key, ends no update that
+// comes on the connection on which the worker registered.
+func TestOwnUploadStays(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
+		c := cs[0]
+		conn := dialFake(t, c)
+		r := raw{conn, bufio.NewReader(conn)}
+		body := fmt.Sprintf(`{"public_key_str": "%s", "signed_phrase": "%s"}`, c.id, c.sign([]byte(wire.RegisterPhrase)))
+		say(t, conn, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathRegister, len(body), body))
+		if _, text := r.receive(t); text != c.id {
+			t.Fatal(text)
+		}
+		own := sendSlowlyOn(t, r, c, 100*slowest, slowest)
+		forger := *cs[1]
+		forger.id = c.id
+		var others []*sending
+		for range 4 {
+			time.Sleep(time.Second)
+			others = append(others, sendSlowly(t, &forger, 300*slowest, 10*slowest))
+		}
+		own.want(t, http.StatusOK, c)
+		for _, o := range others {
+			_ = o.Close()
+		}
 	})
 }
 
