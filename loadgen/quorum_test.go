@@ -138,6 +138,11 @@ func TestRefusesQuorum(t *testing.T) {
 	if v, why := verdict(&p, &r, ending{}); v != reports.VerdictRefused || !strings.Contains(why[0], "ended round 2 with 2 of 3 updates") || len(why) < 2 {
 		t.Errorf("%s %q", v, why)
 	}
+	more := r
+	more.Rounds = []reports.Round{{Number: 1, Workers: 2}, {Number: 2, Workers: 2}, {Number: 3, Workers: 2}}
+	if v, why := verdict(&p, &more, ending{}); v != reports.VerdictRefused || !strings.Contains(why[0], "of 3 models where each worker sent 2") {
+		t.Errorf("%s %q", v, why)
+	}
 	p.Quorum = 2
 	if v, why := verdict(&p, &r, ending{}); v != reports.VerdictFail {
 		t.Errorf("%s %q", v, why)

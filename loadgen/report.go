@@ -78,6 +78,9 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 		rep.Verdict, rep.Reasons = drillVerdict(&r.plan, &rep, end)
 	} else {
 		rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
+		if why := byQuorum(&r.plan, &rep); why != "" && len(rep.Reasons) == 0 {
+			rep.Notes = append(rep.Notes, why)
+		}
 	}
 	if r.play.report != nil {
 		r.play.report(&rep)
