@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -23,6 +24,8 @@ type abandonment struct {
 	most   int // connections that this process has room for beside its workers'
 	before int // the server's descriptors, before the first poll was abandoned; -1: unknown
 	now    int // the same at the end
+
+	through atomic.Int64 // workers that have abandoned as many polls as they shall
 }
 
 func abandon(r *run) (play, error) {
@@ -35,6 +38,7 @@ func abandon(r *run) (play, error) {
 		r: r, times: int(n["times"]), after: time.Duration(n["after"] * float64(time.Second)),
 		most: int(limits.NoFile.Soft) - 2*len(r.workers) - spareFDs,
 	}
+	r.t.abandon = a.take
 	return play{
 		acts: []Act{{Name: "abandon all polls", Do: a.do}},
 		look: r.t.orphans.look,
@@ -60,6 +64,14 @@ func (r *run) serverFDs() int {
 	return u.FDs
 }
 
+// take keeps the connection of an abandoned poll open.
+func (a *abandonment) take(w *worker, c *conn) {
+	a.r.t.orphans.take(c)
+	if w.abandons++; w.abandons == a.times {
+		a.through.Add(1)
+	}
+}
+
 // do ends once each worker that is left has abandoned as many polls as asked for.
 func (a *abandonment) do(ctx context.Context) (string, error) {
 	a.before = a.r.serverFDs()
@@ -73,15 +85,15 @@ func (a *abandonment) do(ctx context.Context) (string, error) {
 			if w.abandons >= a.times || now-w.out.sent < a.after || open >= a.most {
 				return nil
 			}
-			w.abandons++
 			open++
 			some = true
 			return abandoned
 		})
-		switch taken, _ := a.r.t.orphans.count(); {
-		case taken+a.times*int(a.r.lost.Load()) >= a.times*a.polling():
+		switch {
+		case int(a.through.Load()+a.r.lost.Load()) >= a.polling():
 			return "", nil
 		case open >= a.most:
+			taken, _ := a.r.t.orphans.count()
 			return "", fmt.Errorf("no room for more connections: the server keeps those of %d of %d abandoned polls open (ulimit -Hn raises it, or times=%d)", open, taken, a.most/len(a.r.workers))
 		}
 		if some {

@@ -48,7 +48,7 @@ type worker struct {
 	fresh    bool          // the next model must be decoded, not only compared
 	doubt    time.Duration // when the one was asked for that was unlike all others
 	raced    bool          // an idle connection ended under its request, since it last got on
-	abandons int           // polls that it has abandoned; of the act, under the parking's lock
+	abandons int           // polls that it has abandoned
 	seen     []class       // of errors that it was counted in
 
 	conn atomic.Pointer[conn]
