@@ -24,7 +24,7 @@ FUZZTIME ?= 50000x
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted abandon hostile kills storm restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python same guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted hostile kills restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python same guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -124,6 +124,8 @@ KILLS ?= 200
 kills: ## kill a server with state KILLS times while workers play rounds: a minute
 	go test -run '^TestKills$$' -v -timeout 1h ./cmd/fltool -kills $(KILLS)
 
+.PHONY: storm abandon flaky
+
 STORM ?= 5000
 
 storm: build ## cut the held polls of STORM workers at once: all must be held again within 10 s
@@ -131,6 +133,9 @@ storm: build ## cut the held polls of STORM workers at once: all must be held ag
 
 abandon: build ## have 1000 workers abandon 20 polls each: the server's descriptors must not grow
 	bin/fltool simulate --workers 1000 --scenario abandon:times=20 --max-lag 10s --slo 'server.fdsPerAbandoned<0.1' --slo 'abandoned.unheard<=0'
+
+flaky: build ## play 3 rounds of 500 workers through a relay that cuts: all must be served
+	bin/fltool simulate --workers 500 --scenario flaky --max-lag 10s --slo 'unserved<=0'
 
 FLEET ?= 200
 FLEET_ROUNDS ?= 20

@@ -35,7 +35,7 @@ func abandon(r *run) (play, error) {
 	}
 	n := r.plan.Scenario.numbers
 	a := &abandonment{
-		r: r, times: int(n["times"]), after: time.Duration(n["after"] * float64(time.Second)),
+		r: r, times: int(n["times"]), after: seconds(n["after"]),
 		most: int(limits.NoFile.Soft) - 2*len(r.workers) - spareFDs,
 	}
 	r.t.abandon = a.take

@@ -93,6 +93,9 @@ func (p *Plan) check() error {
 	setDefault(&p.Grace, DefaultGrace)
 	setDefault(&p.MaxLag, DefaultMaxLag)
 	setDefault(&p.Accept, DefaultAccept)
+	if p.Scenario.Name == ScenarioFlaky {
+		setDefault(&p.Quorum, p.Workers)
+	}
 	p.holdTimeout = p.PollTimeout
 	setDefault(&p.PollTimeout, p.RoundTimeout)
 	switch {

@@ -159,7 +159,7 @@ func (r *run) portsLeft() int64 {
 	if err != nil {
 		return -1
 	}
-	return int64(ports.Usable()*len(r.t.dialers) - len(r.workers))
+	return int64(ports.Usable()*len(r.dialers) - len(r.workers))
 }
 
 // environment is where and how the run was made.

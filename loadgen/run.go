@@ -48,6 +48,8 @@ type run struct {
 	queue   *queue
 	drill   *drill // nil without acts
 	play    play
+	address string   // of the target, resolved
+	dialers []Dialer // to it, one a source address
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
@@ -88,6 +90,9 @@ func Run(ctx context.Context, plan Plan, opts Setup) (reports.Report, error) {
 		}
 	}
 	r.t.close()
+	if r.play.close != nil {
+		r.play.close()
+	}
 	if opts.Exited == nil {
 		samples.outlived(rep.Resources)
 	}
@@ -114,7 +119,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	} else {
 		plan.TLS = nil
 	}
-	r := &run{plan: plan, opts: opts, digest: plan.Update.digest, held: held}
+	r := &run{plan: plan, opts: opts, digest: plan.Update.digest, held: held, address: address}
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
 		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
@@ -131,7 +136,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	}
 	r.t = &transport{
 		plan: &r.plan, workers: r.workers, form: plan.Update.form, held: r.held, census: &census{}, models: newModels(),
-		address: address, places: newPlaces(plan.Workers),
+		places: newPlaces(plan.Workers),
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
 	}
@@ -140,13 +145,14 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	}
 	switch {
 	case opts.Dial != nil:
-		r.t.dialers = []Dialer{opts.Dial}
+		r.dialers = []Dialer{opts.Dial}
 	case len(plan.Sources) == 0:
-		r.t.dialers = []Dialer{netDialer(netip.Addr{})}
+		r.dialers = []Dialer{netDialer(netip.Addr{})}
 	}
 	for _, source := range plan.Sources {
-		r.t.dialers = append(r.t.dialers, netDialer(source))
+		r.dialers = append(r.dialers, netDialer(source))
 	}
+	r.t.address, r.t.dialers = r.address, r.dialers
 	return r, r.begin()
 }
 

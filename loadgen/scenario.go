@@ -25,6 +25,7 @@ const (
 	ScenarioHold    = "hold"
 	ScenarioStorm   = "storm"
 	ScenarioAbandon = "abandon"
+	ScenarioFlaky   = "flaky"
 )
 
 // scenarioKind is what there is to say of a scenario beforehand.
@@ -32,6 +33,7 @@ type scenarioKind struct {
 	name    string
 	rounds  int           // by default; 0: polls are held
 	hold    time.Duration // by default: how long, or how long at most where it ends by itself
+	each    int           // connections of this process for each worker; 0: one
 	harsh   bool          // wants consent for any number of workers
 	numbers []number
 	play    func(*run) (play, error) // nil: the plan says all
@@ -51,6 +53,7 @@ type play struct {
 	acts   []Act
 	look   func()                // ten times a second, from one goroutine
 	end    func()                // once the run is over, before its connections are closed
+	close  func()                // once nothing goes over its connections any more
 	report func(*reports.Report) // its figures, and what they make of the verdict
 }
 
@@ -62,6 +65,9 @@ func scenarioKinds() []scenarioKind {
 		{name: ScenarioStorm, hold: time.Minute, harsh: true, play: storm},
 		{name: ScenarioAbandon, hold: time.Minute, play: abandon, numbers: []number{
 			{name: "times", is: 20, least: 1, most: 1e6, whole: true}, {name: "after", is: 1, least: 0, most: 3600},
+		}},
+		{name: ScenarioFlaky, rounds: 3, each: 3, play: flaky, numbers: []number{
+			{name: "every", is: 8000, least: 1, most: 1e12}, {name: "delay", is: .2, least: 0, most: 3600}, {name: "silence", is: 2, least: 0, most: 3600},
 		}},
 	}
 }
@@ -151,6 +157,9 @@ func (s Scenario) Hold() time.Duration { return s.kind().hold }
 
 // Plays says whether something befalls the fleet beside its rounds and holds.
 func (s Scenario) Plays() bool { return s.kind().play != nil }
+
+// Connections are those that this process has for each worker.
+func (s Scenario) Connections() int { return max(1, s.kind().each) }
 
 // Harsh says whether a server may be driven so only by its owner's consent, however few
 // the workers.

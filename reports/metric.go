@@ -88,6 +88,12 @@ var metrics = map[string]metric{
 		}
 		return float64(r.Capacity.Workers), true
 	}},
+	"unserved": {"", func(r Report) (float64, bool) {
+		if r.Scenario == nil || r.Scenario.Flaky == nil {
+			return 0, false
+		}
+		return float64(r.Scenario.Flaky.Workers - r.Scenario.Flaky.Served), true
+	}},
 	"abandoned.unheard":      {"", abandon(func(a *Abandon) (float64, bool) { return float64(a.Unheard), true })},
 	"server.fdsPerAbandoned": {"", abandon((*Abandon).Growth)},
 	"cut":                    {"", drilled(func(d *Drill) float64 { return float64(d.Cut) })},

@@ -7,6 +7,7 @@ type Scenario struct {
 	Plan string `json:"plan"` // as --scenario takes it, with all numbers
 
 	Abandon *Abandon `json:"abandon,omitempty"`
+	Flaky   *Flaky   `json:"flaky,omitempty"`
 }
 
 // Abandon is what became of held polls whose workers polled again on new connections
@@ -57,7 +58,7 @@ func abandon(of func(*Abandon) (float64, bool)) func(Report) (float64, bool) {
 func addScenario(a, b Scenario) Scenario {
 	return Scenario{
 		Name: common(a.Name, b.Name), Plan: common(a.Plan, b.Plan),
-		Abandon: merged(a.Abandon, b.Abandon, addAbandon),
+		Abandon: merged(a.Abandon, b.Abandon, addAbandon), Flaky: merged(a.Flaky, b.Flaky, addFlaky),
 	}
 }
 
@@ -67,4 +68,22 @@ func scenarioPlan(r Report) string {
 		return ""
 	}
 	return r.Scenario.Plan
+}
+
+// Flaky is what a relay between workers and server did to their connections.
+type Flaky struct {
+	Connections int `json:"connections"` // through it
+	Delayed     int `json:"delayed"`     // times that nothing passed for a while
+	Cut         int `json:"cut"`         // connections closed in the middle
+	Reset       int `json:"reset"`       // and reset
+	Silenced    int `json:"silenced"`    // and reset after a silence
+	Workers     int `json:"workers"`
+	Served      int `json:"served"` // of those: were through with all rounds nevertheless
+}
+
+func addFlaky(a, b Flaky) Flaky {
+	return Flaky{
+		Connections: a.Connections + b.Connections, Delayed: a.Delayed + b.Delayed, Cut: a.Cut + b.Cut,
+		Reset: a.Reset + b.Reset, Silenced: a.Silenced + b.Silenced, Workers: a.Workers + b.Workers, Served: a.Served + b.Served,
+	}
 }

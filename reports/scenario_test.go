@@ -14,6 +14,10 @@ func TestAddScenario(t *testing.T) {
 	if got := addScenario(a, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
+	f := Scenario{Name: "flaky", Plan: "flaky", Flaky: &Flaky{Connections: 5, Delayed: 1, Cut: 1, Reset: 1, Silenced: 1, Workers: 3, Served: 2}}
+	if got, want := addScenario(f, f).Flaky, (Flaky{Connections: 10, Delayed: 2, Cut: 2, Reset: 2, Silenced: 2, Workers: 6, Served: 4}); *got != want {
+		t.Errorf("%+v", got)
+	}
 	if growth, known := want.Abandon.Growth(); !known || growth != .4 {
 		t.Errorf("a growth of %g, known %t", growth, known)
 	}

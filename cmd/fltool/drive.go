@@ -37,7 +37,7 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 			return err
 		}
 	}
-	if err := loadgen.CheckRoom(plan.Workers, len(plan.Sources)); err != nil {
+	if err := loadgen.CheckRoom(plan.Workers, plan.Scenario.Connections(), len(plan.Sources)); err != nil {
 		return roomError(err)
 	}
 	setup.ServerPID, setup.Own, setup.Progress = f.serverPID, f.target == "", progressTo(cmd.ErrOrStderr())

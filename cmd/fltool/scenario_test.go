@@ -53,6 +53,12 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("%g descriptors for each, known %t", growth, known)
 			}
 		}},
+		{"flaky:every=3000,silence=0.5", nil, func(t *testing.T, r reports.Report) {
+			f := r.Scenario.Flaky
+			if r.Verdict != reports.VerdictPass || f.Served != simulated || f.Connections <= simulated || f.Cut+f.Reset+f.Silenced == 0 {
+				t.Errorf("verdict %s %q, %+v", r.Verdict, r.Reasons, f)
+			}
+		}},
 	} {
 		name, _, _ := strings.Cut(c.plan, ":")
 		args := append([]string{"simulate", "--scenario", c.plan, "--workers", strconv.Itoa(simulated)}, c.args...)

@@ -24,6 +24,7 @@ func samples() map[string]reports.Report {
 		"abandon":     abandonSample(),
 		"hosts":       hostsSample(),
 		"drift":       driftSample(),
+		"flaky":       flakySample(),
 	}
 }
 
@@ -296,5 +297,15 @@ func abandonSample() reports.Report {
 		Polls: 100000, Answered: 100000, Closed: 80996, ServerFDsBefore: ptr(5011), ServerFDsAfter: ptr(24015),
 	}}
 	r.Drill = &reports.Drill{Policy: "resilient", Acts: []reports.Act{{Command: "abandon all polls", At: 12, Seconds: 20.1}}, ConnectsPeak: 5000, Connections: 5000}
+	return r
+}
+
+func flakySample() reports.Report {
+	r := roundsSample()
+	r.Env.Command = []string{"fltool", "simulate", "--workers", "1000", "--scenario", "flaky"}
+	r.Scenario = &reports.Scenario{Name: "flaky", Plan: "flaky:delay=0.2,every=8000,silence=2", Flaky: &reports.Flaky{
+		Connections: 3412, Delayed: 801, Cut: 790, Reset: 812, Silenced: 805, Workers: 1000, Served: 1000,
+	}}
+	r.Errors = []reports.ErrorClass{{Class: "reset", Count: 2200, Workers: 871, Example: "worker 2 (667d4394), model: connection closed without a whole answer"}}
 	return r
 }

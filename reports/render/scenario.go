@@ -15,6 +15,9 @@ func scenarioHeadline(s *reports.Scenario) string {
 	if a := s.Abandon; a != nil {
 		return fmt.Sprintf("%s abandoned, %s of them without an end", Plural(a.Polls, "poll"), count(a.Unheard))
 	}
+	if f := s.Flaky; f != nil {
+		return fmt.Sprintf("%s of %s served, over %s", count(f.Served), count(f.Workers), Plural(f.Connections, "flaky connection"))
+	}
 	return ""
 }
 
@@ -34,6 +37,14 @@ func befell(r reports.Report) section {
 		if a.ServerFDsBefore != nil && a.ServerFDsAfter != nil {
 			add("the server's descriptors before and after", count(*a.ServerFDsBefore)+", "+count(*a.ServerFDsAfter))
 		}
+	}
+	if f := s.Flaky; f != nil {
+		add("connections through the relay", count(f.Connections))
+		add("delays", count(f.Delayed))
+		add("connections cut", count(f.Cut))
+		add("reset", count(f.Reset))
+		add("silent, then reset", count(f.Silenced))
+		add("workers served in all rounds", count(f.Served))
 	}
 	return section{title: "What befell the fleet", grid: g}
 }
