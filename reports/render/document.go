@@ -43,6 +43,7 @@ type grid struct {
 // item is one thing with its particulars.
 type item struct {
 	status reports.Status
+	word   string // for its status
 	title  string
 	check  string // whose page tells more; "" if there is none
 	lines  []particular
@@ -61,6 +62,9 @@ func (s section) said() bool {
 // newDocument puts a report into words, what matters most first.
 func newDocument(r reports.Report) document {
 	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: reports.Clean(headline(r))}
+	if r.Kind == reports.KindPreflight {
+		d.word, _, _ = answerTo(r)
+	}
 	for _, reason := range r.Reasons {
 		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
