@@ -69,7 +69,7 @@ func newDocument(r reports.Report) document {
 		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
 	for _, of := range []func(reports.Report) section{
-		roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels,
+		sizing, roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels,
 		slopes, planned, notes, befell, acts, held, storm, rounds, series, errorClasses, lost,
 		resources, generator, shards, environment, again,
 	} {
