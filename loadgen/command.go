@@ -86,7 +86,7 @@ func (c Command) up(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: c.TLS, DisableKeepAlives: true}}).Do(req)
+		resp, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: c.TLS, DisableKeepAlives: true}, CheckRedirect: stays}).Do(req)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,28 @@ import (
 
 	"github.com/fltool/fltool/checks/facts"
 )
+
+// TestReadyStaysHere: where the address that tells of readiness sends a client elsewhere,
+// nothing is asked there.
+func TestReadyStaysHere(t *testing.T) {
+	asked := false
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer elsewhere.Close()
+	here := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	defer here.Close()
+	ready, err := url.Parse(here.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Command{Target: serve(t, newFake(1)), Ready: ready}
+	if err := c.up(t.Context()); err != nil || asked {
+		t.Errorf("%v; elsewhere was asked: %t", err, asked)
+	}
+	c = Command{Target: ready}
+	if err := c.up(t.Context()); err == nil || asked {
+		t.Errorf("a target that is elsewhere: %v; elsewhere was asked: %t", err, asked)
+	}
+}
 
 func TestCommand(t *testing.T) {
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +52,54 @@ func FuzzParseThink(f *testing.F) {
 		}
 		if d := th.draw(rand.NewPCG(1, 2)); d < 0 {
 			t.Errorf("%q draws %s", s, d)
+		}
+	})
+}
+
+func FuzzParsePolicy(f *testing.F) {
+	for _, s := range append(PolicyForms(), "", "backoff:", "backoff:2s..1s", "backoff:1s", "backoff:1ns..2562047h", "supervised:", "supervised:-1s", "supervised:0", ":") {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParsePolicy(s)
+		if err != nil {
+			return
+		}
+		if p.Behaviour == "" || p.Restart < 0 || p.Backoff < 0 || p.Longest < p.Backoff {
+			t.Fatalf("%q is %+v", s, p)
+		}
+		if p.Behaviour == Resilient && p.Backoff == 0 {
+			p.Backoff, p.Longest = backoffBase, backoffLongest // as a plan has them
+		}
+		again, err := ParsePolicy(p.String())
+		if again.Behaviour == Resilient && again.Backoff == 0 {
+			again.Backoff, again.Longest = backoffBase, backoffLongest
+		}
+		if err != nil || again != p {
+			t.Errorf("%q is %+v, written %q, which is %+v: %v", s, p, p, again, err)
+		}
+	})
+}
+
+// FuzzParseDeed parses what acts do, and does nothing.
+func FuzzParseDeed(f *testing.F) {
+	for _, s := range []string{"", "true", "kill:4711", "kill:1", "kill:-1", "kill:", "pause:4711:10s", "pause:4711", "pause:1:1s", "pause:2:-1s", fmt.Sprint("kill:", os.Getpid()), "kill: 4711"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		do, err := ParseDeed(s, time.Second)
+		if (do == nil) == (err == nil) {
+			t.Fatalf("%q: a deed %t, and %v", s, do != nil, err)
+		}
+		if err != nil {
+			return
+		}
+		for _, kind := range []string{"kill:", "pause:"} {
+			rest, is := strings.CutPrefix(s, kind)
+			who, _, _ := strings.Cut(rest, ":")
+			if pid, err := strconv.Atoi(who); is && (err != nil || pid < 2 || pid == os.Getpid()) {
+				t.Errorf("%q is a deed", s)
+			}
 		}
 	})
 }

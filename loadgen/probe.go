@@ -27,6 +27,10 @@ type TargetError struct {
 
 func (e *TargetError) Error() string { return e.What }
 
+// stays is the CheckRedirect of all clients: load and keys go where the user said, and
+// nowhere else that a server names.
+func stays(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // CheckTarget asks the target, by one request, whether it is a server of the
 // protocol: every one of them knows no worker of the name that is asked for. The
 // error is a *TargetError.
@@ -39,7 +43,7 @@ func CheckTarget(ctx context.Context, target *url.URL, cfg *tls.Config) error {
 		return &TargetError{fmt.Sprintf("target %s: %v", u, err), "give a URL such as http://127.0.0.1:5000"}
 	}
 	tr := &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	resp, err := (&http.Client{Transport: tr, CheckRedirect: stays}).Do(req)
 	if err != nil {
 		return unreachable(u, err)
 	}

@@ -177,7 +177,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     r.t,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: stays,
 		}),
 		vegeta.Workers(1), vegeta.MaxWorkers(uint64(len(r.workers))), vegeta.MaxBody(longestText),
 	)

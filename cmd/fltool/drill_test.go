@@ -80,6 +80,19 @@ func recoveredAll(d *reports.Drill) bool {
 
 // TestDrillRestart restarts the reference server: with its state kept all is well again,
 // without it nobody is known any more.
+// FuzzParseAct parses acts, and does nothing.
+func FuzzParseAct(f *testing.F) {
+	for _, s := range []string{"true", "30s: systemctl reload nginx", "kill:4711", "1m:kill:4711", "10s:pause:4711:1s", "-1s: true", ":", "30s:", " 1h :true", "1s:2s:true"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := parseAct(s, time.Second)
+		if err == nil && (a.Do == nil || a.Name == "" || a.At < 0 || !strings.HasSuffix(strings.TrimSpace(s), a.Name)) {
+			t.Errorf("%q is %q after %s", s, a.Name, a.At)
+		}
+	})
+}
+
 func TestDrillRestart(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys")

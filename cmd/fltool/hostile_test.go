@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/procfs"
 
@@ -189,6 +190,7 @@ func TestHostile(t *testing.T) {
 	var playing sync.WaitGroup
 	playing.Go(func() {
 		for {
+			began := time.Now()
 			more, err := fleet.play(ctx, 50)
 			if err != nil {
 				t.Error(err)
@@ -198,7 +200,7 @@ func TestHostile(t *testing.T) {
 			select {
 			case <-over:
 				return
-			default:
+			case <-time.After(3 * time.Since(began)): // they are not to be what slows the others down
 			}
 		}
 	})
