@@ -52,7 +52,7 @@ NOSEC := G104,G304,G115
 
 lint: ## vet, staticcheck, gosec, govulncheck, gofmt, and types for macOS
 	go vet ./...
-	go vet -tags faulty,planted ./server ./cmd/fltool
+	go vet -tags faulty,planted,man ./server ./cmd/fltool
 	go tool staticcheck ./...
 	go build -C .ci/lint -o $(CURDIR)/bin/ ./...
 	go vet -vettool=bin/gosec -gosec.exclude=$(NOSEC) $$(go list -deps ./cmd/fltool | grep ^$(MODULE))
@@ -169,7 +169,7 @@ export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
 pages: build ## a release's manual pages, completions and licences, in bin/pages
 	rm -rf bin/pages
 	mkdir -p bin/pages/completions
-	bin/fltool man bin/pages/man
+	go run -trimpath -ldflags '$(LDFLAGS)' -tags man ./cmd/fltool man bin/pages/man
 	gzip -9n bin/pages/man/*
 	for shell in bash fish zsh; do bin/fltool completion $$shell >bin/pages/completions/fltool.$$shell || exit 1; done
 	.ci/release/notices >bin/pages/NOTICES
@@ -195,11 +195,6 @@ try-deb: ## the package of `make release` on a new Debian without Go (as root)
 	trap '$(SUDO) rm -rf $(FRESH)' EXIT; \
 		$(SUDO) env PACKAGES=ca-certificates,man-db,bash-completion,procps,systemd .ci/fresh $(FRESH) \
 			"cat >/root/fltool.deb" '.ci/try-deb /root/fltool.deb' <$$(ls bin/release/fltool_*_linux_amd64.deb)
-
-# What is emitted for others, by their own definitions and tools.
-.PHONY: deploy
-deploy: ## what is emitted for clusters, by the definitions of Kubernetes and KEDA
-	go test -C .ci/deploy ./...
 
 image: build ## the container image fltool, by podman
 	command -v podman >/dev/null && command -v runc >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends podman runc >/dev/null

@@ -169,6 +169,9 @@ func parts(err error) (all []error) {
 	return all
 }
 
+// forPackages are commands that only make packages of fltool.
+var forPackages []func() *cobra.Command
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fltool",
@@ -196,16 +199,19 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		newExplain(),
 		newFix(),
 		newKeys(),
-		newMan(),
 		newNginx(),
 		newPlan(),
 		newPreflight(),
 		newReport(),
 		newRun(),
+		newSchema(),
 		newTrend(),
 		newVersion(),
 	)
 	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newDrill(), newRegress(), newServe(), newSimulate())...)
+	for _, of := range forPackages {
+		root.AddCommand(of())
+	}
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	completeFlags(root)

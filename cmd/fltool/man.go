@@ -1,3 +1,5 @@
+//go:build man
+
 package main
 
 import (
@@ -7,7 +9,10 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newMan is for packages of fltool: users have --help.
+func init() { forPackages = append(forPackages, newMan) }
+
+// newMan is for packages of fltool, and in no fltool of theirs: it takes a quarter of a
+// megabyte, and users have --help.
 func newMan() *cobra.Command {
 	return &cobra.Command{
 		Use:    "man DIR",

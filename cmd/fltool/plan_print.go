@@ -102,9 +102,9 @@ func planValue(f *pflag.Flag, v string) string {
 	if plainYAML.MatchString(v) && !slices.Contains(wordsOfYAML, strings.ToLower(v)) {
 		return v
 	}
-	quoted, err := json.Marshal(v) // a string of JSON is one of YAML
-	if err != nil {
-		return v
-	}
-	return string(quoted)
+	var quoted strings.Builder
+	enc := json.NewEncoder(&quoted) // a string of JSON is one of YAML
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // of a string, which can't fail
+	return strings.TrimSpace(quoted.String())
 }
