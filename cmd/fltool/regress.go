@@ -134,6 +134,7 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
 		return tempError(err)
 	}
+	tidies(cmd.Context()) // the folder, a run's server, the runs that are made
 	logs := cmp.Or(f.out, m.dir)
 	if f.command.line != "" {
 		m.new.server = f.server(f.command.line, filepath.Join(logs, "server.log"))

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -39,4 +41,48 @@ func TestRegressCommands(t *testing.T) {
 			t.Errorf("%s has %d starts", log, n)
 		}
 	}
+}
+
+// TestRegressInterrupted ends regress while it makes runs: those it has made are kept, and
+// neither a server nor a file of its own stays.
+func TestRegressInterrupted(t *testing.T) {
+	t.Parallel()
+	address, temp, out := freeAddress(t), t.TempDir(), filepath.Join(t.TempDir(), "out")
+	cmd := exec.Command("fltool", "regress", "--runs", "100", "--out", out, "--baseline-command", "exec fltool serve --listen "+address+" --unsafe --round 4",
+		"--server-command", "exec fltool serve --listen "+address+" --unsafe --round 4",
+		"--", "fltool", "simulate", "--target", "http://"+address, "--unsafe", "--workers", "4", "--rounds", "1", "--max-lag", "1m")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for b := make([]byte, 1); !strings.Contains(text.String(), "run 1 of 100"); {
+		n, err := said.Read(b)
+		if text.Write(b[:n]); err != nil {
+			t.Fatalf("%v: %s", err, text.String())
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != exitCant {
+		t.Error(cmd.ProcessState)
+	}
+	for _, kept := range []string{"base/rounds-01.json", "new/rounds-01.json"} {
+		if _, err := reports.Read(filepath.Join(out, kept)); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("%v, left in its folder for temporary files: %v", err, left)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal("a server stays: ", err)
+	}
+	l.Close()
 }
