@@ -270,11 +270,11 @@ func TestRecord(t *testing.T) {
 }
 
 func TestCheckRoom(t *testing.T) {
-	if err := CheckRoom(1, 1, 0); err != nil {
+	if err := CheckRoom(1, 1, 1, 0); err != nil {
 		t.Error(err)
 	}
 	var room *RoomError
-	if err := CheckRoom(1<<40, 1, 0); !errors.As(err, &room) || room.Hint == "" {
+	if err := CheckRoom(1<<40, 1, 1, 0); !errors.As(err, &room) || room.Hint == "" {
 		t.Errorf("%v", err)
 	}
 }

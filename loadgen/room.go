@@ -21,20 +21,21 @@ type RoomError struct {
 
 func (e *RoomError) Error() string { return e.What }
 
-// CheckRoom says before the start whether this process has descriptors and local
-// ports for so many workers, each with so many connections of its own, one of them to
-// the same address.
+// CheckRoom says before the start whether so many processes like this one have
+// descriptors, and this machine local ports, for so many workers, each with so many
+// connections of its own, one of them to the same address.
 // The error is a *RoomError, or what reading the limits failed with.
-func CheckRoom(workers, each, sources int) error {
+func CheckRoom(workers, each, procs, sources int) error {
 	root := facts.NewRoot("/")
 	limits, err := facts.ReadLimits(root, os.Getpid())
 	if err != nil {
 		return err
 	}
-	if need := int64(workers)*int64(each) + spareFDs; limits.NoFile.Soft.Below(need) {
+	part := (workers + procs - 1) / procs
+	if need := int64(part)*int64(each) + spareFDs; limits.NoFile.Soft.Below(need) {
 		return &RoomError{
-			What: fmt.Sprintf("%d workers need %d open descriptors, this process may have %s", workers, need, limits.NoFile.Soft),
-			Hint: "raise the hard limit (ulimit -Hn, LimitNOFILE), or split the run over hosts with --shard",
+			What: fmt.Sprintf("%d workers need %d open descriptors, this process may have %s", part, need, limits.NoFile.Soft),
+			Hint: "raise the hard limit (ulimit -Hn, LimitNOFILE), or split the run over processes with simulate's --procs or over hosts with --shard",
 		}
 	}
 	ports, err := facts.ReadPortRange(root)

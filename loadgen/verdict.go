@@ -79,7 +79,7 @@ func tooSlow(p *Plan, r *reports.Report) string {
 // busyWith says what the machine did meanwhile, and what to try.
 func busyWith(r *reports.Report) string {
 	g := r.Generator
-	return fmt.Sprintf("; of the CPUs this process used %.0f%%, a share of %.0f%% of that for its garbage, other processes than generator and server %.0f%%, other guests of the hypervisor %.0f%%: try a longer --ramp, --shard over several machines, or a machine that does nothing else",
+	return fmt.Sprintf("; of the CPUs this process used %.0f%%, a share of %.0f%% of that for its garbage, other processes than generator and server %.0f%%, other guests of the hypervisor %.0f%%: try a longer --ramp, --procs, --shard over several machines, or a machine that does nothing else",
 		100*g.CPUShare, 100*g.GCCPUShare, 100*g.OthersCPUShare, 100*g.StolenCPUShare)
 }
 

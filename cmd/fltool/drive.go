@@ -37,13 +37,18 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 			return err
 		}
 	}
-	if err := loadgen.CheckRoom(plan.Workers, plan.Scenario.Connections(), len(plan.Sources)); err != nil {
+	if err := loadgen.CheckRoom(plan.Workers, plan.Scenario.Connections(), max(1, f.procs), len(plan.Sources)); err != nil {
 		return roomError(err)
 	}
 	setup.ServerPID, setup.Own, setup.Progress = f.serverPID, f.target == "", progressTo(cmd.ErrOrStderr())
 
 	ctx := cmd.Context()
 	tidies(ctx)
+	forget, err := f.makeKeys(ctx)
+	defer func() { err = errors.Join(err, forget()) }()
+	if err != nil {
+		return err
+	}
 	child, cleanup, err := f.start(ctx, &plan)
 	if err != nil {
 		return err
@@ -64,7 +69,14 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 		e.Tool = "fltool " + toolVersion()
 		e.Command = append([]string{"fltool"}, f.reproduce(cmd)...)
 	}
-	rep, err := loadgen.Run(ctx, plan, setup)
+	var rep reports.Report
+	if f.procs > 1 {
+		if rep, err = f.runProcs(cmd, plan.Target, setup.ServerPID); err == nil {
+			setup.Env(&rep.Env)
+		}
+	} else {
+		rep, err = loadgen.Run(ctx, plan, setup)
+	}
 	if setup.Record != nil {
 		if cerr := setup.Record.Close(); cerr != nil {
 			// The report is as good as it would be without.

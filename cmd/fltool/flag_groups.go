@@ -29,7 +29,7 @@ var loadGroups = []flagGroup{
 	{"Search", "from to step within confirm hold-level rounds-per-level settle"},
 	{"Prediction", "plan facts"},
 	{"Acts", "act act-timeout patience"},
-	{"Load", "scenario workers rounds hold ramp ramp-open shard source-ip seed"},
+	{"Load", "scenario workers rounds hold ramp ramp-open shard procs source-ip seed"},
 	{"Workers", "first think worker-behaviour update update-size compressible accept request-timeout poll-timeout round-timeout"},
 	{"Server", "target keys unsafe ca insecure yes quorum"},
 	{"Server that fltool starts or measures", "server-binary model-size server-command ready server-output server-pid server-log"},

@@ -147,7 +147,7 @@ const slowing = 4
 func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err error) {
 	t = loadgen.Tried{Result: loadgen.LevelUnknown, Report: reports.Report{Verdict: reports.VerdictRefused}}
 	var room *loadgen.RoomError
-	if err := loadgen.CheckRoom(f.workers, 1, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
+	if err := loadgen.CheckRoom(f.workers, 1, 1, strings.Count(f.sources, ",")+1); errors.As(err, &room) {
 		t.Report.Reasons = []string{room.What}
 		return t, nil
 	} else if err != nil {

@@ -28,7 +28,7 @@ type loadFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
 	quorum, serverBinary, serverAt, results                                   string
 	command                                                                   commandFlags
-	workers, rounds, serverPID                                                int
+	workers, rounds, serverPID, procs                                         int
 	unsafe, compressible, insecure, yes                                       bool
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
 	updateSize, modelSize                                                     sizeFlag
@@ -209,9 +209,6 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 			return p, nil, usageError("", "--source-ip: of %s and %s one is IPv4, one IPv6: only one can reach the target", ip, p.Sources[0])
 		}
 	}
-	if err := loadgen.CheckSources(p.Sources); err != nil {
-		return p, nil, roomError(err)
-	}
 	if f.serverPID != 0 {
 		if err := loadgen.CheckServer(f.serverPID); err != nil {
 			return p, nil, cantError("", "--server-pid: %v", err)
@@ -234,6 +231,14 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 			p.TLS = nil
 		}
 	}
+	if len(p.Sources) == 0 {
+		if p.Sources, err = loadgen.SpreadSources(cmp.Or(p.Target, ownServer), f.workers, index(shard), p.Workers); err != nil {
+			return p, nil, cantError("", "%v", err)
+		}
+	}
+	if err := loadgen.CheckSources(p.Sources); err != nil {
+		return p, nil, roomError(err)
+	}
 	if f.keys != "" {
 		if p.Keys, err = wire.ReadKeys(f.keys, p.FirstNo, p.Workers); err != nil {
 			hint := "fltool keys verify tells what is wrong with a key folder"
@@ -244,6 +249,17 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		}
 	}
 	return p, shard, nil
+}
+
+// ownServer is about where the server listens that fltool starts itself.
+var ownServer = &url.URL{Scheme: "http", Host: "127.0.0.1"}
+
+// index is a shard's; 0 is a whole run's.
+func index(s *reports.Shard) int {
+	if s == nil {
+		return 0
+	}
+	return s.Index
 }
 
 // updatesToEnd are those that end a round; 0: one of each worker.

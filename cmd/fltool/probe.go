@@ -157,7 +157,7 @@ func (f *probeFlags) plan(u *url.URL, cfg *tls.Config) (loadgen.Plan, error) {
 			return p, usageError("fltool keys verify tells what is wrong with a key folder", "--keys: %v", err)
 		}
 	}
-	if err := loadgen.CheckRoom(f.simulate, 1, 1); err != nil {
+	if err := loadgen.CheckRoom(f.simulate, 1, 1, 1); err != nil {
 		return p, roomError(err)
 	}
 	return p, nil

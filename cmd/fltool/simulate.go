@@ -52,14 +52,20 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds that each worker takes part in (default 3 without --hold)")
 	fl.DurationVar(&f.hold, "hold", 0, "hold every worker's poll for so long, after the rounds if there are any")
 	fl.StringVar(&f.shard, "shard", "", "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report)")
+	fl.IntVar(&f.procs, "procs", 1, "drive the workers from so `many` processes, each with descriptors of its own")
 	fl.StringVar(&f.results, "results", "", "write every request in vegeta's encoding, by suffix .bin, .json or .csv")
 	f.add(cmd)
 	f.output.add(cmd)
+	cmd.MarkFlagsMutuallyExclusive("procs", "shard")
+	cmd.MarkFlagsMutuallyExclusive("procs", "results")
 	return cmd
 }
 
 func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.pick(cmd.Flags().Changed); err != nil {
+		return err
+	}
+	if err := f.checkProcs(); err != nil {
 		return err
 	}
 	return f.drive(cmd, &f.output, loadgen.Setup{Patience: f.hold})
