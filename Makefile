@@ -196,6 +196,11 @@ try-deb: ## the package of `make release` on a new Debian without Go (as root)
 		$(SUDO) env PACKAGES=ca-certificates,man-db,bash-completion,procps,systemd .ci/fresh $(FRESH) \
 			"cat >/root/fltool.deb" '.ci/try-deb /root/fltool.deb' <$$(ls bin/release/fltool_*_linux_amd64.deb)
 
+# What is emitted for others, by their own definitions and tools.
+.PHONY: deploy
+deploy: ## what is emitted for clusters, by the definitions of Kubernetes and KEDA
+	go test -C .ci/deploy ./...
+
 image: build ## the container image fltool, by podman
 	command -v podman >/dev/null && command -v runc >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends podman runc >/dev/null
 	mkdir -p bin/image

@@ -194,7 +194,7 @@ func (o *Judgement) also(all []Judgement) {
 		}
 		told[other.Source+other.Got] = true
 		if o.Status == reports.StatusUnknown {
-			o.Reason += fmt.Sprintf("; and %s: %s, and %s is wanted", other.Source, other.Got, other.Want)
+			o.Reason += fmt.Sprintf("; and %s: %s", other.Source, wanted(other.Got, other.Want))
 			continue
 		}
 		if other.Source == o.Source {

@@ -285,6 +285,14 @@ func Unknown(findings []reports.Finding, severity reports.Severity) []string {
 	return said
 }
 
+// wanted says what there is and what there should be, and why where that is told.
+func wanted(got, want string) string {
+	if what, why, found := strings.Cut(want, ": "); found {
+		want = what + " (" + why + ")"
+	}
+	return got + "; wanted: " + want
+}
+
 // Verdict sums findings up: fail, refused (a check that counts can't be told),
 // warn, pass; and the reasons, worst first. With least SeverityWarn warnings
 // count as errors do.
@@ -293,7 +301,7 @@ func Verdict(findings []reports.Finding, least reports.Severity) (reports.Verdic
 	for _, f := range findings {
 		switch {
 		case f.Status == reports.StatusFail:
-			fails = append(fails, fmt.Sprintf("%s: %s, and %s is wanted", f.Name(), f.Got, f.Want))
+			fails = append(fails, f.Name()+": "+wanted(f.Got, f.Want))
 		case f.Status == reports.StatusWarn && f.Severity != reports.SeverityInfo:
 			warns = append(warns, fmt.Sprintf("%s: %s", f.Name(), f.Got))
 		}

@@ -80,6 +80,7 @@ type Report struct {
 	Levels     []Level      `json:"levels,omitempty"` // in the order of trial
 	Slopes     []Slope      `json:"slopes,omitempty"`
 	Plan       *Forecast    `json:"plan,omitempty"`
+	Sizing     *Sizing      `json:"sizing,omitempty"`
 	Chain      []Hop        `json:"chain,omitempty"` // the way from workers to the application, in that order
 	Findings   []Finding    `json:"findings,omitempty"`
 	Capacity   *Capacity    `json:"capacity,omitempty"`

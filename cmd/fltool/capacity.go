@@ -22,6 +22,7 @@ type capacityFlags struct {
 	settle    time.Duration
 	perLevel  int
 	plan      int
+	numbers   sizingFlags
 	facts     []string
 	logs      []string
 	output    outputFlags
@@ -45,12 +46,16 @@ stopped by fltool. A --target is held only, unless --rounds-per-level says that
 its rounds end with as many updates as there are workers.
 
 The answer stands beside the prediction of preflight's checks, from this host or
-from --facts. Exit codes: 0: as many as --to asks for (or, without --to, any);
+from --facts. With --replicas-for it tells what to deploy for more workers, from
+this search or from a stored report (--measured), and --emit writes that for a
+cluster. Exit codes: 0: as many as --to asks for (or, without --to, any);
 1: fewer; 2: usage; 3: the generator was the limit, or no level could be run.`,
 		Example: `  fltool capacity --to 1000 --slo 'fanout.p99<2s'
   fltool capacity --from 200 --step 200 --to 1000 --hold-level 10s
   fltool capacity --target http://127.0.0.1:8080 --keys keys --server-log /var/log/nginx/error.log
-  fltool capacity --to 2000 --plan 50000 --out capacity.json`,
+  fltool capacity --to 2000 --plan 50000 --out capacity.json
+  fltool capacity --measured capacity.json --replicas-for 20000 --spare 1
+  fltool capacity --measured capacity.json --replicas-for 20000 --spare 1 --emit kubernetes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -67,6 +72,7 @@ from --facts. Exit codes: 0: as many as --to asks for (or, without --to, any);
 	fl.StringArrayVar(&f.logs, "server-log", nil, "log of the server or its proxy: what it says during a level names the limit")
 	fl.StringArrayVar(&f.facts, "facts", nil, "predict from saved facts: FILE, or proxy=FILE and app=FILE")
 	fl.DurationVar(&f.settle, "settle", loadgen.DefaultSettle, "longest wait for the server to let go of the level before")
+	f.numbers.add(cmd)
 	f.add(cmd)
 	f.output.add(cmd)
 	return cmd
@@ -76,6 +82,9 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	start := time.Now()
 	if err := f.check(cmd); err != nil {
 		return err
+	}
+	if f.numbers.measured != "" {
+		return f.numbers.ofStored(cmd, &f.output)
 	}
 	thresholds, err := f.thresholds()
 	if err != nil {
@@ -144,6 +153,9 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if f.plan > 0 {
 		rep.Plan = reports.Extrapolate(f.plan, rep.Slopes)
 	}
+	if f.numbers.replicasFor > 0 {
+		return errors.Join(asExit(err), f.numbers.write(cmd, &f.output, rep))
+	}
 	return errors.Join(asExit(err), f.output.write(cmd, rep))
 }
 
@@ -152,6 +164,9 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 		return err
 	}
 	if err := f.loadFlags.check(cmd.Flags().Changed); err != nil {
+		return err
+	}
+	if err := f.numbers.check(cmd); err != nil {
 		return err
 	}
 	s := f.search

@@ -28,6 +28,7 @@ var flagGroups = map[string][]flagGroup{
 var loadGroups = []flagGroup{
 	{"Search", "from to step within confirm hold-level rounds-per-level settle"},
 	{"Prediction", "plan facts"},
+	{"Numbers to deploy", "replicas-for spare measured shared-state emit name image port metric prometheus"},
 	{"Acts", "act act-timeout patience"},
 	{"Load", "scenario workers rounds hold ramp ramp-open shard procs source-ip seed"},
 	{"Workers", "first think worker-behaviour update update-size compressible accept request-timeout poll-timeout round-timeout"},

@@ -131,7 +131,7 @@ in the environment; without them nobody is admin. What an admin does is in the l
 	flags.Lookup("keep-free").DefValue = "0" // so that it is not told twice
 	flags.StringVar(&f.adminListen, "admin-listen", "", "`address` of its own for the admin's routes")
 	flags.StringVar(&f.opsListen, "ops-listen", "", "`address` for /healthz, /metrics and pprof")
-	flags.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second, "cut what has not ended this long after a signal")
+	flags.DurationVar(&f.drainTimeout, "drain-timeout", drainTimeout, "cut what has not ended this long after a signal")
 	flags.StringVar(&level, "log-level", level, "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	return cmd

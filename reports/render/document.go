@@ -43,6 +43,7 @@ type grid struct {
 // item is one thing with its particulars.
 type item struct {
 	status reports.Status
+	word   string // for its status
 	title  string
 	check  string // whose page tells more; "" if there is none
 	lines  []particular
@@ -61,11 +62,14 @@ func (s section) said() bool {
 // newDocument puts a report into words, what matters most first.
 func newDocument(r reports.Report) document {
 	d := document{word: strings.ToUpper(string(r.Verdict)), verdict: r.Verdict, headline: reports.Clean(headline(r))}
+	if r.Kind == reports.KindPreflight {
+		d.word, _, _ = answerTo(r)
+	}
 	for _, reason := range r.Reasons {
 		d.reasons = append(d.reasons, reports.Clean(reason))
 	}
 	for _, of := range []func(reports.Report) section{
-		roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels,
+		sizing, roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels,
 		slopes, planned, notes, befell, acts, held, storm, rounds, series, errorClasses, lost,
 		resources, generator, shards, environment, again,
 	} {

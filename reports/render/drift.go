@@ -51,7 +51,7 @@ func driftChecks(r reports.Report) section {
 		if !c.Worse {
 			lines = nil
 		}
-		s.items = append(s.items, item{status: f.Status, title: fmt.Sprintf("%s: %s (was %s)", f.Name(), f.Title, c.Was), lines: lines})
+		s.items = append(s.items, item{status: f.Status, word: label(f), check: f.Check, title: fmt.Sprintf("%s: %s (was %s)", f.Name(), f.Title, c.Was), lines: lines})
 	}
 	return s
 }

@@ -60,7 +60,7 @@ func findings(r reports.Report) section {
 		return cmp.Or(findingOrder(a)-findingOrder(b), -boolCompare(binds(a), binds(b)))
 	})
 	for _, f := range own {
-		it := item{status: f.Status, title: f.Name() + ": " + f.Title, lines: particulars(f), check: f.Check}
+		it := item{status: f.Status, word: label(f), title: f.Name() + ": " + f.Title, lines: particulars(f), check: f.Check}
 		if also := consequences[f.Check]; len(also) > 0 {
 			it.lines = append(it.lines, particular{label: "explains", text: strings.Join(also, ", ")})
 		}

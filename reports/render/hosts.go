@@ -97,7 +97,7 @@ func grouped(r reports.Report) section {
 
 func groupItem(g reports.Group, all int) item {
 	first := g.Ways[0].Finding
-	it := item{status: g.Status, title: fmt.Sprintf("%d of %d: %s: %s", g.Hosts, all, g.Check, first.Title)}
+	it := item{status: g.Status, word: label(first), check: g.Check, title: fmt.Sprintf("%d of %d: %s: %s", g.Hosts, all, g.Check, first.Title)}
 	say := func(label, text string) { it.lines = append(it.lines, particular{label: label, text: text}) }
 	rest := 0
 	for i, w := range g.Ways {

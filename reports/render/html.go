@@ -175,7 +175,7 @@ func across(is bool) markup.HTML {
 
 func putItem(p *markup.Page, it item) {
 	p.Put("<article>\n<h3><span class=\"mark %s\">%s</span> %s</h3>\n<dl>\n",
-		strings.ReplaceAll(string(it.status), "/", ""), strings.ToUpper(string(it.status)), it.title)
+		strings.ReplaceAll(string(it.status), "/", ""), it.word, it.title)
 	for _, l := range it.lines {
 		p.Put("<dt>%s</dt><dd>", l.label)
 		switch {

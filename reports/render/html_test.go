@@ -99,7 +99,7 @@ type onePage struct {
 func browserPages(t *testing.T) map[string]*onePage {
 	pages := map[string]*onePage{}
 	for name, r := range samples() {
-		p := &onePage{heading: strings.ToUpper(string(r.Verdict)) + ": ", plots: len(figures(r))}
+		p := &onePage{heading: newDocument(r).word + ": ", plots: len(figures(r))}
 		if err := HTML(&p.html, r); err != nil {
 			t.Fatal(err)
 		}

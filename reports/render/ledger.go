@@ -3,6 +3,7 @@ package render
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -40,8 +41,11 @@ func capacity(r reports.Report) section {
 			}
 		}
 		n := x.Headroom
-		if measured {
+		switch {
+		case measured:
 			n = x.Measured
+		case workersOf(x) == noLimit:
+			n = nil
 		}
 		g.rows = append(g.rows, []string{x.Limit, workersOf(x), likely(x), bestOf(x), inUse, orEmpty(n), x.Source})
 		if x.Proof == "" || x.Proof == "unproven" {
@@ -109,6 +113,8 @@ func likely(r reports.Row) string {
 		return ""
 	case r.WorkersLikely == nil:
 		return "?"
+	case *r.WorkersLikely >= math.MaxInt32:
+		return noLimit
 	}
 	return count(*r.WorkersLikely)
 }
@@ -142,19 +148,22 @@ func orEmpty(n *int) string {
 // workersOf is how many workers a limit surely supports, in words.
 func workersOf(r reports.Row) string {
 	switch {
-	case r.NoLimit:
-		return "no limit"
+	case r.NoLimit, r.Workers != nil && *r.Workers >= math.MaxInt32:
+		return noLimit
 	case r.Workers == nil:
 		return "unknown"
 	}
 	return count(*r.Workers)
 }
 
+// noLimit stands for more workers than any deployment has.
+const noLimit = "no limit"
+
 // bestOf is how many it supports where all goes well, in words; "" where that is no
 // other number.
 func bestOf(r reports.Row) string {
-	if r.HardNoLimit {
-		return "no limit"
+	if r.HardNoLimit || orZero(r.WorkersHard) >= math.MaxInt32 {
+		return noLimit
 	}
 	return orEmpty(r.WorkersHard)
 }

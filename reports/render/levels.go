@@ -127,3 +127,23 @@ func planned(r reports.Report) section {
 	}
 	return s
 }
+
+// sizing is what to deploy with.
+func sizing(r reports.Report) section {
+	s := r.Sizing
+	if s == nil {
+		return section{}
+	}
+	g := &grid{head: []string{"figure", "value", "rests on"}, text: []int{0, 2}}
+	for _, f := range s.Figures {
+		value := count(int64(f.Value))
+		if f.Unit != "" {
+			value = figure(f.Value, f.Unit)
+		}
+		g.rows = append(g.rows, []string{f.Name, strings.TrimSpace(f.Bound + " " + value), f.Rests})
+	}
+	return section{
+		title: fmt.Sprintf("Numbers to deploy for %s with %s spare", Plural(s.Workers, "worker"), Plural(s.Spare, "replica")),
+		grid:  g, notes: slices.Concat(s.Notes, s.Unknown),
+	}
+}

@@ -210,13 +210,13 @@ func (p *preflightWriter) soAre(fs []reports.Finding) {
 	p.field("so are", strings.Join(names, ", "))
 }
 
-// label is the word before a finding's name.
+// label is the word before a finding's name, in every format.
 func label(f reports.Finding) string {
 	switch f.Status {
 	case reports.StatusFail:
 		return "FAIL"
 	case reports.StatusUnknown:
-		return "?"
+		return "UNKNOWN"
 	case reports.StatusWarn:
 		if isNote(f) {
 			return "note"
@@ -231,7 +231,11 @@ func label(f reports.Finding) string {
 // line writes a finding's label, the check's name, and a text beside them.
 func (p *preflightWriter) line(f reports.Finding, text string) {
 	word := label(f)
-	p.painted(f.Status, word, hanging(fmt.Sprintf("%-6s %s  ", word, pad(f.Name(), 28)), 37, text))
+	head := fmt.Sprintf("%-6s ", word)
+	if len(head) <= len(word) {
+		head = word + " "
+	}
+	p.painted(f.Status, word, hanging(head+pad(f.Name(), 35-len(head))+"  ", 37, text))
 }
 
 // notApplicable lists what was not asked, and why.
@@ -319,7 +323,7 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 			use = fmt.Sprintf("%8s  %s", n, use)
 		}
 		left := ""
-		if r.Headroom != nil {
+		if r.Headroom != nil && workersOf(r) != noLimit {
 			left = fmt.Sprintf("%+d", *r.Headroom)
 		}
 		between = between || likely(r) != ""

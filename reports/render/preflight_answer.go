@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -18,45 +19,67 @@ func bindingLimit(r reports.Report) string {
 // answer says in a sentence whether the demand is carried, in another how many
 // workers are, and of what that is said.
 func (p *preflightWriter) answer(r reports.Report) {
-	k := r.Capacity
-	if k == nil {
-		k = &reports.Capacity{}
-	}
-	// By the limits that were read, or by load.
-	judged := k.Limit != "" || slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
-		return f.Check == "probe/held" && f.Status == reports.StatusPass
-	})
-	p.head(r, *k, judged)
-	switch {
-	case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
-		p.wrapped(fmt.Sprintf("%s is unknown; the known limits allow %s at most.", k.Limit, Plural(*k.AtMost, "worker")))
-	case k.AtMost != nil:
-		p.wrapped(fmt.Sprintf("At most %s by the known limits; %s is unknown.", Plural(*k.AtMost, "worker"), k.Limit))
-	case limitUnknown(*k):
-		p.wrapped(k.Limit + " is unknown, and so is how many workers it holds.")
-	case k.Limit != "":
-		p.wrapped(fmt.Sprintf("It holds %s; the limit is %s.", bounds(*k, Plural(k.Workers, "worker")), k.Limit))
-	case !judged:
-		p.wrapped("How many workers it holds was not judged.")
-	}
-	for _, f := range r.Findings {
-		if f.Check == "app/found" && f.Status == reports.StatusWarn {
-			p.wrapped("No server runs yet; what it would be started with is judged, as far as that can be read.")
-		}
+	word, status, rest := answerTo(r)
+	p.painted(status, strings.TrimSuffix(word, withWarnings), hanging(word+": "+rest, 0, ""))
+	for _, s := range holding(r) {
+		p.wrapped(s)
 	}
 	p.way(r)
 	fmt.Fprintln(&p.b)
 }
 
-// head is the first sentence.
-func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool) {
+// judged says whether it was judged how many workers are held: by the limits that were
+// read, or by load.
+func judged(r reports.Report) bool {
+	return bindingLimit(r) != "" || slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+		return f.Check == "probe/held" && f.Status == reports.StatusPass
+	})
+}
+
+// holding says how many workers are held, in sentences.
+func holding(r reports.Report) []string {
+	var all []string
+	add := func(format string, a ...any) { all = append(all, fmt.Sprintf(format, a...)) }
+	k := r.Capacity
+	if k == nil {
+		k = &reports.Capacity{}
+	}
+	switch {
+	case r.Verdict == reports.VerdictRefused && k.AtMost != nil:
+		add("%s is unknown; the known limits allow %s at most.", k.Limit, Plural(*k.AtMost, "worker"))
+	case k.AtMost != nil:
+		add("At most %s by the known limits; %s is unknown.", Plural(*k.AtMost, "worker"), k.Limit)
+	case limitUnknown(*k):
+		add("%s is unknown, and so is how many workers it holds.", k.Limit)
+	case k.Limit != "":
+		add("It holds %s; the limit is %s.", bounds(*k), k.Limit)
+	case !judged(r):
+		add("How many workers it holds was not judged.")
+	}
+	for _, f := range r.Findings {
+		if f.Check == "app/found" && f.Status == reports.StatusWarn {
+			add("No server runs yet; what it would be started with is judged, as far as that can be read.")
+		}
+	}
+	return all
+}
+
+const withWarnings = ", with warnings"
+
+// answerTo is the word of the answer to what was asked, its colour, and what was asked.
+func answerTo(r reports.Report) (word string, status reports.Status, rest string) {
+	k := reports.Capacity{}
+	if r.Capacity != nil {
+		k = *r.Capacity
+	}
+	judged := judged(r)
 	demand := "polls held for " + Duration(r.Demand.HoldSeconds)
-	word, status := "PASS", reports.StatusPass
+	word, status = "PASS", reports.StatusPass
 	if judged {
 		demand = Plural(r.Demand.Workers, "worker") + ", " + demand
 		word = "YES"
 	}
-	rest := ": " + demand + "."
+	rest = demand + "."
 	switch r.Verdict {
 	case reports.VerdictFail:
 		failed := 0
@@ -68,42 +91,49 @@ func (p *preflightWriter) head(r reports.Report, k reports.Capacity, judged bool
 		word, status = "NO", reports.StatusFail
 		switch {
 		case !judged || limitUnknown(k):
-			rest = fmt.Sprintf(": %s: %s failed.", demand, Plural(failed, "check"))
+			rest = fmt.Sprintf("%s: %s failed.", demand, Plural(failed, "check"))
 		case k.AtMost == nil && k.Workers >= r.Demand.Workers:
-			rest = fmt.Sprintf(": %s: %s failed, though the limits allow them.", demand, Plural(failed, "check"))
+			rest = fmt.Sprintf("%s: %s failed, though the limits allow them.", demand, Plural(failed, "check"))
 		case k.AtMost == nil && allows(k) >= r.Demand.Workers && !slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
 			return f.Status == reports.StatusFail && f.Workers == nil
 		}):
-			rest = ": " + demand + ": not safely."
+			rest = demand + ": not safely."
 		default:
-			rest = ": " + demand + ": it can't."
+			rest = demand + ": it can't."
 		}
 	case reports.VerdictRefused:
 		word, status = "CAN'T TELL", reports.StatusUnknown
 	case reports.VerdictWarn:
 		if k.AtMost == nil && judged && k.Limit != "" && k.Workers < r.Demand.Workers {
-			rest = ": " + demand + ": likely, not surely."
+			rest = demand + ": likely, not safely."
 		}
-		rest = ", with warnings" + rest
+		word += withWarnings
 	}
-	p.painted(status, word, hanging(word+rest, 0, ""))
+	return word, status, rest
 }
 
-// bounds says how many workers all limits hold: the number that is surely held, as
-// told, and those likely and at best, where they differ.
-func bounds(k reports.Capacity, surely string) string {
-	safe, likely, best := k.Bounds()
-	if best == safe {
-		return surely
+// bounds says how many workers all limits hold, by the words of the ledger where the
+// safe number is not the only one.
+func bounds(k reports.Capacity) string {
+	safe, likely, hard := k.Bounds()
+	s := Plural(k.Workers, "worker")
+	if k.AtLeast {
+		s = "at least " + s
 	}
-	s := surely + " surely, "
-	if likely > safe && likely < best {
-		s += count(likely) + " likely, "
+	switch {
+	case k.Workers >= math.MaxInt32:
+		return "any number of workers"
+	case hard == safe:
+		return s
 	}
-	if best == math.MaxInt32 {
-		return s + "no limit at best"
+	s += " (safe), "
+	if likely > safe && likely < hard {
+		s += count(likely) + " (likely), "
 	}
-	return s + count(best) + " at best"
+	if hard >= math.MaxInt32 {
+		return s + "and sets no hard limit"
+	}
+	return s + count(hard) + " (hard)"
 }
 
 // allows is how many workers the limits hold where all goes well; none where one of

@@ -43,7 +43,7 @@ func (o Style) table(w io.Writer, d document) error {
 			fmt.Fprintln(&b, " "+c) // whole, so that it can be copied
 		}
 		for _, it := range s.items {
-			status := strings.ToUpper(string(it.status))
+			status := it.word
 			head := Wrap(fmt.Sprintf(" %-7s  %s", status, it.title), 10, width)
 			fmt.Fprintln(&b, strings.Replace(head, status, o.paint(status, statusColor[it.status]), 1))
 			for _, l := range it.lines {

@@ -16,7 +16,8 @@ import (
 func headline(r reports.Report) string {
 	switch {
 	case r.Kind == reports.KindPreflight:
-		return preflightHeadline(r)
+		_, _, rest := answerTo(r)
+		return strings.Join(append([]string{rest}, holding(r)...), " ")
 	case r.Kind == reports.KindCapacity:
 		return capacityHeadline(r)
 	case r.Kind == reports.KindDrill || r.Drill != nil:
@@ -98,27 +99,6 @@ func slowestRound(rounds []reports.Round) float64 {
 		}
 	}
 	return slowest
-}
-
-func preflightHeadline(r reports.Report) string {
-	asked := Plural(r.Demand.Workers, "worker")
-	c := r.Capacity
-	switch {
-	case c == nil:
-		return "asked for " + asked + "; no limit could be read"
-	case c.Limit == "":
-		return "asked for " + asked + "; how many it holds was not judged"
-	case limitUnknown(*c):
-		return fmt.Sprintf("can't tell whether it supports %s: %s is unknown", asked, c.Limit)
-	case c.AtMost != nil && *c.AtMost < r.Demand.Workers:
-		return fmt.Sprintf("supports at most %s of the %s asked for; %s is unknown", count(*c.AtMost), asked, c.Limit)
-	case c.AtMost != nil:
-		return fmt.Sprintf("can't tell whether it supports %s: %s is unknown; the known limits allow %s at most", asked, c.Limit, count(*c.AtMost))
-	}
-	if c.Workers >= r.Demand.Workers {
-		return fmt.Sprintf("supports %s workers, %s asked for; the limit is %s", atLeast(c), count(r.Demand.Workers), c.Limit)
-	}
-	return fmt.Sprintf("supports %s of the %s asked for; the limit is %s", bounds(*c, atLeast(c)), asked, c.Limit)
 }
 
 func capacityHeadline(r reports.Report) string {
