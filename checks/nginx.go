@@ -154,7 +154,10 @@ func (c Case) nginxFDs(n *facts.Nginx) (least, most int64) {
 // spools says whether updates go to a file of nginx's first; where that is unknown
 // they may.
 func (c Case) spools(at *facts.Location) bool {
-	whole, buffer := at.ProxyRequestBuffering, at.ClientBodyBufferSize
+	whole, buffer, always := at.ProxyRequestBuffering, at.ClientBodyBufferSize, at.ClientBodyInFileOnly
+	if !always.Known() || always.V != "off" {
+		return true
+	}
 	return !(whole.Known() && !whole.V) && !(buffer.Known() && BodyBytes(c.anUpdate()) <= buffer.V)
 }
 

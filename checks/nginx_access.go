@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/nginx"
@@ -14,9 +15,11 @@ var accessChecks = []Check{
 	{
 		ID: "nginx/protocol", Title: "nginx passes the whole protocol on", Severity: reports.SeverityError, On: OnProxy, Lint: true,
 		After: []string{"nginx/config", "nginx/route"},
-		Reads: []string{"the location of each of the five routes, and where it passes to"},
+		Reads: []string{"the location of each of the five routes, and where it passes to", "timeouts of 0 and mirror in force there"},
 		Why: `A worker registers, asks for a challenge, polls, takes the model and sends its update: five routes. Where
-nginx passes the poll alone and answers another itself, no round ends; dc_federated's workers spin on the reply.`,
+nginx passes the poll alone and answers another itself, no round ends; dc_federated's workers spin on the reply. Nor does
+one where a timeout of 0 cuts whatever does not go at once (504, or a connection that is closed), or where a mirror sends
+each request twice.`,
 		Symptom: "404 or 405 for a challenge or an update, and workers that ask again at once",
 		Mend:    "Pass all five routes on, best by one location for the prefix that they share.",
 		Eval:    onSites(evalProtocol),
@@ -41,8 +44,15 @@ func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 		return notApplicable("polls are not passed on")
 	}
 	var all []Judgement
+	seen := map[*facts.Location]bool{}
 	for _, route := range facts.WorkerRoutes {
 		r := s.Routes[route]
+		for _, at := range s.Way(route) {
+			if at.Pass != nil && !seen[at] {
+				seen[at] = true
+				all = append(all, spoiled(place{site: s, at: at})...)
+			}
+		}
 		switch at := s.At(route); {
 		case r.Err != "":
 			all = append(all, c.noWay(r))
@@ -63,6 +73,28 @@ func evalProtocol(c Case, _ *facts.Nginx, s *facts.Site) Judgement {
 		return worst(all)
 	}
 	return pass("all five routes go to "+poll.Pass.Raw, poll.Pass.Source)
+}
+
+// spoiled tells of settings by which nginx passes requests on, and not as they came: a
+// time of 0 is over before what does not go at once, and a mirror doubles each request.
+func spoiled(p place) (all []Judgement) {
+	for _, of := range []struct {
+		name string
+		v    nginx.Value[time.Duration]
+	}{
+		{p.setting("connect_timeout"), p.at.ProxyConnectTimeout}, {p.setting("send_timeout"), p.at.ProxySendTimeout},
+		{"send_timeout", p.at.SendTimeout}, {"client_body_timeout", p.at.ClientBodyTimeout},
+	} {
+		if of.v.Known() && of.v.V == 0 {
+			all = append(all, fail(of.name+" 0, which is over before what does not go at once", "60s, as it is by default", source(of.v, p.at.Source),
+				write(of.v, p.block(), p.at.Source, of.name+" 60s;", "give connections and bodies time")))
+		}
+	}
+	if v := p.at.Mirror; v.Known() && v.V != "off" {
+		all = append(all, fail("mirror "+v.V+": each request is sent twice, and a poll takes one more connection", "off, since a worker's second poll ends its first", source(v, p.at.Source),
+			write(v, p.block(), p.at.Source, "mirror off;", "send each request once")))
+	}
+	return all
 }
 
 // sameApplication says whether two locations pass to the same addresses.

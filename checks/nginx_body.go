@@ -19,10 +19,11 @@ Weights of floats hardly compress. nginx refuses what is larger than client_max_
 		Eval:    onRoutes(evalMaxBody, facts.RouteUpdate),
 	},
 	{
-		ID: "nginx/body-disk", Title: "room for updates that spill to disk", Severity: reports.SeverityWarn, On: OnProxy,
-		Reads: []string{"client_body_buffer_size, proxy_request_buffering and client_body_temp_path", "free bytes of that file system"},
+		ID: "nginx/body-disk", Title: "room for updates that spill to disk", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
+		Reads: []string{"client_body_buffer_size, client_body_in_file_only, proxy_request_buffering and client_body_temp_path", "free bytes of that file system"},
 		Why: `A body larger than client_body_buffer_size, 16 KB by default, goes to a file before the application sees a
-byte of it. When a round ends every worker uploads at once: workers × model on disk, and one descriptor more each.`,
+byte of it. When a round ends every worker uploads at once: workers × model on disk, and one descriptor more each. With
+client_body_in_file_only on no file is ever removed.`,
 		Symptom: "pwrite() failed (28: No space left on device), and 500 for uploads",
 		Mend:    "Give client_body_temp_path a larger file system, or stream updates by proxy_request_buffering off.",
 		Eval:    onRoutes(evalBodyDisk, facts.RouteUpdate),
@@ -68,7 +69,14 @@ func evalMaxBody(c Case, p place) Judgement {
 func megabytes(n int64) string { return fmt.Sprintf("%dm", (n+n/16)>>20+1) }
 
 func evalBodyDisk(c Case, p place) Judgement {
-	streams, buffer := p.at.ProxyRequestBuffering, p.at.ClientBodyBufferSize
+	streams, buffer, always := p.at.ProxyRequestBuffering, p.at.ClientBodyBufferSize, p.at.ClientBodyInFileOnly
+	switch {
+	case !always.Known():
+		return cantTell("client_body_in_file_only", always)
+	case always.V == "on":
+		return fail("client_body_in_file_only on: the file of each update stays for ever", "off", source(always, p.at.Source),
+			write(always, p.block(), p.at.Source, "client_body_in_file_only off;", "keep no updates in files"))
+	}
 	if !streams.Known() {
 		return cantTell(p.setting("request_buffering"), streams)
 	}
@@ -76,13 +84,16 @@ func evalBodyDisk(c Case, p place) Judgement {
 		return cantTell("client_body_buffer_size", buffer)
 	}
 	need := BodyBytes(c.anUpdate())
-	if !streams.V {
+	if !streams.V && always.V == "off" {
 		return notApplicable("updates are passed on as they come (proxy_request_buffering off)")
 	}
-	if need <= buffer.V {
+	if need <= buffer.V && always.V == "off" {
 		return notApplicable("updates fit client_body_buffer_size")
 	}
 	disk := p.n.BodyDisk
+	if c.Lint {
+		return notApplicable("how much room there is the host tells")
+	}
 	if !disk.Known() {
 		return cantTell("the disk of client_body_temp_path", disk)
 	}

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -280,9 +281,19 @@ func handOn(c net.Conn, app string) error {
 	if err != nil {
 		return err
 	}
-	req.URL.Scheme, req.URL.Host, req.RequestURI, req.Close = "http", "127.0.0.1"+app, "", true
-	req.Body = io.NopCloser(io.LimitReader(c, req.ContentLength))
-	resp, err := alone().Do(req)
+	body, err := io.ReadAll(io.LimitReader(c, req.ContentLength))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, c) // until nginx gives up, and nobody waits any more
+		cancel()
+	}()
+	req.URL.Scheme, req.URL.Host, req.RequestURI = "http", "127.0.0.1"+app, ""
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	resp, err := alone().Do(req.WithContext(ctx))
 	if err != nil {
 		return err
 	}

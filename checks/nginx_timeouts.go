@@ -47,11 +47,12 @@ kernel gives up connecting after about two minutes. A day, as in dc_federated's 
 	},
 	{
 		ID: "nginx/send-timeout", Title: "slow links neither cut models nor pin slots", Severity: reports.SeverityWarn, On: OnProxy, Lint: true,
-		Reads: []string{"send_timeout and proxy_send_timeout in force for models and updates"},
+		Reads: []string{"send_timeout, proxy_send_timeout and limit_rate in force for models and updates"},
 		Why: `They count between two writes and do not matter while a poll is held. Too short they cut downloads and
-uploads of big models over slow links; a day long they keep the slot of a worker that went away for a day.`,
+uploads of big models over slow links; a day long they keep the slot of a worker that went away for a day. limit_rate
+makes every link a slow one: a model of 20 MB takes five hours and a half by limit_rate 1k.`,
 		Symptom: "downloads cut half-way; or slots and memory of workers that are gone",
-		Mend:    "Leave them at 60s, or set between 10s and 1h.",
+		Mend:    "Leave them at 60s, or set between 10s and 1h; set no limit_rate for models.",
 		Eval:    onRoutes(evalSendTimeout, facts.RouteModel, facts.RouteUpdate, facts.RoutePoll),
 	},
 	{
@@ -228,7 +229,24 @@ func within(p place, least, most time.Duration, line string, named ...any) Judge
 	return worst(all)
 }
 
-func evalSendTimeout(_ Case, p place) Judgement {
+// rateTime is how long a model may take at most by limit_rate: as long as the longest
+// of a client's timeouts.
+const rateTime = 10 * time.Minute
+
+func evalSendTimeout(c Case, p place) Judgement {
+	for _, of := range []struct {
+		name string
+		v    nginx.Value[int64]
+	}{{"limit_rate", p.at.LimitRate}, {p.setting("limit_rate"), p.at.ProxyLimitRate}} {
+		switch {
+		case !of.v.Known():
+			return cantTell(of.name, of.v)
+		case of.v.V > 0 && float64(c.Demand.ModelBytes)/float64(of.v.V) > rateTime.Seconds():
+			took := duration(float64(c.Demand.ModelBytes) / float64(of.v.V)).Round(time.Second)
+			return fail(fmt.Sprintf("%s %s a second: %s for a model", of.name, size(of.v.V), short(took)), short(rateTime)+" at most", source(of.v, p.at.Source),
+				write(of.v, p.block(), p.at.Source, of.name+" 0;", "send models as fast as the link takes them"))
+		}
+	}
 	return within(p, 10*time.Second, time.Hour, "60s", "send_timeout", p.at.SendTimeout, p.setting("send_timeout"), p.at.ProxySendTimeout)
 }
 

@@ -45,6 +45,7 @@ func (l *level) effective(kind string) Effective {
 		LimitRate:               l.size("limit_rate", is("0")),
 		LimitRateAfter:          l.size("limit_rate_after", is("0")),
 		Gzip:                    l.flag("gzip", is("off")),
+		Mirror:                  l.word("mirror", is("off")),
 
 		ProxyHTTPVersion:         l.enum("proxy_http_version", d.since("1.29.7", "1.1", "1.0"), "1.0", "1.1", "2"),
 		ProxySetHeader:           l.proxySetHeader(),

@@ -71,6 +71,7 @@ type Effective struct {
 	Sendfile                Value[bool]          `json:"sendfile"`
 	LimitRate               Value[int64]         `json:"limitRate"` // bytes a second per answer; 0 is no limit
 	LimitRateAfter          Value[int64]         `json:"limitRateAfter"`
+	Mirror                  Value[string]        `json:"mirror"` // the path that each request is sent to once more; "off"
 	Gzip                    Value[bool]          `json:"gzip"`
 
 	// Towards the upstream: of the location's own protocol, uwsgi_read_timeout where
