@@ -20,8 +20,10 @@ unit file are only what it would get. A server is known by its name (gunicorn, f
 	},
 	{
 		ID: "app/unit-pending", Title: "the running server has its unit's limit", Severity: reports.SeverityWarn, On: OnApp,
-		Reads: []string{"/proc/PID/limits", "the unit file and its drop-ins, merged as systemd does"},
-		Why: `systemd applies LimitNOFILE= when it starts a service. An edited unit changes nothing for a process
+		Reads: []string{"/proc/PID/limits", "/proc/PID/cmdline", "limits of its cgroup", "the unit file and its drop-ins, merged as systemd does"},
+		Why: `systemd applies LimitNOFILE= and ExecStart= when it starts a service, so that what runs may have been started by
+another unit than the one that is there now: the next restart is another deployment. The same goes for a MemoryMax= or a
+TasksMax= below what the cgroup has. An edited unit changes nothing for a process
 that runs already, nor does a daemon-reload. Where something else explains the limit (ulimit in what it starts, a
 container, supervisord's minfds) a restart changes nothing, and none is asked for. systemd cuts a value above fs.nr_open, and
 infinity, to PID 1's own hard limit; where that is above fs.nr_open too the service does not start.`,
@@ -154,7 +156,7 @@ func evalUnitPending(c Case) Judgement {
 	case !c.Service.Known():
 		return cantTell("unit", c.Service)
 	}
-	return pending(c.Service.V, procs)
+	return pending(c.Service.V, procs, c.Processes.V)
 }
 
 // tasks is what a limit of processes and threads leaves.

@@ -2,7 +2,9 @@ package checks
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/reports"
@@ -32,8 +34,20 @@ func pendingLimit(u *facts.Unit, p facts.Process) (pending bool, other string) {
 	return true, ""
 }
 
-// pending compares what a unit says with what its processes have.
-func pending(u *facts.Unit, procs []facts.Process) Judgement {
+// pending compares what a unit says with what its processes have, and with how they
+// were started; all are the host's.
+func pending(u *facts.Unit, procs, all []facts.Process) Judgement {
+	o := pendingNoFile(u, procs)
+	if u == nil || o.Status == reports.StatusFail || o.Status == reports.StatusUnknown {
+		return o
+	}
+	if next := nextStart(u, all); len(next) > 0 {
+		return worst(next)
+	}
+	return o
+}
+
+func pendingNoFile(u *facts.Unit, procs []facts.Process) Judgement {
 	if u == nil {
 		return notApplicable("no systemd service runs it")
 	}
@@ -71,6 +85,47 @@ func pending(u *facts.Unit, procs []facts.Process) Judgement {
 		}
 	}
 	return pass(fmt.Sprintf("NOFILE %v", askedOf(u)), u.NoFile.Source)
+}
+
+// nextStart tells of what the next start changes for the worse: another server, or one
+// set otherwise, and a cgroup with less room. What runs now shows none of it.
+func nextStart(u *facts.Unit, procs []facts.Process) (all []Judgement) {
+	for _, p := range procs {
+		own := p.Unit.Known() && p.Unit.V == u.Name && p.Origin.Known() &&
+			(p.Origin.V.By == facts.ByUnit || p.Origin.V.By == facts.ByUserUnit || p.Origin.V.By == facts.ByNobody)
+		if !own || u.Container != "" {
+			continue
+		}
+		before := func(what string) reports.Remedy {
+			return reports.Remedy{Text: fmt.Sprintf("the next restart changes it: set %s for %s before, or restart it now and look again", what, u.Name)}
+		}
+		if p.PID == u.MainPID && u.Kind != "" && u.Kind != p.Kind {
+			all = append(all, fail(fmt.Sprintf("%s %d runs", p.Kind, p.PID), u.Kind+", which ExecStart would start", u.Files[len(u.Files)-1], before("ExecStart=")))
+		}
+		for _, name := range slices.Sorted(maps.Keys(u.Settings)) {
+			now, next := p.Settings[name], u.Settings[name]
+			if p.PID != u.MainPID || u.Kind != p.Kind || name == "args" || !now.Known() || !next.Known() || now.V == next.V {
+				continue
+			}
+			all = append(all, fail(fmt.Sprintf("%s %s in %s %d", name, now.V, p.Kind, p.PID), next.V+", by which it would be started", next.Source, before(name+" "+now.V)))
+		}
+		if !p.Cgroup.Known() {
+			continue
+		}
+		for _, of := range []struct {
+			key string
+			now facts.Limit
+			v   facts.Value[facts.Limit]
+		}{{"MemoryMax", p.Cgroup.V.Memory.Max, u.MemoryMax}, {"TasksMax", p.Cgroup.V.PIDs.Max, u.TasksMax}} {
+			if of.v.Known() && of.v.V != facts.Unlimited && (of.now == facts.Unlimited || of.v.V.Below(int64(of.now))) {
+				all = append(all, fail(fmt.Sprintf("%s %v of %s", of.key, of.now, u.Name), fmt.Sprintf("%v, which a daemon-reload or a restart gives it", of.v.V), of.v.Source, before(fmt.Sprintf("%s=%v", of.key, of.now))))
+			}
+		}
+		if len(all) > 0 {
+			return all
+		}
+	}
+	return nil
 }
 
 // belowBound says whether a is the smaller limit by its soft half, or where these are

@@ -257,7 +257,7 @@ var evalNginxPending = withNginx(func(c Case) Judgement {
 	if len(masters) == 0 {
 		return notApplicable("nginx does not run")
 	}
-	return pending(u, masters)
+	return pending(u, masters, c.Processes.V)
 })
 
 var evalDraining = withNginx(func(c Case) Judgement {
