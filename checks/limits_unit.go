@@ -117,6 +117,9 @@ func nextStart(u *facts.Unit, procs []facts.Process) (all []Judgement) {
 			now facts.Limit
 			v   facts.Value[facts.Limit]
 		}{{"MemoryMax", p.Cgroup.V.Memory.Max, u.MemoryMax}, {"TasksMax", p.Cgroup.V.PIDs.Max, u.TasksMax}} {
+			if !of.v.Known() && of.now == facts.Unlimited {
+				all = append(all, cantTell(of.key+" of "+u.Name, of.v))
+			}
 			if of.v.Known() && of.v.V != facts.Unlimited && (of.now == facts.Unlimited || of.v.V.Below(int64(of.now))) {
 				all = append(all, fail(fmt.Sprintf("%s %v of %s", of.key, of.now, u.Name), fmt.Sprintf("%v, which a daemon-reload or a restart gives it", of.v.V), of.v.Source, before(fmt.Sprintf("%s=%v", of.key, of.now))))
 			}
