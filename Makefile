@@ -19,6 +19,8 @@ PACKAGES := gcc libc6-dev curl nginx-light libnginx-mod-stream chromium gunicorn
 # How much of a target is fuzzed is a number of runs: Go's clock for it ends some runs
 # as failed that found nothing (golang.org/issue/75804, fixed in 1.27).
 FUZZTIME ?= 50000x
+# And in each test, of the server's whole surface; a run starts a server or several.
+FUZZSERVER ?= 300x
 
 # Known vulnerabilities are read from their database as a Go module, so that the
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
@@ -43,6 +45,7 @@ test: setup lint ## all tests, with the race detector, and the linters
 	go test $(PURE:%=./%)
 	go test -race -p 2 -parallel 4 -timeout 20m $(filter-out $(PURE:%=$(MODULE)/%),$(shell go list ./...))
 	go test -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server
+	go test -run '^$$' -fuzz '^FuzzServer$$' -fuzztime $(FUZZSERVER) -fuzzminimizetime $(FUZZMINIMIZE) ./server
 
 # Of gosec's rules for what ships, all but: G104, since errors of closing and of
 # deadlines show in the next read; G304, since it is a tool's purpose to read the

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -71,6 +72,7 @@ const (
 const (
 	good     byte = 0
 	stranger byte = 255
+	again    byte = 128 // and above: where there is a state, all of them leave, and the server begins again
 )
 
 const (
@@ -109,6 +111,9 @@ type held struct {
 type table struct {
 	t        *testing.T
 	server   *server.Server
+	cfg      server.Config
+	served   chan error
+	restarts int
 	addr     string
 	client   *http.Client
 	players  [players]player
@@ -121,7 +126,8 @@ type table struct {
 // without keys, as admin and as strangers. A model of the protocol says what every
 // answer must be. Nobody crashes the server, no answer is a server's error, nothing
 // counts without its worker's signature, the version goes up by one at the end of a
-// round and at no other time, and every held poll is told.
+// round and at no other time, every held poll is told, and once. With a state, the server
+// is ended at any time and goes on from there.
 func FuzzServer(f *testing.F) {
 	// A round of all three.
 	f.Add([]byte{ofAll,
@@ -138,6 +144,9 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte{ofAll, register, 0, 1, register, 0, 2, register, 0, 3, 2, 'a', 'b', register, 0, good,
 		challenge, 0, model, 0, 1, model, 0, 2, model, 0, 3, 0, model, 0, good, model, 0, good, challenge, 0, poll, 0, 1, 0})
 	f.Add([]byte{ofHalf, register, 0, good, update, 0, 1, 1, 'u', update, 0, 2, 1, 'u', update, 0, 3, 1, 'u', update, 0, 4, 1, 'u', update, 0, good, 1, 'u'})
+	// Ended and begun again, with an update of the open round, and a challenge of before.
+	f.Add([]byte{ofAll + 3, register, 0, good, register, 1, good, challenge, 0, poll, 0, good, 0, update, 0, good, 1, 'u', challenge, 1, leave, again,
+		model, 1, good, update, 0, good, 1, 'v', update, 1, good, 1, 'u', admin, 3, 2, 0, good, leave, again, challenge, 1, model, 1, good})
 	// The admin unregisters, removes and adds workers; others would like to.
 	f.Add([]byte{ofAll, register, 0, good, update, 0, good, 1, 'u', admin, 2, 1, 0, good, admin, 2, 2, 0, good, admin, 3, 1, 0, good, admin, 1, 1, 1, good,
 		admin, 0, 0, 0, 1, admin, 3, 0, 0, stranger, challenge, 2, model, 2, good})
@@ -177,7 +186,8 @@ func newTable(t *testing.T, do *script) *table {
 	}
 	seat(&g.observer, players+1)
 	policy := server.All
-	switch do.op(3) {
+	how := do.byte()
+	switch how % 3 {
 	case ofNumber:
 		g.number = 1 + do.pick(players)
 		policy = server.Number(g.number)
@@ -185,21 +195,14 @@ func newTable(t *testing.T, do *script) *table {
 		g.number = -1
 		policy = server.Percent(50)
 	}
-	var err error
-	g.server, err = server.New(server.Config{
+	g.cfg = server.Config{
 		Keys: ids, Model: []byte("a model"), Round: policy, MaxUpdate: 1 << 10,
 		AdminUsername: adminName, AdminPassword: adminPassword, Log: slog.New(noPanic{t}),
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	if how/3%2 == 1 {
+		g.cfg.State = t.TempDir()
 	}
-	g.addr = l.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- g.server.Serve(l) }()
+	g.begin()
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err == nil {
@@ -216,10 +219,7 @@ func newTable(t *testing.T, do *script) *table {
 			}
 		}
 		transport.CloseIdleConnections()
-		if err := g.server.Close(); err != nil {
-			t.Error(err)
-		}
-		<-served
+		g.end()
 	})
 	g.observer.registered = true
 	_, text := g.ask("POST", wire.PathWorkers, "application/json", fmt.Appendf(nil, `{"public_key_str": %q, "registered": true}`, g.observer.id), adminPassword)
@@ -227,6 +227,82 @@ func newTable(t *testing.T, do *script) *table {
 		t.Fatal(text)
 	}
 	return g
+}
+
+func (g *table) begin() {
+	g.t.Helper()
+	var err error
+	if g.server, err = server.New(g.cfg); err != nil {
+		g.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.addr, g.served = l.Addr().String(), make(chan error, 1)
+	go func() { g.served <- g.server.Serve(l) }()
+}
+
+func (g *table) end() {
+	if err := g.server.Close(); err != nil {
+		g.t.Error(err)
+	}
+	<-g.served
+}
+
+// restart ends the server without a word to anybody, and begins with what it stored.
+func (g *table) restart() {
+	for i := range g.players {
+		p := &g.players[i]
+		p.phrases = nil // they are good for one process
+		if p.held != nil {
+			p.held.cut()
+			<-p.held.ended
+			p.held = nil
+		}
+	}
+	g.client.CloseIdleConnections()
+	g.end()
+	g.restarts++
+	g.begin()
+}
+
+// hold holds a poll on a connection of its own, and gives its answer; "" if there is
+// none. On that connection there must be no other.
+func (g *table) hold(ctx context.Context, body []byte) string {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", g.addr)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetLinger(0) // many are opened: none is to wait for its port
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathPoll, len(body), body)
+	r := bufio.NewReader(c)
+	receive := func() (closes bool, text string) {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return true, ""
+		}
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			return true, ""
+		}
+		return res.Close, string(b)
+	}
+	closes, text := receive()
+	if text == "" {
+		return ""
+	}
+	if !closes {
+		fmt.Fprint(c, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+		if _, next := receive(); next != "Not found." && ctx.Err() == nil {
+			return fmt.Sprintf("%s, and then %q", text, next)
+		}
+	} else if more, err := io.ReadAll(r); len(more) > 0 && err == nil {
+		return fmt.Sprintf("%s, and then %q", text, more)
+	}
+	return text
 }
 
 // noPanic is a log in which a handler's panic is a failure.
@@ -254,6 +330,11 @@ func (g *table) step(do *script) {
 	case model:
 		p := &g.players[do.pick(players)]
 		signed, want := g.answerChallenge(p, do)
+		if want == wire.TextInvalid && g.restarts > 0 && p.known && p.registered {
+			if _, err := wire.Open(p.key.Public().(ed25519.PublicKey), signed); err == nil {
+				want = wire.NoModel // it may have signed what the server before gave it
+			}
+		}
 		_, text := g.ask("POST", wire.PathModel, "application/json", message(wire.ModelRequest{WorkerID: p.id, SignedPhrase: signed}), "")
 		if want != "" {
 			g.want(text, want)
@@ -267,7 +348,12 @@ func (g *table) step(do *script) {
 	case request:
 		g.request(do)
 	case leave:
-		if p := &g.players[do.pick(players)]; p.held != nil {
+		who := do.byte()
+		if who >= again && g.cfg.State != "" {
+			g.restart()
+			break
+		}
+		if p := &g.players[int(who)%players]; p.held != nil {
 			p.held.cut()
 			<-p.held.ended
 			p.held = nil
@@ -452,13 +538,7 @@ func (g *table) poll(p *player, do *script) {
 		ctx, cut := context.WithCancel(context.Background())
 		p.held = &held{ended: make(chan string, 1), cut: cut}
 		h := p.held
-		go func() {
-			_, text, err := g.send(ctx, "POST", wire.PathPoll, "application/json", body, "")
-			if err != nil {
-				text = ""
-			}
-			h.ended <- text
-		}()
+		go func() { h.ended <- g.hold(ctx, body) }()
 	}
 	if before != nil {
 		g.told(before, wire.TextSuperseded(p.id))
