@@ -211,8 +211,8 @@ image: build ## the container image fltool, by podman
 	cp /etc/ssl/certs/ca-certificates.crt bin/image/
 	podman build --runtime runc -f .ci/release/Containerfile -t fltool:$(VERSION) -t fltool:latest bin/image
 
-pictures: build ## the README's pictures, from real runs; on a quiet machine (as root)
-	$(SUDO) .ci/pictures bin/fltool docs/pictures
+pictures: build ## the docs' pictures, from real runs, and bin/pictures: all pages at all widths; on a quiet machine (as root)
+	$(SUDO) .ci/pictures bin/fltool docs/pictures bin/pictures
 
 try-image: image ## judge this host and play rounds from containers (as root)
 	.ci/try-image fltool:latest

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fltool/fltool/reports"
@@ -137,7 +138,7 @@ func percentiles(r reports.Report) plot.Plot {
 		p.Lines = append(p.Lines, plot.Series{Name: stepName(s.Name), Points: pts})
 	}
 	p.X.Ticks = slices.DeleteFunc(p.X.Ticks, func(t plot.Tick) bool { return t.At > most })
-	for _, rule := range limits(r.Thresholds) {
+	for _, rule := range limits(slices.DeleteFunc(slices.Clone(r.Thresholds), func(t reports.Threshold) bool { return strings.HasPrefix(t.Metric, "round") })) {
 		rule.Beyond = rule.At > p.Y.Max
 		p.Rules = append(p.Rules, rule)
 	}

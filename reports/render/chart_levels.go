@@ -148,6 +148,9 @@ func levelMetric(r reports.Report, expr string) plot.Plot {
 		}
 		return 0, false
 	})
+	if !slices.ContainsFunc(got, func(p plot.Point) bool { return p.Y != 0 }) {
+		return plot.Plot{} // nothing was to be seen of it at any level
+	}
 	p := plot.Plot{
 		Title: reports.Clean(of.Metric) + " by number of workers", X: workersAxis,
 		Y:     plot.Axis{Label: of.Unit, Say: func(v float64) string { return figure(v, of.Unit) }},

@@ -18,11 +18,11 @@ func TestLedgerPicture(t *testing.T) {
 	}
 	r.Capacity.Ledger = append(r.Capacity.Ledger, reports.Row{Limit: "an/unknown"}, reports.Row{Limit: "the/lowest", Workers: ptr(0), WorkersHard: ptr(20)})
 	p := ledger(r)
-	if p.Rows != ledgerRows || !strings.Contains(p.Title, "(4 allow more)") || p.Y.Ticks[0].Text != "the/lowest" {
+	if p.Rows != ledgerRows+1 || p.Y.Ticks[ledgerRows].Text != "an/unknown" || !strings.Contains(p.Title, "(4 allow more)") || p.Y.Ticks[0].Text != "the/lowest" {
 		t.Errorf("%d rows, %q, %+v", p.Rows, p.Title, p.Y.Ticks)
 	}
 	cells := 0
-	for i, want := range []string{"safe, as many as asked for", "safe, but fewer", "up to the hard end"} {
+	for i, want := range []string{"safe, as many as asked for", "safe, but fewer", "up to the hard end", "unknown: might be lower"} {
 		b := p.Blocks[i]
 		if b.Name != want || len(b.Cells) == 0 {
 			t.Fatalf("%q has %d bars, want some of %q", b.Name, len(b.Cells), want)
@@ -34,7 +34,7 @@ func TestLedgerPicture(t *testing.T) {
 			}
 		}
 	}
-	if cells != ledgerRows+1 {
+	if cells != ledgerRows+2 {
 		t.Errorf("%d bars", cells)
 	}
 	for _, none := range []reports.Report{{}, {Capacity: &reports.Capacity{}}, {Demand: r.Demand, Capacity: &reports.Capacity{Ledger: []reports.Row{{Limit: "an/unknown"}}}}} {

@@ -130,6 +130,7 @@ func (s section) clean() section {
 	}
 	for i := range s.items {
 		s.items[i].status = reports.Status(reports.Clean(string(s.items[i].status)))
+		s.items[i].word = reports.Clean(s.items[i].word)
 		s.items[i].title = reports.Clean(s.items[i].title)
 		for j := range s.items[i].lines {
 			s.items[i].lines[j].text = reports.Clean(s.items[i].lines[j].text)

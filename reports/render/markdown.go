@@ -45,7 +45,7 @@ func markdown(w io.Writer, d document) error {
 			fmt.Fprintf(&b, "\n%ssh\n%s\n%s\n", fence, text, fence)
 		}
 		for _, it := range s.items {
-			fmt.Fprintf(&b, "\n**%s** %s\n\n", reports.Clean(it.word), escape(it.title))
+			fmt.Fprintf(&b, "\n**%s** %s\n\n", escape(it.word), escape(it.title))
 			for _, l := range it.lines {
 				if l.command {
 					fmt.Fprintf(&b, "- %s: %s\n", l.label, codeSpan(l.text))
