@@ -1,6 +1,13 @@
 package plot
 
-import "github.com/fltool/fltool/reports/render/markup"
+import (
+	"fmt"
+
+	"github.com/fltool/fltool/reports/render/markup"
+)
+
+// rulesBeside is how many names of upright rules stand below each other.
+const rulesBeside = 4
 
 // HTML is the plot as a figure of a page that has Style.
 func (p Plot) HTML() markup.HTML {
@@ -33,15 +40,20 @@ func (p Plot) HTML() markup.HTML {
 		m.Put("</path>\n")
 	}
 	m.Put("</svg>\n")
+	uprights := 0
 	for _, r := range d.rules {
-		class, side := "level", "top"
+		class, style := "level", fmt.Sprintf("top:%.2f%%", r.at)
 		if r.upright {
-			class, side = "upright", "left"
+			class, style = "upright", fmt.Sprintf("left:%.2f%%;max-width:%.2f%%", r.at, max(r.at, 100-r.at))
+			if uprights > 0 && p.Rows == 0 { // lest names that are near each other lie on each other
+				style += fmt.Sprintf(";top:%.1frem", 1.1*float64(uprights%rulesBeside))
+			}
+			uprights++
 		}
 		if r.at > 50 {
 			class += " far"
 		}
-		m.Put("<span class=\"%s\" style=\"%s:%.2f%%\">%s</span>\n", class, side, r.at, r.text)
+		m.Put("<span class=\"%s\" style=\"%s\">%s</span>\n", class, style, r.text)
 	}
 	m.Put("</div>\n<div class=\"x\">")
 	for _, t := range d.x {

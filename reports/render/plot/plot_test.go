@@ -94,7 +94,7 @@ func TestHTML(t *testing.T) {
 		`<title>10` + "\n" + `low: 20` + "\n" + `high: 40` + "\n" + `line: 0</title>`,
 		`class="rule" d="M0 0H1000"`, `style="top:0.00%">↑ far<`,
 		`class="rule" d="M0 250H1000"`, `style="top:25.00%">level<`,
-		`class="rule" d="M250 0V1000"`, `style="left:25.00%">upright<`,
+		`class="rule" d="M250 0V1000"`, `style="left:25.00%;max-width:75.00%">upright<`,
 	} {
 		if !strings.Contains(string(html), want) {
 			t.Errorf("there is no %s", want)
