@@ -66,7 +66,7 @@ func workersOverTime(r reports.Report) plot.Plot {
 	if r.Drill != nil {
 		p.Lines = append(p.Lines, dips(ticks)...)
 	}
-	if r.Demand.Workers > 0 && len(p.Bands) > 0 {
+	if r.Drill == nil && r.Demand.Workers > 0 && len(p.Bands) > 0 { // its acts have names there
 		p.Rules = append(p.Rules, plot.Rule{Text: count(r.Demand.Workers) + " asked for", At: float64(r.Demand.Workers)})
 	}
 	if len(p.Bands) == 1 && !told {
