@@ -42,7 +42,7 @@ func abandon(r *run) (play, error) {
 	return play{
 		acts: []Act{{Name: "abandon all polls", Do: a.do}},
 		look: r.t.orphans.look,
-		end:  func() { a.now = r.serverFDs() },
+		end:  func(context.Context) { a.now = r.serverFDs() },
 		report: func(rep *reports.Report) {
 			rep.Scenario.Abandon = a.report()
 			if rep.Verdict != reports.VerdictRefused {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 // becomes of them.
 type Hostile struct {
 	Address     string              // host:port of the server
+	TLS         *tls.Config         // nil: plain HTTP
 	From        []net.IP            // addresses of this host that it comes from, in turn; none: any
 	Workers     []string            // ids that it knows; at least one
 	Replays     []wire.ModelRequest // messages that a worker has sent, and that count no more
@@ -184,6 +186,9 @@ func (a *attacker) one(ctx context.Context) error {
 			return err
 		}
 		_ = c.(*net.TCPConn).SetLinger(0) // none waits for its port
+		if a.TLS != nil {
+			c = tls.Client(c, a.TLS)
+		}
 		a.conn, a.r = c, bufio.NewReader(c)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = a.conn.SetDeadline(time.Unix(1, 0)) })

@@ -217,7 +217,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 
 	timeline, end := r.supervise(ctx, samples)
 	if r.play.end != nil {
-		r.play.end()
+		r.play.end(ctx)
 	}
 	r.keep.end()
 	cancel()
@@ -266,6 +266,9 @@ func (r *run) step(w *worker, b *book) {
 	b.enter(w)
 	if r.drill != nil {
 		r.drill.enter(w, &r.plan)
+	}
+	if r.play.heard != nil {
+		r.play.heard(w)
 	}
 	if at == stepRegister && w.out.fail == nil && !w.known {
 		w.known = true

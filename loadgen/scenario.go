@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -26,6 +27,7 @@ const (
 	ScenarioStorm   = "storm"
 	ScenarioAbandon = "abandon"
 	ScenarioFlaky   = "flaky"
+	ScenarioHostile = "hostile"
 )
 
 // scenarioKind is what there is to say of a scenario beforehand.
@@ -52,7 +54,8 @@ type number struct {
 type play struct {
 	acts   []Act
 	look   func()                // ten times a second, from one goroutine
-	end    func()                // once the run is over, before its connections are closed
+	heard  func(*worker)         // what became of a worker's request, before it steps on
+	end    func(context.Context) // once the run is over, before its connections are closed
 	close  func()                // once nothing goes over its connections any more
 	report func(*reports.Report) // its figures, and what they make of the verdict
 }
@@ -68,6 +71,9 @@ func scenarioKinds() []scenarioKind {
 		}},
 		{name: ScenarioFlaky, rounds: 3, each: 3, play: flaky, numbers: []number{
 			{name: "every", is: 8000, least: 1, most: 1e12}, {name: "delay", is: .2, least: 0, most: 3600}, {name: "silence", is: 2, least: 0, most: 3600},
+		}},
+		{name: ScenarioHostile, rounds: 6, harsh: true, play: raid, numbers: []number{
+			{name: "requests", is: 10_000, least: 1, most: 1e9, whole: true}, {name: "connections", is: 8, least: 1, most: 1000, whole: true},
 		}},
 	}
 }

@@ -88,6 +88,15 @@ var metrics = map[string]metric{
 		}
 		return float64(r.Capacity.Workers), true
 	}},
+	"hostile.through": {"", hostile(func(k HostileKind) int { return k.Through })},
+	"hostile.held":    {"", hostile(func(k HostileKind) int { return k.Held })},
+	"hostile.broken":  {"", hostile(func(k HostileKind) int { return k.Broken })},
+	"slowdown": {"1", func(r Report) (float64, bool) {
+		if r.Scenario == nil || r.Scenario.Cost == nil {
+			return 0, false
+		}
+		return r.Scenario.Cost.Ratio()
+	}},
 	"unserved": {"", func(r Report) (float64, bool) {
 		if r.Scenario == nil || r.Scenario.Flaky == nil {
 			return 0, false

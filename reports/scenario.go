@@ -8,6 +8,8 @@ type Scenario struct {
 
 	Abandon *Abandon `json:"abandon,omitempty"`
 	Flaky   *Flaky   `json:"flaky,omitempty"`
+	Hostile *Hostile `json:"hostile,omitempty"`
+	Cost    *Cost    `json:"cost,omitempty"` // to honest workers
 }
 
 // Abandon is what became of held polls whose workers polled again on new connections
@@ -59,6 +61,7 @@ func addScenario(a, b Scenario) Scenario {
 	return Scenario{
 		Name: common(a.Name, b.Name), Plan: common(a.Plan, b.Plan),
 		Abandon: merged(a.Abandon, b.Abandon, addAbandon), Flaky: merged(a.Flaky, b.Flaky, addFlaky),
+		Hostile: merged(a.Hostile, b.Hostile, addHostile), Cost: merged(a.Cost, b.Cost, addCost),
 	}
 }
 

@@ -18,6 +18,18 @@ func TestAddScenario(t *testing.T) {
 	if got, want := addScenario(f, f).Flaky, (Flaky{Connections: 10, Delayed: 2, Cut: 2, Reset: 2, Silenced: 2, Workers: 6, Served: 4}); *got != want {
 		t.Errorf("%+v", got)
 	}
+	h := Hostile{Kinds: []HostileKind{{Name: "bomb", Refused: 1, Busy: 2, Cut: 3}, {Name: "forged poll", Through: 1, Held: 2, Broken: 3, Example: "500"}}}
+	both := addHostile(h, Hostile{Kinds: []HostileKind{{Name: "bomb", Refused: 5}}})
+	if sum := both.Sum(); len(both.Kinds) != 2 || both.Kinds[0].Refused != 6 || sum.All() != 17 || sum.Example != "500" {
+		t.Errorf("%+v", both)
+	}
+	slow := addCost(Cost{3, 1, 2, 3}, Cost{2, 2, 3, 1})
+	if ratio, known := slow.Ratio(); slow != (Cost{2, 2, 2, 3}) || !known || ratio != 1.5 {
+		t.Errorf("%+v is %g times longer, known %t", slow, ratio, known)
+	}
+	if _, known := (Cost{RoundsBefore: 3, SecondsBefore: 1}).Ratio(); known {
+		t.Error("rounds that were not played took so many times longer")
+	}
 	if growth, known := want.Abandon.Growth(); !known || growth != .4 {
 		t.Errorf("a growth of %g, known %t", growth, known)
 	}

@@ -53,7 +53,10 @@ func agreeToLoad(cmd *cobra.Command, target *url.URL, workers int, befalls loadg
 	if workers > 0 {
 		who = render.Plural(workers, "worker")
 	}
-	if befalls.Harsh() {
+	switch {
+	case befalls.Name == loadgen.ScenarioHostile:
+		who = "hostile requests beside " + who
+	case befalls.Harsh():
 		who = fmt.Sprintf("a %s of %s", befalls.Name, who)
 	}
 	yes, asked, err := consent(cmd, fmt.Sprintf("%s is neither on this machine nor in a private network.\nSend %s there?", target.Host, who))

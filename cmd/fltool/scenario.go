@@ -23,6 +23,9 @@ func (f *simulateFlags) pick(set func(name string) bool) (err error) {
 		name, _, _ := strings.Cut(f.scenario, ":")
 		return usageError(didYouMean(near(name, loadgen.ScenarioNames()), ""), "--scenario %v", err)
 	}
+	if f.befalls.Name == loadgen.ScenarioHostile && f.unsafe {
+		return usageError("without a key list anybody is a worker, and all gets through", "--scenario hostile goes without --unsafe")
+	}
 	other, mine, is := "hold", "rounds", f.befalls.Rounds() > 0
 	if !is {
 		other, mine = mine, other

@@ -59,6 +59,12 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("verdict %s %q, %+v", r.Verdict, r.Reasons, f)
 			}
 		}},
+		{"hostile:requests=500,connections=4", []string{"--think", "50ms"}, func(t *testing.T, r reports.Report) {
+			sum := r.Scenario.Hostile.Sum()
+			if sum.All() != 500 || sum.Through != 0 || sum.Held != 0 || len(r.Lost) != 0 || len(r.Rounds) != 6 {
+				t.Errorf("verdict %s %q, %+v, lost %v", r.Verdict, r.Reasons, sum, r.Lost)
+			}
+		}},
 	} {
 		name, _, _ := strings.Cut(c.plan, ":")
 		args := append([]string{"simulate", "--scenario", c.plan, "--workers", strconv.Itoa(simulated)}, c.args...)

@@ -32,6 +32,8 @@ fresh keys and stops it afterwards. A --scenario befalls the workers meanwhile:
   abandon  workers poll again, and leave the polls before open: times=20, after=1
   flaky    3 rounds through a relay that delays, cuts and resets: every=8000 (bytes),
            delay=0.2, silence=2 (seconds)
+  hostile  6 rounds, and beside the last of them requests=10000 over connections=8
+           that no honest client sends
 
 The report goes to stdout, progress to stderr. Exit code 0: every worker did all
 that was asked; 1: a worker was lost, an update not accepted or a service level

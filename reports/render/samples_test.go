@@ -25,6 +25,7 @@ func samples() map[string]reports.Report {
 		"hosts":       hostsSample(),
 		"drift":       driftSample(),
 		"flaky":       flakySample(),
+		"hostile":     hostileSample(),
 	}
 }
 
@@ -307,5 +308,21 @@ func flakySample() reports.Report {
 		Connections: 3412, Delayed: 801, Cut: 790, Reset: 812, Silenced: 805, Workers: 1000, Served: 1000,
 	}}
 	r.Errors = []reports.ErrorClass{{Class: "reset", Count: 2200, Workers: 871, Example: "worker 2 (667d4394), model: connection closed without a whole answer"}}
+	return r
+}
+
+func hostileSample() reports.Report {
+	r := roundsSample()
+	r.Env.Command = []string{"fltool", "simulate", "--workers", "1000", "--scenario", "hostile"}
+	r.Verdict, r.Reasons = reports.VerdictFail, []string{"1 hostile requests got through: 200 \"Update received for worker 03a107bf.\""}
+	r.Scenario = &reports.Scenario{
+		Name: "hostile", Plan: "hostile:connections=8,requests=10000",
+		Hostile: &reports.Hostile{Kinds: []reports.HostileKind{
+			{Name: "bomb", Refused: 98, Busy: 2},
+			{Name: "forged poll", Refused: 9501, Cut: 8},
+			{Name: "forged update", Refused: 390, Through: 1, Example: "200 \"Update received for worker 03a107bf.\""},
+		}},
+		Cost: &reports.Cost{RoundsBefore: 3, SecondsBefore: .39, RoundsMeanwhile: 3, SecondsMeanwhile: .62},
+	}
 	return r
 }

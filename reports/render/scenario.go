@@ -18,6 +18,10 @@ func scenarioHeadline(s *reports.Scenario) string {
 	if f := s.Flaky; f != nil {
 		return fmt.Sprintf("%s of %s served, over %s", count(f.Served), count(f.Workers), Plural(f.Connections, "flaky connection"))
 	}
+	if h := s.Hostile; h != nil {
+		sum := h.Sum()
+		return fmt.Sprintf("%s, %s got through", Plural(sum.All(), "hostile request"), count(sum.Through))
+	}
 	return ""
 }
 
@@ -46,5 +50,33 @@ func befell(r reports.Report) section {
 		add("silent, then reset", count(f.Silenced))
 		add("workers served in all rounds", count(f.Served))
 	}
+	if c := s.Cost; c != nil {
+		if ratio, known := c.Ratio(); known {
+			add("an honest round before, and meanwhile", seconds(c.SecondsBefore)+", "+seconds(c.SecondsMeanwhile))
+			add("times longer", digits(ratio))
+		} else {
+			add("an honest round before, and meanwhile", "unknown: too few rounds")
+		}
+	}
 	return section{title: "What befell the fleet", grid: g}
+}
+
+// raided is what became of hostile requests, by kind.
+func raided(r reports.Report) section {
+	if r.Scenario == nil || r.Scenario.Hostile == nil {
+		return section{}
+	}
+	g := &grid{head: []string{"request", "refused", "busy", "cut", "through", "held", "broken"}, text: []int{0}}
+	var notes []string
+	for _, k := range r.Scenario.Hostile.Kinds {
+		row := []string{k.Name}
+		for _, n := range []int{k.Refused, k.Busy, k.Cut, k.Through, k.Held, k.Broken} {
+			row = append(row, count(n))
+		}
+		g.rows = append(g.rows, row)
+		if k.Example != "" {
+			notes = append(notes, k.Name+": "+k.Example)
+		}
+	}
+	return section{title: "Hostile requests", grid: g, notes: notes}
 }
