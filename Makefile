@@ -201,8 +201,9 @@ try-deb: ## the package of `make release` on a new Debian without Go (as root)
 
 # What is emitted for others, by their own definitions and tools.
 .PHONY: deploy
-deploy: ## what is emitted for clusters, by the definitions of Kubernetes and KEDA
-	go test -C .ci/deploy ./...
+deploy: ## manifests by Kubernetes' and KEDA's definitions, metrics and alerts by promtool
+	command -v promtool >/dev/null || $(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null
+	go test -C .ci/deploy -count 1 ./...
 
 image: build ## the container image fltool, by podman
 	command -v podman >/dev/null && command -v runc >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends podman runc >/dev/null

@@ -19,6 +19,7 @@ var flagGroups = map[string][]flagGroup{
 	"drill":        loadGroups,
 	"preflight":    judgeGroups,
 	"fix":          judgeGroups,
+	"watch":        judgeGroups,
 	"nginx lint":   judgeGroups,
 	"nginx render": renderGroups,
 	"regress":      regressGroups,
@@ -46,6 +47,7 @@ var judgeGroups = []flagGroup{
 	{"Probe", "url probe-only probe-key probe-hold probe-body-max upstream-port ca insecure"},
 	{"Load through the URL", "then-simulate simulate-hold keys yes"},
 	{"Verdict and output", "ignore ignore-file fail-on format out verbose diff dir"},
+	{"Metrics", "listen every"},
 }
 
 var renderGroups = []flagGroup{

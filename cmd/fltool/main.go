@@ -208,7 +208,7 @@ or a regression was found; 2 usage; 3 fltool can't tell.`,
 		newTrend(),
 		newVersion(),
 	)
-	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newDrill(), newRegress(), newServe(), newSimulate())...)
+	root.AddCommand(needLinux(runtime.GOOS, newCapacity(), newDrill(), newRegress(), newServe(), newSimulate(), newWatch())...)
 	for _, of := range forPackages {
 		root.AddCommand(of())
 	}

@@ -354,6 +354,9 @@ func inSandbox(c said) string {
 		if !strings.Contains(command, "--facts") {
 			put(" --root poor")
 		}
+	case "watch":
+		put(" --root host")
+		command = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(command, "127.0.0.1:0")
 	case "serve":
 		put(" --listen 127.0.0.1:0")
 	}
@@ -386,9 +389,9 @@ func (s *sandbox) run(t *testing.T, c said) {
 	}
 	var stdout string
 	switch {
-	case strings.HasPrefix(command, "fltool serve"):
+	case strings.HasPrefix(command, "fltool serve"), strings.HasPrefix(command, "fltool watch"):
 		p := s.start(t, "exec "+command)
-		stdout = p.stdout.waitFor(t, "(listening on .*\n)")
+		stdout = p.stdout.waitFor(t, "((listening|metrics) on .*\n)")
 		p.stop(t)
 	case strings.Contains(command, "--shard 1/"): // whose rounds wait for the other shard
 		s.shard = s.start(t, command)

@@ -41,13 +41,14 @@ func (f Formats[T]) For(name string, o Style) (func(io.Writer, T) error, error) 
 
 // Reports are the formats of a report.
 var Reports = Formats[reports.Report]{
-	"benchmark": func(Style) func(io.Writer, reports.Report) error { return Benchmark },
-	"html":      func(Style) func(io.Writer, reports.Report) error { return HTML },
-	"junit":     func(Style) func(io.Writer, reports.Report) error { return JUnit },
-	"markdown":  func(Style) func(io.Writer, reports.Report) error { return Markdown },
-	"table":     func(o Style) func(io.Writer, reports.Report) error { return o.Table },
-	"json":      func(Style) func(io.Writer, reports.Report) error { return reports.Encode },
-	"sarif":     func(o Style) func(io.Writer, reports.Report) error { return o.SARIF },
+	"benchmark":  func(Style) func(io.Writer, reports.Report) error { return Benchmark },
+	"html":       func(Style) func(io.Writer, reports.Report) error { return HTML },
+	"junit":      func(Style) func(io.Writer, reports.Report) error { return JUnit },
+	"markdown":   func(Style) func(io.Writer, reports.Report) error { return Markdown },
+	"table":      func(o Style) func(io.Writer, reports.Report) error { return o.Table },
+	"json":       func(Style) func(io.Writer, reports.Report) error { return reports.Encode },
+	"sarif":      func(o Style) func(io.Writer, reports.Report) error { return o.SARIF },
+	"prometheus": func(Style) func(io.Writer, reports.Report) error { return Prometheus },
 }
 
 // Comparisons are the formats of a comparison, Trends those of a history's analysis.
