@@ -101,7 +101,10 @@ func testLogins(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		return looked, all.Wait
+		return looked, func() {
+			all.Wait()
+			synctest.Wait() // for the places that are given back at that moment
+		}
 	}
 	for _, from := range []string{one, far} {
 		looked, wait := guess(from, 100)
