@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -297,6 +300,55 @@ func TestServeTellsNoSecret(t *testing.T) {
 	s.end(exitGood)
 	if strings.Contains(s.stderr(), "very-secret") {
 		t.Error(s.stderr())
+	}
+}
+
+// TestCrashTellsNoSecret: what a process says when it is made to tell where it is has
+// neither the admin's password nor a worker's private key.
+func TestCrashTellsNoSecret(t *testing.T) {
+	t.Setenv(envAdminUsername, "the-admin")
+	t.Setenv(envAdminPassword, "very-secret")
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := wire.GenerateKeys(t.Context(), keys, 3); err != nil {
+		t.Fatal(err)
+	}
+	private, err := wire.ReadKeys(keys, 0, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := [][]byte{[]byte("very-secret")}
+	for _, key := range private {
+		secrets = append(secrets, key.Seed())
+	}
+	s := startServe(t, "--keys", keys, "--ops-listen", "127.0.0.1:0", "--log-level", "debug")
+	var said bytes.Buffer
+	workers := exec.Command("fltool", "simulate", "--target", s.url, "--keys", keys, "--workers", "3", "--hold", "10m")
+	workers.Stdout, workers.Stderr = &said, &said
+	if err := workers.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "polls are held", func() bool {
+		return strings.Contains(ask(t, s.ops+"/metrics", ""), "fltool_held_polls 3\n")
+	})
+	for _, p := range []*exec.Cmd{workers, s.cmd} {
+		if err := p.Process.Signal(syscall.SIGQUIT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = workers.Wait() // what it said tells
+	s.end(2)
+	for name, text := range map[string]string{"simulate": said.String(), "serve": s.stderr()} {
+		if !strings.Contains(text, "SIGQUIT") || !strings.Contains(text, "goroutine ") {
+			t.Errorf("%s did not tell where it is: %s", name, text)
+		}
+		for _, secret := range secrets {
+			// As it is, as hex, and as the words that a trace has of arguments.
+			for _, form := range []string{string(secret), hex.EncodeToString(secret), fmt.Sprintf("0x%x", binary.LittleEndian.Uint64(secret))} {
+				if strings.Contains(text, form) {
+					t.Errorf("%s says %q", name, form)
+				}
+			}
+		}
 	}
 }
 
