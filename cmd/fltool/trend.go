@@ -97,11 +97,10 @@ func (f *historyFlags) check() error {
 	if _, err := trend.Read(f.file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return cantError("another file would be a new history", "--history: %w", err)
 	}
-	h, err := os.OpenFile(f.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, reports.Public)
-	if err != nil {
+	if err := trend.Append(f.file, nil); err != nil {
 		return cantError("", "--history: %w", err)
 	}
-	return h.Close()
+	return nil
 }
 
 // keep appends the runs.

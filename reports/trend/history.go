@@ -51,7 +51,8 @@ func EntryOf(r reports.Report, commit string) Entry {
 }
 
 // Append adds lines to a history, all by one write; it makes the file where there is
-// none. The error names the file.
+// none, also for no lines at all: so it is told beforehand whether it can be written.
+// The error names the file.
 func Append(path string, entries []Entry) (err error) {
 	var b bytes.Buffer
 	for _, e := range entries {
@@ -61,7 +62,7 @@ func Append(path string, entries []Entry) (err error) {
 		}
 		b.Write(append(line, '\n'))
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, reports.Public)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, reports.Public) // #nosec G302 -- as the umask has it, like any report
 	if err != nil {
 		return err
 	}
