@@ -51,7 +51,7 @@ func (c Check) Group() string {
 // Doc is the check's page in docs.
 func (c Check) Doc() string { return "docs/checks/" + strings.ReplaceAll(c.ID, "/", "-") + ".md" }
 
-var all = slices.Concat(appChecks, holdsChecks, proxyLimitChecks, stateChecks, statedChecks, silenceChecks, hopBodyChecks, keepaliveChecks, restartChecks, backlogChecks,
+var all = slices.Concat(appChecks, holdsChecks, proxyLimitChecks, stateChecks, entryChecks, statedChecks, silenceChecks, hopBodyChecks, keepaliveChecks, restartChecks, backlogChecks,
 	nginxChecks, routeChecks, slotChecks, accessChecks, reachChecks, timeoutChecks, bodyChecks, fallbackChecks, upstreamChecks, securityChecks, tlsChecks, memoryChecks, hostChecks, renewalChecks, probeChecks, probeAnswerChecks, probeHoldChecks)
 
 // All lists the checks in the order of output.

@@ -123,6 +123,13 @@ var cases = map[string]struct {
 		pass: front("peers=1"), fail: front("peers=2"), na: func(*facts.Facts) {}, workers: -1,
 		unknown: haproxy(func(p *facts.Process) { delete(p.Passes.V[0].Settings, "peers") }),
 	},
+	"proxy/access": {
+		pass: front("access=open"), na: func(*facts.Facts) {}, workers: -1,
+		fail: haproxy(func(p *facts.Process) {
+			p.Passes.V[0].Settings["access"] = facts.Value[string]{V: "http-request deny lets no worker in", Source: "/etc/haproxy/haproxy.cfg:9"}
+		}),
+		unknown: haproxy(func(p *facts.Process) { delete(p.Passes.V[0].Settings, "access") }),
+	},
 	"proxy/timeout": {
 		pass: front("silence=2h"), fail: front("silence=15s"), unknown: front(""), na: func(*facts.Facts) {}, workers: -1,
 	},

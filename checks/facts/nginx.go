@@ -166,6 +166,18 @@ var routeMethods = map[string]string{
 	RouteRegister: "POST", RouteChallenge: "GET", RoutePoll: "POST", RouteModel: "POST", RouteUpdate: "POST", RouteAdmin: "GET",
 }
 
+// WorkerRequest is a request of the protocol as a worker makes it.
+type WorkerRequest struct{ Method, Path string }
+
+// WorkerRequests are those of WorkerRoutes, at a server without a prefix.
+func WorkerRequests() []WorkerRequest {
+	out := make([]WorkerRequest, len(WorkerRoutes))
+	for i, name := range WorkerRoutes {
+		out[i] = WorkerRequest{routeMethods[name], routePaths[name]}
+	}
+	return out
+}
+
 // NginxOptions say which config is meant, and which part of it.
 type NginxOptions struct {
 	Conf    string    // main file; "": the running nginx's, else its build's

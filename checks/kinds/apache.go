@@ -107,8 +107,9 @@ var Apache = &Kind{
 		}
 		return is(v.V, strconv.FormatInt(v.V, 10), v.Source).settable(func(n int64) string { return fmt.Sprintf("ListenBacklog %d", n) })
 	},
-	Peers: spread,
-	Mend:  inConfig,
+	Peers:  spread,
+	Access: access,
+	Mend:   inConfig,
 }
 
 const apacheDocs = "httpd's documentation"

@@ -26,6 +26,8 @@ type apache struct {
 	ways    []apacheWay
 	members map[string][]apacheWay // by balancer://name
 	sticky  layer                  // stickysession of a ProxySet, by balancer://name
+	open    []apacheFrame          // sections that are open
+	places  []*apachePlace         // what they say of who is let in
 	depth   int
 	maybe   int    // depth of sections of which nobody can say whether they count
 	reset   string // where a ProxySet changes timeout or max of ways; ""
@@ -34,6 +36,7 @@ type apache struct {
 // apacheWay is a ProxyPass.
 type apacheWay struct {
 	to, at, timeout, max string
+	path                 string // whose requests take it: "/fl/"
 	status, sticky       string // of a member: "+d"; of a way: stickysession
 	host                 *apacheHost
 }
@@ -93,6 +96,8 @@ func (a *apache) parse(text, file string, host *apacheHost) error {
 	var sections []string
 	balancer, location := "", ""
 	line, n, from := "", 0, 0
+	outer := len(a.open)
+	defer func() { a.open = a.open[:outer] }()
 	for raw := range strings.Lines(text) {
 		n++
 		if line == "" {
@@ -125,10 +130,12 @@ func (a *apache) parse(text, file string, host *apacheHost) error {
 				host, hosts = hosts[len(hosts)-1], hosts[:len(hosts)-1]
 			}
 			sections, balancer, location = sections[:len(sections)-1], "", ""
+			a.open = a.open[:len(a.open)-1]
 		case strings.HasPrefix(name, "<"):
 			kind := strings.Trim(name, "<>")
 			arg := strings.TrimSpace(strings.TrimSuffix(strings.Join(words[1:], " "), ">"))
 			sections = append(sections, kind)
+			a.enter(kind, arg, at, host)
 			switch {
 			case off > 0, kind == "ifmodule" && !a.loaded(arg), kind == "ifdefine" && !a.defined(arg):
 				off++
@@ -169,6 +176,8 @@ func (a *apache) directive(words []string, at string, host *apacheHost, balancer
 		return ""
 	}
 	switch name := strings.ToLower(words[0]); name {
+	case "require", "order", "allow", "deny", "satisfy", "authmerging":
+		a.admit(name, words, at)
 	case "include", "includeoptional":
 		return a.include(arg(1), name == "includeoptional", host)
 	case "serverroot":
@@ -178,15 +187,15 @@ func (a *apache) directive(words []string, at string, host *apacheHost, balancer
 	case "maxclients":
 		set["MaxRequestWorkers"] = a.value(arg(1), at)
 	case "proxypass", "proxypassmatch":
-		to, rest := arg(2), 3
+		to, rest, from := arg(2), 3, arg(1)
 		if strings.Contains(arg(1), "://") { // in a Location
-			to, rest = arg(1), 2
+			to, rest, from = arg(1), 2, location
 		}
 		if to == "!" || arg(1) == "!" || to == "" {
 			return nil
 		}
 		params := words[min(rest, len(words)):]
-		a.ways = append(a.ways, apacheWay{to: to, at: at, timeout: apacheParameter(params, "timeout"), max: apacheParameter(params, "max"), sticky: apacheParameter(params, "stickysession"), host: host})
+		a.ways = append(a.ways, apacheWay{to: to, path: apacheLiteral(from), at: at, timeout: apacheParameter(params, "timeout"), max: apacheParameter(params, "max"), sticky: apacheParameter(params, "stickysession"), host: host})
 	case "balancermember":
 		to, rest := arg(1), 2
 		if balancer == "" { // the balancer is named first
@@ -206,7 +215,7 @@ func (a *apache) directive(words []string, at string, host *apacheHost, balancer
 		}
 	case "rewriterule":
 		if strings.Contains(arg(3), "P") && strings.Contains(arg(2), "://") {
-			a.ways = append(a.ways, apacheWay{to: arg(2), at: at, host: host})
+			a.ways = append(a.ways, apacheWay{to: arg(2), path: apacheLiteral(arg(1)), at: at, host: host})
 		}
 	default:
 		for known := range apacheMain {
@@ -325,55 +334,6 @@ func (a *apache) settle() {
 		}
 		a.main["MaxRequestWorkers"] = known(fmt.Sprint(s.V*t.V), from)
 	}
-}
-
-// passes are the ways on.
-func (a *apache) passes() []facts.Pass {
-	out := []facts.Pass{}
-	for _, w := range a.ways {
-		targets := []apacheWay{w}
-		if strings.HasPrefix(w.to, "balancer://") {
-			targets = a.members[strings.TrimSuffix(w.to, "/")]
-		}
-		spread := a.spread(w, targets)
-		for _, t := range targets {
-			s := layer{"timeout": known(t.timeout, t.at), "max": known(t.max, t.at)}
-			for name, v := range map[string]string{"timeout": w.timeout, "max": w.max} {
-				if s[name].V == "" && v != "" {
-					s[name] = known(v, w.at)
-				}
-				if a.reset != "" {
-					s[name] = unread(fmt.Errorf("%s: ProxySet may change it", a.reset))
-				}
-			}
-			var from []string
-			if w.host != nil {
-				s, from = over(s, w.host.set), w.host.from
-			}
-			s = over(s, spread)
-			out = append(out, facts.Pass{To: urlTarget(t.to), From: from, Settings: s, Source: t.at})
-		}
-	}
-	return out
-}
-
-// spread is over which members a way spreads requests: neither those that are off nor
-// spares.
-func (a *apache) spread(w apacheWay, targets []apacheWay) layer {
-	var addresses []string
-	for _, t := range targets {
-		if !strings.HasPrefix(t.status, "+") || !strings.ContainsAny(t.status, "dhrs") {
-			addresses = append(addresses, urlTarget(t.to))
-		}
-	}
-	sticky := known("", "httpd's default")
-	if v, ok := a.sticky[strings.TrimSuffix(w.to, "/")]; ok {
-		sticky = v
-	}
-	if w.sticky != "" {
-		sticky = known("stickysession="+w.sticky, w.at)
-	}
-	return peersOf(addresses, sticky, w.at)
 }
 
 // urlTarget is the address of a URL that requests are passed to, as the chain

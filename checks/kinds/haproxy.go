@@ -119,8 +119,9 @@ var HAProxy = &Kind{
 		}
 		return is(Unlimited, "as many as it may have connections", haproxyDefault)
 	},
-	Peers: spread,
-	Mend:  inConfig,
+	Peers:  spread,
+	Access: access,
+	Mend:   inConfig,
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 // A haproxySection is a section of haproxy.cfg.
 type haproxySection struct {
 	kind, name string // "frontend", "fl"
+	at         string // "/etc/haproxy/haproxy.cfg:9"
 	lines      []haproxyLine
 	under      *haproxySection // the defaults in force; nil: none
 }
@@ -51,6 +52,7 @@ func (c *haproxyConfig) add(text, file string) error {
 				return fmt.Errorf("%s: a section under .if", at)
 			}
 			section = c.begin(words)
+			section.at = at
 		case section == nil:
 			return fmt.Errorf("%s: %s stands in no section", at, words[0])
 		default:

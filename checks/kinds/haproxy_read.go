@@ -213,7 +213,7 @@ func haproxyWays(front, back *haproxySection) (out []facts.Pass) {
 			way["closes"] = known(option, l.at)
 		}
 	}
-	way = over(way, back.peers(from))
+	way = over(way, back.peers(from), layer{"access": haproxyGate(front, back).setting(front.at)})
 	for _, l := range slices.Concat(back.all("server"), back.all("server-template")) {
 		at := 2
 		if l.words[0] == "server-template" {

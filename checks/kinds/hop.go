@@ -208,12 +208,32 @@ func (h Hop) Peers() Answer[int64] {
 	return ask(h, Peers, h.Kind.Peers, wholeNumber)
 }
 
+// Access is whether it lets workers in.
+func (h Hop) Access() Answer[bool] {
+	switch {
+	case h.Kind.Access != nil || h.Stated[Access] != "":
+	case h.Kind.Role == facts.RoleServer:
+		return na[bool]("app/found and the probe tell")
+	case h.Kind == Nginx:
+		return na[bool]("nginx/access answers it")
+	default:
+		return na[bool]("what it asks of workers is not read: fltool probe tells")
+	}
+	return ask(h, Access, h.Kind.Access, func(s string) (bool, error) {
+		if s != "open" {
+			return false, errors.New("want open: it lets all workers in")
+		}
+		return true, nil
+	})
+}
+
 // Answers are the statuses of all its answers, and why of those that are not known.
 func (h Hop) Answers() map[Question][2]string {
 	return map[Question][2]string{
 		Holds: brief(h.Holds()), Connections: brief(h.Connections()), Tasks: brief(h.Tasks()), Descriptors: brief(h.Descriptors()),
 		Memory: brief(h.Memory()), Silence: brief(h.Silence()), Body: brief(h.Body()), Keepalive: brief(h.Keepalive()),
 		Restart: brief(h.Restart()), State: brief(h.State()), Backlog: brief(h.Backlog()), Peers: brief(h.Peers()),
+		Access: brief(h.Access()),
 	}
 }
 

@@ -29,6 +29,7 @@ type Kind struct {
 	State       func(Hop) Answer[int64]
 	Backlog     func(Hop) Answer[int64]
 	Peers       func(Hop) Answer[int64] // nil: what it passes on it passes to one, or how it chooses is not read
+	Access      func(Hop) Answer[bool]  // nil: what it lets in is not read
 
 	// Mend says how a setting is changed: set is what to write, as an answer's Set
 	// gives it, and from is where the setting stands now. nil: by "start … with".
@@ -58,10 +59,11 @@ const (
 	State       Question = "state"       // processes that each keep a state of their own; 0: it keeps none
 	Backlog     Question = "backlog"     // connections that wait to be accepted; Unlimited: as many as the kernel lets
 	Peers       Question = "peers"       // servers that one worker's requests may go to
+	Access      Question = "access"      // whether workers, who have nothing but their signature, are let in
 )
 
 // Questions lists them in the order of the manual.
-var Questions = []Question{Holds, Connections, Tasks, Descriptors, Memory, Silence, Body, Keepalive, Restart, State, Backlog, Peers}
+var Questions = []Question{Holds, Connections, Tasks, Descriptors, Memory, Silence, Body, Keepalive, Restart, State, Backlog, Peers, Access}
 
 // Unlimited stands for a number without a bound, and Forever for a time without.
 const (

@@ -21,7 +21,7 @@ Load balancers are named by ` + "`--lb`" + `: ` + strings.Join(Balancers(), ", "
 The questions: polls and connections at once; tasks (threads or processes), descriptors and memory of
 a poll; the longest silence while a poll is held; the largest body; how long idle connections are
 kept; what a restart does to held polls; processes with a state of their own; connections
-that wait to be accepted.
+that wait to be accepted; servers that one worker's requests go to; whether workers are let in.
 
 Envoy and Traefik are in no Debian package and were not run: what stands here of them is what
 their documentation says, and no row of ` + "`make prove`" + ` proves it.
@@ -86,6 +86,8 @@ func (h Hop) told(q Question) string {
 		return tell(h.State(), nil)
 	case Peers:
 		return tell(h.Peers(), nil)
+	case Access:
+		return tell(h.Access(), nil)
 	}
 	return tell(h.Backlog(), nil)
 }

@@ -56,6 +56,8 @@ func said(h Hop, q Question) string {
 		return word(h.Tasks(), countText)
 	case Peers:
 		return word(h.Peers(), countText)
+	case Access:
+		return word(h.Access(), func(open bool) string { return map[bool]string{true: "open", false: "shut"}[open] })
 	case State:
 		return word(h.State(), countText)
 	case Restart:
