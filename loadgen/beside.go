@@ -43,6 +43,14 @@ func (b *beside) end(ctx context.Context) {
 	b.doing.Wait()
 }
 
+// halt ends what is done, which would go on else.
+func (b *beside) halt(context.Context) {
+	if b.began > 0 {
+		b.stop()
+		b.doing.Wait()
+	}
+}
+
 // cost compares the rounds that were over before it began with those that began after.
 func (b *beside) cost(rounds []reports.Round) (c reports.Cost) {
 	for _, x := range rounds {

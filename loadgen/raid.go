@@ -31,12 +31,7 @@ func raid(r *run) (play, error) {
 	for _, k := range r.plan.Keys {
 		h.Workers = append(h.Workers, wire.WorkerID(k.Public().(ed25519.PublicKey)))
 	}
-	for _, from := range r.plan.Sources {
-		h.From = append(h.From, from.AsSlice())
-	}
-	if len(h.From) == 0 {
-		h.From = ownLoopbacks(r.address)
-	}
+	h.From = strangers(r)
 	var counts map[string]HostileCount
 	b := newBeside(r, func(ctx context.Context) (err error) {
 		mu.Lock()
@@ -64,6 +59,17 @@ func raid(r *run) (play, error) {
 			raidVerdict(rep, int(n["requests"]), b.err)
 		},
 	}, nil
+}
+
+// strangers are the addresses that others than the workers come from; none: any.
+func strangers(r *run) (from []net.IP) {
+	for _, ip := range r.plan.Sources {
+		from = append(from, ip.AsSlice())
+	}
+	if len(from) == 0 {
+		from = ownLoopbacks(r.address)
+	}
+	return from
 }
 
 // ownLoopbacks are addresses of this host other than the workers', for a server on its

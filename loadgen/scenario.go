@@ -28,6 +28,7 @@ const (
 	ScenarioAbandon = "abandon"
 	ScenarioFlaky   = "flaky"
 	ScenarioHostile = "hostile"
+	ScenarioSlow    = "slow"
 )
 
 // scenarioKind is what there is to say of a scenario beforehand.
@@ -74,6 +75,9 @@ func scenarioKinds() []scenarioKind {
 		}},
 		{name: ScenarioHostile, rounds: 6, harsh: true, play: raid, numbers: []number{
 			{name: "requests", is: 10_000, least: 1, most: 1e9, whole: true}, {name: "connections", is: 8, least: 1, most: 1000, whole: true},
+		}},
+		{name: ScenarioSlow, rounds: 6, harsh: true, play: slowly, numbers: []number{
+			{name: "clients", is: 20, least: 1, most: 1000, whole: true}, {name: "rate", is: 10, least: 1, most: 1e9},
 		}},
 	}
 }

@@ -91,6 +91,9 @@ var metrics = map[string]metric{
 	"hostile.through": {"", hostile(func(k HostileKind) int { return k.Through })},
 	"hostile.held":    {"", hostile(func(k HostileKind) int { return k.Held })},
 	"hostile.broken":  {"", hostile(func(k HostileKind) int { return k.Broken })},
+	"slow.ended":      {"", slow(func(r Report) float64 { return float64(r.Scenario.Slow.Sum().Ended) })},
+	"slow.open":       {"", slow(func(r Report) float64 { return float64(r.Scenario.Slow.Sum().Open) })},
+	"honestErrors":    {"", slow(func(r Report) float64 { return float64(failedRequests(r)) })},
 	"slowdown": {"1", func(r Report) (float64, bool) {
 		if r.Scenario == nil || r.Scenario.Cost == nil {
 			return 0, false
@@ -216,19 +219,24 @@ const ClassReconnect = "reconnect"
 
 // errorShare is the share of all requests that failed.
 func errorShare(r Report) (float64, bool) {
-	var sent, failed int
+	var sent int
 	for _, t := range r.Timeline {
 		sent += t.Sent
 	}
+	if sent == 0 {
+		return 0, false
+	}
+	return float64(failedRequests(r)) / float64(sent), true
+}
+
+// failedRequests leaves out those that were sent again over a new connection.
+func failedRequests(r Report) (failed int) {
 	for _, e := range r.Errors {
 		if e.Class != ClassReconnect {
 			failed += e.Count
 		}
 	}
-	if sent == 0 {
-		return 0, false
-	}
-	return float64(failed) / float64(sent), true
+	return failed
 }
 
 func resource(process string, of func(Resource) float64) func(Report) (float64, bool) {

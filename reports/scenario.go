@@ -9,6 +9,7 @@ type Scenario struct {
 	Abandon *Abandon `json:"abandon,omitempty"`
 	Flaky   *Flaky   `json:"flaky,omitempty"`
 	Hostile *Hostile `json:"hostile,omitempty"`
+	Slow    *Slow    `json:"slow,omitempty"`
 	Cost    *Cost    `json:"cost,omitempty"` // to honest workers
 }
 
@@ -61,7 +62,8 @@ func addScenario(a, b Scenario) Scenario {
 	return Scenario{
 		Name: common(a.Name, b.Name), Plan: common(a.Plan, b.Plan),
 		Abandon: merged(a.Abandon, b.Abandon, addAbandon), Flaky: merged(a.Flaky, b.Flaky, addFlaky),
-		Hostile: merged(a.Hostile, b.Hostile, addHostile), Cost: merged(a.Cost, b.Cost, addCost),
+		Hostile: merged(a.Hostile, b.Hostile, addHostile), Slow: merged(a.Slow, b.Slow, addSlow),
+		Cost: merged(a.Cost, b.Cost, addCost),
 	}
 }
 

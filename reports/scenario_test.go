@@ -23,6 +23,10 @@ func TestAddScenario(t *testing.T) {
 	if sum := both.Sum(); len(both.Kinds) != 2 || both.Kinds[0].Refused != 6 || sum.All() != 17 || sum.Example != "500" {
 		t.Errorf("%+v", both)
 	}
+	dribbled := addSlow(Slow{Kinds: []SlowKind{{Name: "head", Ended: 1, Open: 2}}}, Slow{Kinds: []SlowKind{{Name: "head", Ended: 3, Example: "408"}, {Name: "upload", Finished: 4}}})
+	if sum := dribbled.Sum(); len(dribbled.Kinds) != 2 || dribbled.Kinds[0] != (SlowKind{Name: "head", Ended: 4, Open: 2, Example: "408"}) || sum.All() != 10 {
+		t.Errorf("%+v", dribbled)
+	}
 	slow := addCost(Cost{3, 1, 2, 3}, Cost{2, 2, 3, 1})
 	if ratio, known := slow.Ratio(); slow != (Cost{2, 2, 2, 3}) || !known || ratio != 1.5 {
 		t.Errorf("%+v is %g times longer, known %t", slow, ratio, known)

@@ -56,6 +56,8 @@ func agreeToLoad(cmd *cobra.Command, target *url.URL, workers int, befalls loadg
 	switch {
 	case befalls.Name == loadgen.ScenarioHostile:
 		who = "hostile requests beside " + who
+	case befalls.Name == loadgen.ScenarioSlow:
+		who = "slow clients beside " + who
 	case befalls.Harsh():
 		who = fmt.Sprintf("a %s of %s", befalls.Name, who)
 	}

@@ -26,6 +26,9 @@ func (f *simulateFlags) pick(set func(name string) bool) (err error) {
 	if f.befalls.Name == loadgen.ScenarioHostile && f.unsafe {
 		return usageError("without a key list anybody is a worker, and all gets through", "--scenario hostile goes without --unsafe")
 	}
+	if f.befalls.Name == loadgen.ScenarioSlow && f.unsafe {
+		return usageError("without a key list a slow update would be a worker's", "--scenario slow goes without --unsafe")
+	}
 	other, mine, is := "hold", "rounds", f.befalls.Rounds() > 0
 	if !is {
 		other, mine = mine, other

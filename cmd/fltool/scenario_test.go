@@ -65,6 +65,12 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("verdict %s %q, %+v, lost %v", r.Verdict, r.Reasons, sum, r.Lost)
 			}
 		}},
+		{"slow:clients=3,rate=5", []string{"--think", "100ms", "--rounds", "12"}, func(t *testing.T, r reports.Report) {
+			s := r.Scenario.Slow
+			if r.Verdict != reports.VerdictPass || len(s.Kinds) != 3 || len(r.Lost) != 0 || len(r.Rounds) != 12 {
+				t.Errorf("verdict %s %q, %+v, lost %v", r.Verdict, r.Reasons, s, r.Lost)
+			}
+		}},
 	} {
 		name, _, _ := strings.Cut(c.plan, ":")
 		args := append([]string{"simulate", "--scenario", c.plan, "--workers", strconv.Itoa(simulated)}, c.args...)

@@ -34,6 +34,8 @@ fresh keys and stops it afterwards. A --scenario befalls the workers meanwhile:
            delay=0.2, silence=2 (seconds)
   hostile  6 rounds, and beside the last of them requests=10000 over connections=8
            that no honest client sends
+  slow     6 rounds, and beside the last of them clients=20 that dribble heads, as many
+           updates, and as many that read the model at rate=10 (bytes a second)
 
 The report goes to stdout, progress to stderr. Exit code 0: every worker did all
 that was asked; 1: a worker was lost, an update not accepted or a service level

@@ -26,6 +26,7 @@ func samples() map[string]reports.Report {
 		"drift":       driftSample(),
 		"flaky":       flakySample(),
 		"hostile":     hostileSample(),
+		"slow":        slowSample(),
 	}
 }
 
@@ -323,6 +324,21 @@ func hostileSample() reports.Report {
 			{Name: "forged update", Refused: 390, Through: 1, Example: "200 \"Update received for worker 03a107bf.\""},
 		}},
 		Cost: &reports.Cost{RoundsBefore: 3, SecondsBefore: .39, RoundsMeanwhile: 3, SecondsMeanwhile: .62},
+	}
+	return r
+}
+
+func slowSample() reports.Report {
+	r := roundsSample()
+	r.Env.Command = []string{"fltool", "simulate", "--workers", "1000", "--scenario", "slow"}
+	r.Scenario = &reports.Scenario{
+		Name: "slow", Plan: "slow:clients=20,rate=10",
+		Slow: &reports.Slow{Kinds: []reports.SlowKind{
+			{Name: "download", Open: 20},
+			{Name: "head", Ended: 40, Open: 20, Example: "connection closed without a whole answer"},
+			{Name: "upload", Ended: 3, Finished: 1, Open: 20, Example: "answered HTTP/1.1 408 Request Timeout"},
+		}},
+		Cost: &reports.Cost{RoundsBefore: 3, SecondsBefore: .39, RoundsMeanwhile: 3, SecondsMeanwhile: .41},
 	}
 	return r
 }

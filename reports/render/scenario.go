@@ -22,6 +22,10 @@ func scenarioHeadline(s *reports.Scenario) string {
 		sum := h.Sum()
 		return fmt.Sprintf("%s, %s got through", Plural(sum.All(), "hostile request"), count(sum.Through))
 	}
+	if h := s.Slow; h != nil {
+		sum := h.Sum()
+		return fmt.Sprintf("%s, the server ended %s", Plural(sum.All(), "slow connection"), count(sum.Ended))
+	}
 	return ""
 }
 
@@ -79,4 +83,20 @@ func raided(r reports.Report) section {
 		}
 	}
 	return section{title: "Hostile requests", grid: g, notes: notes}
+}
+
+// dribbled is what became of slow clients' connections, by kind.
+func dribbled(r reports.Report) section {
+	if r.Scenario == nil || r.Scenario.Slow == nil {
+		return section{}
+	}
+	g := &grid{head: []string{"slow", "ended by the server", "finished", "open at the end"}, text: []int{0}}
+	var notes []string
+	for _, k := range r.Scenario.Slow.Kinds {
+		g.rows = append(g.rows, []string{k.Name + "s", count(k.Ended), count(k.Finished), count(k.Open)})
+		if k.Example != "" {
+			notes = append(notes, k.Name+": "+k.Example)
+		}
+	}
+	return section{title: "Slow connections", grid: g, notes: notes}
 }
