@@ -117,7 +117,8 @@ func nextStart(u *facts.Unit, procs []facts.Process) (all []Judgement) {
 			now facts.Limit
 			v   facts.Value[facts.Limit]
 		}{{"MemoryMax", p.Cgroup.V.Memory.Max, u.MemoryMax}, {"TasksMax", p.Cgroup.V.PIDs.Max, u.TasksMax}} {
-			if !of.v.Known() && of.now == facts.Unlimited {
+			// What the unit leaves to the manager, the process that runs was given too.
+			if !of.v.Known() && of.v.Err != facts.TasksMaxUnset && of.now == facts.Unlimited {
 				all = append(all, cantTell(of.key+" of "+u.Name, of.v))
 			}
 			if of.v.Known() && of.v.V != facts.Unlimited && (of.now == facts.Unlimited || of.v.V.Below(int64(of.now))) {

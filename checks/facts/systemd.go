@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// TasksMaxUnset is why the TasksMax of a unit that sets none is not known.
+const TasksMaxUnset = "TasksMax= is not set; the manager's default is a share of the host's"
+
 // Unit is a service as systemd merges it from its file and drop-ins.
 type Unit struct {
 	Name       string               `json:"name"`           // "fl.service"; of an alias the unit's own
@@ -197,7 +200,7 @@ func (u *Unit) merge(all []setting) {
 	u.MemoryMax = known(Unlimited, "systemd's default")
 	u.RuntimeMax = known(time.Duration(0), "systemd's default")
 	high := u.MemoryMax
-	u.TasksMax = Value[Limit]{Err: "TasksMax= is not set; the manager's default is a share of the host's"}
+	u.TasksMax = Value[Limit]{Err: TasksMaxUnset}
 	for _, s := range all {
 		if s.key == "SourcePath" { // [Unit], but podman's generator wrote it elsewhere, too
 			u.Template = s.value
