@@ -43,7 +43,7 @@ PURE := checks checks/remedy checks/symptoms nginx reports reports/trend reports
 
 test: setup lint ## all tests, with the race detector, and the linters
 	go test $(PURE:%=./%)
-	go test -race -p 2 -parallel 4 -timeout 20m $(filter-out $(PURE:%=$(MODULE)/%),$(shell go list ./...))
+	go test -race -p 2 -parallel 8 -timeout 20m $(filter-out $(PURE:%=$(MODULE)/%),$(shell go list ./...))
 	go test -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server
 	go test -run '^$$' -fuzz '^FuzzServer$$' -fuzztime $(FUZZSERVER) -fuzzminimizetime $(FUZZMINIMIZE) ./server
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -319,6 +320,7 @@ func inSandbox(c said) string {
 		change("from", most(20))
 		change("step", most(40))
 		change("to", most(60))
+		change("scenario", func(value string) string { return cmp.Or(brief[value], value) })
 		command = regexp.MustCompile(`<\d+s'`).ReplaceAllString(command, "<1h'")
 	case "preflight":
 		change("then-simulate", most(10)) // the generator is judged, too
@@ -361,6 +363,12 @@ func inSandbox(c said) string {
 		put(" --listen 127.0.0.1:0")
 	}
 	return command
+}
+
+// brief are scenarios of the manual, as they end in seconds.
+var brief = map[string]string{
+	"abandon":                    "abandon:times=3",
+	"flaky:every=3000,silence=1": "flaky:every=30000,silence=0.1",
 }
 
 var (
