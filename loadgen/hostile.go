@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -31,21 +32,6 @@ type Hostile struct {
 	Requests    int
 	Connections int // at a time
 	Seed        uint64
-}
-
-// HostileCount is what became of requests of one kind. Each is in one of its numbers.
-type HostileCount struct {
-	Refused int // with a text, as it should be
-	Busy    int // refused with a status that a server that is full or does not know a method has: 501, 503, 505, 507
-	Cut     int // the connection was closed without an answer
-	Through int // taken for a worker's
-	Held    int // not answered within hostilePatience
-	Broken  int // answered by any other status from 500
-	Example string
-}
-
-func (c HostileCount) all() int {
-	return c.Refused + c.Busy + c.Cut + c.Through + c.Held + c.Broken
 }
 
 // hostilePatience is how long a request is waited for that should be refused at once.
@@ -80,13 +66,13 @@ var attacks = []attack{
 
 // Run sends them all and gives what became of them by kind, until the context ends.
 // Its error is a server that can't be connected to any more.
-func (h Hostile) Run(ctx context.Context) (map[string]HostileCount, error) {
+func (h Hostile) Run(ctx context.Context) (map[string]reports.HostileKind, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var sent atomic.Int64
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	counts := map[string]HostileCount{}
+	counts := map[string]reports.HostileKind{}
 	bomb, err := newBomb()
 	if err != nil {
 		return nil, err
@@ -103,7 +89,7 @@ func (h Hostile) Run(ctx context.Context) (map[string]HostileCount, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			for kind, c := range a.counts {
-				counts[kind] = counts[kind].plus(c)
+				counts[kind] = c.Plus(counts[kind])
 			}
 		})
 	}
@@ -114,19 +100,6 @@ func (h Hostile) Run(ctx context.Context) (map[string]HostileCount, error) {
 	return counts, nil
 }
 
-func (c HostileCount) plus(d HostileCount) HostileCount {
-	if c.Example == "" {
-		c.Example = d.Example
-	}
-	c.Refused += d.Refused
-	c.Busy += d.Busy
-	c.Cut += d.Cut
-	c.Through += d.Through
-	c.Held += d.Held
-	c.Broken += d.Broken
-	return c
-}
-
 // attacker is one connection's.
 type attacker struct {
 	*Hostile
@@ -135,7 +108,7 @@ type attacker struct {
 	noises rand.ChaCha8 // bytes
 	key    ed25519.PrivateKey
 	bombed []byte
-	counts map[string]HostileCount
+	counts map[string]reports.HostileKind
 
 	conn   net.Conn
 	r      *bufio.Reader
@@ -148,7 +121,7 @@ func newAttacker(h *Hostile, i int, bomb []byte) *attacker {
 	copy(seed[:], fmt.Sprintf("hostile %d %d", h.Seed, i))
 	a := &attacker{
 		Hostile: h, rng: rand.New(rand.NewPCG(h.Seed, uint64(i))), noises: *rand.NewChaCha8(seed), // #nosec G404 -- a plan that can be repeated
-		key: ed25519.NewKeyFromSeed(seed[:]), bombed: bomb, counts: map[string]HostileCount{},
+		key: ed25519.NewKeyFromSeed(seed[:]), bombed: bomb, counts: map[string]reports.HostileKind{},
 	}
 	if len(h.From) > 0 {
 		a.dialer.LocalAddr = &net.TCPAddr{IP: h.From[i%len(h.From)]}
@@ -199,6 +172,7 @@ func (a *attacker) one(ctx context.Context) error {
 	_, werr := a.conn.Write(request)
 	status, text, closes, err := a.answer()
 	c := a.counts[k.name]
+	c.Name = k.name
 	var timeout net.Error
 	switch {
 	case ctx.Err() != nil:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -14,17 +15,17 @@ func TestHostileTells(t *testing.T) {
 	id := strings.Repeat("a", 64)
 	for name, tt := range map[string]struct {
 		answer func(http.ResponseWriter)
-		want   func(HostileCount) int
+		want   func(reports.HostileKind) int
 	}{
-		"refuses":        {func(w http.ResponseWriter) { write(w, 200, wire.TextInvalid) }, func(c HostileCount) int { return c.Refused }},
-		"registers":      {func(w http.ResponseWriter) { write(w, 200, id) }, func(c HostileCount) int { return c.Through }},
-		"accepts":        {func(w http.ResponseWriter) { write(w, 200, wire.TextAccepted+"aaaaaaaa.") }, func(c HostileCount) int { return c.Through }},
-		"notifies":       {func(w http.ResponseWriter) { write(w, 200, wire.TextUpdated) }, func(c HostileCount) int { return c.Through }},
-		"evicts":         {func(w http.ResponseWriter) { write(w, 200, wire.TextSuperseded(id)) }, func(c HostileCount) int { return c.Through }},
-		"breaks":         {func(w http.ResponseWriter) { write(w, 500, "Internal server error.") }, func(c HostileCount) int { return c.Broken }},
-		"is full":        {func(w http.ResponseWriter) { write(w, 503, "Full.") }, func(c HostileCount) int { return c.Busy }},
-		"gives no model": {func(w http.ResponseWriter) { write(w, 200, wire.NoModel) }, func(c HostileCount) int { return c.Refused }},
-		"cuts":           {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, func(c HostileCount) int { return c.Cut }},
+		"refuses":        {func(w http.ResponseWriter) { write(w, 200, wire.TextInvalid) }, func(c reports.HostileKind) int { return c.Refused }},
+		"registers":      {func(w http.ResponseWriter) { write(w, 200, id) }, func(c reports.HostileKind) int { return c.Through }},
+		"accepts":        {func(w http.ResponseWriter) { write(w, 200, wire.TextAccepted+"aaaaaaaa.") }, func(c reports.HostileKind) int { return c.Through }},
+		"notifies":       {func(w http.ResponseWriter) { write(w, 200, wire.TextUpdated) }, func(c reports.HostileKind) int { return c.Through }},
+		"evicts":         {func(w http.ResponseWriter) { write(w, 200, wire.TextSuperseded(id)) }, func(c reports.HostileKind) int { return c.Through }},
+		"breaks":         {func(w http.ResponseWriter) { write(w, 500, "Internal server error.") }, func(c reports.HostileKind) int { return c.Broken }},
+		"is full":        {func(w http.ResponseWriter) { write(w, 503, "Full.") }, func(c reports.HostileKind) int { return c.Busy }},
+		"gives no model": {func(w http.ResponseWriter) { write(w, 200, wire.NoModel) }, func(c reports.HostileKind) int { return c.Refused }},
+		"cuts":           {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, func(c reports.HostileKind) int { return c.Cut }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tt.answer(w) }))
@@ -36,7 +37,7 @@ func TestHostileTells(t *testing.T) {
 			}
 			all, want := 0, 0
 			for _, c := range counts {
-				all += c.all()
+				all += c.All()
 				want += tt.want(c)
 			}
 			// Some never reach a handler.

@@ -32,7 +32,7 @@ func raid(r *run) (play, error) {
 		h.Workers = append(h.Workers, wire.WorkerID(k.Public().(ed25519.PublicKey)))
 	}
 	h.From = strangers(r)
-	var counts map[string]HostileCount
+	var counts map[string]reports.HostileKind
 	b := newBeside(r, func(ctx context.Context) (err error) {
 		mu.Lock()
 		h := h
@@ -85,13 +85,10 @@ func ownLoopbacks(address string) (all []net.IP) {
 	return all
 }
 
-func hostileReport(counts map[string]HostileCount) *reports.Hostile {
+func hostileReport(counts map[string]reports.HostileKind) *reports.Hostile {
 	out := &reports.Hostile{}
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		c := counts[name]
-		out.Kinds = append(out.Kinds, reports.HostileKind{
-			Name: name, Refused: c.Refused, Busy: c.Busy, Cut: c.Cut, Through: c.Through, Held: c.Held, Broken: c.Broken, Example: c.Example,
-		})
+		out.Kinds = append(out.Kinds, counts[name])
 	}
 	return out
 }

@@ -20,7 +20,8 @@ type HostileKind struct {
 // All is how many requests there were.
 func (k HostileKind) All() int { return k.Refused + k.Busy + k.Cut + k.Through + k.Held + k.Broken }
 
-func (k HostileKind) plus(o HostileKind) HostileKind {
+// Plus adds those that somebody else counted of the kind.
+func (k HostileKind) Plus(o HostileKind) HostileKind {
 	k.Refused += o.Refused
 	k.Busy += o.Busy
 	k.Cut += o.Cut
@@ -36,13 +37,13 @@ func (k HostileKind) plus(o HostileKind) HostileKind {
 // Sum is those of all kinds.
 func (h *Hostile) Sum() (sum HostileKind) {
 	for _, k := range h.Kinds {
-		sum = sum.plus(k)
+		sum = sum.Plus(k)
 	}
 	return sum
 }
 
 func addHostile(a, b Hostile) Hostile {
-	return Hostile{Kinds: union(a.Kinds, b.Kinds, func(k HostileKind) string { return k.Name }, HostileKind.plus)}
+	return Hostile{Kinds: union(a.Kinds, b.Kinds, func(k HostileKind) string { return k.Name }, HostileKind.Plus)}
 }
 
 // Cost is what honest workers' rounds took in the mean before something went on beside
