@@ -4,7 +4,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 MODULE := github.com/fltool/fltool
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-export GOFLAGS := -buildvcs=false
+# HTTP/2 of net/http is left out: nothing here speaks it.
+export GOFLAGS := -buildvcs=false -tags=nethttpomithttp2
 # The toolchain of go.mod, although Debian's Go asks for no other than itself.
 export GOTOOLCHAIN ?= auto
 # Else every process with the race detector sleeps for a second at its end.

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fltool/fltool/reports"
@@ -119,7 +120,7 @@ func trusting(t *testing.T, dir string, shared bool) func() *http.Client {
 	}
 	trusts := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
 	trusts.RootCAs.AddCert(s.Certificate())
-	one := &http.Client{Transport: &http.Transport{TLSClientConfig: trusts, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}}}
+	one := &http.Client{Transport: &http2.Transport{TLSClientConfig: trusts, StrictMaxConcurrentStreams: true}}
 	if shared {
 		t.Cleanup(one.CloseIdleConnections)
 		return func() *http.Client { return one }
