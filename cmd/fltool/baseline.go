@@ -48,6 +48,7 @@ func readBaseline(dir string) ([]reports.Report, error) {
 	return rs, nil
 }
 
+// escapeGlob makes a path a pattern of itself.
 func escapeGlob(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }

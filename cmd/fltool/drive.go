@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,10 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 			return usageError("", "--results: %v", err)
 		}
 	}
+	start, err := startTime(f.startAt, time.Now())
+	if err != nil {
+		return err
+	}
 	thresholds, err := f.thresholds()
 	if err != nil {
 		return err
@@ -33,7 +38,8 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 		return err
 	}
 	if f.target != "" {
-		if err := agreeToLoad(cmd, plan.Target, plan.Workers, plan.Scenario, f.yes); err != nil {
+		// Of a shard too it is all workers that count.
+		if err := agreeToLoad(cmd, plan.Target, f.workers, plan.Scenario, f.yes); err != nil {
 			return err
 		}
 	}
@@ -58,6 +64,9 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 		plan.Target, setup.ServerPID, setup.Exited = child.URL, child.PID, child.Exited
 	} else if err := loadgen.CheckTarget(ctx, plan.Target, plan.TLS); err != nil {
 		return targetError(err)
+	}
+	if err := awaitStart(ctx, start, cmd.ErrOrStderr()); err != nil {
+		return err
 	}
 	if f.results != "" {
 		// Created last: a run that can't start leaves an old file as it is.

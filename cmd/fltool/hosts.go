@@ -60,7 +60,7 @@ func factsPart(arg string) (role, path string) {
 func factsFiles(path string) (files []string, wide bool, err error) {
 	switch info, err := os.Stat(path); {
 	case err == nil && info.IsDir():
-		files, err = filepath.Glob(filepath.Join(escaped.Replace(path), "*.json"))
+		files, err = filepath.Glob(filepath.Join(escapeGlob(path), "*.json"))
 		if err != nil || len(files) == 0 {
 			return nil, true, usageError("", "--facts %s: the folder has no .json", path)
 		}
@@ -77,9 +77,6 @@ func factsFiles(path string) (files []string, wide bool, err error) {
 	}
 	return files, true, nil
 }
-
-// escaped makes a path a pattern of itself.
-var escaped = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
 // excludeWithFacts are flags that say whose facts are read.
 var excludeWithFacts = []string{"root", "pid", "service", "user", "port", "nginx-conf", "nginx-version", "nginx-flavour", "nginx-bin", "no-nginx-t", "fl-url", "upstream", "save-facts"}

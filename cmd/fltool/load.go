@@ -26,6 +26,7 @@ import (
 // loadFlags say what load is made and where it goes: simulate's and capacity's.
 type loadFlags struct {
 	target, keys, update, accept, think, first, behaviour, shard, sources, ca string
+	startAt                                                                   string
 	quorum, serverBinary, serverAt, results                                   string
 	command                                                                   commandFlags
 	workers, rounds, serverPID, procs                                         int
@@ -370,7 +371,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 
 // reproduce is the command line that makes this run again.
 func (f *loadFlags) reproduce(cmd *cobra.Command) []string {
-	args := commandLine(cmd)
+	args := slices.DeleteFunc(commandLine(cmd), func(arg string) bool { return strings.HasPrefix(arg, "--start-at=") }) // that time is over
 	if !cmd.Flags().Changed("seed") {
 		args = append(args, "--seed="+strconv.FormatUint(f.seed, 10))
 	}

@@ -23,7 +23,7 @@ import (
 
 // ofTheWhole are the flags that a process of --procs does not get as they were given.
 var ofTheWhole = []string{
-	"procs", "out", "format", "target", "keys", "seed", "yes",
+	"procs", "start-at", "out", "format", "target", "keys", "seed", "yes",
 	"model-size", "server-pid", "server-binary", "server-command", "server-output", "ready",
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,81 +18,43 @@ import (
 
 func newReport() *cobra.Command {
 	var out outputFlags
+	var logs bool
 	cmd := &cobra.Command{
 		Use:   "report FILE...",
 		Short: "Print a report, or merge the reports of a run's shards into one",
 		Long: `report prints a report that --out or --format json of another command wrote.
 
 Of several files, the shards of one run, it makes the report of the whole: all
-shards must be there, once each. FILE - is the standard input.
+shards must be there, once each. A folder is all the *.json in it, and has to hold
+a whole run. FILE - is the standard input. With --from-logs the files are logs, such
+as those of containers, in which --format log printed reports, several in one or not.
 
 The exit code is that of the verdict, as of the command that made the report.`,
 		Example: `  fltool report run.json
-  fltool report --out whole.json shard-*.json`,
+  fltool report --out whole.json shard-*.json
+  fltool report reports/
+  kubectl logs -l job-name=fl-load --tail=-1 --max-log-requests=20 | fltool report --from-logs -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if len(files) > reports.MaxShards {
-				return usageError("", "%d files: a run has at most %d shards", len(files), reports.MaxShards)
-			}
 			// The format is checked first: a long merge should not end in a typo.
 			if err := out.check(); err != nil {
 				return err
 			}
-			r, err := readReports(files, cmd.InOrStdin())
+			all, err := gather(files, logs, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			r, err := all.merge()
 			if err != nil {
 				return err
 			}
 			return out.write(cmd, r)
 		},
 	}
+	cmd.Flags().BoolVar(&logs, "from-logs", false, "the files are logs that have reports in them")
 	out.add(cmd)
 	out.addVerbose(cmd)
 	return cmd
-}
-
-// readReports reads one report, or merges several.
-func readReports(files []string, stdin io.Reader) (reports.Report, error) {
-	var rs []reports.Report
-	for _, file := range files {
-		r, err := readReport(file, stdin)
-		if err != nil {
-			return r, cantError("", "%w", err)
-		}
-		rs = append(rs, r)
-	}
-	if len(rs) == 1 {
-		return rs[0], nil
-	}
-	r, err := reports.Merge(rs)
-	var merge *reports.MergeError
-	if errors.As(err, &merge) {
-		var names []string
-		for _, i := range merge.Of {
-			names = append(names, files[i])
-		}
-		if len(names) > 0 {
-			hint := ""
-			if i := merge.Of[0]; rs[i].Shard == nil && rs[i].Kind == reports.KindSimulate {
-				hint = "fltool compare BASE... -- NEW... compares whole runs"
-			}
-			return r, cantError(hint, "merge %s: %w", strings.Join(names, " and "), err)
-		}
-	}
-	if err != nil {
-		return r, cantError("", "merge: %w", err)
-	}
-	return r, nil
-}
-
-func readReport(file string, stdin io.Reader) (reports.Report, error) {
-	if file != "-" {
-		return reports.Read(file)
-	}
-	r, err := reports.Decode(stdin)
-	if err != nil {
-		return r, fmt.Errorf("read report from standard input: %w", err)
-	}
-	return r, nil
 }
 
 // outputFlags are how a command that ends in a report shows and keeps it.

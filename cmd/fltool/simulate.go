@@ -1,13 +1,12 @@
 package main
 
 import (
-	"strconv"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fltool/fltool/loadgen"
-	"github.com/fltool/fltool/reports"
 )
 
 type simulateFlags struct {
@@ -55,7 +54,8 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	fl.StringVar(&f.scenario, "scenario", "", "what befalls the workers: "+strings.Join(loadgen.ScenarioNames(), ", ")+", or `NAME:NUMBER=VALUE,…`")
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds that each worker takes part in (default 3 without --hold)")
 	fl.DurationVar(&f.hold, "hold", 0, "hold every worker's poll for so long, after the rounds if there are any")
-	fl.StringVar(&f.shard, "shard", "", "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report)")
+	fl.StringVar(&f.shard, "shard", "", "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report); auto: the one that Kubernetes, Slurm, Nomad or FLTOOL_SHARD names")
+	fl.StringVar(&f.startAt, "start-at", "", "start at this `TIME` (2026-03-01T12:00:00Z), or after +30s, so that all shards do")
 	fl.IntVar(&f.procs, "procs", 1, "drive the workers from so `many` processes, each with descriptors of its own")
 	fl.StringVar(&f.results, "results", "", "write every request in vegeta's encoding, by suffix .bin, .json or .csv")
 	f.add(cmd)
@@ -72,19 +72,10 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.checkProcs(); err != nil {
 		return err
 	}
+	if f.shard == autoShard {
+		if f.shard, err = environment(os.LookupEnv).shard(); err != nil {
+			return err
+		}
+	}
 	return f.drive(cmd, &f.output, loadgen.Setup{Patience: f.hold})
-}
-
-// parseShard reads k/n; nil is no shard.
-func parseShard(s string) (*reports.Shard, error) {
-	if s == "" {
-		return nil, nil
-	}
-	k, n, _ := strings.Cut(s, "/")
-	index, err1 := strconv.Atoi(k)
-	count, err2 := strconv.Atoi(n)
-	if err1 != nil || err2 != nil || index < 1 || index > count {
-		return nil, usageError("", "--shard %q: want k/n with k from 1 to n", s)
-	}
-	return &reports.Shard{Index: index, Count: count}, nil
 }

@@ -44,6 +44,7 @@ var Reports = Formats[reports.Report]{
 	"benchmark":  func(Style) func(io.Writer, reports.Report) error { return Benchmark },
 	"html":       func(Style) func(io.Writer, reports.Report) error { return HTML },
 	"junit":      func(Style) func(io.Writer, reports.Report) error { return JUnit },
+	"log":        func(Style) func(io.Writer, reports.Report) error { return reports.EncodeLog },
 	"markdown":   func(Style) func(io.Writer, reports.Report) error { return Markdown },
 	"table":      func(o Style) func(io.Writer, reports.Report) error { return o.Table },
 	"json":       func(Style) func(io.Writer, reports.Report) error { return reports.Encode },
