@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fltool/fltool/reports"
@@ -13,6 +14,7 @@ import (
 
 // book is what one shard of the workers has seen. Books add up.
 type book struct {
+	mu         sync.Mutex // of the shard against who reads while the run goes on
 	steps      [steps]reports.Histogram
 	lag        reports.Histogram // from due to sent: the generator's own delay
 	heat       heat              // of answers, but those to held polls
@@ -58,6 +60,8 @@ func (b *book) enter(w *worker) {
 	if o.fail != nil && o.fail.class == classStopped {
 		return
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if w.timed {
 		b.lag.Record(o.sent - w.due)
 	} else {
@@ -144,6 +148,8 @@ func (b *book) reconnects() int {
 
 // lose books a worker that gave up.
 func (b *book) lose(w *worker, at step, now time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if r := b.round(w.version); w.settled || w.version == "" {
 		r.gone++
 	} else {
@@ -164,7 +170,28 @@ func (w *worker) name() string {
 	return fmt.Sprintf("worker %d (%s)", w.no, wire.Short(w.id))
 }
 
+// read is what the book has so far, while its shard goes on writing.
+func (b *book) read() *book {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := newBook()
+	rounds := make(map[wire.Version]*roundBook, len(b.rounds))
+	for v, r := range b.rounds {
+		own := *r // what its lists have does not change any more
+		rounds[v] = &own
+	}
+	c.addTotals(b)
+	c.rounds = rounds
+	return c
+}
+
 func (b *book) add(o *book) {
+	b.addTotals(o)
+	b.addRounds(o)
+}
+
+// addTotals adds all but the rounds.
+func (b *book) addTotals(o *book) {
 	for s := range b.steps {
 		b.steps[s].Add(o.steps[s])
 	}
@@ -175,9 +202,19 @@ func (b *book) add(o *book) {
 			mine.Count += e.Count
 			mine.Workers += e.Workers
 		} else {
-			b.errors[c] = e
+			own := *e
+			b.errors[c] = &own
 		}
 	}
+	b.lost = append(b.lost, o.lost...)
+	b.arrived = max(b.arrived, o.arrived)
+	b.registered = max(b.registered, o.registered)
+	b.repolls += o.repolls
+	b.forgone += o.forgone
+	setDefault(&b.forgoneAs, o.forgoneAs)
+}
+
+func (b *book) addRounds(o *book) {
 	for v, r := range o.rounds {
 		mine := b.round(v)
 		if mine.since == 0 || r.since != 0 && r.since < mine.since {
@@ -190,12 +227,6 @@ func (b *book) add(o *book) {
 		mine.gone += r.gone
 		mine.told = append(mine.told, r.told...)
 	}
-	b.lost = append(b.lost, o.lost...)
-	b.arrived = max(b.arrived, o.arrived)
-	b.registered = max(b.registered, o.registered)
-	b.repolls += o.repolls
-	b.forgone += o.forgone
-	setDefault(&b.forgoneAs, o.forgoneAs)
 }
 
 // close turns the rounds into the report's, in their order, and the times from

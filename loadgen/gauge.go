@@ -10,6 +10,8 @@ import (
 type gauge struct {
 	now, peak, low atomic.Int64 // low: the fewest since watch, MaxInt64 before it
 	settled        atomic.Int64 // workers that have come as far as polling for the plan's Hold, or are lost
+	polled         atomic.Int64 // those of them that have polled for it
+	cut            atomic.Int64 // workers whose held poll was lost
 	reconnects     atomic.Int64 // idle connections found closed before a request was sent
 }
 

@@ -110,6 +110,7 @@ func (r *run) keeper(othersHeld bool) {
 			// As good as held: it has a place, and nobody can take it.
 			r.held.park()
 			r.held.settled.Add(1)
+			r.held.polled.Add(1)
 		}
 	})
 }

@@ -93,7 +93,7 @@ func TestHeldPollsTakeNoGoroutine(t *testing.T) {
 			p.TLS, p.Rounds, p.Hold = cfg, 0, time.Second
 			p.RequestTimeout, p.RoundTimeout = time.Hour, time.Hour
 			waiting := workers // at the best moment: a hit that has parked is over soon
-			rep, err := Run(t.Context(), p, Setup{Progress: func(p Progress) {
+			rep, err := Run(t.Context(), p, Setup{Progress: func(p reports.Progress, _ func() reports.Report) {
 				if p.Held == workers && !p.Over {
 					stacks := make([]byte, 16<<20)
 					stacks = stacks[:runtime.Stack(stacks, true)]

@@ -19,12 +19,44 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 	for _, b := range books {
 		all.add(b)
 	}
+	samples.look() // what is left
+	rep := r.figures(all, timeline.ticks, timeline.step, samples)
+	rep.Held = r.heldReport(end, all, samples.places)
+	if rep.Held.Kept > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
+	}
+	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
+	if s := r.plan.Scenario; s.Name != "" {
+		rep.Scenario = &reports.Scenario{Name: s.Name, Plan: s.String()}
+	}
+	if r.drill != nil {
+		rep.Demand.HoldSeconds = 0 // it ends when all are held again
+		rep.Drill = r.drill.report(&r.plan, rep.Rounds)
+		if rep.Scenario == nil {
+			rep.Kind = reports.KindDrill
+		}
+		rep.Verdict, rep.Reasons = drillVerdict(&r.plan, &rep, end)
+	} else {
+		rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
+		if why := byQuorum(&r.plan, &rep); why != "" && len(rep.Reasons) == 0 {
+			rep.Notes = append(rep.Notes, why)
+		}
+	}
+	if r.play.report != nil {
+		r.play.report(&rep)
+	}
+	return rep
+}
+
+// figures are those of a run as its books have them, whether it is over or not: all of a
+// report but what became of each worker's poll, and the verdict. It writes into ticks.
+func (r *run) figures(all *book, ticks []reports.Tick, step time.Duration, samples *sampler) reports.Report {
 	rounds, wakeup := all.close(r.start, r.plan.Quorum > 0)
 	if r.plan.Quorum > 0 {
 		rounds = asked(rounds, r.plan.Rounds)
 	}
-	all.heat.into(timeline.ticks, timeline.step)
-	resources := samples.end()
+	all.heat.into(ticks, step)
+	resources := samples.resources()
 	rep := reports.Report{
 		Schema: reports.Schema, Kind: reports.KindSimulate,
 		Env: environment(r.start, &r.plan),
@@ -32,7 +64,7 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 			Workers: r.plan.Workers, Rounds: r.plan.Rounds, HoldSeconds: r.plan.Hold.Seconds(), RampSeconds: r.plan.Ramp.Seconds(),
 			UpdateBytes: r.plan.Update.size,
 		},
-		Rounds: rounds, Timeline: timeline.ticks, Step: timeline.step.Seconds(), Lost: all.lost, Resources: resources,
+		Rounds: rounds, Timeline: ticks, Step: step.Seconds(), Lost: all.lost, Resources: resources,
 		Queue:     r.queue.since(),
 		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
 		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
@@ -60,30 +92,6 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 	if r.plan.Ramp > 0 && all.arrived > r.plan.Ramp+slowed {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the workers arrived over %.1f s instead of %.1f s: more at once could not be served here (--ramp-open sends them in any case)",
 			all.arrived.Seconds(), r.plan.Ramp.Seconds()))
-	}
-	rep.Held = r.heldReport(end, all, samples.places)
-	if rep.Held.Kept > 0 {
-		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
-	}
-	end.forgone, end.forgoneAs = all.forgone, all.forgoneAs
-	if s := r.plan.Scenario; s.Name != "" {
-		rep.Scenario = &reports.Scenario{Name: s.Name, Plan: s.String()}
-	}
-	if r.drill != nil {
-		rep.Demand.HoldSeconds = 0 // it ends when all are held again
-		rep.Drill = r.drill.report(&r.plan, rounds)
-		if rep.Scenario == nil {
-			rep.Kind = reports.KindDrill
-		}
-		rep.Verdict, rep.Reasons = drillVerdict(&r.plan, &rep, end)
-	} else {
-		rep.Verdict, rep.Reasons = verdict(&r.plan, &rep, end)
-		if why := byQuorum(&r.plan, &rep); why != "" && len(rep.Reasons) == 0 {
-			rep.Notes = append(rep.Notes, why)
-		}
-	}
-	if r.play.report != nil {
-		r.play.report(&rep)
 	}
 	return rep
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +39,10 @@ type watched struct {
 	peakFDs int
 	steady  []heldUsage // while polls were held
 	recent  []cpuAt     // of the last second and the sample before it
-	peakCPU float64     // cores
+	cores   float64     // kept busy, over the last second
+	peakCPU float64     // the most of them
+	members int         // of the tree
+	fullest fullest     // of them
 }
 
 // heldUsage is a process's use of the machine while so many polls were held.
@@ -50,6 +54,7 @@ type heldUsage struct {
 // sampler follows the processes of a run.
 type sampler struct {
 	held    *gauge
+	mu      sync.Mutex // of what was noted of the processes
 	procs   []*watched
 	holding atomic.Bool     // the samples count as steady
 	before  map[string]bool // connections that the server had accepted when the run began, by their other ends; nil: unknown
@@ -101,11 +106,26 @@ func (s *sampler) look() {
 		if err != nil {
 			continue
 		}
+		s.mu.Lock()
 		p.note(u)
 		if s.holding.Load() {
 			p.hold(heldUsage{u, s.held.now.Load()})
 		}
+		s.mu.Unlock()
 	}
+}
+
+// uses are what the processes used when they were last looked at.
+func (s *sampler) uses() []reports.Use {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []reports.Use
+	for _, p := range s.procs {
+		all = append(all, reports.Use{
+			Process: p.name, RSSBytes: p.last.RSSBytes, Cores: p.cores, FDs: p.last.FDs, FDLimit: p.fullest.limit,
+		})
+	}
+	return all
 }
 
 // cpuAt is the processor time used until a moment.
@@ -121,13 +141,14 @@ func (p *watched) busy(now time.Time, cpu float64) {
 		p.recent = p.recent[1:]
 	}
 	if over := now.Sub(p.recent[0].at); over >= time.Second {
-		p.peakCPU = max(p.peakCPU, (cpu-p.recent[0].cpu)/over.Seconds())
+		p.cores = (cpu - p.recent[0].cpu) / over.Seconds()
+		p.peakCPU = max(p.peakCPU, p.cores)
 	}
 }
 
 // note takes a sample.
 func (p *watched) note(u facts.Usage) {
-	p.last = u
+	p.last, p.members, p.fullest = u, len(p.tree.members), p.tree.fullest
 	p.busy(time.Now(), u.CPUSeconds)
 	p.peakRSS = max(p.peakRSS, u.RSSBytes)
 	p.peakFDs = max(p.peakFDs, u.FDs)
@@ -188,18 +209,19 @@ func (s *sampler) accepted() map[string]bool {
 	return all
 }
 
-// end takes a sample of what is left and gives what each process used.
-func (s *sampler) end() []reports.Resource {
-	s.look()
+// resources are what each process has used.
+func (s *sampler) resources() []reports.Resource {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var all []reports.Resource
 	for _, p := range s.procs {
 		r := reports.Resource{
 			Process: p.name, PID: p.tree.pid, RSSPeakBytes: p.peakRSS,
 			CPUSeconds: p.last.CPUSeconds - p.first.CPUSeconds, CPUPeak: p.peakCPU, FDsPeak: p.peakFDs,
-			FDLimit: p.tree.fullest.limit,
+			FDLimit: p.fullest.limit,
 		}
-		if n := len(p.tree.members); n > 1 {
-			r.Processes, r.FDsFullest = n, p.tree.fullest.fds
+		if p.members > 1 {
+			r.Processes, r.FDsFullest = p.members, p.fullest.fds
 		}
 		counted := p.first.FDs >= 0 // else another user's
 		rss, fds, ok := p.perWorker()
@@ -250,9 +272,11 @@ func (s *sampler) health(own reports.Resource, lag reports.Histogram, portsLeft 
 	if now, err := facts.ReadProcessorTime(facts.NewRoot("/")); err == nil && s.host.Idle > 0 {
 		others, stolen := now.Busy-s.host.Busy, now.Stolen-s.host.Stolen
 		all := others + stolen + now.Idle - s.host.Idle
+		s.mu.Lock()
 		for _, p := range s.procs {
 			others -= p.last.CPUSeconds - p.first.CPUSeconds
 		}
+		s.mu.Unlock()
 		if all > 0 {
 			g.OthersCPUShare, g.StolenCPUShare = max(0, others/all), max(0, stolen/all)
 		}

@@ -28,7 +28,7 @@ type Setup struct {
 	ServerPID int                // of the server, to measure it where it runs on this host; 0: unknown
 	Own       bool               // the server ends with the run: the polls that it holds are not freed
 	Exited    <-chan error       // yields when the server that the caller started has ended
-	Progress  func(Progress)     // called about every tenth of a second, from one goroutine
+	Progress  Follower           // called about every tenth of a second, from one goroutine
 	Acts      []Act              // a drill: what is done while the workers are held, or play their rounds
 	Patience  time.Duration      // longest wait for all to be held again after the last act, of a drill or of the scenario
 	Env       func(*reports.Env) // adds what only the caller knows: the tool, its command
@@ -215,7 +215,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 		}
 	}()
 
-	timeline, end := r.supervise(ctx, samples)
+	timeline, end := r.supervise(ctx, samples, books)
 	if r.play.end != nil {
 		r.play.end(ctx)
 	}
@@ -263,7 +263,11 @@ func (r *run) step(w *worker, b *book) {
 	now := time.Since(r.start)
 	at, was := w.step, w.through
 	w.waits = w.asksToHold(&r.plan) && r.keep.waits(w)
+	dropped := w.dropped
 	b.enter(w)
+	if w.dropped != dropped {
+		r.held.cut.Add(1)
+	}
 	if r.drill != nil {
 		r.drill.enter(w, &r.plan)
 	}

@@ -220,8 +220,8 @@ func TestHold(t *testing.T) {
 	p := testPlan(serve(t, f), workers)
 	p.Rounds, p.Hold = 0, 3*idleRace
 	full := false
-	rep, err := Run(bounded(t), p, Setup{Progress: func(p Progress) {
-		if p.Held == workers && p.Remaining > 0 && !full {
+	rep, err := Run(bounded(t), p, Setup{Progress: func(p reports.Progress, _ func() reports.Report) {
+		if p.Held == workers && p.Left > 0 && !full {
 			full = true
 			close(cut)
 		}
@@ -324,7 +324,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := testPlan(serve(t, newFake(100)), 10) // a round that never ends
 	p.RoundTimeout = time.Hour
-	rep, err := Run(ctx, p, Setup{Progress: func(p Progress) {
+	rep, err := Run(ctx, p, Setup{Progress: func(p reports.Progress, _ func() reports.Report) {
 		if p.Held == 10 {
 			cancel()
 		}
@@ -339,7 +339,7 @@ func TestServerExits(t *testing.T) {
 	p := testPlan(serve(t, newFake(100)), 10)
 	p.RoundTimeout = time.Hour
 	exited := make(chan error, 1)
-	rep, err := Run(bounded(t), p, Setup{Exited: exited, Progress: func(p Progress) {
+	rep, err := Run(bounded(t), p, Setup{Exited: exited, Progress: func(p reports.Progress, _ func() reports.Report) {
 		if p.Held == 10 && !p.Over {
 			select {
 			case exited <- errors.New("signal: killed"):

@@ -9,22 +9,6 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// Progress is how far a run has come.
-type Progress struct {
-	Elapsed   time.Duration
-	Workers   int
-	Held      int
-	Sent      int64
-	Done      int64
-	Errors    int64
-	Round     int // the highest that is over
-	Rounds    int // asked of each worker
-	Finished  int // workers that are done
-	Lost      int
-	Remaining time.Duration // of the hold; in rounds, if those to come are as long as those that are over; 0 where nobody can know
-	Over      bool          // the run has ended: the last call
-}
-
 // ending is how a run came to its end.
 type ending struct {
 	at          time.Duration // since the start
@@ -101,7 +85,10 @@ func (w *watch) othersHeld(now time.Time, s standing) bool {
 
 // supervisor watches a run and tells of its progress.
 type supervisor struct {
-	r *run
+	r       *run
+	samples *sampler
+	line    *line
+	soFar   *soFar
 	watch
 	rounds  int64     // that were over when last looked
 	roundAt time.Time // when the last of them was
@@ -122,12 +109,16 @@ func (s *supervisor) ready(now time.Time) time.Duration {
 }
 
 // supervise waits for the end of the run and keeps the timeline meanwhile.
-func (r *run) supervise(ctx context.Context, samples *sampler) (*line, ending) {
-	s := supervisor{r: r, watch: watch{hold: r.plan.Hold, grace: r.plan.Grace}}
+func (r *run) supervise(ctx context.Context, samples *sampler, books []*book) (*line, ending) {
+	timeline := newLine(r)
+	s := supervisor{
+		r: r, samples: samples, line: timeline, soFar: &soFar{r: r, samples: samples, books: books},
+		watch: watch{hold: r.plan.Hold, grace: r.plan.Grace},
+	}
 	var end ending
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	timeline, fine := newLine(r), time.NewTicker(reports.FinestStep)
+	fine := time.NewTicker(reports.FinestStep)
 	defer fine.Stop()
 	for over := false; !over; {
 		select {
@@ -180,31 +171,4 @@ func (r *run) standing() standing {
 		all: int64(len(r.workers)), pending: pending, settled: r.held.settled.Load(),
 		finished: r.finished.Load(), lost: r.lost.Load(), held: r.held.now.Load(),
 	}
-}
-
-// tell calls back whoever wants to know of the progress.
-func (s *supervisor) tell(now time.Time, over bool) {
-	if s.r.opts.Progress == nil {
-		return
-	}
-	if n := s.r.round.Load(); n > s.rounds {
-		s.rounds, s.roundAt = n, now
-	}
-	s.r.opts.Progress(Progress{
-		Elapsed: now.Sub(s.r.start), Workers: len(s.r.workers), Held: int(s.r.held.now.Load()),
-		Sent: s.r.t.sent.Load(), Done: s.r.done.Load(), Errors: s.r.errs.Load(),
-		Round: int(s.rounds), Rounds: s.r.plan.Rounds, Remaining: s.remaining(now),
-		Finished: int(s.r.finished.Load()), Lost: int(s.r.lost.Load()), Over: over,
-	})
-}
-
-func (s *supervisor) remaining(now time.Time) time.Duration {
-	switch {
-	case !s.holdFrom.IsZero():
-		return max(0, s.hold-now.Sub(s.holdFrom))
-	case s.rounds > 0:
-		each := s.roundAt.Sub(s.r.start) / time.Duration(s.rounds)
-		return max(0, each*time.Duration(int64(s.r.plan.Rounds)-s.rounds)-now.Sub(s.roundAt)) + s.hold
-	}
-	return 0
 }

@@ -181,6 +181,9 @@ func add(bands *map[int]int, band, n int) {
 
 // into adds what was counted to the ticks of its time.
 func (h *heat) into(ticks []reports.Tick, step time.Duration) {
+	if len(ticks) == 0 {
+		return // the run has only begun
+	}
 	for i, bands := range h.bands {
 		t := &ticks[min(int(time.Duration(i)*h.step/step), len(ticks)-1)]
 		for band, n := range bands {

@@ -131,6 +131,7 @@ func (t *transport) exchange(w *worker) (parked bool) {
 		if w.holds(t.plan) && !w.polled {
 			w.polled = true
 			t.held.settled.Add(1)
+			t.held.polled.Add(1)
 		}
 		t.held.park()
 		t.census.move(w, phaseHeld)

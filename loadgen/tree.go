@@ -19,10 +19,13 @@ type tree struct {
 	listed  time.Time
 	cpu     map[int]float64 // seconds of each member, of those that have ended too
 	limits  map[int]int64   // of open descriptors, soft; -1 is unlimited
-	fullest struct {        // the member that was nearest to its limit
-		fds   int
-		limit int64
-	}
+	fullest fullest
+}
+
+// fullest is the member that was nearest to its limit of descriptors.
+type fullest struct {
+	fds   int
+	limit int64 // soft; -1 is unlimited, 0 unknown
 }
 
 // read adds up what the members use. Descriptors are -1 where some may not be

@@ -104,7 +104,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
-	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
+	ctx := cmd.Context()
 	if f.target != "" {
 		target, err := parseTarget(f.target)
 		if err != nil {
@@ -114,7 +114,12 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
-	l := levels{f: f, thresholds: thresholds, stderr: stderr, said: map[int][]symptoms.Found{}}
+	following, err := f.follow.begin(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, following.close()) }()
+	l := levels{f: f, thresholds: thresholds, following: following, stderr: following.stderr, said: map[int][]symptoms.Found{}}
 	if f.target != "" && f.command.line == "" {
 		if err := l.aim(ctx); err != nil {
 			return err

@@ -46,7 +46,12 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	if err := loadgen.CheckRoom(plan.Workers, plan.Scenario.Connections(), max(1, f.procs), len(plan.Sources)); err != nil {
 		return roomError(err)
 	}
-	setup.ServerPID, setup.Own, setup.Progress = f.serverPID, f.target == "", progressTo(cmd.ErrOrStderr())
+	following, err := f.follow.begin(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, following.close()) }()
+	setup.ServerPID, setup.Own, setup.Progress = f.serverPID, f.target == "", following.tell
 
 	ctx := cmd.Context()
 	tidies(ctx)

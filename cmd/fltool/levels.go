@@ -25,7 +25,8 @@ import (
 type levels struct {
 	f          *capacityFlags
 	thresholds []reports.Threshold
-	stderr     io.Writer
+	following  *following
+	stderr     io.Writer // its
 	quiet      *loadgen.Quiet
 	deployment *checks.Deployment
 	said       map[int][]symptoms.Found // by level, in its last trial
@@ -157,7 +158,7 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 	if err != nil {
 		return t, err
 	}
-	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: progressTo(l.stderr)}
+	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: l.following.tell}
 	child, cleanup, err := f.start(ctx, &plan)
 	if err != nil {
 		return t, err

@@ -29,6 +29,7 @@ type loadFlags struct {
 	startAt                                                                   string
 	quorum, serverBinary, serverAt, results                                   string
 	command                                                                   commandFlags
+	follow                                                                    followFlags
 	workers, rounds, serverPID, procs                                         int
 	unsafe, compressible, insecure, yes                                       bool
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration

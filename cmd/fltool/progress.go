@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fltool/fltool/loadgen"
+	"github.com/fltool/fltool/reports"
 )
 
 // plainEvery is how often progress is told where there is no terminal.
@@ -16,9 +17,9 @@ const plainEvery = 5 * time.Second
 
 // progressTo tells how far a run has come: on a terminal in one line that is
 // rewritten, elsewhere in a line every few seconds.
-func progressTo(w io.Writer) func(loadgen.Progress) {
+func progressTo(w io.Writer) loadgen.Follower {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return func(p loadgen.Progress) {
+		return func(p reports.Progress, _ func() reports.Report) {
 			line := progressLine(p)
 			// A line that wraps can't be rewritten.
 			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 && len(line) >= width {
@@ -30,17 +31,17 @@ func progressTo(w io.Writer) func(loadgen.Progress) {
 			}
 		}
 	}
-	next := plainEvery
-	return func(p loadgen.Progress) {
-		if p.Elapsed >= next && !p.Over {
-			next += plainEvery
+	next := plainEvery.Seconds()
+	return func(p reports.Progress, _ func() reports.Report) {
+		if p.Seconds >= next && !p.Over {
+			next += plainEvery.Seconds()
 			fmt.Fprintln(w, progressLine(p))
 		}
 	}
 }
 
-func progressLine(p loadgen.Progress) string {
-	line := fmt.Sprintf("%5.1fs  held %d/%d  requests %d", p.Elapsed.Seconds(), p.Held, p.Workers, p.Done)
+func progressLine(p reports.Progress) string {
+	line := fmt.Sprintf("%5.1fs  held %d/%d  requests %d", p.Seconds, p.Held, p.Workers, p.Done)
 	if p.Errors > 0 {
 		line += fmt.Sprintf("  errors %d", p.Errors)
 	}
@@ -53,8 +54,8 @@ func progressLine(p loadgen.Progress) string {
 	if p.Finished > 0 {
 		line += fmt.Sprintf("  finished %d", p.Finished)
 	}
-	if p.Remaining > 0 {
-		line += fmt.Sprintf("  %s left", p.Remaining.Round(time.Second))
+	if p.Left > 0 {
+		line += fmt.Sprintf("  %s left", time.Duration(p.Left*float64(time.Second)).Round(time.Second))
 	}
 	return line
 }
