@@ -127,6 +127,7 @@ func TestActionSteps(t *testing.T) {
 		"too few, ok":  {map[string]string{"baseline": "base", "runs": "2", "commands": "sh canned.sh good.json", "allow-inconclusive": "true"}, 0, "## INCONCLUSIVE: "},
 		"no baseline":  {map[string]string{"baseline": "nowhere"}, 3, "read baseline: stat nowhere"},
 		"nothing":      {nil, 2, "want --baseline, --baseline-binary, --baseline-command or --history"},
+		"history":      {map[string]string{"history": "history.jsonl", "runs": "2", "commands": "sh canned.sh good.json"}, 0, "| errors (rounds) "},
 		"one command":  {map[string]string{"baseline-command": "exit 1"}, 2, "--baseline-command needs --server-command"},
 		"no server":    {map[string]string{"baseline-command": "exit 1", "server-command": "exit 2", "commands": "fltool simulate --target http://127.0.0.1:1 --unsafe"}, 3, "it ended: exit status 1"},
 		"an injection": {map[string]string{"baseline": "base", "runs": "5", "commands": "sh canned.sh good.json$(touch injected) `touch injected`; touch injected"}, 3, "could not tell"},
@@ -142,7 +143,11 @@ func TestActionSteps(t *testing.T) {
 				t.Error("an input was run as a script")
 			}
 			if c.code < 2 {
-				if _, err := os.Stat(filepath.Join(dir, inputs["out"], "comparison.html")); err != nil {
+				page := "comparison.html"
+				if inputs["history"] != "" {
+					page = "trend.html"
+				}
+				if _, err := os.Stat(filepath.Join(dir, inputs["out"], page)); err != nil {
 					t.Error(err)
 				}
 			}
