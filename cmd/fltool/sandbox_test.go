@@ -217,7 +217,10 @@ func (s *sandbox) deploy(t *testing.T, keys string) string {
 	if *whole {
 		interval = "1" // as of the stress test's server
 	}
-	start(t, "/bin/sh", "-c", fmt.Sprintf("export INTERVAL=%s KEYS=%s/%s/%s; %s", interval, s.dir, keys, wire.KeyListFile, python(t, app, "--worker-connections", "12000")))
+	// By default gunicorn closes what is idle for 2 s, a second after nginx does; where
+	// processes wait for a CPU that long, nginx sends a request into the close: a 502.
+	flags := []string{"--worker-connections", "12000", "--keep-alive", "3600"}
+	start(t, "/bin/sh", "-c", fmt.Sprintf("export INTERVAL=%s KEYS=%s/%s/%s; %s", interval, s.dir, keys, wire.KeyListFile, python(t, app, flags...)))
 	waitListening(t, app, "")
 	dir := t.TempDir()
 	site := s.exec(t, "sandbox", "fltool nginx render --site --workers 5500 --listen "+address+" --upstream "+app, exitGood)
