@@ -40,7 +40,7 @@ build: ## build bin/fltool, static: it runs in any container
 
 # Packages that start no goroutine: the race detector would find nothing there, and
 # make their tests eight times slower.
-PURE := checks checks/remedy checks/symptoms nginx reports reports/trend reports/render reports/render/markup reports/render/plot
+PURE := checks checks/remedy checks/symptoms fleet nginx reports reports/trend reports/render reports/render/markup reports/render/plot
 
 test: setup lint ## all tests, with the race detector, and the linters
 	go test $(PURE:%=./%)
@@ -205,6 +205,13 @@ try-deb: ## the package of `make release` on a new Debian without Go (as root)
 deploy: ## manifests by Kubernetes' and KEDA's definitions, metrics and alerts by promtool
 	command -v promtool >/dev/null || $(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null
 	go test -C .ci/deploy -count 1 ./...
+
+.PHONY: fleet
+fleet: build ## the same rounds from one machine and from four shards, by Ansible over sshd and by Slurm: two minutes (as root)
+	for p in ansible-core openssh-server slurmctld slurmd slurm-client munge; do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; \
+	done | xargs -r $(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends >/dev/null
+	$(SUDO) .ci/fleet bin/fltool
 
 image: build ## the container image fltool, by podman
 	command -v podman >/dev/null && command -v runc >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends podman runc >/dev/null

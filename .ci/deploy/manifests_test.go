@@ -11,6 +11,7 @@ import (
 
 	apps "k8s.io/api/apps/v1"
 	autoscaling "k8s.io/api/autoscaling/v2"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	policy "k8s.io/api/policy/v1"
 	"sigs.k8s.io/yaml"
@@ -19,6 +20,9 @@ import (
 // kinds are what may be emitted, by version and kind.
 var kinds = map[string]func() any{
 	"v1 Service":                             func() any { return &core.Service{} },
+	"v1 Secret":                              func() any { return &core.Secret{} },
+	"v1 ConfigMap":                           func() any { return &core.ConfigMap{} },
+	"batch/v1 Job":                           func() any { return &batch.Job{} },
 	"apps/v1 Deployment":                     func() any { return &apps.Deployment{} },
 	"apps/v1 StatefulSet":                    func() any { return &apps.StatefulSet{} },
 	"policy/v1 PodDisruptionBudget":          func() any { return &policy.PodDisruptionBudget{} },
@@ -42,11 +46,15 @@ func decode(text []byte) (any, error) {
 	return object, yaml.UnmarshalStrict(text, object)
 }
 
-// TestManifests decodes the manifests that package render is held to.
+// TestManifests decodes the manifests that packages render and fleet are held to.
 func TestManifests(t *testing.T) {
-	files, err := filepath.Glob("../../reports/render/testdata/manifest-*.golden")
-	if err != nil || len(files) < 4 {
-		t.Fatalf("%d manifests: %v", len(files), err)
+	var files []string
+	for _, pattern := range []string{"../../reports/render/testdata/manifest-*.golden", "../../fleet/testdata/kubernetes-*.golden"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) < 2 {
+			t.Fatalf("%s: %d manifests: %v", pattern, len(found), err)
+		}
+		files = append(files, found...)
 	}
 	seen := map[string]bool{}
 	for _, file := range files {
@@ -54,7 +62,7 @@ func TestManifests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, doc := range bytes.Split(text, []byte("\n---\n"))[1:] {
+		for _, doc := range bytes.Split(append([]byte("\n"), text...), []byte("\n---\n"))[1:] {
 			object, err := decode(doc)
 			if err != nil {
 				t.Errorf("%s: %v", filepath.Base(file), err)
@@ -77,14 +85,23 @@ func check(t *testing.T, file string, object any) {
 				t.Errorf("%s: the selector finds no pod: %s", file, key)
 			}
 		}
+		if s := spec.Spec.TerminationGracePeriodSeconds; selector != nil && (s == nil || *s < 1) {
+			t.Errorf("%s: no grace period", file)
+		}
 		for _, c := range spec.Spec.Containers {
+			mounts := map[string]bool{}
+			for _, m := range c.VolumeMounts {
+				mounts[m.Name] = true
+			}
+			for _, v := range spec.Spec.Volumes {
+				if !mounts[v.Name] {
+					t.Errorf("%s: nothing mounts %s", file, v.Name)
+				}
+			}
 			request, limit := c.Resources.Requests.Memory(), c.Resources.Limits.Memory()
 			if request.IsZero() || limit.Cmp(*request) < 0 {
 				t.Errorf("%s: memory %s, limit %s", file, request, limit)
 			}
-		}
-		if s := spec.Spec.TerminationGracePeriodSeconds; s == nil || *s < 1 {
-			t.Errorf("%s: no grace period", file)
 		}
 	}
 	switch o := object.(type) {
@@ -92,6 +109,16 @@ func check(t *testing.T, file string, object any) {
 		pod(o.Spec.Template, o.Spec.Selector.MatchLabels)
 	case *apps.Deployment:
 		pod(o.Spec.Template, o.Spec.Selector.MatchLabels)
+	case *batch.Job:
+		pod(o.Spec.Template, nil)
+		if n := o.Spec.Completions; n == nil || *n < 2 || *o.Spec.Parallelism != *n || *o.Spec.CompletionMode != batch.IndexedCompletion || *o.Spec.BackoffLimitPerIndex != 0 {
+			t.Errorf("%s: its shards do not run once each, at the same time", file)
+		}
+		for _, v := range o.Spec.Template.Spec.Volumes {
+			if p := v.Projected; p != nil && len(p.Sources) != int(*o.Spec.Completions) {
+				t.Errorf("%s: %d Secrets for %d shards", file, len(p.Sources), *o.Spec.Completions)
+			}
+		}
 	case *autoscaling.HorizontalPodAutoscaler:
 		if o.Spec.MinReplicas == nil || *o.Spec.MinReplicas >= o.Spec.MaxReplicas {
 			t.Errorf("%s: it scales from %v to %d", file, o.Spec.MinReplicas, o.Spec.MaxReplicas)

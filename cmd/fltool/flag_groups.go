@@ -17,6 +17,7 @@ var flagGroups = map[string][]flagGroup{
 	"simulate":     loadGroups,
 	"capacity":     loadGroups,
 	"drill":        loadGroups,
+	"fleet render": fleetGroups,
 	"preflight":    judgeGroups,
 	"fix":          judgeGroups,
 	"watch":        judgeGroups,
@@ -36,6 +37,12 @@ var loadGroups = []flagGroup{
 	{"Server", "target keys unsafe ca insecure yes quorum"},
 	{"Server that fltool starts or measures", "server-binary model-size server-command ready server-output server-pid server-log"},
 	{"Verdict and output", "slo max-lag format out results"},
+}
+
+var fleetGroups = []flagGroup{
+	{"Fleet", "engine shards name dir"},
+	{"Kubernetes", "image claim"},
+	{"Ansible and Slurm", "hosts binary"},
 }
 
 var judgeGroups = []flagGroup{

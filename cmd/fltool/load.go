@@ -187,8 +187,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		if shard.Count > p.Workers {
 			return p, nil, usageError("", "--shard %s: more shards than workers", f.shard)
 		}
-		p.FirstNo = p.Workers * (shard.Index - 1) / shard.Count
-		p.Workers = p.Workers*shard.Index/shard.Count - p.FirstNo
+		p.FirstNo, p.Workers = partOf(p.Workers, *shard)
 		p.Quorum = min(p.Quorum, p.Workers) // the server counts those of all shards
 	}
 	if p.Think, err = loadgen.ParseThink(f.think); err != nil {

@@ -41,6 +41,7 @@ func (c said) code() int {
 
 // The commands that no test can run, and why.
 var cantRun = map[string]string{
+	"kubectl logs -l app.kubernetes.io/name=fl-load --tail=-1 --max-log-requests=20 | fltool report --from-logs -": "it reads the logs of pods, which takes a cluster",
 	"kubectl cp fltool POD:/tmp/fltool": "it copies a file into a pod, which takes a cluster",
 }
 
@@ -308,13 +309,15 @@ func inSandbox(c said) string {
 	switch sub {
 	case "keys":
 		if (c.output == "" || c.root != "") && !*whole {
-			change("n", most(fleet))
+			change("n", most(keyed))
 		}
+	case "fleet":
+		change("workers", most(keyed))
 	case "simulate", "regress", "capacity", "drill":
 		if *whole {
 			break
 		}
-		change("workers", most(fleet)) // as many as there are keys: rounds wait for all
+		change("workers", most(keyed)) // as many as there are keys: rounds wait for all
 		change("hold|hold-level|ramp", is("300ms"))
 		change("max-lag", is("1m"))
 		change("from", most(20))

@@ -107,8 +107,13 @@ func (f *loadFlags) part(cmd *cobra.Command, target *url.URL, serverPID int) []s
 	if serverPID != 0 {
 		args = append(args, "--server-pid="+strconv.Itoa(serverPID))
 	}
+	return append(args, given(cmd, ofTheWhole)...)
+}
+
+// given are the flags of a command line, as it has them, but for some.
+func given(cmd *cobra.Command, except []string) (args []string) {
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if slices.Contains(ofTheWhole, flag.Name) {
+		if slices.Contains(except, flag.Name) {
 			return
 		}
 		values := []string{flag.Value.String()}

@@ -21,8 +21,8 @@ import (
 	"github.com/fltool/fltool/server/wire"
 )
 
-// fleet is the number of workers that have keys in a sandbox.
-const fleet = 100
+// keyed is the number of workers that have keys in a sandbox.
+const keyed = 100
 
 // A sandbox is a folder in which a page's commands run, with a server where they
 // want one.
@@ -120,8 +120,9 @@ func newWorld(t *testing.T) string {
 		put(fmt.Sprintf("new-%d.json", i), runReport(1))
 	}
 	for i := range 2 {
-		put(fmt.Sprintf("shard-%d.json", i+1), strings.Replace(runReport(1), `"env": {`,
-			fmt.Sprintf(`"shard": {"index": %d, "count": 2}, "env": {"started": "2026-03-01T12:00:00Z", `, i+1), 1))
+		shard := strings.Replace(runReport(1), `"env": {`, fmt.Sprintf(`"shard": {"index": %d, "count": 2}, "env": {"started": "2026-03-01T12:00:00Z", `, i+1), 1)
+		put(fmt.Sprintf("shard-%d.json", i+1), shard)
+		put(fmt.Sprintf("reports/%d.json", i+1), shard)
 	}
 	put("old/app.py", readFile(t, "../../loadgen/testdata/server.py"))
 	s.exec(t, "sandbox", "ln -s $(command -v fltool) old/fltool", exitGood)
@@ -206,7 +207,7 @@ func (s *sandbox) servers(t *testing.T, command string) string {
 
 // keys makes those of the fleet.
 func (s *sandbox) keys(t *testing.T) {
-	s.exec(t, "sandbox", fmt.Sprintf("test -e keys || fltool keys generate -n %d keys; cp keys/stress_worker_key_file_0 probe.key", fleet), exitGood)
+	s.exec(t, "sandbox", fmt.Sprintf("test -e keys || fltool keys generate -n %d keys; cp keys/stress_worker_key_file_0 probe.key", keyed), exitGood)
 }
 
 // deploy starts the stand-in of dc_federated's server, with a folder of keys, behind a

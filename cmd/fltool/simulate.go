@@ -15,8 +15,10 @@ type simulateFlags struct {
 	output   outputFlags
 }
 
-func newSimulate() *cobra.Command {
-	var f simulateFlags
+func newSimulate() *cobra.Command { return simulateCommand(&simulateFlags{}) }
+
+// simulateCommand is simulate, whose flags are read into f.
+func simulateCommand(f *simulateFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Drive simulated workers through whole rounds, or hold their polls",

@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"server/wire":  {},
 	"server/lot":   {},
 	"loadgen":      {"server/wire", "server/lot", "reports", "checks/facts"},
+	"fleet":        {"server/wire"},
 	"nginx":        {},
 	"checks/facts": {"nginx"},
 	"checks/probe": {"server/wire", "checks/facts"},

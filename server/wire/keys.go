@@ -23,6 +23,10 @@ const (
 	KeyListFile   = "stress_worker_public_keys.txt"
 )
 
+// KeyBundleFile has private keys of a part of the workers in one file, which a Secret and
+// a copy between machines want: a line each, the worker's number and its key.
+const KeyBundleFile = "stress_worker_private_keys.txt"
+
 // KeyFile is the path of worker n's private key in a key folder; n counts from 0.
 func KeyFile(dir string, n int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s%d", KeyFilePrefix, n))
@@ -61,8 +65,13 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 }
 
 // ReadKeys reads the private keys of workers first, first+1, … first+n-1 from a
-// key folder.
+// key folder, or from the bundle in it where it has no files of single keys.
 func ReadKeys(dir string, first, n int) ([]ed25519.PrivateKey, error) {
+	if _, err := os.Lstat(KeyFile(dir, first)); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(filepath.Join(dir, KeyBundleFile)); err == nil {
+			return readBundle(filepath.Join(dir, KeyBundleFile), first, n)
+		}
+	}
 	keys := make([]ed25519.PrivateKey, n)
 	for i := range keys {
 		key, err := ReadPrivateKey(KeyFile(dir, first+i))
