@@ -128,7 +128,7 @@ KILLS ?= 200
 kills: ## kill a server with state KILLS times while workers play rounds: a minute
 	go test -run '^TestKills$$' -v -timeout 1h ./cmd/fltool -kills $(KILLS)
 
-.PHONY: storm abandon flaky
+.PHONY: storm abandon churn flaky
 
 STORM ?= 5000
 
@@ -137,6 +137,9 @@ storm: build ## cut the held polls of STORM workers at once: all must be held ag
 
 abandon: build ## have 1000 workers abandon 20 polls each: the server's descriptors must not grow
 	bin/fltool simulate --workers 1000 --scenario abandon:times=20 --max-lag 10s --slo 'server.fdsPerAbandoned<0.1' --slo 'abandoned.unheard<=0'
+
+churn: build ## have workers of 1000 come, leave and vanish during rounds: those that stay must be served
+	bin/fltool simulate --workers 1000 --scenario churn:join=20/s,leave=10/s,vanish=10/s --max-lag 10s --slo 'unserved<=0' --slo 'ghosts.doubled<=0' --slo 'server.fdsOfGhosts<=0'
 
 flaky: build ## play 3 rounds of 500 workers through a relay that cuts: all must be served
 	bin/fltool simulate --workers 500 --scenario flaky --max-lag 10s --slo 'unserved<=0'

@@ -65,11 +65,15 @@ func (r *run) serverFDs() int {
 }
 
 // take keeps the connection of an abandoned poll open.
-func (a *abandonment) take(w *worker, c *conn) {
+func (a *abandonment) take(w *worker, c *conn) bool {
+	if w.out.fail != abandoned {
+		return false
+	}
 	a.r.t.orphans.take(c)
 	if w.abandons++; w.abandons == a.times {
 		a.through.Add(1)
 	}
+	return true
 }
 
 // do ends once each worker that is left has abandoned as many polls as asked for.

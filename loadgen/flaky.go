@@ -31,7 +31,6 @@ func flaky(r *run) (play, error) {
 	}
 	r.t.address, r.t.dialers = address, []Dialer{netDialer(netip.Addr{})}
 	return play{
-		close: relay.close,
 		report: func(rep *reports.Report) {
 			rep.Scenario.Flaky = &reports.Flaky{
 				Connections: int(relay.conns.Load()), Delayed: int(relay.had[troubleDelay].Load()), Cut: int(relay.had[troubleCut].Load()),
@@ -42,6 +41,7 @@ func flaky(r *run) (play, error) {
 				rep.Verdict, rep.Reasons = reports.VerdictPass, nil
 			}
 		},
+		close: func(*reports.Report) { relay.close() },
 	}, nil
 }
 

@@ -95,7 +95,7 @@ func judgeText(s step, status int, text string, accept *regexp.Regexp) *failure 
 		if text == wire.TextUpdated {
 			return nil
 		}
-		if strings.HasPrefix(text, "New request for global model") {
+		if strings.HasPrefix(text, wire.SupersededStart) {
 			return failed(classSuperseded, "%s", said(text))
 		}
 		if text == "" || strings.HasPrefix(text, `{"error"`) || strings.Contains(text, "<html") {

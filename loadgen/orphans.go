@@ -1,6 +1,12 @@
 package loadgen
 
-import "sync"
+import (
+	"bytes"
+	"crypto/tls"
+	"sync"
+
+	"github.com/fltool/fltool/server/wire"
+)
 
 // orphans are connections that workers leave open behind them and read no more. Each
 // stays until the server closes it, or the run ends.
@@ -9,19 +15,26 @@ type orphans struct {
 	open     []*orphan
 	taken    int
 	answered int // on which something came, which nobody reads
+	evicted  int // of those: their worker had sent another poll, by the server's word
 	closed   int // by the server
+	shut     int // of those: nothing had come
 }
 
 type orphan struct {
 	conn     *conn
 	answered bool
+	evicted  bool
+	ended    bool
+	looked   int // times, before something came
 }
 
-func (o *orphans) take(c *conn) {
+func (o *orphans) take(c *conn) *orphan {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.taken++
-	o.open = append(o.open, &orphan{conn: c})
+	x := &orphan{conn: c}
+	o.open = append(o.open, x)
+	return x
 }
 
 // count is how many there were, and how many the server has left open.
@@ -47,16 +60,25 @@ func (o *orphans) look() {
 	defer o.mu.Unlock()
 	rest := o.open[:0]
 	for _, x := range o.open {
-		came, ended := x.conn.drain()
+		came, evicted, ended := x.conn.drain()
 		if came && !x.answered {
 			x.answered = true
 			o.answered++
 		}
+		if evicted && !x.evicted {
+			x.evicted = true
+			o.evicted++
+		}
 		if ended {
 			x.conn.Close()
+			x.ended = true
 			o.closed++
+			if !x.answered {
+				o.shut++
+			}
 			continue
 		}
+		x.looked++
 		rest = append(rest, x)
 	}
 	clear(o.open[len(rest):])
@@ -73,20 +95,35 @@ func (o *orphans) close() {
 	o.open = nil
 }
 
-// drain reads what has come without waiting, and says whether there was something and
-// whether it was the end. Of a connection that is no socket nothing can be said.
-func (c *conn) drain() (came, ended bool) {
+// drain reads what has come without waiting, and says whether there was something,
+// whether that was the word of another poll of the same worker, and whether it was the
+// end. Of a connection that is no socket nothing can be said.
+func (c *conn) drain() (came, evicted, ended bool) {
 	if c.socket == nil {
-		return false, false
+		return false, false, false
 	}
 	c.socket.asis = true
 	defer func() { c.socket.asis = false }()
 	var b [512]byte
 	for {
-		n, err := c.socket.Read(b[:])
+		n, err := c.Conn.Read(b[:]) // not the socket: what TLS says of itself is no answer
 		came = came || n > 0
+		evicted = evicted || bytes.Contains(b[:n], []byte(wire.SupersededStart))
 		if err != nil {
-			return came, err != errNothing
+			return came, evicted, err != errNothing
 		}
+	}
+}
+
+// hangUp closes this end of the connection as far as the server can see, which lets what
+// the server makes of that be seen here.
+func (c *conn) hangUp() {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		_ = t.CloseWrite() // fails on a connection that has ended, as the next does
+	}
+	if c.socket == nil {
+		c.Close()
+	} else if half, ok := c.socket.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
 	}
 }

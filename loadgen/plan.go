@@ -93,9 +93,7 @@ func (p *Plan) check() error {
 	setDefault(&p.Grace, DefaultGrace)
 	setDefault(&p.MaxLag, DefaultMaxLag)
 	setDefault(&p.Accept, DefaultAccept)
-	if p.Scenario.Name == ScenarioFlaky {
-		setDefault(&p.Quorum, p.Workers)
-	}
+	setDefault(&p.Quorum, p.Scenario.Quorum(p.Workers))
 	p.holdTimeout = p.PollTimeout
 	setDefault(&p.PollTimeout, p.RoundTimeout)
 	switch {

@@ -62,6 +62,13 @@ func (q *quorum) beyond(v wire.Version) bool {
 	return v != "" && len(q.ended) >= q.rounds && !q.ended[v]
 }
 
+// enough says whether as many rounds as asked for have ended.
+func (q *quorum) enough() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ended) >= q.rounds
+}
+
 // entry is the round of a version, among others in their order.
 type entry struct {
 	version string

@@ -54,6 +54,7 @@ type run struct {
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
 	registered     atomic.Int64 // workers that are
+	away           atomic.Int64 // workers that have left the fleet
 	pending        atomic.Int64 // workers that are neither through with their rounds nor lost
 	round          atomic.Int64
 	answered       atomic.Int64 // when a worker other than the keeper last had a good answer, ns since the start
@@ -91,7 +92,7 @@ func Run(ctx context.Context, plan Plan, opts Setup) (reports.Report, error) {
 	}
 	r.t.close()
 	if r.play.close != nil {
-		r.play.close()
+		r.play.close(&rep)
 	}
 	if opts.Exited == nil {
 		samples.outlived(rep.Resources)
@@ -304,6 +305,9 @@ func (r *run) step(w *worker, b *book) {
 		r.s.at(w, w.out.done+delay)
 	case fateDone:
 		r.finished.Add(1)
+	case fateGone:
+		r.away.Add(1)
+		r.play.gone(w)
 	case fateLost:
 		b.lose(w, at, now)
 		r.lost.Add(1)

@@ -1,9 +1,9 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -26,6 +26,7 @@ const (
 	ScenarioHold    = "hold"
 	ScenarioStorm   = "storm"
 	ScenarioAbandon = "abandon"
+	ScenarioChurn   = "churn"
 	ScenarioFlaky   = "flaky"
 	ScenarioHostile = "hostile"
 	ScenarioSlow    = "slow"
@@ -36,9 +37,11 @@ type scenarioKind struct {
 	name    string
 	rounds  int           // by default; 0: polls are held
 	hold    time.Duration // by default: how long, or how long at most where it ends by itself
+	think   string        // by default, as ParseThink reads it; "": no time
 	each    int           // connections of this process for each worker; 0: one
 	harsh   bool          // wants consent for any number of workers
 	numbers []number
+	quorum  func(Scenario, int) int  // updates that end a round of so many workers, by default; nil: one of each
 	play    func(*run) (play, error) // nil: the plan says all
 }
 
@@ -48,6 +51,7 @@ type number struct {
 	is          float64 // by default
 	least, most float64
 	whole       bool
+	unit        string // may stand behind the value
 }
 
 // play is a scenario while its run lasts, as what it adds to the workers' rounds and
@@ -56,9 +60,10 @@ type play struct {
 	acts   []Act
 	look   func()                // ten times a second, from one goroutine
 	heard  func(*worker)         // what became of a worker's request, before it steps on
+	gone   func(*worker)         // takes a worker that has left the fleet
 	end    func(context.Context) // once the run is over, before its connections are closed
-	close  func()                // once nothing goes over its connections any more
 	report func(*reports.Report) // its figures, and what they make of the verdict
+	close  func(*reports.Report) // once no connection is open any more
 }
 
 // scenarioKinds are all of them, those first that only name what the plan says.
@@ -70,7 +75,11 @@ func scenarioKinds() []scenarioKind {
 		{name: ScenarioAbandon, hold: time.Minute, play: abandon, numbers: []number{
 			{name: "times", is: 20, least: 1, most: 1e6, whole: true}, {name: "after", is: 1, least: 0, most: 3600},
 		}},
-		{name: ScenarioFlaky, rounds: 3, each: 3, play: flaky, numbers: []number{
+		{name: ScenarioChurn, rounds: 6, think: "uniform:1s-3s", each: 2, quorum: (Scenario).steady, play: churning, numbers: []number{
+			{name: "join", is: 5, least: 0, most: 1000, unit: "/s"}, {name: "leave", is: 3, least: 0, most: 1000, unit: "/s"},
+			{name: "vanish", is: 2, least: 0, most: 1000, unit: "/s"}, {name: "away", is: 10, least: 1, most: 90, unit: "%"},
+		}},
+		{name: ScenarioFlaky, rounds: 3, each: 3, quorum: func(_ Scenario, workers int) int { return workers }, play: flaky, numbers: []number{
 			{name: "every", is: 8000, least: 1, most: 1e12}, {name: "delay", is: .2, least: 0, most: 3600}, {name: "silence", is: 2, least: 0, most: 3600},
 		}},
 		{name: ScenarioHostile, rounds: 6, harsh: true, play: raid, numbers: []number{
@@ -113,9 +122,9 @@ func ParseScenario(s string) (Scenario, error) {
 			return Scenario{}, fmt.Errorf("%q: %s has %s", s, name, kind.numberList())
 		}
 		n := kind.numbers[i]
-		v, err := strconv.ParseFloat(value, 64)
+		v, err := strconv.ParseFloat(strings.TrimSuffix(value, n.unit), 64)
 		if err != nil || !(v >= n.least && v <= n.most) || n.whole && v != math.Trunc(v) {
-			return Scenario{}, fmt.Errorf("%q: want a %s from %g to %g", s, n.name, n.least, n.most)
+			return Scenario{}, fmt.Errorf("%q: want a %s from %g to %g%s", s, n.name, n.least, n.most, n.unit)
 		}
 		sc.numbers[key] = v
 	}
@@ -137,10 +146,12 @@ func (k scenarioKind) numberList() string {
 	}
 	var all []string
 	for _, n := range k.numbers {
-		all = append(all, fmt.Sprintf("%s=%g", n.name, n.is))
+		all = append(all, n.text(n.is))
 	}
 	return strings.Join(all, ", ")
 }
+
+func (n number) text(v float64) string { return fmt.Sprintf("%s=%g%s", n.name, v, n.unit) }
 
 // String is what ParseScenario reads, with all numbers.
 func (s Scenario) String() string {
@@ -148,9 +159,10 @@ func (s Scenario) String() string {
 		return s.Name
 	}
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(s.numbers)) {
-		all = append(all, fmt.Sprintf("%s=%g", name, s.numbers[name]))
+	for _, n := range s.kind().numbers {
+		all = append(all, n.text(s.numbers[n.name]))
 	}
+	slices.Sort(all)
 	return s.Name + ":" + strings.Join(all, ",")
 }
 
@@ -164,6 +176,19 @@ func (s Scenario) Rounds() int { return s.kind().rounds }
 
 // Hold is how long it holds polls by default, at most where it ends by itself.
 func (s Scenario) Hold() time.Duration { return s.kind().hold }
+
+// Think is what its workers' time between model and update is by default, as ParseThink
+// reads it.
+func (s Scenario) Think() string { return cmp.Or(s.kind().think, "0") }
+
+// Quorum is how many updates of so many workers end a round of its server's by default;
+// 0: one of each.
+func (s Scenario) Quorum(workers int) int {
+	if of := s.kind().quorum; of != nil {
+		return of(s, workers)
+	}
+	return 0
+}
 
 // Plays says whether something befalls the fleet beside its rounds and holds.
 func (s Scenario) Plays() bool { return s.kind().play != nil }

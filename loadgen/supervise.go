@@ -29,6 +29,7 @@ type standing struct {
 	held     int64
 	finished int64
 	lost     int64
+	away     int64 // have left the fleet
 }
 
 // watch decides by the standings when the hold begins and when the run is over.
@@ -44,7 +45,7 @@ type watch struct {
 // why.
 func (w *watch) look(now time.Time, s standing) (over bool, stalled int) {
 	switch {
-	case s.finished+s.lost == s.all:
+	case s.finished+s.lost+s.away == s.all:
 		return true, 0
 	case !w.holdFrom.IsZero():
 		return now.Sub(w.holdFrom) >= w.hold, 0
@@ -52,7 +53,7 @@ func (w *watch) look(now time.Time, s standing) (over bool, stalled int) {
 		if w.arrivals.over(now, s, s.all, w.grace) {
 			w.holdFrom = now
 		}
-	case s.lost > 0 && s.finished+s.lost+s.held == s.all:
+	case s.lost > 0 && s.finished+s.lost+s.away+s.held == s.all:
 		// The lost one may be all that the held ones wait for.
 		if w.stalledSince.IsZero() {
 			w.stalledSince = now
@@ -169,6 +170,6 @@ func (r *run) standing() standing {
 	pending := r.pending.Load() // before held: who is through has left its round's poll
 	return standing{
 		all: int64(len(r.workers)), pending: pending, settled: r.held.settled.Load(),
-		finished: r.finished.Load(), lost: r.lost.Load(), held: r.held.now.Load(),
+		finished: r.finished.Load(), lost: r.lost.Load(), held: r.held.now.Load(), away: r.away.Load(),
 	}
 }

@@ -65,6 +65,8 @@ func (w *worker) until(f fate) phase {
 		return phaseDone
 	case f == fateLost:
 		return phaseLost
+	case f == fateGone:
+		return 0 // as before it came
 	case fail != nil && fail.class != classReconnect && fail.class != classStopped:
 		return phaseRetrying
 	case w.step == stepUpdate:

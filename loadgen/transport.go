@@ -38,8 +38,8 @@ type transport struct {
 	quorum  *quorum // nil where rounds end with one update of each worker
 	models  models
 	orphans orphans
-	abandon func(*worker, *conn) // takes the connection of a poll that its worker abandons
-	parking *parking             // nil where requests wait where they are
+	abandon func(*worker, *conn) bool // takes the connection of a poll that its worker has abandoned; nil: nobody does
+	parking *parking                  // nil where requests wait where they are
 	places  places
 	dialled func(at time.Duration) // told of each connection begun; nil: nobody asks
 	bytes   struct{ in, out atomic.Int64 }
@@ -173,8 +173,7 @@ func (t *transport) release(w *worker, c *conn, keep bool) {
 		return
 	}
 	w.conn.Store(nil)
-	if w.out.fail == abandoned {
-		t.abandon(w, c)
+	if t.abandon != nil && t.abandon(w, c) {
 		return
 	}
 	c.Close()

@@ -82,6 +82,7 @@ const (
 	fateNext fate = iota // it has a next request, after a delay
 	fateDone
 	fateLost
+	fateGone // it has left the fleet, and may come back
 )
 
 // heldLong is how long a poll must have gone unanswered to have been held: one that
@@ -256,8 +257,11 @@ func (w *worker) stumble(p *Plan, f *failure, now time.Duration) (fate, time.Dur
 	}
 	switch f.class {
 	case classStopped:
-		if f == enough || f == abandoned {
+		switch f {
+		case enough, abandoned:
 			return fateNext, 0 // with the next poll
+		case left, vanished:
+			return fateGone, 0
 		}
 		return fateDone, 0
 	case classReconnect:

@@ -10,7 +10,7 @@ import (
 // metric is one figure that a threshold or a comparison may name. Less of it
 // is better, but for "held" and "capacity".
 type metric struct {
-	unit string // "s", "B", "1" (a share or a ratio) or "" (a count)
+	unit string // "s", "B", "1" (a share or a ratio), "×" (so many times) or "" (a count)
 	of   func(Report) (float64, bool)
 }
 
@@ -94,18 +94,17 @@ var metrics = map[string]metric{
 	"slow.ended":      {"", slow(func(r Report) float64 { return float64(r.Scenario.Slow.Sum().Ended) })},
 	"slow.open":       {"", slow(func(r Report) float64 { return float64(r.Scenario.Slow.Sum().Open) })},
 	"honestErrors":    {"", slow(func(r Report) float64 { return float64(failedRequests(r)) })},
-	"slowdown": {"1", func(r Report) (float64, bool) {
+	"slowdown": {"×", func(r Report) (float64, bool) {
 		if r.Scenario == nil || r.Scenario.Cost == nil {
 			return 0, false
 		}
 		return r.Scenario.Cost.Ratio()
 	}},
-	"unserved": {"", func(r Report) (float64, bool) {
-		if r.Scenario == nil || r.Scenario.Flaky == nil {
-			return 0, false
-		}
-		return float64(r.Scenario.Flaky.Workers - r.Scenario.Flaky.Served), true
-	}},
+	"unserved":               {"", unserved},
+	"ghosts.peak":            {"", churn(func(c *Churn) (int, bool) { return c.GhostsPeak, true })},
+	"ghosts.doubled":         {"", churn(func(c *Churn) (int, bool) { return c.Doubled, true })},
+	"ghosts.open":            {"", churn(func(c *Churn) (int, bool) { return c.Open, true })},
+	"server.fdsOfGhosts":     {"", churn((*Churn).FDsKept)},
 	"abandoned.unheard":      {"", abandon(func(a *Abandon) (float64, bool) { return float64(a.Unheard), true })},
 	"server.fdsPerAbandoned": {"", abandon((*Abandon).Growth)},
 	"cut":                    {"", drilled(func(d *Drill) float64 { return float64(d.Cut) })},
@@ -170,7 +169,7 @@ func MetricNames() []string {
 }
 
 // Metric is the figure of that name in a report and its unit ("s", "B", "1" of
-// a share, "" of a count). It is absent (false) where nothing was measured;
+// a share, "×" of so many times, "" of a count). It is absent (false) where nothing was measured;
 // the error is an unknown name.
 func (r Report) Metric(name string) (value float64, unit string, ok bool, err error) {
 	if m, known := metrics[name]; known {

@@ -7,6 +7,7 @@ type Scenario struct {
 	Plan string `json:"plan"` // as --scenario takes it, with all numbers
 
 	Abandon *Abandon `json:"abandon,omitempty"`
+	Churn   *Churn   `json:"churn,omitempty"`
 	Flaky   *Flaky   `json:"flaky,omitempty"`
 	Hostile *Hostile `json:"hostile,omitempty"`
 	Slow    *Slow    `json:"slow,omitempty"`
@@ -61,7 +62,7 @@ func abandon(of func(*Abandon) (float64, bool)) func(Report) (float64, bool) {
 func addScenario(a, b Scenario) Scenario {
 	return Scenario{
 		Name: common(a.Name, b.Name), Plan: common(a.Plan, b.Plan),
-		Abandon: merged(a.Abandon, b.Abandon, addAbandon), Flaky: merged(a.Flaky, b.Flaky, addFlaky),
+		Abandon: merged(a.Abandon, b.Abandon, addAbandon), Flaky: merged(a.Flaky, b.Flaky, addFlaky), Churn: merged(a.Churn, b.Churn, addChurn),
 		Hostile: merged(a.Hostile, b.Hostile, addHostile), Slow: merged(a.Slow, b.Slow, addSlow),
 		Cost: merged(a.Cost, b.Cost, addCost),
 	}
@@ -91,4 +92,16 @@ func addFlaky(a, b Flaky) Flaky {
 		Connections: a.Connections + b.Connections, Delayed: a.Delayed + b.Delayed, Cut: a.Cut + b.Cut,
 		Reset: a.Reset + b.Reset, Silenced: a.Silenced + b.Silenced, Workers: a.Workers + b.Workers, Served: a.Served + b.Served,
 	}
+}
+
+// unserved are the workers that were to be served in all rounds, and were not.
+func unserved(r Report) (float64, bool) {
+	switch s := r.Scenario; {
+	case s == nil:
+	case s.Flaky != nil:
+		return float64(s.Flaky.Workers - s.Flaky.Served), true
+	case s.Churn != nil:
+		return float64(s.Churn.Unserved), true
+	}
+	return 0, false
 }

@@ -18,6 +18,25 @@ func TestAddScenario(t *testing.T) {
 	if got, want := addScenario(f, f).Flaky, (Flaky{Connections: 10, Delayed: 2, Cut: 2, Reset: 2, Silenced: 2, Workers: 6, Served: 4}); *got != want {
 		t.Errorf("%+v", got)
 	}
+	c := Churn{
+		Workers: 9, Left: 5, Vanished: 4, Joined: 6, Back: 5, Away: 3, Unserved: 1, Shut: 4, Evicted: 2, Notified: 2, Held: 1,
+		GhostsPeak: 3, Doubled: 1, Open: 2, ServerFDsBefore: n(17), ServerFDsAfter: n(18),
+	}
+	twice := addChurn(c, c)
+	if kept, known := twice.FDsKept(); twice.Workers != 18 || twice.GhostsPeak != 6 || twice.Shut+twice.Evicted+twice.Notified+twice.Held != 18 || !known || kept != 1 {
+		t.Errorf("%+v keeps %d, known %t", twice, kept, known)
+	}
+	if kept, known := c.FDsKept(); !known || kept != 1 {
+		t.Errorf("keeps %d, known %t", kept, known)
+	}
+	if _, known := (&Churn{}).FDsKept(); known {
+		t.Error("descriptors that nobody counted are known")
+	}
+	for metric, want := range map[string]float64{"unserved": 1, "ghosts.peak": 3, "ghosts.doubled": 1, "ghosts.open": 2, "server.fdsOfGhosts": 1} {
+		if got, _, ok, err := (Report{Scenario: &Scenario{Churn: &c}}).Metric(metric); got != want || !ok || err != nil {
+			t.Errorf("%s is %g, %t, %v", metric, got, ok, err)
+		}
+	}
 	h := Hostile{Kinds: []HostileKind{{Name: "bomb", Refused: 1, Busy: 2, Cut: 3}, {Name: "forged poll", Through: 1, Held: 2, Broken: 3, Example: "500"}}}
 	both := addHostile(h, Hostile{Kinds: []HostileKind{{Name: "bomb", Refused: 5}}})
 	if sum := both.Sum(); len(both.Kinds) != 2 || both.Kinds[0].Refused != 6 || sum.All() != 17 || sum.Example != "500" {

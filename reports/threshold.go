@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var thresholdExpr = regexp.MustCompile(`^\s*([\w.]+)\s*(<=?|>=?)\s*([0-9.eE+-]+)\s*([a-zA-Zµ%/]*)\s*$`)
+var thresholdExpr = regexp.MustCompile(`^\s*([\w.]+)\s*(<=?|>=?)\s*([0-9.eE+-]+)\s*([a-zA-Zµ%/×]*)\s*$`)
 
 // unitFactors by the unit of a metric; the empty suffix is the unit itself.
 var unitFactors = map[string]map[string]float64{
@@ -26,6 +26,7 @@ var unitFactors = map[string]map[string]float64{
 	},
 	"1":  {"": 1, "%": .01},
 	"/s": {"": 1, "/s": 1},
+	"×":  {"": 1, "x": 1, "×": 1},
 	"":   {"": 1},
 }
 
@@ -78,6 +79,8 @@ func (t Threshold) Missed() string {
 		got = fmt.Sprintf("%.4g MiB", *t.Got/(1<<20))
 	case "1":
 		got = fmt.Sprintf("%.3g %%", *t.Got*100)
+	case "×":
+		got = fmt.Sprintf("%.3g ×", *t.Got)
 	}
 	return "missed " + t.Expr + ": " + got
 }

@@ -16,6 +16,8 @@ func TestParseThreshold(t *testing.T) {
 		"poll.p999<1m":      {Metric: "poll.p999", Limit: 60, Unit: "s"},
 		"held>=1000":        {Metric: "held", Limit: 1000},
 		"update.max<250ms":  {Metric: "update.max", Limit: .25, Unit: "s"},
+		"slowdown<2":        {Metric: "slowdown", Limit: 2, Unit: "×"},
+		"slowdown<1.5x":     {Metric: "slowdown", Limit: 1.5, Unit: "×"},
 	} {
 		got, err := ParseThreshold(expr)
 		want.Expr = expr
@@ -40,6 +42,7 @@ func TestParseThreshold(t *testing.T) {
 		"round<1e999s":        `limit "1e999" is no number`,
 		"server.rss<2%":       `server.rss has no unit "%"`,
 		"round<1.2.3s":        `limit "1.2.3" is no number`,
+		"slowdown<150%":       `slowdown has no unit "%"; want x, ×, none`,
 		"round<-1s":           `limit "-1" is no number from 0 up`,
 		"server.rss<1e308GiB": "the limit is too large",
 	} {

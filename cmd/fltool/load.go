@@ -346,7 +346,7 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	args := []string{
 		"--listen", "127.0.0.1:0", "--log-level", "warn",
 		// The round ends with the last of these workers, however many keys the list has.
-		"--round", strconv.Itoa(cmp.Or(p.Quorum, p.Workers)),
+		"--round", strconv.Itoa(cmp.Or(p.Quorum, p.Scenario.Quorum(p.Workers), p.Workers)),
 		"--model-size", f.modelSize.String(),
 		"--max-update-size", strconv.FormatInt(p.Update.Size()+1<<20, 10),
 	}

@@ -29,6 +29,9 @@ func (f *simulateFlags) pick(set func(name string) bool) (err error) {
 	if f.befalls.Name == loadgen.ScenarioSlow && f.unsafe {
 		return usageError("without a key list a slow update would be a worker's", "--scenario slow goes without --unsafe")
 	}
+	if !set("think") {
+		f.think = f.befalls.Think()
+	}
 	other, mine, is := "hold", "rounds", f.befalls.Rounds() > 0
 	if !is {
 		other, mine = mine, other

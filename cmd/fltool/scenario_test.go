@@ -53,6 +53,16 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("%g descriptors for each, known %t", growth, known)
 			}
 		}},
+		{"churn:join=100/s,leave=50/s,vanish=50/s", []string{"--think", "uniform:100ms-300ms", "--rounds", "10", "--seed", "1"}, func(t *testing.T, r reports.Report) {
+			c := r.Scenario.Churn
+			if r.Verdict != reports.VerdictPass || len(r.Rounds) != 10 || len(r.Lost) != 0 || c.Unserved != 0 || c.Left == 0 || c.Vanished == 0 ||
+				c.Joined == 0 || c.Back != c.Joined || c.Away != c.Left+c.Vanished-c.Joined || c.Doubled != 0 {
+				t.Errorf("verdict %s %q, rounds %d, lost %v, %+v", r.Verdict, r.Reasons, len(r.Rounds), r.Lost, c)
+			}
+			if kept, known := c.FDsKept(); !known || kept != 0 {
+				t.Errorf("the server keeps %d descriptors, known %t", kept, known)
+			}
+		}},
 		{"flaky:every=3000,silence=0.5", nil, func(t *testing.T, r reports.Report) {
 			f := r.Scenario.Flaky
 			if r.Verdict != reports.VerdictPass || f.Served != simulated || f.Connections <= simulated || f.Cut+f.Reset+f.Silenced == 0 {

@@ -31,6 +31,8 @@ fresh keys and stops it afterwards. A --scenario befalls the workers meanwhile:
   hold     nothing: polls held for 30 s, or as long as --hold says
   storm    all held polls are cut at once; ends when all are held again
   abandon  workers poll again, and leave the polls before open: times=20, after=1
+  churn    6 rounds, and during the last of them join=5/s, leave=3/s and vanish=2/s, never
+           more than away=10% gone at a time
   flaky    3 rounds through a relay that delays, cuts and resets: every=8000 (bytes),
            delay=0.2, silence=2 (seconds)
   hostile  6 rounds, and beside the last of them requests=10000 over connections=8

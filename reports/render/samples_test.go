@@ -25,6 +25,7 @@ func samples() map[string]reports.Report {
 		"hosts":       hostsSample(),
 		"drift":       driftSample(),
 		"flaky":       flakySample(),
+		"churn":       churnSample(),
 		"hostile":     hostileSample(),
 		"slow":        slowSample(),
 	}
@@ -312,6 +313,21 @@ func flakySample() reports.Report {
 	return r
 }
 
+func churnSample() reports.Report {
+	r := roundsSample()
+	r.Env.Command = []string{"fltool", "simulate", "--workers", "1000", "--scenario", "churn"}
+	n := func(n int) *int { return &n }
+	r.Scenario = &reports.Scenario{
+		Name: "churn", Plan: "churn:away=10%,join=5/s,leave=3/s,vanish=2/s",
+		Churn: &reports.Churn{
+			Workers: 1000, Left: 26, Vanished: 17, Joined: 30, Back: 30, Away: 13,
+			Shut: 26, Evicted: 6, Notified: 10, Held: 1, GhostsPeak: 3, Open: 11, ServerFDsBefore: n(11), ServerFDsAfter: n(11),
+		},
+		Cost: &reports.Cost{RoundsBefore: 3, SecondsBefore: 2.47, RoundsMeanwhile: 3, SecondsMeanwhile: 2.35},
+	}
+	return r
+}
+
 func hostileSample() reports.Report {
 	r := roundsSample()
 	r.Env.Command = []string{"fltool", "simulate", "--workers", "1000", "--scenario", "hostile"}
@@ -325,6 +341,8 @@ func hostileSample() reports.Report {
 		}},
 		Cost: &reports.Cost{RoundsBefore: 3, SecondsBefore: .39, RoundsMeanwhile: 3, SecondsMeanwhile: .62},
 	}
+	slower := .62 / .39
+	r.Thresholds = []reports.Threshold{{Expr: "slowdown<2", Metric: "slowdown", Limit: 2, Unit: "×", Got: &slower, Pass: true}}
 	return r
 }
 

@@ -18,6 +18,9 @@ func scenarioHeadline(s *reports.Scenario) string {
 	if f := s.Flaky; f != nil {
 		return fmt.Sprintf("%s of %s served, over %s", count(f.Served), count(f.Workers), Plural(f.Connections, "flaky connection"))
 	}
+	if c := s.Churn; c != nil {
+		return fmt.Sprintf("%s left, %s vanished, %s came back; %s of nobody at most", count(c.Left), count(c.Vanished), count(c.Joined), Plural(c.GhostsPeak, "held poll"))
+	}
 	if h := s.Hostile; h != nil {
 		sum := h.Sum()
 		return fmt.Sprintf("%s, %s got through", Plural(sum.All(), "hostile request"), count(sum.Through))
@@ -44,6 +47,24 @@ func befell(r reports.Report) section {
 		add("neither", count(a.Unheard))
 		if a.ServerFDsBefore != nil && a.ServerFDsAfter != nil {
 			add("the server's descriptors before and after", count(*a.ServerFDsBefore)+", "+count(*a.ServerFDsAfter))
+		}
+	}
+	if c := s.Churn; c != nil {
+		add("workers that left, their polls held", count(c.Left))
+		add("vanished", count(c.Vanished))
+		add("came back", count(c.Joined))
+		add("of those, were given a model", count(c.Back))
+		add("away at the end", count(c.Away))
+		add("not served, of those that were there", count(c.Unserved))
+		add("polls of nobody that the server held, at most", count(c.GhostsPeak))
+		add("of all such, ended by closing the connection", count(c.Shut))
+		add("by the worker's next poll", count(c.Evicted))
+		add("by the next model", count(c.Notified))
+		add("not ended", count(c.Held))
+		add("held beside a later one of the same worker", count(c.Doubled))
+		add("connections of nobody that the server kept open", count(c.Open))
+		if c.ServerFDsBefore != nil && c.ServerFDsAfter != nil {
+			add("the server's descriptors before and after the run", count(*c.ServerFDsBefore)+", "+count(*c.ServerFDsAfter))
 		}
 	}
 	if f := s.Flaky; f != nil {

@@ -49,8 +49,10 @@ const UnauthenticatedSuffix = "_unauthenticated"
 // Short is the start of a worker's id by which texts and logs name it.
 func Short(id string) string { return id[:min(8, len(id))] }
 
+// SupersededStart is how a TextSuperseded of any worker starts.
+const SupersededStart = "New request for global model version change notification received from "
+
 // TextSuperseded answers a held poll whose worker has sent another.
 func TextSuperseded(id string) string {
-	return "New request for global model version change notification received from " +
-		Short(id) + " - existing request terminated."
+	return SupersededStart + Short(id) + " - existing request terminated."
 }
