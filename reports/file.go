@@ -135,7 +135,7 @@ func (r Report) validate() error {
 	if !slices.Contains([]Kind{KindSimulate, KindPreflight, KindCapacity, KindDrill, KindHosts, KindDrift}, r.Kind) {
 		return fmt.Errorf("unknown kind %q", r.Kind)
 	}
-	if !slices.Contains(verdicts[:], r.Verdict) {
+	if !slices.Contains(Verdicts, r.Verdict) {
 		return fmt.Errorf("unknown verdict %q", r.Verdict)
 	}
 	if s := r.Shard; s != nil && (s.Count < 1 || s.Count > MaxShards || s.Index < 1 || s.Index > s.Count) {

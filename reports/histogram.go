@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -68,6 +69,25 @@ func (h Histogram) Max() time.Duration {
 		return 0
 	}
 	return time.Duration(h.h.Max()) * time.Microsecond
+}
+
+// Sum is that of all durations counted, within 0.1 %.
+func (h Histogram) Sum() time.Duration {
+	if h.h == nil {
+		return 0
+	}
+	return time.Duration(h.h.Mean() * float64(h.h.TotalCount()) * float64(time.Microsecond))
+}
+
+// Bars are the durations counted, the shortest first, each with how many: those within
+// 0.1 % of each other are one.
+func (h Histogram) Bars() iter.Seq2[time.Duration, int64] {
+	return func(yield func(time.Duration, int64) bool) {
+		if h.h == nil {
+			return
+		}
+		h.h.ForEachBucket(func(us, n int64) bool { return yield(time.Duration(us)*time.Microsecond, n) })
+	}
 }
 
 // Series summarises the histogram in seconds.

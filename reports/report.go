@@ -36,19 +36,19 @@ const (
 // refused: what can't be read is never a pass.
 func Worse(a, b Verdict) Verdict {
 	if a.rank() >= b.rank() {
-		return verdicts[a.rank()]
+		return Verdicts[a.rank()]
 	}
-	return verdicts[b.rank()]
+	return Verdicts[b.rank()]
 }
 
-// verdicts from best to worst.
-var verdicts = [...]Verdict{VerdictPass, VerdictWarn, VerdictFail, VerdictRefused}
+// Verdicts are all of them, from best to worst.
+var Verdicts = []Verdict{VerdictPass, VerdictWarn, VerdictFail, VerdictRefused}
 
 func (v Verdict) rank() int {
-	if i := slices.Index(verdicts[:], v); i >= 0 {
+	if i := slices.Index(Verdicts, v); i >= 0 {
 		return i
 	}
-	return len(verdicts) - 1
+	return len(Verdicts) - 1
 }
 
 // Report is the document. Sections that a kind of run does not produce are

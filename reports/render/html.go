@@ -26,38 +26,54 @@ var outcomeColour = map[string]string{
 // HTML writes the report as one page that needs nothing else: no script, no
 // font, no picture from anywhere.
 func HTML(w io.Writer, r reports.Report) error {
+	return writePage(w, onPage(r), string(r.Kind), way(r))
+}
+
+// onPage is the document of a report's page.
+func onPage(r reports.Report) document {
 	d := newDocument(r)
 	d.facts = facts(r)
 	d.sections = slices.DeleteFunc(d.sections, func(s section) bool { return s.title == wayTitle || s.head }) // drawn, and told on top
-	return writePage(w, d, string(r.Kind), way(r))
+	return d
 }
 
 func writePage(w io.Writer, d document, kind string, way []step) error {
 	var p markup.Page
+	putHead(&p, d.word+": "+d.headline, "", "")
+	putBody(&p, d, kind, way)
+	p.Put("</body>\n</html>\n")
+	_, err := io.WriteString(w, string(p.HTML()))
+	return err
+}
+
+// putHead begins a page; policy is what it may do beside being looked at, and script
+// does that.
+func putHead(p *markup.Page, title string, policy, script markup.HTML) {
 	p.Put(`<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:%s">
 <link rel="icon" href="data:,">
-<title>%s: %s</title>
+<title>%s</title>
 <style>
 %s%s</style>
-</head>
+%s</head>
 <body>
-`, d.word, d.headline, markup.HTML(plot.Style), markup.HTML(style))
-	putHeader(&p, d, kind)
+`, policy, title, markup.HTML(plot.Style), markup.HTML(style), script)
+}
+
+func putBody(p *markup.Page, d document, kind string, way []step) {
+	putHeader(p, d, kind)
 	ids := anchors(d.sections)
-	putContents(&p, d.sections, ids)
-	putWay(&p, way)
+	putContents(p, d.sections, ids)
+	putWay(p, way)
 	p.Put("<main>\n")
 	for i, s := range d.sections {
-		putSection(&p, s, ids[i])
+		putSection(p, s, ids[i])
 	}
-	p.Put("</main>\n</body>\n</html>\n")
-	_, err := io.WriteString(w, string(p.HTML()))
-	return err
+	p.Put("</main>\n")
 }
 
 func putHeader(p *markup.Page, d document, kind string) {

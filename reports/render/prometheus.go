@@ -51,7 +51,7 @@ func oneIf(on bool) float64 {
 // https://prometheus.io/docs/instrumenting/exposition_formats/.
 func Prometheus(w io.Writer, r reports.Report) error {
 	g := gauges{help: map[string]string{}, lines: map[string][]string{}}
-	for _, v := range []reports.Verdict{reports.VerdictPass, reports.VerdictWarn, reports.VerdictFail, reports.VerdictRefused} {
+	for _, v := range reports.Verdicts {
 		g.set("fltool_verdict", "The answer of fltool: 1 at the one that it is.", oneIf(r.Verdict == v), "verdict", string(v))
 	}
 	g.set("fltool_demand_workers", "Workers that are asked for.", float64(r.Demand.Workers))
