@@ -43,6 +43,16 @@ func (p *Page) End(r reports.Report) {
 	close(p.over)
 }
 
+// Ended says whether it shows the report itself.
+func (p *Page) Ended() bool {
+	select {
+	case <-p.over:
+		return true
+	default:
+		return false
+	}
+}
+
 // ServeHTTP answers / with the page and /events with what it is to show.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -94,10 +104,8 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 func (p *Page) now() (body string, final bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.over:
+	if p.Ended() {
 		return p.body, true
-	default:
 	}
 	if began := time.Now(); !began.Before(p.next) {
 		v := p.board.look()

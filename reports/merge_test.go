@@ -23,7 +23,7 @@ func randomShards(seed uint64) []Report {
 	versions := 1 + r.IntN(3)
 	for i := range shards {
 		s := Report{
-			Schema: Schema, Kind: KindSimulate, Verdict: verdicts[r.IntN(len(verdicts))],
+			Schema: Schema, Kind: KindSimulate, Verdict: Verdicts[r.IntN(len(Verdicts))],
 			Env: Env{
 				Tool: "fltool v0", Target: "http://t", Hostname: string(rune('a' + r.IntN(n))), CPUs: 1 + r.IntN(2),
 				Started: start.Add(time.Duration(r.IntN(5000)) * time.Millisecond).Format(time.RFC3339Nano), Seconds: 10 + float64(r.IntN(10)),
@@ -359,9 +359,9 @@ func TestMergeAsManyAsThereMayBe(t *testing.T) {
 }
 
 func TestWorse(t *testing.T) {
-	for i, a := range verdicts {
-		for j, b := range verdicts {
-			if got := Worse(a, b); got != verdicts[max(i, j)] {
+	for i, a := range Verdicts {
+		for j, b := range Verdicts {
+			if got := Worse(a, b); got != Verdicts[max(i, j)] {
 				t.Errorf("%s and %s: %s", a, b, got)
 			}
 		}

@@ -158,6 +158,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if f.plan > 0 {
 		rep.Plan = reports.Extrapolate(f.plan, rep.Slopes)
 	}
+	following.report(rep)
 	if f.numbers.replicasFor > 0 {
 		return errors.Join(asExit(err), f.numbers.write(cmd, &f.output, rep))
 	}

@@ -112,6 +112,8 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 		return cantError("", "%v", err)
 	}
 	nameCause(&rep)
+	following.board.Ended(rep.Verdict)
+	following.report(rep)
 	err = output.write(cmd, rep)
 	if hint, herr := f.hint(rep); herr != nil {
 		return errors.Join(err, herr)

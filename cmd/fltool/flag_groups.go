@@ -37,6 +37,7 @@ var loadGroups = []flagGroup{
 	{"Server", "target keys unsafe ca insecure yes quorum"},
 	{"Server that fltool starts or measures", "server-binary model-size server-command ready server-output server-pid server-log"},
 	{"Verdict and output", "slo max-lag format out results"},
+	{"While it runs", "metrics-listen web"},
 }
 
 var fleetGroups = []flagGroup{
@@ -69,6 +70,7 @@ var regressGroups = []flagGroup{
 	{"Runs", "runs max-runs server-command ready"},
 	{"Verdict", "gate limit strict allow-inconclusive"},
 	{"Output", "format out history commit"},
+	{"While it runs", "metrics-listen"},
 }
 
 var serveGroups = []flagGroup{

@@ -1,38 +1,134 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"net/http"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fltool/fltool/follow"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server"
 )
 
 // followFlags say how a command's runs are followed while they last: simulate's,
 // capacity's and drill's.
-type followFlags struct{}
+type followFlags struct{ metrics, web string }
+
+func (f *followFlags) add(cmd *cobra.Command) {
+	f.addMetrics(cmd)
+	cmd.Flags().StringVar(&f.web, "web", "", "serve the report as it grows, for browsers, at this `address`: 127.0.0.1:8080; without a host it is 127.0.0.1, port 0 is any")
+}
+
+func (f *followFlags) addMetrics(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.metrics, "metrics-listen", "", "serve the run's metrics at /metrics, for Prometheus, at this `address`: 127.0.0.1:9102; port 0 is any")
+}
 
 // following is who follows the runs of a command, one run after another.
 type following struct {
 	stderr    io.Writer // for what is said between and beside the runs
 	followers []loadgen.Follower
 	ends      []func() error
+	board     follow.Board
+	page      *follow.Page // nil: none
 }
 
-// begin begins to follow; close ends it.
+// begin begins to follow a command's own runs; close ends it.
 func (f *followFlags) begin(cmd *cobra.Command) (*following, error) {
-	all := &following{stderr: cmd.ErrOrStderr()}
-	all.followers = append(all.followers, progressTo(all.stderr))
+	all, err := f.listen(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if up := upward(); up != nil {
+		all.followers, all.ends = append(all.followers, up.tell), append(all.ends, up.close)
+	}
+	all.followers = append(all.followers, all.board.Tell, progressTo(all.stderr))
 	return all, nil
+}
+
+// listen serves what the flags ask for, to those who are to see what is told to the board;
+// close ends it.
+func (f *followFlags) listen(cmd *cobra.Command) (*following, error) {
+	all := &following{stderr: cmd.ErrOrStderr()}
+	if f.metrics != "" {
+		if err := all.serve(cmd.Context(), "metrics-listen", f.metrics, "metrics on http://%s/metrics\n", all.board.Metrics()); err != nil {
+			return nil, err
+		}
+	}
+	if f.web != "" {
+		all.page = follow.NewPage(&all.board)
+		if err := all.serve(cmd.Context(), "web", ofThisHost(f.web), "the report as it grows: http://%s/\n", all.page); err != nil {
+			return nil, errors.Join(err, all.close())
+		}
+	}
+	return all, nil
+}
+
+// lastWait is how long what is on its way to browsers may take after the run.
+const lastWait = 5 * time.Second
+
+// serve has an address answered until the following ends.
+func (f *following) serve(ctx context.Context, flag, address, said string, h http.Handler) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return usageError("for example 127.0.0.1:9102", "--%s %s: want an address with a port", flag, address)
+	}
+	on, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return cantError("", "--%s: %w", flag, err)
+	}
+	streams, cut := context.WithCancel(context.Background())
+	s := server.NewHTTP(h, slog.New(slog.DiscardHandler)) // what clients do wrong is no word of the run's
+	s.BaseContext = func(net.Listener) context.Context { return streams }
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Serve(on) // its only error is that of the end
+	}()
+	f.ends = append(f.ends, func() error {
+		defer cut()
+		if f.page == nil || !f.page.Ended() {
+			cut() // there is nothing to wait for
+		}
+		soon, cancel := context.WithTimeout(context.Background(), lastWait)
+		defer cancel()
+		if s.Shutdown(soon) != nil {
+			_ = s.Close() // who is too slow has no final page
+		}
+		<-ended
+		return nil
+	})
+	fmt.Fprintf(f.stderr, said, on.Addr())
+	return nil
+}
+
+// ofThisHost is an address that others reach only if it says so: who means all of the
+// host's addresses says 0.0.0.0 or [::].
+func ofThisHost(address string) string {
+	if host, port, err := net.SplitHostPort(address); err == nil && host == "" {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
 }
 
 // tell is the Follower of every run.
 func (f *following) tell(now reports.Progress, soFar func() reports.Report) {
 	for _, tell := range f.followers {
 		tell(now, soFar)
+	}
+}
+
+// report shows the command's report to who follows.
+func (f *following) report(r reports.Report) {
+	if f.page != nil {
+		f.page.End(r)
 	}
 }
 

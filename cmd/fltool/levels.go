@@ -29,6 +29,7 @@ type levels struct {
 	stderr     io.Writer // its
 	quiet      *loadgen.Quiet
 	deployment *checks.Deployment
+	tried      []loadgen.Tried          // so far
 	said       map[int][]symptoms.Found // by level, in its last trial
 	notes      []string
 	looked     bool   // for the deployment's facts
@@ -137,6 +138,9 @@ func (l *levels) run(ctx context.Context, workers int) (loadgen.Tried, error) {
 	}
 	if err == nil {
 		l.tell(workers, t)
+		t.Workers = workers
+		l.tried = append(l.tried, t)
+		l.following.board.Ended(t.Report.Verdict, loadgen.Found{Tried: l.tried}.Report(workers).Levels...)
 	}
 	return t, err
 }

@@ -81,6 +81,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
 	fl.StringVar(&f.serverAt, "server-pid", "", "measure this process, and all that it started, as the server: a `pid`, or a file with one")
 	f.command.add(cmd)
+	f.follow.add(cmd)
 	fl.StringVar(&f.serverBinary, "server-binary", "", "fltool whose reference server is started (default: this one)")
 	fl.StringArrayVar(&f.slo, "slo", nil, "service level that must hold, such as 'fanout.p99<2s' or 'errors<0.1%'")
 	cmd.MarkFlagsMutuallyExclusive("keys", "unsafe")

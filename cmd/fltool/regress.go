@@ -79,6 +79,7 @@ runs, or another demand than the baseline's.`,
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	fl.StringVar(&f.command.line, "server-command", "", "start the server of the commands' --target by this shell `command` for each run")
 	fl.StringVar(&f.command.ready, "ready", "", "`URL` that tells when that server is ready")
+	f.follow.addMetrics(cmd)
 	f.history.add(cmd)
 	f.judge.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("store", "baseline-binary")
@@ -93,6 +94,7 @@ type regressFlags struct {
 	runs, maxRuns         int
 	store, strict         bool
 	command               commandFlags
+	follow                followFlags
 	history               historyFlags
 	judge                 outcomeFlags[reports.Comparison]
 }
@@ -100,12 +102,12 @@ type regressFlags struct {
 // inTurn says whether the runs of the base are made now.
 func (f *regressFlags) inTurn() bool { return f.binary != "" || f.baseCommand != "" }
 
-func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
+func (f *regressFlags) run(cmd *cobra.Command, args []string) (err error) {
 	gate := reports.QuietGate()
 	if f.inTurn() {
 		gate = reports.InTurnGate()
 	}
-	gate, err := f.judge.check(gate)
+	gate, err = f.judge.check(gate)
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,12 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) error {
 	if f.inTurn() && f.baseline != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: runs made now, in turn, are the better base\n", f.baseline)
 	}
-	m := measurement{commands: commands, base: side{name: "base"}, new: side{name: "new"}, stderr: cmd.ErrOrStderr()}
+	following, err := f.follow.listen(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, following.close()) }()
+	m := measurement{commands: commands, base: side{name: "base"}, new: side{name: "new"}, stderr: cmd.ErrOrStderr(), board: &following.board}
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
 		return tempError(err)
 	}

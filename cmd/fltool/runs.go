@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fltool/fltool/follow"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -24,6 +25,7 @@ type measurement struct {
 	dir       string // for reports
 	stderr    io.Writer
 	check     func(reports.Report) error // of a new run, that ends the making; nil: none
+	board     *follow.Board              // of the run that is made
 
 	kinds map[string]int // of demand, by the command
 	made  int            // runs of each command and side
@@ -127,13 +129,14 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 	run.Stderr = &said
 	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
 	run.WaitDelay = stopPatience
-	ended := run.Run()
+	ended := m.follow(run)
 	if ctx.Err() != nil {
 		return reports.Report{}, cantError("", "interrupted")
 	}
 	r, err := reports.Read(path)
 	switch {
 	case err == nil:
+		m.board.Ended(r.Verdict)
 		// What the exit code tells stands in the report, too.
 		r.Env.Command = slices.DeleteFunc(r.Env.Command, func(arg string) bool { return arg == "--out="+path })
 		return r, nil
@@ -149,6 +152,17 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 		code = exitUsage
 	}
 	return r, &exitError{code: code, err: fmt.Errorf("%s: %w: %s", strings.Join(command, " "), ended, lastWords(said.String()))}
+}
+
+// follow runs a command, and puts up how far it has come where it tells.
+func (m *measurement) follow(run *exec.Cmd) error {
+	child, done, err := hear(m.board.Tell)
+	if err != nil {
+		return err
+	}
+	run.ExtraFiles = []*os.File{child}
+	run.Env = append(os.Environ(), followVariable+"=3")
+	return errors.Join(run.Run(), done())
 }
 
 // lastWords is the error that a run ended with, without its hint.

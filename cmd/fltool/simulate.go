@@ -66,6 +66,8 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	f.output.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("procs", "shard")
 	cmd.MarkFlagsMutuallyExclusive("procs", "results")
+	cmd.MarkFlagsMutuallyExclusive("procs", "metrics-listen")
+	cmd.MarkFlagsMutuallyExclusive("procs", "web")
 	return cmd
 }
 

@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"checks/symptoms":        {},
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
 	"checks/remedy":          {"checks", "nginx", "reports"},
+	"follow":                 {"reports", "reports/render"},
 	"reports":                {},
 	"reports/trend":          {"reports"},
 	"docs/schema":            {},
@@ -54,7 +55,7 @@ var atHome = map[string][]string{
 	"github.com/gorilla/mux":                  {"server"},
 	"github.com/nginxinc/nginx-go-crossplane": {"nginx"},
 	"github.com/spf13/cobra":                  {"cmd/fltool", "cmd/prove"},
-	"github.com/prometheus/client_golang/":    {"server"},
+	"github.com/prometheus/client_golang/":    {"server", "follow"},
 	"github.com/prometheus/procfs":            {"checks/facts"},
 	"github.com/vmihailenco/msgpack/":         {"server/wire"},
 	"go.yaml.in/yaml/":                        {"checks/kinds", "cmd/fltool"},

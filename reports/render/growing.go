@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -38,6 +39,8 @@ func GrowingPage(title string, body string) string {
 func GrowingBody(soFar reports.Report, now reports.Progress) string {
 	d := document{word: "RUNNING", verdict: "running", headline: progressHeadline(now)}
 	if soFar.Schema != "" {
+		soFar.Env.Seconds = 0 // the heading tells
+		soFar.Rounds = slices.DeleteFunc(slices.Clone(soFar.Rounds), func(x reports.Round) bool { return x.Open })
 		of := onPage(soFar)
 		d.facts, d.sections = of.facts, of.sections
 	}
@@ -58,7 +61,7 @@ func progressHeadline(p reports.Progress) string {
 	if p.Stage == "" {
 		return "nothing has begun yet"
 	}
-	parts := []string{fmt.Sprintf("%s of %s held", count(p.Held), Plural(p.Workers, "worker"))}
+	parts := []string{stageWords[p.Stage], fmt.Sprintf("%s of %s held", count(p.Held), Plural(p.Workers, "worker"))}
 	if p.Rounds > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s over", p.Round, Plural(p.Rounds, "round")))
 	}
@@ -68,9 +71,9 @@ func progressHeadline(p reports.Progress) string {
 	if p.Errors > 0 {
 		parts = append(parts, Plural(int(p.Errors), "error"))
 	}
-	s := fmt.Sprintf("%s: %s", stageWords[p.Stage], strings.Join(parts, ", "))
+	s := fmt.Sprintf("%s; %.0f s so far", strings.Join(parts, ", "), p.Seconds)
 	if p.Left >= 1 {
-		s += fmt.Sprintf("; about %s left", seconds(p.Left))
+		s += fmt.Sprintf(", about %.0f s left", p.Left)
 	}
 	return s
 }
