@@ -148,9 +148,10 @@ FLEET ?= 200
 FLEET_ROUNDS ?= 20
 
 HOSTILE ?= 1000000
+SLOWDOWN ?= 2
 
-hostile: ## send a server HOSTILE requests that nobody should, while workers play rounds: minutes
-	go test -run '^TestHostile$$' -v -timeout 1h ./cmd/fltool -hostile $(HOSTILE)
+hostile: ## send a server HOSTILE requests that nobody should: rounds meanwhile may take twice as long. Minutes, on an idle machine
+	go test -run '^TestHostile$$' -v -timeout 1h ./cmd/fltool -hostile $(HOSTILE) -hostile-slowdown $(SLOWDOWN)
 
 restarts: ## end servers by TERM and kill -9 while FLEET workers like dc_federated's play FLEET_ROUNDS rounds
 	go test -run '^TestRestarts' -v -timeout 1h ./cmd/fltool -fleet $(FLEET) -fleet-rounds $(FLEET_ROUNDS)

@@ -25,7 +25,7 @@ import (
 // becomes of them.
 type Hostile struct {
 	Address     string              // host:port of the server
-	TLS         *tls.Config         // nil: plain HTTP
+	TLS         *tls.Config         `json:"-"` // nil: plain HTTP
 	From        []net.IP            // addresses of this host that it comes from, in turn; none: any
 	Workers     []string            // ids that it knows; at least one
 	Replays     []wire.ModelRequest // messages that a worker has sent, and that count no more
@@ -73,13 +73,14 @@ func (h Hostile) Run(ctx context.Context) (map[string]reports.HostileKind, error
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	counts := map[string]reports.HostileKind{}
-	bomb, err := newBomb()
+	bomb, loots, err := newLoots(h.Seed)
 	if err != nil {
 		return nil, err
 	}
 	for i := range max(1, h.Connections) {
 		all.Go(func() {
-			a := newAttacker(&h, i, bomb)
+			a := newAttacker(&h, i)
+			a.bombed, a.loots = bomb, loots
 			defer a.close()
 			for ctx.Err() == nil && sent.Add(1) <= int64(h.Requests) {
 				if err := a.one(ctx); err != nil {
@@ -107,7 +108,8 @@ type attacker struct {
 	rng    *rand.Rand
 	noises rand.ChaCha8 // bytes
 	key    ed25519.PrivateKey
-	bombed []byte
+	bombed loot
+	loots  []loot // the others that are forged
 	counts map[string]reports.HostileKind
 
 	conn   net.Conn
@@ -116,12 +118,12 @@ type attacker struct {
 	about  string // whom
 }
 
-func newAttacker(h *Hostile, i int, bomb []byte) *attacker {
+func newAttacker(h *Hostile, i int) *attacker {
 	var seed [32]byte
 	copy(seed[:], fmt.Sprintf("hostile %d %d", h.Seed, i))
 	a := &attacker{
 		Hostile: h, rng: rand.New(rand.NewPCG(h.Seed, uint64(i))), noises: *rand.NewChaCha8(seed), // #nosec G404 -- a plan that can be repeated
-		key: ed25519.NewKeyFromSeed(seed[:]), bombed: bomb, counts: map[string]reports.HostileKind{},
+		key: ed25519.NewKeyFromSeed(seed[:]), counts: map[string]reports.HostileKind{},
 	}
 	if len(h.From) > 0 {
 		a.dialer.LocalAddr = &net.TCPAddr{IP: h.From[i%len(h.From)]}

@@ -2,28 +2,50 @@ package loadgen
 
 import (
 	"bytes"
-	"compress/zlib"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/fltool/fltool/server/wire"
 )
 
-// bombBytes is what a bomb inflates to: a thousand times its size.
-const bombBytes = 8 << 20
+const (
+	// bombBytes is what a bomb inflates to: a thousand times its size.
+	bombBytes = 8 << 20
+	// So many updates are made that are then forged again and again.
+	looted = 64
+)
 
-func newBomb() ([]byte, error) {
-	var b bytes.Buffer
-	w := zlib.NewWriter(&b)
-	if _, err := w.Write(make([]byte, bombBytes)); err != nil {
-		return nil, err
+// loot is an update that strangers have, with what its worker would sign.
+type loot struct {
+	form   wire.UpdateForm
+	digest wire.Digest
+}
+
+func newLoot(update []byte) (l loot, err error) {
+	z, digest, err := wire.CompressUpdate(bytes.NewReader(update))
+	if err != nil {
+		return loot{}, err
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
+	form, err := wire.NewUpdateForm(z)
+	return loot{form, digest}, err
+}
+
+// newLoots makes a bomb and others, whose bytes the seed gives.
+func newLoots(seed uint64) (bomb loot, others []loot, err error) {
+	bomb, err = newLoot(make([]byte, bombBytes))
+	rng := rand.New(rand.NewPCG(seed, 0)) // #nosec G404 -- a plan that can be repeated
+	for i := 0; i < looted && err == nil; i++ {
+		b := make([]byte, 1+rng.IntN(100))
+		for j := range b {
+			b[j] = byte(rng.Uint32())
+		}
+		var one loot
+		one, err = newLoot(b)
+		others = append(others, one)
 	}
-	return b.Bytes(), nil
+	return bomb, others, err
 }
 
 func (a *attacker) worker() string { return a.Workers[a.rng.IntN(len(a.Workers))] }
@@ -96,30 +118,15 @@ func (a *attacker) replay() []byte {
 	return message(wire.PathPoll, wire.Poll{WorkerID: m.WorkerID, LastVersion: wire.VersionInt(1), SignedPhrase: m.SignedPhrase})
 }
 
-// update is a form of a zlib stream.
-func (a *attacker) update(zlibbed []byte, signed string) []byte {
-	form, err := wire.NewUpdateForm(zlibbed)
-	if err != nil {
-		panic(err) // of what is in memory, it never fails
-	}
-	segments := form.Segments(signed)
+func (a *attacker) update(l *loot) []byte {
+	segments := l.form.Segments(a.signed(l.digest[:]))
 	var b bytes.Buffer
 	_, _ = segments.WriteTo(&b) // memory takes all
-	return request("POST", wire.PathUpdate+"/"+a.worker(), form.ContentType, b.Bytes())
+	return request("POST", wire.PathUpdate+"/"+a.worker(), l.form.ContentType, b.Bytes())
 }
 
-func (a *attacker) forgedUpdate() []byte {
-	z, digest, err := wire.CompressUpdate(bytes.NewReader(a.noise()))
-	if err != nil {
-		panic(err) // as above
-	}
-	return a.update(z, a.signed(digest[:]))
-}
-
-func (a *attacker) bomb() []byte {
-	digest := sha256.Sum256(make([]byte, bombBytes))
-	return a.update(a.bombed, a.signed(digest[:]))
-}
+func (a *attacker) forgedUpdate() []byte { return a.update(&a.loots[a.rng.IntN(len(a.loots))]) }
+func (a *attacker) bomb() []byte         { return a.update(&a.bombed) }
 
 // oversize announces more than any server should take, and waits for leave.
 func (a *attacker) oversize() []byte {

@@ -65,7 +65,20 @@ func (c *challenges) issue(worker string, at time.Time) string {
 	return hex.EncodeToString(b[:])
 }
 
-// use is check and makes the phrase used: of any number of calls one is true.
+// open says whether a phrase may still be used.
+func (c *challenges) open(worker string, phrase []byte, at time.Time) bool {
+	serial, ok := c.valid(worker, phrase, at)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(at.Sub(c.start))
+	g := c.of(serial)
+	return g != nil && !g.has(serial)
+}
+
+// use is open and makes the phrase used: of any number of calls one is true.
 func (c *challenges) use(worker string, phrase []byte, at time.Time) bool {
 	serial, ok := c.valid(worker, phrase, at)
 	if !ok {
@@ -74,19 +87,42 @@ func (c *challenges) use(worker string, phrase []byte, at time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turn(at.Sub(c.start))
-	g := &c.now
-	if serial < g.first {
-		g = &c.old
+	g := c.of(serial)
+	return g != nil && g.take(serial)
+}
+
+// of is the generation of a serial number; nil if it is older than both, and so has
+// expired. The lock is held.
+func (c *challenges) of(serial uint64) *generation {
+	switch {
+	case serial >= c.now.first:
+		return &c.now
+	case serial >= c.old.first:
+		return &c.old
 	}
-	if serial < g.first {
-		return false // older than the older generation, so expired
+	return nil
+}
+
+// at is the word and the bit of a serial number.
+func (g *generation) at(serial uint64) (word, bit uint64) {
+	n := serial - g.first
+	return n / 64, 1 << (n % 64)
+}
+
+// has says whether a serial number was used.
+func (g *generation) has(serial uint64) bool {
+	word, bit := g.at(serial)
+	return word < uint64(len(g.used)) && g.used[word]&bit != 0
+}
+
+// take makes one used and says whether it was not.
+func (g *generation) take(serial uint64) bool {
+	if g.has(serial) {
+		return false
 	}
-	word, bit := (serial-g.first)/64, uint64(1)<<((serial-g.first)%64)
+	word, bit := g.at(serial)
 	for uint64(len(g.used)) <= word {
 		g.used = append(g.used, 0)
-	}
-	if g.used[word]&bit != 0 {
-		return false
 	}
 	g.used[word] |= bit
 	return true

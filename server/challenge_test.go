@@ -80,8 +80,16 @@ func TestChallengeForged(t *testing.T) {
 	if c.use("v", []byte(good), now) {
 		t.Error("another's: accepted")
 	}
+	for range 2 {
+		if !c.open("w", []byte(good), now) || c.open("v", []byte(good), now) {
+			t.Error("to look at a challenge spent it, or it is open to another")
+		}
+	}
 	if !c.use("w", []byte(good), now) {
 		t.Error("the good one was refused")
+	}
+	if c.open("w", []byte(good), now) {
+		t.Error("one that was used is open")
 	}
 }
 

@@ -1,6 +1,9 @@
 package server
 
-import "errors"
+import (
+	"errors"
+	"io"
+)
 
 const (
 	// DefaultMaxInflation is how many times its size an update may inflate to, when
@@ -21,6 +24,7 @@ var errInflation = errors.New("inflates to too many times its size")
 type inflating struct {
 	Upload
 	body   *body
+	from   io.Reader // the body, or what was read of it already
 	ratio  int64
 	seats  *seats // nil if it has no seat
 	shares *shares
@@ -37,7 +41,7 @@ func (i *inflating) Read(p []byte) (int, error) {
 		i.seats.pause()
 		defer i.seats.resume()
 	}
-	return i.body.Read(p)
+	return i.from.Read(p)
 }
 
 // Write gets what is.

@@ -176,8 +176,7 @@ func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string,
 	if w == nil {
 		return "", wire.TextInvalid, nil
 	}
-	message, err := s.verifier.open(r, w.key, m.SignedPhrase)
-	if err != nil || string(message) != wire.RegisterPhrase {
+	if _, err := s.verifier.open(r, w.key, m.SignedPhrase, func(message []byte) bool { return string(message) == wire.RegisterPhrase }); err != nil {
 		return "", wire.TextInvalid, nil
 	}
 	if !s.senders.allow(id, time.Now()) {
@@ -255,16 +254,19 @@ func (s *Server) standing(r *http.Request, id, phrase string) standing {
 	if now == unknown || s.cfg.Unsafe {
 		return now
 	}
-	message, err := s.verifier.open(r, key, phrase)
+	resumed := now == member && time.Since(s.resumed) < challengeLife
+	message, err := s.verifier.open(r, key, phrase, func(message []byte) bool {
+		return resumed || s.challenges.open(id, message, time.Now())
+	})
 	switch {
 	case err != nil:
 		return unknown
 	case s.challenges.use(id, message, time.Now()):
 		return now
-	case now == member && time.Since(s.resumed) < challengeLife:
+	case resumed:
 		return stale
 	}
-	return unknown
+	return unknown // another was faster
 }
 
 // admit says whether a worker may go on; if not, it is told so.

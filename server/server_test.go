@@ -507,6 +507,11 @@ func TestRefusedBeforeInflating(t *testing.T) {
 	if _, text := cs[0].update([]byte("u"), "00"); text != wire.TextInvalid {
 		t.Errorf("unsigned duplicate: %q", text)
 	}
+	// A short one is not inflated unless its worker signed it.
+	short := registered(t, addr, keys[1])[0]
+	if _, text := short.update(make([]byte, 20<<20), strange.sign(make([]byte, 32))); text != wire.TextInvalid {
+		t.Errorf("a forged bomb: %q", text)
+	}
 	if got := a.take(); got != "" {
 		t.Error("the aggregator was asked for: ", got)
 	}
@@ -717,7 +722,7 @@ func TestDrain(t *testing.T) {
 	rest.Write(segments[0])
 	rest.Write(segments[1])
 
-	waitFor(t, "the upload begins", func() bool { return strings.HasPrefix(a.take(), "begin") })
+	waitFor(t, "the upload begins", func() bool { return s.uploads.count() == 1 })
 	drained := make(chan error, 1)
 	go func() { drained <- s.Shutdown(context.Background()) }()
 	for _, ended := range held {

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -113,17 +114,34 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	if duplicate {
 		return s.duplicate(key, body, r)
 	}
+	var from io.Reader = body
+	var digest []byte // that is signed, where that is known before
+	if small && !s.cfg.Unsafe {
+		var whole []byte
+		if whole, digest, err = s.short(key, body, r); err != nil {
+			return s.unreadable(err)
+		}
+		from = bytes.NewReader(whole)
+	}
 	up, err := s.cfg.Aggregator.Begin(id)
 	if err != nil {
 		return failure(&keepError{err})
 	}
-	in := &inflating{Upload: up, body: body, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
+	in := &inflating{Upload: up, body: body, from: from, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
 	if place.seat != nil {
 		in.seats = s.uploads.seats
 	}
 	got, err := wire.ReadUpdate(in, in, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
 	in.rest()
-	if err != nil || !s.signed(r, key, got.Signed, got.Digest[:]) {
+	good := err == nil
+	switch {
+	case !good:
+	case digest != nil:
+		good = bytes.Equal(digest, got.Digest[:])
+	default:
+		good = s.signed(r, key, got.Signed, got.Digest[:])
+	}
+	if !good {
 		up.Abort()
 		s.shares.waste(&in.share)
 		if in.err != nil {
@@ -142,6 +160,21 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	return outcome{status: http.StatusOK, text: wire.TextAccepted + wire.Short(id) + "."}
 }
 
+// short reads a short update and checks its signature before anything is inflated,
+// which may take a thousand times as long as there is to read. It gives what it read and
+// the digest that was signed; its error is one for unreadable.
+func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request) (whole, digest []byte, err error) {
+	if whole, err = io.ReadAll(body); err != nil {
+		return nil, nil, err
+	}
+	got, err := wire.ReadUpdate(nil, bytes.NewReader(whole), r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest, err = s.verifier.open(r, key, got.Signed, func(message []byte) bool { return len(message) == sha256.Size })
+	return whole, digest, err
+}
+
 // duplicate answers an update of a worker whose update is there already: as if it
 // was read, but without inflating it.
 func (s *Server) duplicate(key ed25519.PublicKey, body io.Reader, r *http.Request) outcome {
@@ -158,16 +191,16 @@ func (s *Server) signed(r *http.Request, key ed25519.PublicKey, phrase string, d
 	if s.cfg.Unsafe {
 		return true
 	}
-	message, err := s.verifier.open(r, key, phrase)
-	return err == nil && (digest == nil || bytes.Equal(message, digest))
+	_, err := s.verifier.open(r, key, phrase, func(message []byte) bool { return digest == nil || bytes.Equal(message, digest) })
+	return err == nil
 }
 
-// unreadable answers an update that could not be read or, without an error, whose
-// signature is wrong.
+// unreadable answers an update that could not be read or, with wire.ErrSignature or no
+// error, whose signature is wrong.
 func (s *Server) unreadable(err error) outcome {
 	var inflate *wire.InflateError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, wire.ErrSignature):
 		return refused("bad signature", wire.TextInvalid)
 	case errors.Is(err, wire.ErrTooLarge), errors.Is(err, errBody):
 		return s.tooLarge()

@@ -19,9 +19,10 @@ type verifier struct {
 }
 
 type job struct {
-	key    ed25519.PublicKey
-	phrase string
-	answer chan<- opened
+	key     ed25519.PublicKey
+	phrase  string
+	awaited func(message []byte) bool
+	answer  chan<- opened
 }
 
 type opened struct {
@@ -34,7 +35,7 @@ func newVerifier() *verifier {
 	for range runtime.GOMAXPROCS(0) {
 		v.done.Go(func() {
 			for j := range v.jobs {
-				message, err := wire.Open(j.key, j.phrase)
+				message, err := wire.OpenIf(j.key, j.phrase, j.awaited)
 				j.answer <- opened{message, err}
 			}
 		})
@@ -42,14 +43,14 @@ func newVerifier() *verifier {
 	return v
 }
 
-// open is wire.Open, for a request. A desk has a stack that is deep enough.
-func (v *verifier) open(r *http.Request, key ed25519.PublicKey, phrase string) ([]byte, error) {
+// open is wire.OpenIf, for a request. A desk has a stack that is deep enough.
+func (v *verifier) open(r *http.Request, key ed25519.PublicKey, phrase string, awaited func(message []byte) bool) ([]byte, error) {
 	if visit := visitOf(r); visit != nil && visit.desk {
-		return wire.Open(key, phrase)
+		return wire.OpenIf(key, phrase, awaited)
 	}
 	answer := v.answers.Get().(chan opened)
 	defer v.answers.Put(answer)
-	v.jobs <- job{key, phrase, answer}
+	v.jobs <- job{key, phrase, awaited, answer}
 	o := <-answer
 	return o.message, o.err
 }

@@ -15,10 +15,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
 
-// TestMain makes fltool a command of the scripts: the test binary runs itself,
-// as a process of its own, so that exit codes, signals and streams are real.
+// TestMain makes fltool a command of the scripts, and what TestHostile runs beside it:
+// the test binary runs itself, as a process of its own, so that exit codes, signals and streams are real.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"fltool": main})
+	testscript.Main(m, map[string]func(){"fltool": main, raidCommand: runRaid})
 }
 
 // TestScript runs testdata/script/*.txtar, one file a behaviour. A script runs

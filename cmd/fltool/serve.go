@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -166,6 +167,9 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	modelBytes := len(cfg.Model)
 	if f.maxMemory > 0 {
 		debug.SetMemoryLimit(int64(f.maxMemory) / 10 * 9) // what is garbage is to be no reason to refuse
+	}
+	if runtime.GOMAXPROCS(0) == 1 {
+		runtime.GOMAXPROCS(2) // else nobody has the CPU while one waits for the disk
 	}
 	s, err := server.New(cfg)
 	cfg.Model = nil // the server has its own form of it

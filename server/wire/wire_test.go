@@ -263,6 +263,9 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%q %v", m, err)
 		}
 	}
+	if m, err := OpenIf(public, good, func(m []byte) bool { return string(m) != "message" }); !errors.Is(err, ErrSignature) {
+		t.Errorf("not awaited: %q %v", m, err)
+	}
 	if m, err := Open(public, Sign(key, nil)); err != nil || len(m) != 0 {
 		t.Errorf("empty message: %q %v", m, err)
 	}
