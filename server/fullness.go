@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -130,6 +131,13 @@ func (s *Server) turnAway(c net.Conn, reason string) {
 	}
 }
 
-// turnedAway is an answer before there was a question.
-var turnedAway = []byte("HTTP/1.1 503 " + http.StatusText(http.StatusServiceUnavailable) + "\r\n" +
-	"Content-Type: " + typeText[0] + "\r\nContent-Length: " + strconv.Itoa(len(TextFull)) + "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n" + TextFull)
+var turnedAway = unasked(http.StatusServiceUnavailable, TextFull, "Retry-After: 1")
+
+// unasked is an answer before there was a whole question.
+func unasked(status int, text string, headers ...string) []byte {
+	head := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n", status, http.StatusText(status), typeText[0], len(text))
+	for _, h := range append(headers, "Connection: close") {
+		head += h + "\r\n"
+	}
+	return []byte(head + "\r\n" + text)
+}

@@ -79,6 +79,7 @@ type visit struct {
 	begun    bool        // the rest of its request was waited for already
 	over     bool        // has left
 	idle     bool        // in net/http, between two requests
+	head     *time.Timer // of its first request in net/http; nil: all of that has come
 	token    uint64      // in the lot; 0 if it is not there
 	gate     *gate
 	worker   string // that it has been proved to be of, last; "": a stranger's
@@ -168,6 +169,7 @@ func (g *gate) Accept() (net.Conn, error) {
 				v.conn, v.next = &resumed{v.conn, v.next}, nil
 			}
 			g.visits[v.conn] = v
+			v.head = time.AfterFunc(headPatience, func() { g.late(v) })
 			return v.conn, nil
 		}
 		g.changed.Wait()
@@ -186,12 +188,14 @@ func (g *gate) state(c net.Conn, state http.ConnState) {
 	v.idle = state == http.StateIdle
 	switch state {
 	case http.StateActive:
+		v.hasHead()
 		v.sign()
 	case http.StateIdle:
 		v.sign()
 		g.leave(v)
 	case http.StateHijacked, http.StateClosed:
 		delete(g.visits, c)
+		v.hasHead()
 		v.over = true
 		v.drop()
 		g.leave(v)

@@ -66,9 +66,34 @@ func TestSlowUpload(t *testing.T) {
 
 // cutAfter reads until the server cuts a connection, and gives how long that took.
 func cutAfter(c net.Conn) time.Duration {
+	_, took := saidUntilCut(c)
+	return took
+}
+
+// saidUntilCut is also what the server said before.
+func saidUntilCut(c net.Conn) (said string, took time.Duration) {
 	began := time.Now()
-	_, _ = io.Copy(io.Discard, c) // its error is the cut
-	return time.Since(began)
+	b, _ := io.ReadAll(c) // its error is the cut
+	return string(b), time.Since(began)
+}
+
+// TestLateHead dribbles the head of a request, and is told that it takes too long,
+// wherever in a line its time ends.
+func TestLateHead(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {
+		for name, line := range map[string]string{"lines": "X: y\r\n", "one line": "y"} {
+			c := dialFake(t, cs[0])
+			go func() {
+				_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\n")
+				for ; err == nil; _, err = io.WriteString(c, line) {
+					time.Sleep(time.Second)
+				}
+			}()
+			if said, took := saidUntilCut(c); said != string(lateAnswer) || took > grace {
+				t.Errorf("%s: after %v %q", name, took, said)
+			}
+		}
+	})
 }
 
 // TestSlowHead does not end the head of a request, at first and on a connection
