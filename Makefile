@@ -15,7 +15,7 @@ export GORACE := atexit_sleep_ms=0
 # C compiler.
 PACKAGES := gcc libc6-dev curl nginx-light libnginx-mod-stream chromium gunicorn python3-gevent python3-requests python3-nacl \
 	python3-msgpack shellcheck iproute2 nftables conntrack python3-bottle python3-waitress \
-	uwsgi-plugin-python3 python3-uvicorn python3-grpcio haproxy apache2-bin caddy
+	uwsgi-plugin-python3 python3-uvicorn python3-grpcio haproxy apache2-bin caddy tmux
 
 # How much of a target is fuzzed is a number of runs: Go's clock for it ends some runs
 # as failed that found nothing (golang.org/issue/75804, fixed in 1.27).

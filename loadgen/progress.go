@@ -20,7 +20,7 @@ type Follower func(now reports.Progress, soFar func() reports.Report)
 // more rounds there were.
 const (
 	soFarEvery = 200 * time.Millisecond
-	soFarShare = 20
+	soFarShare = 5
 )
 
 // soFar makes the report of a run while it lasts.
@@ -87,7 +87,7 @@ func (s *supervisor) tell(now time.Time, over bool) {
 	}
 	s.soFar.at(s.line, over)
 	r.opts.Progress(reports.Progress{
-		Seconds: now.Sub(r.start).Seconds(), Left: s.remaining(now).Seconds(), Stage: s.stage(over),
+		Seconds: now.Sub(r.start).Seconds(), Left: s.remaining(now, over).Seconds(), Stage: s.stage(over),
 		Workers: len(r.workers), Doing: r.t.census.counts(),
 		Held: int(r.held.now.Load()), NeverHeld: r.neverHeld(), Cut: int(r.held.cut.Load()), Lost: int(r.lost.Load()),
 		Finished: int(r.finished.Load()), Round: int(s.rounds), Rounds: r.plan.Rounds,
@@ -110,8 +110,10 @@ func (s *supervisor) stage(over bool) string {
 	return reports.StageRounds
 }
 
-func (s *supervisor) remaining(now time.Time) time.Duration {
+func (s *supervisor) remaining(now time.Time, over bool) time.Duration {
 	switch {
+	case over:
+		return 0
 	case !s.holdFrom.IsZero():
 		return max(0, s.hold-now.Sub(s.holdFrom))
 	case s.rounds > 0:

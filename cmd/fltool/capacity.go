@@ -114,12 +114,7 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
-	following, err := f.follow.begin(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, following.close()) }()
-	l := levels{f: f, thresholds: thresholds, following: following, stderr: following.stderr, said: map[int][]symptoms.Found{}}
+	l := levels{f: f, thresholds: thresholds, said: map[int][]symptoms.Found{}}
 	if f.target != "" && f.command.line == "" {
 		if err := l.aim(ctx); err != nil {
 			return err
@@ -131,6 +126,10 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	tidies(ctx)
+	if l.following, err = f.follow.begin(cmd); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.following.close()) }()
 	found, err := f.search.Find(ctx, l.run)
 	if err != nil && len(found.Tried) == 0 {
 		return err
@@ -158,7 +157,8 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 	if f.plan > 0 {
 		rep.Plan = reports.Extrapolate(f.plan, rep.Slopes)
 	}
-	following.report(rep)
+	l.following.report(rep)
+	l.following.giveBack()
 	if f.numbers.replicasFor > 0 {
 		return errors.Join(asExit(err), f.numbers.write(cmd, &f.output, rep))
 	}

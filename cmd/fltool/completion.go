@@ -24,6 +24,7 @@ var flagWords = map[string]func() []string{
 	"lb":               kinds.Balancers,
 	"limit":            gateNames,
 	"log-format":       words("text", "json"),
+	"progress":         progressWays,
 	"log-level":        words("debug", "info", "warn", "error"),
 	"nginx-flavour":    nginx.Flavours,
 	"scenario":         loadgen.ScenarioNames,

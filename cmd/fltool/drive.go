@@ -46,15 +46,17 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	if err := loadgen.CheckRoom(plan.Workers, plan.Scenario.Connections(), max(1, f.procs), len(plan.Sources)); err != nil {
 		return roomError(err)
 	}
+	ctx := cmd.Context()
+	tidies(ctx)
+	if f.procs > 1 && f.follow.progress != progressNone {
+		f.follow.progress = progressPlain // the processes say how far they are
+	}
 	following, err := f.follow.begin(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, following.close()) }()
 	setup.ServerPID, setup.Own, setup.Progress = f.serverPID, f.target == "", following.tell
-
-	ctx := cmd.Context()
-	tidies(ctx)
 	forget, err := f.makeKeys(ctx)
 	defer func() { err = errors.Join(err, forget()) }()
 	if err != nil {
@@ -70,7 +72,7 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	} else if err := loadgen.CheckTarget(ctx, plan.Target, plan.TLS); err != nil {
 		return targetError(err)
 	}
-	if err := awaitStart(ctx, start, cmd.ErrOrStderr()); err != nil {
+	if err := awaitStart(ctx, start, following.stderr); err != nil {
 		return err
 	}
 	if f.results != "" {
@@ -114,10 +116,11 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	nameCause(&rep)
 	following.board.Ended(rep.Verdict)
 	following.report(rep)
+	following.giveBack()
 	err = output.write(cmd, rep)
 	if hint, herr := f.hint(rep); herr != nil {
 		return errors.Join(err, herr)
-	} else if hint != "" {
+	} else if hint != "" && !f.follow.quiet {
 		fmt.Fprintln(cmd.ErrOrStderr(), fitted(cmd.ErrOrStderr(), "hint: "+hint))
 	}
 	return err

@@ -37,7 +37,7 @@ var loadGroups = []flagGroup{
 	{"Server", "target keys unsafe ca insecure yes quorum"},
 	{"Server that fltool starts or measures", "server-binary model-size server-command ready server-output server-pid server-log"},
 	{"Verdict and output", "slo max-lag format out results"},
-	{"While it runs", "metrics-listen web"},
+	{"While it runs", "progress quiet metrics-listen web"},
 }
 
 var fleetGroups = []flagGroup{

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -20,28 +21,61 @@ import (
 )
 
 // followFlags say how a command's runs are followed while they last: simulate's,
-// capacity's and drill's.
-type followFlags struct{ metrics, web string }
+// capacity's, drill's and regress's.
+type followFlags struct {
+	progress     string
+	quiet        bool
+	metrics, web string
+}
+
+// The ways to show progress; "" is live on a terminal, plain elsewhere.
+const (
+	progressPlain = "plain"
+	progressLive  = "live"
+	progressNone  = "none"
+)
+
+func progressWays() []string { return []string{progressLive, progressPlain, progressNone} }
 
 func (f *followFlags) add(cmd *cobra.Command) {
+	f.addProgress(cmd)
 	f.addMetrics(cmd)
 	cmd.Flags().StringVar(&f.web, "web", "", "serve the report as it grows, for browsers, at this `address`: 127.0.0.1:8080; without a host it is 127.0.0.1, port 0 is any")
+}
+
+func (f *followFlags) addProgress(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.progress, "progress", "", "what is shown while it runs: live (a view, on a terminal), plain (a line now and then) or none")
+	fl.Lookup("progress").DefValue = "live on a terminal, plain elsewhere"
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the report and errors")
 }
 
 func (f *followFlags) addMetrics(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.metrics, "metrics-listen", "", "serve the run's metrics at /metrics, for Prometheus, at this `address`: 127.0.0.1:9102; port 0 is any")
 }
 
+func (f *followFlags) check() error {
+	if f.progress != "" && !slices.Contains(progressWays(), f.progress) {
+		return usageError("", "--progress %s: want live, plain or none", f.progress)
+	}
+	if f.quiet && f.progress != "" && f.progress != progressNone {
+		return usageError("", "--quiet shows no progress: --progress %s goes without it", f.progress)
+	}
+	return nil
+}
+
 // following is who follows the runs of a command, one run after another.
 type following struct {
 	stderr    io.Writer // for what is said between and beside the runs
+	view      *liveView // nil: none
 	followers []loadgen.Follower
 	ends      []func() error
 	board     follow.Board
 	page      *follow.Page // nil: none
 }
 
-// begin begins to follow a command's own runs; close ends it.
+// begin begins to follow a command's own runs; close ends it. The terminal is the live
+// view's until then, or until it is given back, so that all else is said by stderr.
 func (f *followFlags) begin(cmd *cobra.Command) (*following, error) {
 	all, err := f.listen(cmd)
 	if err != nil {
@@ -50,7 +84,16 @@ func (f *followFlags) begin(cmd *cobra.Command) (*following, error) {
 	if up := upward(); up != nil {
 		all.followers, all.ends = append(all.followers, up.tell), append(all.ends, up.close)
 	}
-	all.followers = append(all.followers, all.board.Tell, progressTo(all.stderr))
+	all.followers = append(all.followers, all.board.Tell)
+	switch {
+	case f.quiet, f.progress == progressNone:
+	case f.progress != progressPlain && hasRoom(cmd, f.progress == progressLive):
+		all.view = newLiveView(cmd.InOrStdin().(*os.File), all.stderr.(*os.File))
+		all.stderr = all.view
+		all.followers = append(all.followers, all.view.tell)
+	default:
+		all.followers = append(all.followers, plainProgress(all.stderr))
+	}
 	return all, nil
 }
 
@@ -58,6 +101,9 @@ func (f *followFlags) begin(cmd *cobra.Command) (*following, error) {
 // close ends it.
 func (f *followFlags) listen(cmd *cobra.Command) (*following, error) {
 	all := &following{stderr: cmd.ErrOrStderr()}
+	if f.quiet {
+		all.stderr = io.Discard
+	}
 	if f.metrics != "" {
 		if err := all.serve(cmd.Context(), "metrics-listen", f.metrics, "metrics on http://%s/metrics\n", all.board.Metrics()); err != nil {
 			return nil, err
@@ -125,6 +171,20 @@ func (f *following) tell(now reports.Progress, soFar func() reports.Report) {
 	}
 }
 
+// next says which of several runs comes now.
+func (f *following) next(title string) {
+	if f.view != nil {
+		f.view.next(title)
+	}
+}
+
+// giveBack gives the terminal back, for the report.
+func (f *following) giveBack() {
+	if f.view != nil {
+		f.view.close()
+	}
+}
+
 // report shows the command's report to who follows.
 func (f *following) report(r reports.Report) {
 	if f.page != nil {
@@ -132,10 +192,12 @@ func (f *following) report(r reports.Report) {
 	}
 }
 
-// close ends what was begun, the last first.
+// close ends what was begun, the last first. It may be called again.
 func (f *following) close() (err error) {
+	f.giveBack()
 	for _, end := range slices.Backward(f.ends) {
 		err = errors.Join(err, end())
 	}
+	f.ends = nil
 	return err
 }

@@ -26,7 +26,6 @@ type levels struct {
 	f          *capacityFlags
 	thresholds []reports.Threshold
 	following  *following
-	stderr     io.Writer // its
 	quiet      *loadgen.Quiet
 	deployment *checks.Deployment
 	tried      []loadgen.Tried          // so far
@@ -133,7 +132,7 @@ func (l *levels) run(ctx context.Context, workers int) (loadgen.Tried, error) {
 	if g := t.Report.Generator; err == nil && ctx.Err() == nil && g != nil && g.LagP99Seconds > f.maxLag.Seconds() {
 		f.ramp = slowing * max(f.ramp, time.Duration(workers)*arrivalEvery)
 		l.tell(workers, t)
-		fmt.Fprintf(l.stderr, "%s: once more, with arrivals over %s\n", render.Plural(workers, "worker"), f.ramp)
+		fmt.Fprintf(l.following.stderr, "%s: once more, with arrivals over %s\n", render.Plural(workers, "worker"), f.ramp)
 		t, err = l.once(ctx, f)
 	}
 	if err == nil {
@@ -162,6 +161,7 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 	if err != nil {
 		return t, err
 	}
+	l.following.next("level")
 	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: l.following.tell}
 	child, cleanup, err := f.start(ctx, &plan)
 	if err != nil {
@@ -224,7 +224,7 @@ func (l *levels) settle(ctx context.Context) (left string, err error) {
 	const soon = time.Second
 	left, err = l.quiet.Wait(ctx, min(soon, l.f.settle))
 	if rest := l.f.settle - soon; left != "" && err == nil && rest > 0 {
-		fmt.Fprintf(l.stderr, "waiting up to %s (--settle) for the server to let go of the level before: %s\n", rest, left)
+		fmt.Fprintf(l.following.stderr, "waiting up to %s (--settle) for the server to let go of the level before: %s\n", rest, left)
 		left, err = l.quiet.Wait(ctx, rest)
 	}
 	return left, err
@@ -257,7 +257,7 @@ func (l *levels) listen(workers int, log io.Reader) error {
 }
 
 func (l *levels) tell(workers int, t loadgen.Tried) {
-	fmt.Fprintf(l.stderr, "%s: %s\n", render.Plural(workers, "worker"), levelLine(t))
+	fmt.Fprintf(l.following.stderr, "%s: %s\n", render.Plural(workers, "worker"), levelLine(t))
 }
 
 // levelLine says what became of a level. One that only missed a service level was

@@ -81,9 +81,9 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.Uint64Var(&f.seed, "seed", 0, "of all randomness (default: random, shown in the report)")
 	fl.StringVar(&f.serverAt, "server-pid", "", "measure this process, and all that it started, as the server: a `pid`, or a file with one")
 	f.command.add(cmd)
-	f.follow.add(cmd)
 	fl.StringVar(&f.serverBinary, "server-binary", "", "fltool whose reference server is started (default: this one)")
 	fl.StringArrayVar(&f.slo, "slo", nil, "service level that must hold, such as 'fanout.p99<2s' or 'errors<0.1%'")
+	f.follow.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("keys", "unsafe")
 	cmd.MarkFlagsMutuallyExclusive("target", "server-binary")
 	cmd.MarkFlagsMutuallyExclusive("update", "update-size")
@@ -103,6 +103,9 @@ func (f *loadFlags) check(set func(name string) bool) error {
 		}
 	}
 	if err := f.checkCommand(set); err != nil {
+		return err
+	}
+	if err := f.follow.check(); err != nil {
 		return err
 	}
 	if !set("seed") {

@@ -227,7 +227,7 @@ func (f *probeFlags) run(cmd *cobra.Command, plan loadgen.Plan, p facts.Probe) f
 		return none("%v", err)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "probe: %d workers come\n", plan.Workers)
-	r, err := loadgen.Run(cmd.Context(), plan, loadgen.Setup{Progress: progressTo(cmd.ErrOrStderr())})
+	r, err := loadgen.Run(cmd.Context(), plan, loadgen.Setup{Progress: plainProgress(cmd.ErrOrStderr())})
 	switch {
 	case err != nil:
 		return none("%v", err)

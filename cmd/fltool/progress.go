@@ -3,36 +3,22 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
 )
 
-// plainEvery is how often progress is told where there is no terminal.
+// plainEvery is how often progress is told in plain lines.
 const plainEvery = 5 * time.Second
 
-// progressTo tells how far a run has come: on a terminal in one line that is
-// rewritten, elsewhere in a line every few seconds.
-func progressTo(w io.Writer) loadgen.Follower {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return func(p reports.Progress, _ func() reports.Report) {
-			line := progressLine(p)
-			// A line that wraps can't be rewritten.
-			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 && len(line) >= width {
-				line = line[:width-1]
-			}
-			fmt.Fprintf(w, "\r\x1b[K%s", line)
-			if p.Over {
-				fmt.Fprint(w, "\r\x1b[K")
-			}
-		}
-	}
+// plainProgress tells how far a run has come in a line every few seconds.
+func plainProgress(w io.Writer) loadgen.Follower {
 	next := plainEvery.Seconds()
 	return func(p reports.Progress, _ func() reports.Report) {
+		if p.Seconds < plainEvery.Seconds() {
+			next = plainEvery.Seconds() // it may be another run than before
+		}
 		if p.Seconds >= next && !p.Over {
 			next += plainEvery.Seconds()
 			fmt.Fprintln(w, progressLine(p))

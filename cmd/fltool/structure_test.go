@@ -55,6 +55,7 @@ var atHome = map[string][]string{
 	"github.com/gorilla/mux":                  {"server"},
 	"github.com/nginxinc/nginx-go-crossplane": {"nginx"},
 	"github.com/spf13/cobra":                  {"cmd/fltool", "cmd/prove"},
+	"charm.land/":                             {"cmd/fltool"},
 	"github.com/prometheus/client_golang/":    {"server", "follow"},
 	"github.com/prometheus/procfs":            {"checks/facts"},
 	"github.com/vmihailenco/msgpack/":         {"server/wire"},
