@@ -42,7 +42,7 @@ func abandon(r *run) (play, error) {
 	return play{
 		acts: []Act{{Name: "abandon all polls", Do: a.do}},
 		look: r.t.orphans.look,
-		end:  func(context.Context) { a.now = r.serverFDs() },
+		end:  func(context.Context) { a.now = r.settledFDs(a.before) },
 		report: func(rep *reports.Report) {
 			rep.Scenario.Abandon = a.report()
 			if rep.Verdict != reports.VerdictRefused {
@@ -62,6 +62,22 @@ func (r *run) serverFDs() int {
 		return -1
 	}
 	return u.FDs
+}
+
+// settleLongest is how long a server may let go of no connection while it has some to.
+const settleLongest = 3 * time.Second
+
+// settledFDs counts the server's open descriptors once there are no more than before, or
+// get no fewer: a connection that it has answered for the last time may linger.
+func (r *run) settledFDs(before int) int {
+	now := r.serverFDs()
+	for last := time.Now(); now > before && time.Since(last) < settleLongest; {
+		time.Sleep(20 * time.Millisecond)
+		if n := r.serverFDs(); n < now {
+			now, last = n, time.Now()
+		}
+	}
+	return now
 }
 
 // take keeps the connection of an abandoned poll open.

@@ -240,15 +240,9 @@ func (c *churn) look() {
 	c.peak = max(c.peak, n)
 }
 
-// settleLongest is how long a server may take to let go of connections that were closed.
-const settleLongest = 3 * time.Second
-
 // settle waits for the server to let go of all connections, which are closed here.
 func (c *churn) settle(rep *reports.Report) {
-	now := c.r.serverFDs()
-	for deadline := time.Now().Add(settleLongest); now > c.fds && time.Now().Before(deadline); now = c.r.serverFDs() {
-		time.Sleep(20 * time.Millisecond)
-	}
+	now := c.r.settledFDs(c.fds)
 	if c.fds >= 0 && now >= 0 {
 		rep.Scenario.Churn.ServerFDsBefore, rep.Scenario.Churn.ServerFDsAfter = &c.fds, &now
 		fdsVerdict(rep)
