@@ -104,6 +104,14 @@ func startNginx(t *testing.T, dir, server string) (conf string) {
 
 func startNginxWith(t *testing.T, dir string, slots int, server string) (conf string) {
 	t.Helper()
+	conf = nginxConf(t, dir, slots, server)
+	start(t, nginxProgram(t), "-p", dir, "-c", conf, "-e", filepath.Join(dir, "error.log"))
+	return conf
+}
+
+// nginxConf writes the config of an nginx that keeps all it writes in a folder.
+func nginxConf(t *testing.T, dir string, slots int, server string) (conf string) {
+	t.Helper()
 	log, temp := filepath.Join(dir, "error.log"), ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += fmt.Sprintf("%s_temp_path %s/%s; ", kind, dir, kind)
@@ -117,7 +125,6 @@ http { access_log off; %s
 }`, dir, log, slots, temp, server), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	start(t, nginxProgram(t), "-p", dir, "-c", conf, "-e", log)
 	return conf
 }
 

@@ -78,8 +78,6 @@ func recoveredAll(d *reports.Drill) bool {
 	return n > 0 && d.Recovered[n-1].Share == 1 && d.Recovered[n-1].Seconds > 0
 }
 
-// TestDrillRestart restarts the reference server: with its state kept all is well again,
-// without it nobody is known any more.
 // FuzzParseAct parses acts, and does nothing.
 func FuzzParseAct(f *testing.F) {
 	for _, s := range []string{"true", "30s: systemctl reload nginx", "kill:4711", "1m:kill:4711", "10s:pause:4711:1s", "-1s: true", ":", "30s:", " 1h :true", "1s:2s:true"} {
@@ -93,6 +91,8 @@ func FuzzParseAct(f *testing.F) {
 	})
 }
 
+// TestDrillRestart restarts the reference server: with its state kept all is well again,
+// without it nobody is known any more.
 func TestDrillRestart(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys")
@@ -147,7 +147,7 @@ func TestDrillRestart(t *testing.T) {
 func proxied(t *testing.T, app, main string) (address, dir string) {
 	t.Helper()
 	address, dir = freeAddress(t), t.TempDir()
-	conf := startNginx(t, dir, fmt.Sprintf("server { listen %s; access_log %s/access.log; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, dir, app))
+	conf := startNginx(t, dir, logging(address, dir, app))
 	waitListening(t, address, filepath.Join(dir, "error.log"))
 	for { // which it writes after that
 		if pid, err := os.ReadFile(filepath.Join(dir, "pid")); err == nil && len(pid) > 0 {
@@ -162,6 +162,18 @@ func proxied(t *testing.T, app, main string) (address, dir string) {
 		reload(t, dir)
 	}
 	return address, dir
+}
+
+// logging is nginx's server before an application, with a log of its requests.
+func logging(address, dir, app string) string {
+	return fmt.Sprintf("server { listen %s; access_log %s/access.log; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, dir, app)
+}
+
+// logged counts the polls that nginx's log says ended with a status; 000 is none.
+func logged(t *testing.T, dir, status string) int {
+	t.Helper()
+	polls := regexp.MustCompile(`"POST ` + wire.PathPoll + `\S* HTTP/1.1" ` + status + ` `)
+	return len(polls.FindAllString(readFile(t, filepath.Join(dir, "access.log")), -1))
 }
 
 // TestDrillReload reloads the real nginx: by default its old processes keep the polls
@@ -186,6 +198,9 @@ func TestDrillReload(t *testing.T) {
 			d := r.Drill
 			if d.Cut != c.cut || d.Text != 0 || d.ServerErrors != 0 || d.Away != 0 || d.Workers != c.cut {
 				t.Errorf("verdict %s %q, drill %+v", r.Verdict, r.Reasons, d)
+			}
+			if n := logged(t, dir, "000"); n != d.Cut {
+				t.Errorf("%d polls were cut, nginx's log has %d", d.Cut, n)
 			}
 		})
 	}
@@ -212,24 +227,33 @@ func children(t *testing.T, pid int) []string {
 	return strings.Fields(readFile(t, fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)))
 }
 
-// TestDrillPython restarts a server of Python's behind the real nginx, and has another
-// one recycle its worker: each held poll ends with what nginx's log says.
+// TestDrillPython restarts the real nginx before a server of Python's, and then that
+// server, and has another one recycle its worker: each held poll ends with what the logs
+// say.
 func TestDrillPython(t *testing.T) {
 	t.Parallel()
 	t.Run("restart", func(t *testing.T) {
 		app := freeAddress(t)
 		s := newRestarter(t, python(t, app, "--graceful-timeout", "1"), "Booting worker")
 		waitListening(t, app, "")
-		address, dir := proxied(t, app, "")
-		r := drill(t, "http://"+address, "--unsafe", "--act", s.script+" restart", "--patience", "4s")
+		address, dir := freeAddress(t), t.TempDir()
+		n := newRestarter(t, fmt.Sprintf("exec %s -p %s -c %s -e stderr -g 'error_log stderr notice;'", nginxProgram(t), dir, nginxConf(t, dir, slots, logging(address, dir, app))), "start worker process")
+		r := drill(t, "http://"+address, "--unsafe", "--act", n.script+" restart")
 		d := r.Drill
+		if d.Cut != drilled || d.Workers != drilled || d.Away != 0 || !recoveredAll(d) {
+			t.Errorf("verdict %s %q, drill %+v", r.Verdict, r.Reasons, d)
+		}
+		if log := n.log(t, 0); !strings.Contains(log, "SIGTERM") || logged(t, dir, "502") > 0 || strings.Count(s.log(t, 0), "Booting worker") != 1 {
+			t.Errorf("nginx was not restarted alone:\n%s%s", log, s.log(t, 0))
+		}
+		r = drill(t, "http://"+address, "--unsafe", "--act", s.script+" restart", "--patience", "4s")
+		d = r.Drill
 		if d.Cut+d.ServerErrors+d.Text != drilled || d.Workers != drilled {
 			t.Errorf("verdict %s %q, drill %+v", r.Verdict, r.Reasons, d)
 		}
 		// Polls that the server left without an answer: nginx gives it for them.
-		polls := regexp.MustCompile(`"POST `+wire.PathPoll+`\S* HTTP/1.1" 502 `).FindAllString(readFile(t, filepath.Join(dir, "access.log")), -1)
-		if len(polls) != d.ServerErrors || d.ServerErrors == 0 {
-			t.Errorf("%d polls ended with 5xx, nginx's log has %d", d.ServerErrors, len(polls))
+		if n := logged(t, dir, "502"); n != d.ServerErrors || n == 0 {
+			t.Errorf("%d polls ended with 5xx, nginx's log has %d", d.ServerErrors, n)
 		}
 	})
 	t.Run("max-requests", func(t *testing.T) {
