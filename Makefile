@@ -27,7 +27,7 @@ FUZZSERVER ?= 300x
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted hostile kills restarts fuzz fresh pages release try-deb image pictures try-image setup clean planted-python same guide
+.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted hostile kills restarts fuzz fresh pages release try-deb try-rpm image pictures try-image setup clean planted-python same guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -198,11 +198,13 @@ fresh: ## run and test on a new Debian in FRESH (as root; it is removed afterwar
 	$(SUDO) .ci/fresh $(FRESH) 'make run' 'make test'
 	$(SUDO) rm -rf $(FRESH)
 
-try-deb: ## the package of `make release` on a new Debian without Go (as root)
+try-deb: ## the deb of `make release` on a new Debian without Go (as root)
+try-rpm: ## the rpm of `make release` on a new Debian with rpm (as root)
+try-deb try-rpm: try-%:
 	command -v debootstrap >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
 	trap '$(SUDO) rm -rf $(FRESH)' EXIT; \
-		$(SUDO) env PACKAGES=ca-certificates,man-db,bash-completion,procps,systemd .ci/fresh $(FRESH) \
-			"cat >/root/fltool.deb" '.ci/try-deb /root/fltool.deb' <$$(ls bin/release/fltool_*_linux_amd64.deb)
+		$(SUDO) env PACKAGES=ca-certificates,man-db,bash-completion,procps,systemd,rpm .ci/fresh $(FRESH) \
+			"cat >/root/fltool.$*" '.ci/try-package /root/fltool.$*' <$$(ls bin/release/fltool_*_linux_amd64.$*)
 
 # What is emitted for others, by their own definitions and tools.
 .PHONY: deploy
