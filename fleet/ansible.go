@@ -88,8 +88,8 @@ func (t *text) shards(f Fleet) {
 	t.line("- name: shards\n  hosts: shards\n  gather_facts: false\n  vars: {fltool_dir: \"~/.fltool-%s\"}\n  tasks:", f.Name)
 	t.task("no reports of another run", "file", `path: "{{ playbook_dir }}/reports"`, "state: absent")
 	t.line("      delegate_to: localhost\n      run_once: true\n      vars: {ansible_connection: local}")
-	t.task("a folder", "file", "path: "+quoted(shardDir), "state: directory", `mode: "0700"`)
-	t.task("no report of another run", "file", "path: "+quoted(shardDir+"/report.json"), "state: absent")
+	t.task("no report of another run", "file", "path: "+quoted(shardDir+"/reports"), "state: absent")
+	t.task("a folder", "file", "path: "+quoted(shardDir+"/reports"), "state: directory", `mode: "0700"`)
 	for _, in := range f.Files {
 		t.task(in.Name, "copy", "src: "+in.Name, "dest: "+quoted(shardDir+"/"+in.Name), `mode: "0600"`)
 	}
@@ -103,7 +103,7 @@ func (t *text) shards(f Fleet) {
 		block.comment(4, "one moment for all, by this machine's clock")
 		block.line("    - name: when all begin\n      ansible.builtin.set_fact:\n        fltool_start: \"{{ '%%Y-%%m-%%dT%%H:%%M:%%SZ' | strftime(now().timestamp() + %d, utc=true) }}\"\n      run_once: true", f.Start.seconds())
 	}
-	block.task("the load", "shell", "chdir: "+quoted(shardDir), "cmd: !unsafe "+quoted(f.shell("../fltool", ".", "report.json"))) // no template, whatever it holds
+	block.task("the load", "shell", "chdir: "+quoted(shardDir), "cmd: !unsafe "+quoted(f.shell("../fltool", ".", f.out("reports", "run.json")))) // no template, whatever it holds
 	block.line("      environment:\n        FLTOOL_SHARD: \"{{ fltool_shard }}/%d\"", len(f.Shards))
 	switch {
 	case f.Start.After > 0:
@@ -120,5 +120,8 @@ func (t *text) shards(f Fleet) {
 		t.line("      always:\n        - name: no keys are left\n          ansible.builtin.file:\n            path: %s\n            state: absent", quoted(shardDir+"/"+wire.KeyBundleFile))
 	}
 	t.line("    - name: what it said\n      ansible.builtin.debug:\n        msg: \"{{ load.stderr_lines }}\"\n      when: load.rc != 0")
-	t.task("its report", "fetch", "src: "+quoted(shardDir+"/report.json"), `dest: "reports/{{ fltool_shard }}.json"`, "flat: true")
+	t.task("its reports", "find", "paths: "+quoted(shardDir+"/reports"))
+	t.line("      register: made\n      failed_when: made.files | length == 0")
+	t.task("bring them here", "fetch", `src: "{{ item.path }}"`, `dest: "reports/{{ fltool_shard }}-{{ item.path | basename }}"`, "flat: true")
+	t.line("      loop: \"{{ made.files }}\"\n      loop_control: {label: \"{{ item.path | basename }}\"}")
 }

@@ -21,6 +21,7 @@ type Fleet struct {
 	Shards []Shard  // in their order
 	Files  []Input  // that all shards read
 	Start  Start
+	Levels bool // each shard makes several reports: --out is their folder
 	TLS    bool // the target's is an https URL
 
 	UpdateBytes int64 // size of an update
@@ -106,9 +107,17 @@ func (f Fleet) onDisk() (files []File) {
 // startVariable is where a shell finds when all shards begin.
 const startVariable = "FLTOOL_START_AT"
 
+// out is where a shard puts its reports: a folder, or a file in it.
+func (f Fleet) out(dir, name string) string {
+	if f.Levels {
+		return "--out=" + dir
+	}
+	return "--out=" + dir + "/" + name
+}
+
 // shell is the command of a shard, which finds in its environment which one it is. The
-// folder of its keys and the file of its report are as a shell reads them.
-func (f Fleet) shell(fltool, keys, report string) string {
+// folder of its keys and where its reports go are as a shell reads them.
+func (f Fleet) shell(fltool, keys, out string) string {
 	words := []string{"exec " + fltool}
 	for _, arg := range f.Args {
 		words = append(words, shellWord(arg))
@@ -123,7 +132,7 @@ func (f Fleet) shell(fltool, keys, report string) string {
 	if f.Start != (Start{}) {
 		words = append(words, fmt.Sprintf(`--start-at="$%s"`, startVariable))
 	}
-	return strings.Join(append(words, "--out="+report), " ")
+	return strings.Join(append(words, out), " ")
 }
 
 // seconds is how long after the engine's own begin the shards begin, in whole seconds.

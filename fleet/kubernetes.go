@@ -109,7 +109,7 @@ func (f Fleet) inPod() (args []string) {
 	if f.Claim == "" {
 		return append(args, "--format=log")
 	}
-	return append(args, "--out="+reportsMount+"/$(JOB_COMPLETION_INDEX).json")
+	return append(args, f.out(reportsMount, "$(JOB_COMPLETION_INDEX).json"))
 }
 
 func (t *text) volumes(f Fleet) {

@@ -12,7 +12,7 @@ func slurm(f Fleet) ([]File, error) {
 	job.comment(0, fmt.Sprintf("%d tasks at once: the partition must have room for all, since each waits for the others' rounds.", len(f.Shards)))
 	job.comment(0, fmt.Sprintf("Memory is twice %d MiB: %s.", mebibytes(memory.value), memory.rests))
 	job.comment(0, fmt.Sprintf("%d descriptors: %s. Slurm gives a job the limits of who submits it.", fds.value, fds.rests))
-	job.line("%s", f.shell("./fltool", `"keys/$SLURM_ARRAY_TASK_ID"`, `"reports/$SLURM_ARRAY_TASK_ID.json"`))
+	job.line("%s", f.shell("./fltool", `"keys/$SLURM_ARRAY_TASK_ID"`, f.out("reports", "$SLURM_ARRAY_TASK_ID.json")))
 
 	submit.line("#!/bin/sh")
 	submit.comment(0, "Submits the array, waits for its end and adds the reports up. The exit code is that of the whole run's verdict.")

@@ -31,6 +31,27 @@ func (f Found) Report(asked int) reports.Report {
 	return r
 }
 
+// Climbed is the answer of levels of fixed sizes, ascending, each of which was tried once.
+// What fails after a level that left polls behind proves nothing.
+func Climbed(levels []reports.Report) Found {
+	var tried []Tried
+	left := 0
+	for _, r := range levels {
+		t := Tried{Workers: r.Demand.Workers, Result: LevelResultOf(r), Report: r}
+		if left > 0 && t.Result == LevelFailed {
+			t.Result, t.Report.Verdict = LevelSpoiled, reports.VerdictRefused
+			t.Report.Reasons = append([]string{fmt.Sprintf("the server may still have held %d polls of the levels before: without them it might have held", left)}, r.Reasons...)
+		}
+		if r.Held != nil {
+			left += r.Held.Unfreed
+		}
+		tried = append(tried, t)
+	}
+	f := Search{}.found(tried)
+	f.Notes = append(f.Notes, "the levels were fixed, and each was tried once: what lies between is not known")
+	return f
+}
+
 // of is the last trial of so many workers; one that failed outranks others.
 func (f Found) of(workers int) (t Tried, ok bool) {
 	for _, x := range f.Tried {

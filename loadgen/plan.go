@@ -58,6 +58,7 @@ type Plan struct {
 	Rounds int           // rounds that each worker takes part in; with a Quorum, that end
 	Quorum int           // updates that end a round of the server's; 0: one of each worker
 	Hold   time.Duration // how long all polls are held, after the rounds where there are any
+	HoldTo time.Time     // until when at least, for shards whose holds begin at moments of their own; zero: no longer than Hold
 
 	Ramp     time.Duration // over which the workers arrive, evenly, or slower where this machine can't serve so many
 	RampOpen bool          // they arrive in Ramp in any case, and who is late is so by the generator's fault

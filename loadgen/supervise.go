@@ -35,6 +35,7 @@ type standing struct {
 // watch decides by the standings when the hold begins and when the run is over.
 type watch struct {
 	hold, grace  time.Duration
+	holdTo       time.Time // not before
 	holdFrom     time.Time // zero until it begins
 	arrivals     gathering // of all
 	others       gathering // of all but the keeper
@@ -48,7 +49,7 @@ func (w *watch) look(now time.Time, s standing) (over bool, stalled int) {
 	case s.finished+s.lost+s.away == s.all:
 		return true, 0
 	case !w.holdFrom.IsZero():
-		return now.Sub(w.holdFrom) >= w.hold, 0
+		return now.Sub(w.holdFrom) >= w.hold && !now.Before(w.holdTo), 0
 	case w.hold > 0 && s.pending == 0:
 		if w.arrivals.over(now, s, s.all, w.grace) {
 			w.holdFrom = now
@@ -114,7 +115,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler, books []*book) (*
 	timeline := newLine(r)
 	s := supervisor{
 		r: r, samples: samples, line: timeline, soFar: &soFar{r: r, samples: samples, books: books},
-		watch: watch{hold: r.plan.Hold, grace: r.plan.Grace},
+		watch: watch{hold: r.plan.Hold, holdTo: r.plan.HoldTo, grace: r.plan.Grace},
 	}
 	var end ending
 	tick := time.NewTicker(100 * time.Millisecond)

@@ -69,3 +69,22 @@ func TestWatch(t *testing.T) {
 		})
 	}
 }
+
+// TestWatchTogether: a hold that others share is not over before the moment that is common
+// to all, nor before it has lasted.
+func TestWatchTogether(t *testing.T) {
+	start := time.Unix(0, 0)
+	all := standing{all: 3, held: 3, settled: 3}
+	for _, c := range []struct{ hold, to, over time.Duration }{
+		{time.Minute, time.Hour, time.Hour}, {time.Hour, time.Minute, time.Hour},
+	} {
+		w := watch{hold: c.hold, holdTo: start.Add(c.to)}
+		w.look(start, all)
+		if over, _ := w.look(start.Add(c.over-1), all); over {
+			t.Errorf("%+v: over too early", c)
+		}
+		if over, _ := w.look(start.Add(c.over), all); !over {
+			t.Errorf("%+v: not over", c)
+		}
+	}
+}

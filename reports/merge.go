@@ -34,9 +34,10 @@ func mergeError(of []int, format string, a ...any) error {
 // What adds up exactly: counts, histograms, bytes, errors and the workers they
 // hit (no two shards drive the same worker), lost workers. Beyond that:
 //
-//   - Held: asked, steady and peak add. The steady sum is a safe bound (fewest
-//     held at any moment); the peak sum is reached only if the shards peaked at
-//     the same moment, which the timeline shows to its step.
+//   - Held: asked, steady and peak add. The hold is as long as all shards held at
+//     once, and refused where they never did. Meanwhile the steady sum is a safe
+//     bound (fewest held at any moment); the peak sum is reached only if the shards
+//     peaked at the same moment, which the timeline shows to its step.
 //   - Drill and scenario: counts add, peaks too; a share of all was held again when the
 //     slowest shard had it.
 //   - Rounds, by model version: workers, failed and told add. Seconds and
@@ -74,6 +75,11 @@ func Merge(rs []Report) (Report, error) {
 		}
 	}
 	sum.bound()
+	if from, to, held := heldTogether(rs); held {
+		all := *sum.Held
+		all.HoldSeconds = max(0, to.Sub(from).Seconds())
+		sum.Held = &all
+	}
 	sum.Reasons = nil
 	concerns, verdict := compareShards(rs, sum)
 	sum.Verdict = Worse(sum.Verdict, verdict)

@@ -117,8 +117,9 @@ type Demand struct {
 
 // Shard says which 1-based part of a larger run a report holds.
 type Shard struct {
-	Index int `json:"index"`
-	Count int `json:"count"`
+	Index  int   `json:"index"`
+	Count  int   `json:"count"`
+	Levels []int `json:"levels,omitempty"` // of a search by shards: the workers of all its levels, ascending; the report is of that which its demand names
 }
 
 // Held counts held polls, in workers.

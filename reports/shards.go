@@ -86,6 +86,9 @@ func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict)
 		concern(VerdictWarn, "%s started %s after %s: it came late or their clocks disagree, and the timeline is out by as much",
 			shardName(last), skew.Round(100*time.Millisecond), shardName(first))
 	}
+	if from, to, held := heldTogether(rs); held && !from.Before(to) {
+		concern(VerdictRefused, "their holds did not overlap by their clocks: the last began %s after the first had ended, so at no moment were all held", from.Sub(to).Round(time.Millisecond))
+	}
 	for _, round := range sum.Rounds {
 		var blind []string
 		for _, r := range rs {
@@ -106,6 +109,28 @@ func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict)
 		concern(VerdictWarn, "the shards asked for %d workers in all, the demand is %d", sum.Held.Asked, sum.Demand.Workers)
 	}
 	return concerns, verdict
+}
+
+// heldTogether is when the polls of all shards were held at once, by their clocks: from the
+// last begin of a hold to the first end. It is false where a shard had no hold.
+func heldTogether(rs []Report) (from, to time.Time, held bool) {
+	for i, r := range rs {
+		if r.Held == nil || r.Held.HoldSeconds <= 0 {
+			return from, to, false
+		}
+		end := r.Env.end()
+		if n := len(r.Timeline); n > 0 { // then the polls are ended, which takes its time
+			end = r.Env.start().Add(seconds(r.Timeline[n-1].T))
+		}
+		begin := end.Add(-seconds(r.Held.HoldSeconds))
+		if i == 0 || begin.After(from) {
+			from = begin
+		}
+		if i == 0 || end.Before(to) {
+			to = end
+		}
+	}
+	return from, to, true
 }
 
 func (e Env) end() time.Time { return e.start().Add(seconds(e.Seconds)) }

@@ -21,6 +21,7 @@ type capacityFlags struct {
 	holdLevel time.Duration
 	settle    time.Duration
 	perLevel  int
+	ladder    ladder
 	plan      int
 	numbers   sizingFlags
 	facts     []string
@@ -33,7 +34,13 @@ type capacityFlags struct {
 const noErrors = "errors<=0"
 
 func newCapacity() *cobra.Command {
-	f := capacityFlags{loadFlags: loadFlags{roundTimeout: time.Minute}}
+	_, cmd := capacityCommand()
+	return cmd
+}
+
+// capacityCommand is capacity, and where its flags are read into.
+func capacityCommand() (*capacityFlags, *cobra.Command) {
+	f := &capacityFlags{loadFlags: loadFlags{roundTimeout: time.Minute}}
 	cmd := &cobra.Command{
 		Use:   "capacity",
 		Short: "How many workers can this deployment really hold?",
@@ -48,11 +55,13 @@ its rounds end with as many updates as there are workers.
 The answer stands beside the prediction of preflight's checks, from this host or
 from --facts. With --replicas-for it tells what to deploy for more workers, from
 this search or from a stored report (--measured), and --emit writes that for a
-cluster. Exit codes: 0: as many as --to asks for (or, without --to, any);
+cluster. By several machines, each a --shard, levels are fixed (--levels) and begin at
+common times; fltool report makes one answer of what they write. Exit codes: 0: as many as --to asks for (or, without --to, any);
 1: fewer; 2: usage; 3: the generator was the limit, or no level could be run.`,
 		Example: `  fltool capacity --to 1000 --slo 'fanout.p99<2s'
   fltool capacity --from 200 --step 200 --to 1000 --hold-level 10s
   fltool capacity --target http://127.0.0.1:8080 --keys keys --server-log /var/log/nginx/error.log
+  fltool capacity --target http://127.0.0.1:5000 --keys keys --shard auto --levels 250,500,1000 --start-at +30s --out levels
   fltool capacity --to 2000 --plan 50000 --out capacity.json
   fltool capacity --measured capacity.json --replicas-for 20000 --spare 1
   fltool capacity --measured capacity.json --replicas-for 20000 --spare 1 --emit kubernetes`,
@@ -72,10 +81,11 @@ cluster. Exit codes: 0: as many as --to asks for (or, without --to, any);
 	fl.StringArrayVar(&f.logs, "server-log", nil, "log of the server or its proxy: what it says during a level names the limit")
 	fl.StringArrayVar(&f.facts, "facts", nil, "predict from saved facts: FILE, or proxy=FILE and app=FILE")
 	fl.DurationVar(&f.settle, "settle", loadgen.DefaultSettle, "longest wait for the server to let go of the level before")
+	f.addLadder(cmd)
 	f.numbers.add(cmd)
 	f.add(cmd)
 	f.output.add(cmd)
-	return cmd
+	return f, cmd
 }
 
 func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
@@ -96,6 +106,9 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 		thresholds = append(thresholds, none)
+	}
+	if f.shard != "" {
+		return f.climb(cmd, thresholds)
 	}
 	asked := f.search.To
 	var notes []string
@@ -166,7 +179,11 @@ func (f *capacityFlags) run(cmd *cobra.Command) (err error) {
 }
 
 func (f *capacityFlags) check(cmd *cobra.Command) error {
-	if err := f.output.check(); err != nil {
+	output := f.output
+	if f.shard != "" {
+		output.out = "" // a folder
+	}
+	if err := output.check(); err != nil {
 		return err
 	}
 	if err := f.loadFlags.check(cmd.Flags().Changed); err != nil {
@@ -195,7 +212,7 @@ func (f *capacityFlags) check(cmd *cobra.Command) error {
 	if f.holdLevel == 0 && f.perLevel == 0 {
 		return usageError("", "--hold-level 0 without rounds: there is nothing to do")
 	}
-	return nil
+	return f.checkLadder(cmd.Flags().Changed)
 }
 
 // boundByKeys ends the search with the last worker that has a key.

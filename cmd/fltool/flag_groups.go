@@ -29,6 +29,7 @@ var flagGroups = map[string][]flagGroup{
 
 var loadGroups = []flagGroup{
 	{"Search", "from to step within confirm hold-level rounds-per-level settle"},
+	{"Search by shards", "levels level-every"},
 	{"Prediction", "plan facts"},
 	{"Numbers to deploy", "replicas-for spare measured shared-state emit name image port metric prometheus"},
 	{"Acts", "act act-timeout patience"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,15 +44,16 @@ type fleetFlags struct {
 func newFleetRender() *cobra.Command {
 	var f fleetFlags
 	cmd := &cobra.Command{
-		Use:   "render --engine ENGINE --shards N -- simulate [flags]",
+		Use:   "render --engine ENGINE --shards N -- simulate|capacity [flags]",
 		Short: "Write what Kubernetes, Ansible or Slurm takes to run a load in shards",
-		Long: `Render writes a load as an Indexed Job of Kubernetes, a playbook of Ansible or a job
+		Long: `Render writes a load, or the levels of a search, as an Indexed Job of Kubernetes, a playbook of Ansible or a job
 array of Slurm, each of whose tasks drives one shard of the workers. Behind -- stands
 the load as one machine would make it. Keys and other files are read here, and each
 shard gets the keys of its own workers alone; nothing is sent or started.`,
 		Example: `  fltool fleet render --engine kubernetes --shards 20 --dir fleet -- simulate --target http://fl:5000 --unsafe --workers 40000
   fltool fleet render --engine ansible --shards 4 --hosts a.example.org,b.example.org --dir fleet -- simulate --target http://192.0.2.1:5000 --unsafe --workers 8000 --start-at +30s
-  fltool fleet render --engine slurm --shards 4 --dir fleet -- simulate --target http://192.0.2.1:5000 --unsafe --workers 8000 --start-at +1m`,
+  fltool fleet render --engine slurm --shards 4 --dir fleet -- simulate --target http://192.0.2.1:5000 --unsafe --workers 8000 --start-at +1m
+  fltool fleet render --engine slurm --shards 4 --dir search -- capacity --target http://192.0.2.1:5000 --unsafe --levels 2000,4000,8000 --start-at +1m`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fl := cmd.Flags()
@@ -70,7 +72,7 @@ shard gets the keys of its own workers alone; nothing is sent or started.`,
 
 // ofOneMachine are the flags of a load that no fleet has: each shard has its own, or there
 // is one server for all, which no shard starts.
-var ofOneMachine = []string{"shard", "procs", "out", "format", "results", "source-ip", "server-pid", "server-binary", "server-command", "server-output", "ready"}
+var ofOneMachine = []string{"shard", "procs", "out", "format", "web", "results", "source-ip", "server-pid", "server-binary", "server-command", "server-output", "ready"}
 
 // byShard are those that are made anew for shards and engines.
 var byShard = []string{"keys", "ca", "update", "start-at", "help"}
@@ -78,33 +80,21 @@ var byShard = []string{"keys", "ca", "update", "start-at", "help"}
 var machine = regexp.MustCompile(`^([\w.-]+@)?[A-Za-z0-9]([\w.:-]*\w)?$`)
 
 func (f *fleetFlags) run(cmd *cobra.Command, args []string) error {
-	const example = "fltool fleet render --engine kubernetes --shards 20 -- simulate --target http://fl:5000 --unsafe --workers 40000"
 	if len(args) > 0 && args[0] == "fltool" {
 		args = args[1:]
 	}
-	if cmd.ArgsLenAtDash() != 0 || len(args) == 0 || args[0] != "simulate" {
-		return usageError(example, "fleet render: want simulate and its flags behind --")
+	if cmd.ArgsLenAtDash() != 0 || len(args) == 0 || args[0] != "simulate" && args[0] != "capacity" {
+		const example = "fltool fleet render --engine kubernetes --shards 20 -- simulate --target http://fl:5000 --unsafe --workers 40000"
+		return usageError(example, "fleet render: want simulate or capacity and its flags behind --")
 	}
 	if err := f.check(); err != nil {
 		return err
 	}
-	var load simulateFlags
-	of := simulateCommand(&load)
-	if err := of.ParseFlags(args[1:]); err != nil {
-		return flagError(of, err)
-	}
-	if rest := of.Flags().Args(); len(rest) > 0 {
-		return usageError("", "simulate: %q is one argument too many", rest[0])
-	}
-	if err := groupError(of, of.ValidateFlagGroups()); err != nil {
+	load, err := f.read(args)
+	if err != nil {
 		return err
 	}
-	for _, name := range ofOneMachine {
-		if of.Flags().Changed(name) {
-			return usageError("", "simulate --%s is of one machine, and no fleet has it", name)
-		}
-	}
-	fl, err := f.fleet(of, &load)
+	fl, err := f.fleet(load)
 	if err != nil {
 		return err
 	}
@@ -152,20 +142,58 @@ func (f *fleetFlags) check() error {
 	return nil
 }
 
-// fleet reads what the shards of a load need. The load is one that simulate would take.
-func (f *fleetFlags) fleet(of *cobra.Command, load *simulateFlags) (fl fleet.Fleet, err error) {
-	fl = fleet.Fleet{Name: f.name, Hosts: f.hosts, Claim: f.claim, Image: f.image}
+// sharedLoad is a load that shards are to make.
+type sharedLoad struct {
+	loadFlags // of all shards together; of capacity the highest level's
+	cmd       *cobra.Command
+	sizes     []int // of its levels; of simulate one
+}
+
+// read takes the command line of a load apart, and says what shards can't take.
+func (f *fleetFlags) read(args []string) (load sharedLoad, err error) {
+	simulate, of := simulateCommand()
+	search, ofSearch := capacityCommand()
+	if args[0] == "capacity" {
+		of = ofSearch
+	}
+	if err := of.ParseFlags(args[1:]); err != nil {
+		return load, flagError(of, err)
+	}
+	if rest := of.Flags().Args(); len(rest) > 0 {
+		return load, usageError("", "%s: %q is one argument too many", args[0], rest[0])
+	}
+	if err := groupError(of, of.ValidateFlagGroups()); err != nil {
+		return load, err
+	}
+	for _, name := range ofOneMachine {
+		if of.Flags().Changed(name) {
+			return load, usageError("", "%s --%s is of one machine, and no fleet has it", args[0], name)
+		}
+	}
+	set, shard := of.Flags().Changed, fmt.Sprintf("1/%d", f.shards)
+	if args[0] == "capacity" {
+		search.shard = shard
+		if err := search.check(of); err != nil {
+			return load, err
+		}
+		sizes := search.ladder.levels
+		return sharedLoad{search.level(sizes[len(sizes)-1]), of, sizes}, nil
+	}
+	if simulate.target == "" {
+		return load, usageError("every shard must drive the same server", "simulate: want --target")
+	}
+	if err := simulate.pick(set); err != nil {
+		return load, err
+	}
+	simulate.shard = shard
+	return sharedLoad{simulate.loadFlags, of, []int{simulate.workers}}, simulate.loadFlags.check(set)
+}
+
+// fleet reads what the shards of a load need. The load is one that its command would take.
+func (f *fleetFlags) fleet(load sharedLoad) (fl fleet.Fleet, err error) {
+	fl = fleet.Fleet{Name: f.name, Hosts: f.hosts, Claim: f.claim, Image: f.image, Levels: load.cmd.Name() == "capacity"}
 	if fl.Image == "" {
 		fl.Image = "ghcr.io/fltool/fltool:" + imageTag(toolVersion())
-	}
-	if load.target == "" {
-		return fl, usageError("every shard must drive the same server", "simulate: want --target")
-	}
-	if err := load.pick(of.Flags().Changed); err != nil {
-		return fl, err
-	}
-	if err := load.loadFlags.check(of.Flags().Changed); err != nil {
-		return fl, err
 	}
 	if _, err := load.thresholds(); err != nil {
 		return fl, err
@@ -178,13 +206,12 @@ func (f *fleetFlags) fleet(of *cobra.Command, load *simulateFlags) (fl fleet.Fle
 	if fl.Start.At = at; strings.HasPrefix(load.startAt, "+") {
 		fl.Start = fleet.Start{After: at.Sub(now)}
 	}
-	load.shard = fmt.Sprintf("1/%d", f.shards)
 	plan, _, err := load.plan()
 	if err != nil {
 		return fl, err
 	}
 	fl.TLS, fl.UpdateBytes = plan.TLS != nil, plan.Update.Size()
-	fl.Args = append([]string{"simulate"}, given(of, byShard)...)
+	fl.Args = append([]string{load.cmd.Name()}, given(load.cmd, byShard)...)
 	for _, in := range []struct{ flag, path string }{{"ca", load.ca}, {"update", load.update}} {
 		if in.path == "" {
 			continue
@@ -196,18 +223,37 @@ func (f *fleetFlags) fleet(of *cobra.Command, load *simulateFlags) (fl fleet.Fle
 		fl.Files = append(fl.Files, fleet.Input{Flag: in.flag, Name: in.flag + ".file", Content: content})
 	}
 	for k := 1; k <= f.shards; k++ {
-		first, workers := partOf(load.workers, reports.Shard{Index: k, Count: f.shards})
-		shard := fleet.Shard{Workers: workers}
-		if load.keys != "" {
-			keys, err := wire.ReadKeys(load.keys, first, workers)
-			if err != nil {
-				return fl, usageError("the folder must have a key for each worker", "--keys: %w", err)
-			}
-			shard.Keys = wire.Bundle(first, keys)
+		shard, err := load.part(reports.Shard{Index: k, Count: f.shards})
+		if err != nil {
+			return fl, err
 		}
 		fl.Shards = append(fl.Shards, shard)
 	}
 	return fl, nil
+}
+
+// part is a shard with the keys of the workers that it drives in any level.
+func (l sharedLoad) part(s reports.Shard) (fleet.Shard, error) {
+	var part fleet.Shard
+	drives := map[int]bool{}
+	for _, size := range l.sizes {
+		first, workers := partOf(size, s)
+		if workers < 1 {
+			return part, usageError("", "%d workers are fewer than the %d shards", size, s.Count)
+		}
+		part.Workers = max(part.Workers, workers)
+		for i := range workers {
+			drives[first+i] = true
+		}
+	}
+	if l.keys == "" {
+		return part, nil
+	}
+	var err error
+	if part.Keys, err = wire.Bundle(l.keys, slices.Sorted(maps.Keys(drives))); err != nil {
+		return part, usageError("the folder must have a key for each worker", "--keys: %w", err)
+	}
+	return part, nil
 }
 
 // write makes a new folder of the files, with fltool for machines that have none.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/fltool/fltool/reports"
@@ -103,23 +104,29 @@ func (all gathered) merge() (reports.Report, error) {
 	if len(all.reports) == 1 && !all.whole {
 		return all.reports[0], nil
 	}
+	if slices.ContainsFunc(all.reports, func(r reports.Report) bool { return r.Shard != nil && len(r.Shard.Levels) > 0 }) {
+		return all.levels()
+	}
 	r, err := reports.Merge(all.reports)
+	return r, all.named(err)
+}
+
+// named is an error of a merge with the names of the reports that it is of.
+func (all gathered) named(err error) error {
 	var merge *reports.MergeError
-	if errors.As(err, &merge) {
-		var names []string
-		for _, i := range merge.Of {
-			names = append(names, all.names[i])
-		}
-		if len(names) > 0 {
-			hint := ""
-			if i := merge.Of[0]; all.reports[i].Shard == nil && all.reports[i].Kind == reports.KindSimulate {
-				hint = "fltool compare BASE... -- NEW... compares whole runs"
-			}
-			return r, cantError(hint, "merge %s: %w", strings.Join(names, " and "), err)
-		}
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &merge) || len(merge.Of) == 0:
+		return cantError("", "merge: %w", err)
 	}
-	if err != nil {
-		return r, cantError("", "merge: %w", err)
+	var names []string
+	for _, i := range merge.Of {
+		names = append(names, all.names[i])
 	}
-	return r, nil
+	hint := ""
+	if first := all.reports[merge.Of[0]]; first.Shard == nil && first.Kind == reports.KindSimulate {
+		hint = "fltool compare BASE... -- NEW... compares whole runs"
+	}
+	return cantError(hint, "merge %s: %w", strings.Join(names, " and "), err)
 }

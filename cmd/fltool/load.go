@@ -375,7 +375,12 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 
 // reproduce is the command line that makes this run again.
 func (f *loadFlags) reproduce(cmd *cobra.Command) []string {
-	args := slices.DeleteFunc(commandLine(cmd), func(arg string) bool { return strings.HasPrefix(arg, "--start-at=") }) // that time is over
+	args := commandLine(cmd)
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "--start-at=") {
+			args[i] = "--start-at=+30s" // that time is over
+		}
+	}
 	if !cmd.Flags().Changed("seed") {
 		args = append(args, "--seed="+strconv.FormatUint(f.seed, 10))
 	}

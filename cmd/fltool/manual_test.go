@@ -313,6 +313,7 @@ func inSandbox(c said) string {
 		}
 	case "fleet":
 		change("workers", most(keyed))
+		change("levels", is("20,40"))
 	case "simulate", "regress", "capacity", "drill":
 		if *whole {
 			break
@@ -339,6 +340,10 @@ func inSandbox(c said) string {
 	case "simulate", "drill":
 		put(" --max-lag 1m")
 	case "capacity":
+		if strings.Contains(command, "--levels") { // fixed ones
+			put(" --max-lag 1m")
+			break
+		}
 		put(" --max-lag 1m --from 30 --hold-level 300ms --confirm 0")
 	case "regress": // one run tells nothing, and that is allowed; the script of regress has it decide
 		put(" --runs 1 --allow-inconclusive")

@@ -7,6 +7,12 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
+// What is said of the flags of a shard.
+const (
+	shardUsage = "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report); auto: the one that Kubernetes, Slurm, Nomad or FLTOOL_SHARD names"
+	startUsage = "start at this `TIME` (2026-03-01T12:00:00Z), or after +30s, so that all shards do"
+)
+
 // autoShard is the --shard that the environment's engine names.
 const autoShard = "auto"
 

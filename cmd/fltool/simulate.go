@@ -15,10 +15,14 @@ type simulateFlags struct {
 	output   outputFlags
 }
 
-func newSimulate() *cobra.Command { return simulateCommand(&simulateFlags{}) }
+func newSimulate() *cobra.Command {
+	_, cmd := simulateCommand()
+	return cmd
+}
 
-// simulateCommand is simulate, whose flags are read into f.
-func simulateCommand(f *simulateFlags) *cobra.Command {
+// simulateCommand is simulate, and where its flags are read into.
+func simulateCommand() (*simulateFlags, *cobra.Command) {
+	f := &simulateFlags{}
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Drive simulated workers through whole rounds, or hold their polls",
@@ -58,8 +62,8 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	fl.StringVar(&f.scenario, "scenario", "", "what befalls the workers: "+strings.Join(loadgen.ScenarioNames(), ", ")+", or `NAME:NUMBER=VALUE,…`")
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds that each worker takes part in (default 3 without --hold)")
 	fl.DurationVar(&f.hold, "hold", 0, "hold every worker's poll for so long, after the rounds if there are any")
-	fl.StringVar(&f.shard, "shard", "", "k/n: drive only the k-th of n parts of the workers (merge the reports with fltool report); auto: the one that Kubernetes, Slurm, Nomad or FLTOOL_SHARD names")
-	fl.StringVar(&f.startAt, "start-at", "", "start at this `TIME` (2026-03-01T12:00:00Z), or after +30s, so that all shards do")
+	fl.StringVar(&f.shard, "shard", "", shardUsage)
+	fl.StringVar(&f.startAt, "start-at", "", startUsage)
 	fl.IntVar(&f.procs, "procs", 1, "drive the workers from so `many` processes, each with descriptors of its own")
 	fl.StringVar(&f.results, "results", "", "write every request in vegeta's encoding, by suffix .bin, .json or .csv")
 	f.add(cmd)
@@ -68,7 +72,7 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	cmd.MarkFlagsMutuallyExclusive("procs", "results")
 	cmd.MarkFlagsMutuallyExclusive("procs", "metrics-listen")
 	cmd.MarkFlagsMutuallyExclusive("procs", "web")
-	return cmd
+	return f, cmd
 }
 
 func (f *simulateFlags) run(cmd *cobra.Command) (err error) {

@@ -10,13 +10,18 @@ import (
 	"strings"
 )
 
-// Bundle is the content of a KeyBundleFile: the keys of workers first, first+1 and so on.
-func Bundle(first int, keys []ed25519.PrivateKey) []byte {
+// Bundle is the content of a KeyBundleFile: the keys of workers of a key folder, by their
+// numbers.
+func Bundle(dir string, workers []int) ([]byte, error) {
 	var b bytes.Buffer
-	for i, key := range keys {
-		fmt.Fprintf(&b, "%d %s\n", first+i, hex.EncodeToString(key.Seed()))
+	for _, n := range workers {
+		keys, err := ReadKeys(dir, n, 1)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%d %s\n", n, hex.EncodeToString(keys[0].Seed()))
 	}
-	return b.Bytes()
+	return b.Bytes(), nil
 }
 
 // readBundle reads the keys of workers first, … first+n-1. The error tells no content.
