@@ -137,6 +137,7 @@ func (f *capacityFlags) climb(cmd *cobra.Command, thresholds []reports.Threshold
 		}
 		r.Shard, r.Demand.Workers, r.Thresholds = shard, workers, thresholds
 		worst = reports.Worse(worst, r.Verdict)
+		following.board.Ended(r.Verdict)
 		fmt.Fprintf(following.stderr, "level of %d, shard %d/%d: %s\n", workers, shard.Index, shard.Count, r.Verdict)
 		if err := f.keep(cmd, r); err != nil {
 			return err
