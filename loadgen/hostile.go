@@ -186,12 +186,12 @@ func (a *attacker) one(ctx context.Context) error {
 		c.Cut++
 	case through(text, a.Workers):
 		c.Through++
-		c.Example = fmt.Sprintf("%d %.200q", status, text)
+		c.Example = fmt.Sprintf("%d %s", status, said(text))
 	case status == 501 || status == 503 || status == 505 || status == 507:
 		c.Busy++
 	case status >= 500:
 		c.Broken++
-		c.Example = fmt.Sprintf("%d %.200q", status, text)
+		c.Example = fmt.Sprintf("%d %s", status, said(text))
 	default:
 		c.Refused++
 	}

@@ -210,7 +210,8 @@ func (s *slowClients) download(c *slowConn, _ int, as lentKey) error {
 	if _, err := c.Conn.Write(message(wire.PathModel, wire.ModelRequest{WorkerID: as.id, SignedPhrase: wire.Sign(as.key, phrase)})); err != nil {
 		return err
 	}
-	res, err = http.ReadResponse(bufio.NewReader(c), nil)
+	c.below.slow = true
+	res, err = http.ReadResponse(bufio.NewReader(c.Conn), nil)
 	if err != nil {
 		return err
 	}
@@ -223,25 +224,36 @@ func (s *slowClients) download(c *slowConn, _ int, as lentKey) error {
 
 // slowConn is a connection over which little passes at a time.
 type slowConn struct {
-	net.Conn
-	chunk int     // bytes at a time
-	rate  float64 // and a second
+	net.Conn // the socket, or TLS on top of it
+	below    *slowSocket
 }
 
 func newSlowConn(c net.Conn, t *tls.Config, rate float64) *slowConn {
+	below := &slowSocket{Conn: c, chunk: max(1, int(rate/10)), rate: rate}
 	if t != nil {
-		c = tls.Client(c, t)
+		return &slowConn{tls.Client(below, t), below}
 	}
-	return &slowConn{Conn: c, chunk: max(1, int(rate/10)), rate: rate}
+	return &slowConn{below, below}
+}
+
+// slowSocket is read slowly once it is told so: below TLS, which takes a record as a whole.
+type slowSocket struct {
+	net.Conn
+	chunk int     // bytes at a time
+	rate  float64 // and a second
+	slow  bool
 }
 
 // takes is how long so many bytes take.
-func (c *slowConn) takes(n int) time.Duration { return seconds(float64(n) / c.rate) }
+func (s *slowSocket) takes(n int) time.Duration { return seconds(float64(n) / s.rate) }
 
 // Read gives a chunk, after its while.
-func (c *slowConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p[:min(len(p), c.chunk)])
-	time.Sleep(c.takes(n))
+func (s *slowSocket) Read(p []byte) (int, error) {
+	if !s.slow {
+		return s.Conn.Read(p)
+	}
+	n, err := s.Conn.Read(p[:min(len(p), s.chunk)])
+	time.Sleep(s.takes(n))
 	return n, err
 }
 
@@ -250,12 +262,12 @@ func (c *slowConn) Read(p []byte) (int, error) {
 func (c *slowConn) dribble(p []byte) error {
 	answer := make([]byte, 64)
 	for len(p) > 0 {
-		n, err := c.Conn.Write(p[:min(len(p), c.chunk)])
+		n, err := c.Conn.Write(p[:min(len(p), c.below.chunk)])
 		if err != nil {
 			return err
 		}
 		p = p[n:]
-		if err := c.SetReadDeadline(time.Now().Add(c.takes(n))); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(c.below.takes(n))); err != nil {
 			return err
 		}
 		switch n, err := c.Conn.Read(answer); {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
+	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -102,6 +104,20 @@ func TestScenarios(t *testing.T) {
 			s := newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
 			address, _ := proxied(t, app, "")
 			check(t, reported(t, append(args, "--target", "http://"+address, "--keys", keys, "--server-pid", filepath.Join(s.dir, "pid"))...))
+		})
+		if name != loadgen.ScenarioSlow {
+			continue // whose clients do something of their own below TLS
+		}
+		t.Run(name+" over TLS", func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			keys, cert, key := filepath.Join(dir, "keys"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+			fltool(t, 0, "keys", "generate", "-n", strconv.Itoa(simulated), keys)
+			if err := factstest.WriteCertificate(cert, key); err != nil {
+				t.Fatal(err)
+			}
+			s := startServe(t, "--keys", keys, "--tls-cert", cert, "--tls-key", key)
+			check(t, reported(t, append(args, "--target", s.url, "--insecure", "--keys", keys)...))
 		})
 	}
 }
