@@ -72,6 +72,7 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	} else if err := loadgen.CheckTarget(ctx, plan.Target, plan.TLS); err != nil {
 		return targetError(err)
 	}
+	following.limit(func() *reports.Row { return nearestOf(ctx, plan.Target, setup.ServerPID, f.asked()) })
 	if err := awaitStart(ctx, start, following.stderr); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ var regressGroups = []flagGroup{
 	{"Runs", "runs max-runs server-command ready"},
 	{"Verdict", "gate limit strict allow-inconclusive"},
 	{"Output", "format out history commit"},
-	{"While it runs", "metrics-listen"},
+	{"While it runs", "progress quiet metrics-listen"},
 }
 
 var serveGroups = []flagGroup{

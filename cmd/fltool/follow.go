@@ -84,23 +84,29 @@ func (f *followFlags) begin(cmd *cobra.Command) (*following, error) {
 	if up := upward(); up != nil {
 		all.followers, all.ends = append(all.followers, up.tell), append(all.ends, up.close)
 	}
-	all.followers = append(all.followers, all.board.Tell)
-	switch {
-	case f.quiet, f.progress == progressNone:
-	case f.progress != progressPlain && hasRoom(cmd, f.progress == progressLive):
-		all.view = newLiveView(cmd.InOrStdin().(*os.File), all.stderr.(*os.File))
-		all.stderr = all.view
-		all.followers = append(all.followers, all.view.tell)
-	default:
+	f.show(cmd, all)
+	if all.view == nil && !f.quiet && f.progress != progressNone {
 		all.followers = append(all.followers, plainProgress(all.stderr))
 	}
 	return all, nil
+}
+
+// show has the live view take the terminal, if it is wanted and has room.
+func (f *followFlags) show(cmd *cobra.Command, all *following) {
+	asked := f.progress == progressLive
+	if f.quiet || f.progress != "" && !asked || !hasRoom(cmd, asked) {
+		return
+	}
+	all.view = newLiveView(cmd.InOrStdin().(*os.File), all.stderr.(*os.File))
+	all.stderr = all.view
+	all.followers = append(all.followers, all.view.tell)
 }
 
 // listen serves what the flags ask for, to those who are to see what is told to the board;
 // close ends it.
 func (f *followFlags) listen(cmd *cobra.Command) (*following, error) {
 	all := &following{stderr: cmd.ErrOrStderr()}
+	all.followers = append(all.followers, all.board.Tell)
 	if f.quiet {
 		all.stderr = io.Discard
 	}
@@ -175,6 +181,14 @@ func (f *following) tell(now reports.Progress, soFar func() reports.Report) {
 func (f *following) next(title string) {
 	if f.view != nil {
 		f.view.next(title)
+	}
+}
+
+// limit has the view show the limit that binds the run first, which is worked out for
+// that alone. It is asked for before the run, whose polls would count as in use.
+func (f *following) limit(of func() *reports.Row) {
+	if f.view != nil {
+		f.view.limit(of())
 	}
 }
 

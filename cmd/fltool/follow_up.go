@@ -47,8 +47,17 @@ func (u *upwards) tell(now reports.Progress, soFar func() reports.Report) {
 		u.next = at.Add(upEvery)
 		r := soFar()
 		// Who does not listen any more misses nothing that is in the run's report.
-		_ = json.NewEncoder(u.to).Encode(upLine{now, reports.Report{Series: r.Series, Rounds: r.Rounds, Errors: r.Errors, Bytes: r.Bytes}})
+		_ = json.NewEncoder(u.to).Encode(upLine{now, reports.Report{Series: r.Series, Rounds: r.Rounds, Errors: r.Errors, Bytes: r.Bytes, Timeline: heldOf(r.Timeline)}})
 	}
+}
+
+// heldOf is how many polls were held, without the rest.
+func heldOf(ticks []reports.Tick) []reports.Tick {
+	held := make([]reports.Tick, len(ticks))
+	for i, t := range ticks {
+		held[i] = reports.Tick{T: t.T, Held: t.Held}
+	}
+	return held
 }
 
 func (u *upwards) close() error { return u.to.Close() }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
-	"github.com/fltool/fltool/checks/kinds"
 	"github.com/fltool/fltool/checks/symptoms"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
@@ -106,21 +105,9 @@ func (l *levels) look(pid int, target netip.AddrPort) error {
 	if len(l.f.facts) > 0 {
 		return nil
 	}
-	o := facts.Scope{
-		Asked: facts.Asked{PID: pid, Port: int(target.Port()), URL: l.f.target}, Specs: kinds.Specs(), Parent: os.Getppid(), Now: time.Now(),
-	}
-	g, err := facts.Gather(facts.NewRoot("/"), o)
-	if err == nil && behindNginx(g, target.Port()) {
-		// The application is on another port: its own where it is known, else the default.
-		o.Port = appPort(g)
-		g, err = facts.Gather(facts.NewRoot("/"), o)
-	}
-	if err != nil {
-		return cantError("", "read facts: %w", err)
-	}
-	d := checks.OneHost(onPath(g, target.Port()))
-	l.deployment = &d
-	return nil
+	var err error
+	l.deployment, err = deploymentHere(pid, target, l.f.target)
+	return err
 }
 
 // run is one level. Where the generator could not keep up with the arrivals it is tried
@@ -188,6 +175,9 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 		if t.Remains, err = l.settle(ctx); err != nil {
 			return t, cantError("", "wait for the level before to end: %v", err)
 		}
+	}
+	if d := l.deployment; d != nil {
+		l.following.limit(func() *reports.Row { return nearest(*d, f.asked()) })
 	}
 	logs, err := openLogs(l.f.logs)
 	if err != nil {

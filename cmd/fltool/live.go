@@ -132,7 +132,14 @@ func (v *liveView) tell(now reports.Progress, soFar func() reports.Report) {
 func (v *liveView) next(title string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.shown.Title, v.shown.Now, v.soFar = title, reports.Progress{}, nil
+	v.shown.Title, v.shown.Now, v.shown.Limit, v.soFar = title, reports.Progress{}, nil, nil
+}
+
+// limit shows the limit that binds the run first; nil: nobody can tell.
+func (v *liveView) limit(row *reports.Row) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.shown.Limit = row
 }
 
 // Write writes whole lines, above the view.

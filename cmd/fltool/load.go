@@ -256,6 +256,15 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	return p, shard, nil
 }
 
+// asked is what the server is asked to carry, as far as the flags tell.
+func (f *loadFlags) asked() reports.Demand {
+	d := reports.Demand{Workers: f.workers, HoldSeconds: f.hold.Seconds(), UpdateBytes: int64(f.updateSize)}
+	if f.target == "" {
+		d.ModelBytes = int64(f.modelSize)
+	}
+	return d
+}
+
 // ownServer is about where the server listens that fltool starts itself.
 var ownServer = &url.URL{Scheme: "http", Host: "127.0.0.1"}
 

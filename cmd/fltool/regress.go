@@ -79,6 +79,7 @@ runs, or another demand than the baseline's.`,
 	fl.BoolVar(&f.strict, "strict", false, "refuse runs that differ in CPU, kernel or versions")
 	fl.StringVar(&f.command.line, "server-command", "", "start the server of the commands' --target by this shell `command` for each run")
 	fl.StringVar(&f.command.ready, "ready", "", "`URL` that tells when that server is ready")
+	f.follow.addProgress(cmd)
 	f.follow.addMetrics(cmd)
 	f.history.add(cmd)
 	f.judge.add(cmd)
@@ -111,6 +112,9 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := f.follow.check(); err != nil {
+		return err
+	}
 	commands, err := f.check(cmd, args)
 	if err != nil {
 		return err
@@ -122,14 +126,16 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) (err error) {
 			return err
 		}
 	}
-	f.warnOfFew(cmd, base, gate)
+	if !f.follow.quiet {
+		f.warnOfFew(cmd, base, gate)
+	}
 	if f.store {
 		// Not after an hour of runs.
 		if err := errors.Join(replaceable(f.baseline), writable(filepath.Dir(filepath.Clean(f.baseline)))); err != nil {
 			return cantError("", "store baseline: %w", err)
 		}
 	}
-	if f.inTurn() && f.baseline != "" {
+	if f.inTurn() && f.baseline != "" && !f.follow.quiet {
 		fmt.Fprintf(cmd.ErrOrStderr(), "fltool: --baseline %s is not read: runs made now, in turn, are the better base\n", f.baseline)
 	}
 	following, err := f.follow.listen(cmd)
@@ -137,11 +143,12 @@ func (f *regressFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, following.close()) }()
-	m := measurement{commands: commands, base: side{name: "base"}, new: side{name: "new"}, stderr: cmd.ErrOrStderr(), board: &following.board}
+	m := measurement{commands: commands, base: side{name: "base"}, new: side{name: "new"}, following: following}
 	if m.dir, err = os.MkdirTemp("", "fltool-regress-"); err != nil {
 		return tempError(err)
 	}
-	tidies(cmd.Context()) // the folder, a run's server, the runs that are made
+	tidies(cmd.Context()) // the folder, a run's server, the runs that are made, the terminal
+	f.follow.show(cmd, following)
 	logs := cmp.Or(f.out, m.dir)
 	if f.command.line != "" {
 		m.new.server = f.server(f.command.line, filepath.Join(logs, "server.log"))
@@ -195,6 +202,7 @@ func (f *regressFlags) looks() int { return 1 + (f.maxRuns-f.runs+f.more()-1)/f.
 // judged makes the runs, keeps them where asked, and compares or stores them.
 func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports.Report, gate reports.Gate) error {
 	c, err := f.compared(cmd, m, base, gate)
+	m.following.giveBack()
 	if f.inTurn() {
 		base = m.base.runs
 	}
@@ -211,7 +219,7 @@ func (f *regressFlags) judged(cmd *cobra.Command, m *measurement, base []reports
 		}
 		return err
 	}
-	if err := f.history.keep(cmd.Context(), cmd.ErrOrStderr(), m.new.runs); err != nil {
+	if err := f.history.keep(cmd.Context(), m.following.stderr, m.new.runs); err != nil {
 		return err
 	}
 	if f.alone() {
@@ -255,7 +263,7 @@ func (f *regressFlags) compared(cmd *cobra.Command, m *measurement, stored []rep
 		if runs == f.maxRuns || !c.MoreMayTell() {
 			return c, nil
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s can't tell yet: %s\n", render.Plural(runs, "run"), strings.Join(c.Reasons, "; "))
+		fmt.Fprintf(m.following.stderr, "%s can't tell yet: %s\n", render.Plural(runs, "run"), strings.Join(c.Reasons, "; "))
 	}
 }
 

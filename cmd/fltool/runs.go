@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fltool/fltool/follow"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -22,10 +20,9 @@ import (
 type measurement struct {
 	commands  [][]string
 	base, new side
-	dir       string // for reports
-	stderr    io.Writer
+	dir       string                     // for reports
+	following *following                 // of the run that is made
 	check     func(reports.Report) error // of a new run, that ends the making; nil: none
-	board     *follow.Board              // of the run that is made
 
 	kinds map[string]int // of demand, by the command
 	made  int            // runs of each command and side
@@ -62,6 +59,7 @@ func (m *measurement) measure(ctx context.Context, stored []reports.Report, runs
 		for i, command := range m.commands {
 			var took []string
 			for _, s := range m.turns() {
+				m.following.next(fmt.Sprintf("%s %d/%d", s.name, m.made+1, runs))
 				r, err := m.one(ctx, slices.Concat(command, s.server))
 				if err != nil {
 					return err
@@ -78,7 +76,7 @@ func (m *measurement) measure(ctx context.Context, stored []reports.Report, runs
 			if d := reports.DemandDifferences(ofKind(stored, kind), []reports.Report{r}); len(stored) > 0 && len(d) > 0 {
 				return cantError("run the command that made the baseline, or --store a new one", "the baseline's runs were of another demand: %s", strings.Join(d, "; "))
 			}
-			fmt.Fprintf(m.stderr, "run %d of %d, %s: %s\n", m.made+1, runs, kind, strings.Join(took, ", "))
+			fmt.Fprintf(m.following.stderr, "run %d of %d, %s: %s\n", m.made+1, runs, kind, strings.Join(took, ", "))
 			if m.check != nil {
 				if err := m.check(r); err != nil {
 					return err
@@ -105,7 +103,7 @@ func (m *measurement) one(ctx context.Context, command []string) (r reports.Repo
 		if r, err = m.try(ctx, command); err != nil || r.Verdict != reports.VerdictRefused {
 			break
 		}
-		fmt.Fprintln(m.stderr, fitted(m.stderr, "a run is of no use: "+strings.Join(r.Reasons, "; ")))
+		fmt.Fprintln(m.following.stderr, fitted(m.following.stderr, "a run is of no use: "+strings.Join(r.Reasons, "; ")))
 	}
 	return r, err
 }
@@ -136,7 +134,7 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 	r, err := reports.Read(path)
 	switch {
 	case err == nil:
-		m.board.Ended(r.Verdict)
+		m.following.board.Ended(r.Verdict)
 		// What the exit code tells stands in the report, too.
 		r.Env.Command = slices.DeleteFunc(r.Env.Command, func(arg string) bool { return arg == "--out="+path })
 		return r, nil
@@ -156,7 +154,7 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 
 // follow runs a command, and puts up how far it has come where it tells.
 func (m *measurement) follow(run *exec.Cmd) error {
-	child, done, err := hear(m.board.Tell)
+	child, done, err := hear(m.following.tell)
 	if err != nil {
 		return err
 	}
