@@ -73,7 +73,7 @@ func TestAlerts(t *testing.T) {
 // TestMetrics: what fltool watch serves, and what is served of a run, is Prometheus's
 // format, in its style.
 func TestMetrics(t *testing.T) {
-	promtool(t, "../../follow/testdata/metrics.golden", "check", "metrics")
+	promtool(t, "../../reports/follow/testdata/metrics.golden", "check", "metrics")
 	promtool(t, "../../reports/render/testdata/preflight.prometheus.golden", "check", "metrics")
 	promtool(t, "../../reports/render/testdata/hosts.prometheus.golden", "check", "metrics")
 }

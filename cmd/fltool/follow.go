@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fltool/fltool/follow"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/follow"
 	"github.com/fltool/fltool/server"
 )
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/follow"
 )
 
 // measurement is the making of runs.

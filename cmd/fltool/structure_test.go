@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"checks/symptoms":        {},
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
 	"checks/remedy":          {"checks", "nginx", "reports"},
-	"follow":                 {"reports", "reports/render"},
+	"reports/follow":         {"reports", "reports/render"},
 	"reports":                {},
 	"reports/trend":          {"reports"},
 	"docs/schema":            {},
@@ -56,7 +56,7 @@ var atHome = map[string][]string{
 	"github.com/nginxinc/nginx-go-crossplane": {"nginx"},
 	"github.com/spf13/cobra":                  {"cmd/fltool", "cmd/prove"},
 	"charm.land/":                             {"cmd/fltool"},
-	"github.com/prometheus/client_golang/":    {"server", "follow"},
+	"github.com/prometheus/client_golang/":    {"server", "reports/follow"},
 	"github.com/prometheus/procfs":            {"checks/facts"},
 	"github.com/vmihailenco/msgpack/":         {"server/wire"},
 	"go.yaml.in/yaml/":                        {"checks/kinds", "cmd/fltool"},

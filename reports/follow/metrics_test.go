@@ -150,7 +150,7 @@ func names() map[string]bool {
 
 // TestDocumented: the manual's table has each metric, and no other.
 func TestDocumented(t *testing.T) {
-	page, err := os.ReadFile("../docs/follow.md")
+	page, err := os.ReadFile("../../docs/follow.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestDocumented(t *testing.T) {
 // TestDashboard: all that the dashboard asks for is exported, and what a run is about is
 // on it.
 func TestDashboard(t *testing.T) {
-	text, err := os.ReadFile("../docs/grafana.json")
+	text, err := os.ReadFile("../../docs/grafana.json")
 	if err != nil {
 		t.Fatal(err)
 	}
