@@ -189,6 +189,7 @@ func size(t *testing.T, p procfs.Proc) (rss, fds int) {
 // Nothing gets through, nothing breaks, memory and descriptors don't grow, the poll is
 // held and the challenge good that were there before.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys")
 	if err := wire.GenerateKeys(t.Context(), keys, hostileWorkers+1); err != nil {
 		t.Fatal(err)
