@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/fltool/fltool/reports"
-	"github.com/fltool/fltool/reports/follow"
 )
 
 // measurement is the making of runs.
