@@ -116,7 +116,7 @@ func (f *followFlags) listen(cmd *cobra.Command) (*following, error) {
 		}
 	}
 	if f.web != "" {
-		all.page = follow.NewPage(&all.board)
+		all.page = follow.NewPage(cmd.Name(), &all.board)
 		if err := all.serve(cmd.Context(), "web", ofThisHost(f.web), "the report as it grows: http://%s/\n", all.page); err != nil {
 			return nil, errors.Join(err, all.close())
 		}

@@ -129,6 +129,9 @@ func TestWeb(t *testing.T) {
 		return strings.Contains(look().Heading, "RUNNING: polls are held, 20 of 20 workers held")
 	})
 	first := now
+	if first.Kind != "fltool drill, while it runs" {
+		t.Errorf("at first: %+v", first)
+	}
 	if got := ask(t, metrics, ""); !strings.Contains(got, "\nfltool_run_held_polls 20\n") {
 		t.Errorf("metrics:\n%s", got)
 	}

@@ -24,16 +24,19 @@ const sendTimeout = 10 * time.Second
 
 // Page shows a command's report in browsers while it grows.
 type Page struct {
-	board *Board
-	over  chan struct{} // closed once there is a final body
+	command string
+	board   *Board
+	over    chan struct{} // closed once there is a final body
 
 	mu   sync.Mutex // of what is below
 	body string     // the last that was made
 	next time.Time  // when it is too old
 }
 
-// NewPage shows a board.
-func NewPage(b *Board) *Page { return &Page{board: b, over: make(chan struct{})} }
+// NewPage shows the board of a command.
+func NewPage(command string, b *Board) *Page {
+	return &Page{command: command, board: b, over: make(chan struct{})}
+}
 
 // End has all browsers show the report, and the streams end.
 func (p *Page) End(r reports.Report) {
@@ -65,9 +68,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/":
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", "frame-ancestors 'none'")
-		body, _ := p.now()
+		body, final := p.now()
 		// A browser that is gone needs no answer.
-		_, _ = fmt.Fprint(w, render.GrowingPage("fltool", body))
+		_, _ = fmt.Fprint(w, render.GrowingPage("fltool "+p.command, body, final))
 	case r.URL.Path == "/events":
 		h.Set("Content-Type", "text/event-stream")
 		p.stream(w, r)
@@ -109,7 +112,7 @@ func (p *Page) now() (body string, final bool) {
 	}
 	if began := time.Now(); !began.Before(p.next) {
 		v := p.board.look()
-		p.body = render.GrowingBody(v.report, v.now)
+		p.body = render.GrowingBody(p.command, v.report, v.now)
 		now := time.Now()
 		p.next = now.Add(max(pageEvery/2, pageShare*now.Sub(began)))
 	}

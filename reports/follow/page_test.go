@@ -37,7 +37,7 @@ func nextEvent(t *testing.T, from *bufio.Reader) (kind, data string) {
 func TestPage(t *testing.T) {
 	t.Parallel()
 	var b Board
-	p := NewPage(&b)
+	p := NewPage("simulate", &b)
 	s := httptest.NewServer(p)
 	defer s.Close()
 	res, err := http.Get(s.URL + "/events")
@@ -72,6 +72,11 @@ func TestPage(t *testing.T) {
 	if rest, err := io.ReadAll(events); kind != "final" || !strings.Contains(body, "PASS: ") || len(rest) > 0 || err != nil {
 		t.Errorf("%s %s, and then %q, %v", kind, body, rest, err)
 	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if page := w.Body.String(); !strings.Contains(page, "PASS: ") || strings.Contains(page, "<script>") || strings.Contains(page, "script-src") {
+		t.Errorf("in the end the page still asks for more: %s", page)
+	}
 }
 
 var (
@@ -83,7 +88,7 @@ var (
 func TestPagePolicy(t *testing.T) {
 	var b Board
 	b.Tell(during())
-	p := NewPage(&b)
+	p := NewPage("simulate", &b)
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	page := w.Body.String()

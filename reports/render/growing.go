@@ -25,18 +25,22 @@ var growingPolicy = sync.OnceValue(func() markup.HTML {
 
 // GrowingPage is a page for a report that is not whole yet. Its server sends what the page
 // has to show as server-sent events of its address events, each a body: of the type growing,
-// and at last of the type final. Without scripts it asks again every few seconds.
-func GrowingPage(title string, body string) string {
+// and at last of the type final. Without scripts it asks again every few seconds. With the
+// final body it asks for no more.
+func GrowingPage(title, body string, final bool) string {
 	var p markup.Page
-	putHead(&p, title, growingPolicy(),
-		markup.HTML("<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n<script>"+growing+"</script>\n"))
+	policy, script := growingPolicy(), markup.HTML("<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n<script>"+growing+"</script>\n")
+	if final {
+		policy, script = "", ""
+	}
+	putHead(&p, title, policy, script)
 	p.Put("%s</body>\n</html>\n", markup.HTML(body))
 	return string(p.HTML())
 }
 
-// GrowingBody is what the page has of a run that goes on: the report so far, with how far
-// it has come in the place of a verdict.
-func GrowingBody(soFar reports.Report, now reports.Progress) string {
+// GrowingBody is what the page has of a run that goes on, of a command: the report so far,
+// with how far it has come in the place of a verdict.
+func GrowingBody(command string, soFar reports.Report, now reports.Progress) string {
 	d := document{word: "RUNNING", verdict: "running", headline: progressHeadline(now)}
 	if soFar.Schema != "" {
 		soFar.Env.Seconds = 0 // the heading tells
@@ -45,7 +49,7 @@ func GrowingBody(soFar reports.Report, now reports.Progress) string {
 		d.facts, d.sections = of.facts, of.sections
 	}
 	var p markup.Page
-	putBody(&p, d, string(soFar.Kind)+", while it runs", nil)
+	putBody(&p, d, command+", while it runs", nil)
 	return string(p.HTML())
 }
 
