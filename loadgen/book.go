@@ -14,7 +14,7 @@ import (
 
 // book is what one shard of the workers has seen. Books add up.
 type book struct {
-	mu         sync.Mutex // of the shard against who reads while the run goes on
+	mu         sync.Mutex // of the shard, while the run goes on
 	steps      [steps]reports.Histogram
 	lag        reports.Histogram // from due to sent: the generator's own delay
 	heat       heat              // of answers, but those to held polls

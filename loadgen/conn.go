@@ -20,6 +20,7 @@ import (
 // that is what keeps thousands of held polls cheap.
 type conn struct {
 	net.Conn           // the socket, or TLS on top of it
+	hit      *hit      // that works on it; nil while nobody does
 	socket   *socket   // nil where there is none: a pipe of the tests
 	secure   bool      // TLS is on top of the socket
 	used     bool      // has carried an answer before
@@ -28,7 +29,18 @@ type conn struct {
 	head     wire.Head
 }
 
+// serve has the connection be a hit's.
+func (c *conn) serve(h *hit) {
+	c.hit = h
+	if c.socket != nil {
+		c.socket.hit = h
+	}
+}
+
 func (c *conn) Read(p []byte) (int, error) {
+	if c.socket == nil {
+		c.hit.rest() // it may wait
+	}
 	n, err := c.head.Read(c.Conn, p)
 	c.in += int64(n)
 	if c.socket != nil {
@@ -40,6 +52,9 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
+	if c.socket == nil {
+		c.hit.rest()
+	}
 	n, err := c.Conn.Write(p)
 	c.out += int64(n)
 	return n, err

@@ -8,10 +8,6 @@ import (
 	"github.com/fltool/fltool/server/lot"
 )
 
-// soon is how long a request waits for its answer where it is, before it parks: only
-// polls that are to be held park at once.
-const soon = 20 * time.Millisecond
-
 // parking is where workers wait for answers that take their time. A socket waits in an
 // epoll set, without a goroutine; what is none, a pipe of the tests, with one of its own.
 // Once the answer has begun to come, its worker is due again, for a second hit of
@@ -31,7 +27,7 @@ type stay struct {
 	away  bool          // from when it parks until the end of the request
 	token uint64        // in the lot; 0: it has left, or waits on a goroutine
 	conn  *conn         // that waits on a goroutine
-	timer *time.Timer   // of its deadline; nil if there is none
+	until time.Time     // its deadline; zero if there is none
 	end   *failure      // that ended its waiting before an answer came
 	br    *bufio.Reader // holds the start of the answer, where a goroutine had to read it
 	err   error         // of that reading
@@ -58,7 +54,7 @@ func (g guest) Come() {
 func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *failure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.stay = stay{away: true}
+	w.stay = stay{away: true, until: deadline}
 	if fail := needed(); fail != nil {
 		w.stay.end = fail
 		p.leave(w)
@@ -72,15 +68,39 @@ func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *fa
 		p.waiting.Go(func() { p.await(w, c) })
 	}
 	if !deadline.IsZero() {
-		var timer *time.Timer
-		timer = time.AfterFunc(time.Until(deadline), func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if w.stay.timer == timer {
-				p.end(w, failed(classTimeout, "no answer in time"))
-			}
-		})
-		w.stay.timer = timer
+		p.wake(w, deadline)
+	}
+}
+
+// alarm is a worker's, for its deadlines: it rings once the first of those that it was
+// set for has passed, which is another's by then, mostly.
+type alarm struct {
+	timer *time.Timer // nil before the first
+	at    time.Time   // when it rings; zero if it does not
+}
+
+// wake has the alarm of a worker that has parked ring at its deadline, or before that.
+func (p *parking) wake(w *worker, deadline time.Time) {
+	switch a := &w.alarm; {
+	case a.timer == nil:
+		a.at, a.timer = deadline, time.AfterFunc(time.Until(deadline), func() { p.ring(w) })
+	case a.at.IsZero() || deadline.Before(a.at):
+		a.at = deadline
+		a.timer.Reset(time.Until(deadline))
+	}
+}
+
+// ring ends a stay whose deadline has passed.
+func (p *parking) ring(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.alarm.at = time.Time{}
+	switch until := w.stay.until; {
+	case p.over || until.IsZero() || w.stay.conn == nil && w.stay.token == 0:
+	case time.Now().Before(until):
+		p.wake(w, until)
+	default:
+		p.end(w, failed(classTimeout, "no answer in time"))
 	}
 }
 
@@ -132,10 +152,7 @@ func (p *parking) leave(w *worker) {
 	if p.over {
 		return
 	}
-	if w.stay.timer != nil {
-		w.stay.timer.Stop()
-	}
-	w.stay.token, w.stay.conn, w.stay.timer = 0, nil, nil
+	w.stay.token, w.stay.conn = 0, nil
 	p.due(w)
 }
 
@@ -146,13 +163,13 @@ func (p *parking) close(workers []*worker) []*worker {
 	p.over = true
 	var left []*worker
 	for _, w := range workers {
+		if w.alarm.timer != nil {
+			w.alarm.timer.Stop()
+		}
 		if !w.stay.away {
 			continue
 		}
 		left = append(left, w)
-		if w.stay.timer != nil {
-			w.stay.timer.Stop()
-		}
 		if w.stay.conn != nil {
 			// Only fails on a closed connection, which is what is wanted.
 			_ = w.stay.conn.SetReadDeadline(past)

@@ -97,7 +97,7 @@ func TestHeldPollsTakeNoGoroutine(t *testing.T) {
 				if p.Held == workers && !p.Over {
 					stacks := make([]byte, 16<<20)
 					stacks = stacks[:runtime.Stack(stacks, true)]
-					waiting = min(waiting, strings.Count(string(stacks), "loadgen.(*parking).await(")+strings.Count(string(stacks), "loadgen.(*transport).RoundTrip("))
+					waiting = min(waiting, strings.Count(string(stacks), "loadgen.(*parking).await(")+strings.Count(string(stacks), "loadgen.(*crew).RoundTrip("))
 				}
 			}})
 			if err != nil || rep.Verdict != reports.VerdictPass || rep.Held.Steady != workers {

@@ -34,10 +34,10 @@ func (t *transport) await(w *worker, c *conn, cut *failure) (br *bufio.Reader, f
 	switch {
 	case cut != nil: // the server may have answered before it cut the request
 		fail = t.limit(c.SetReadDeadline, time.Now().Add(afterCut))
-	case parks && w.out.held:
+	case parks && (w.out.held || c.socket != nil):
 		t.park(w, c)
 		return nil, nil, true
-	case parks:
+	case parks: // a goroutine of its own is for what takes its time
 		fail = t.limit(c.SetReadDeadline, earlier(deadline, time.Now().Add(soon)))
 	}
 	for fail == nil {
@@ -77,6 +77,7 @@ func earlier(a, b time.Time) time.Time {
 
 // park has the worker wait until its answer begins to come.
 func (t *transport) park(w *worker, c *conn) {
+	c.serve(nil)
 	t.parking.park(w, c, t.deadline(w), func() *failure {
 		if t.ctx.Err() != nil {
 			return stopped
@@ -97,6 +98,7 @@ func (t *transport) unneeded(w *worker) *failure {
 func (t *transport) resume(w *worker) (parked bool) {
 	s, c := w.stay, w.conn.Load()
 	w.stay.away, w.stay.br = false, nil
+	c.serve(w.hit)
 	fail, br, err := s.end, s.br, s.err
 	if fail != nil && (br != nil || c.overslept(os.ErrDeadlineExceeded)) {
 		fail, err = nil, nil // its answer has come at the last moment

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,44 +174,23 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 	r.s = newScheduler(r.t, len(r.workers))
 	r.t.parking = newParking(func(w *worker) { r.s.due <- w })
 	r.s.arrive(r.workers, r.plan.Ramp, r.plan.RampOpen)
-	attacker := vegeta.NewAttacker(
-		vegeta.Client(&http.Client{
-			Transport:     r.t,
-			CheckRedirect: stays,
-		}),
-		vegeta.Workers(1), vegeta.MaxWorkers(uint64(len(r.workers))), vegeta.MaxBody(longestText),
-	)
-	results := attacker.Attack(r.s.target, r.s, 0, "")
-
 	books := make([]*book, runtime.GOMAXPROCS(0))
-	shards := make([]chan *worker, len(books))
-	var stepping sync.WaitGroup
 	for i := range books {
 		books[i] = newBook()
-		shards[i] = make(chan *worker, len(r.workers))
-		stepping.Go(func() {
-			for w := range shards[i] {
-				r.step(w, books[i])
-			}
-		})
 	}
-	consumed := make(chan struct{})
+	hits := &crew{t: r.t, s: r.s, step: func(w *worker) *worker {
+		r.book(w)
+		return r.step(w, books[w.index%len(books)])
+	}}
+	attacker := vegeta.NewAttacker(
+		vegeta.Client(&http.Client{Transport: hits, CheckRedirect: stays}),
+		vegeta.Workers(1), vegeta.MaxWorkers(uint64(r.t.places.most(len(r.workers)))),
+	)
+	results := attacker.Attack(r.s.target, r.s, 0, "")
+	attacked := make(chan struct{})
 	go func() {
-		defer close(consumed)
-		for res := range results {
-			if res.Code == statusParked {
-				continue // the worker is another hit's by now
-			}
-			_, fragment, _ := strings.Cut(res.URL, "#")
-			w, err := r.t.workerOf(fragment)
-			if err != nil {
-				panic(err) // the URL is ours: transport.target made it
-			}
-			r.book(w)
-			shards[w.index%len(shards)] <- w
-		}
-		for _, s := range shards {
-			close(s)
+		defer close(attacked)
+		for range results { // the books have it all
 		}
 	}()
 
@@ -224,8 +202,10 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 	cancel()
 	close(r.s.ended)
 	r.t.stop()
-	<-consumed
-	stepping.Wait()
+	<-attacked
+	for _, w := range r.workers {
+		w.hit = nil
+	}
 	if r.drill != nil {
 		r.drill.doing.Wait()
 	}
@@ -259,8 +239,8 @@ func (r *run) book(w *worker) {
 	}
 }
 
-// step takes a worker one request further.
-func (r *run) step(w *worker, b *book) {
+// step takes a worker one request further, and gives it back if the next is due at once.
+func (r *run) step(w *worker, b *book) *worker {
 	now := time.Since(r.start)
 	at, was := w.step, w.through
 	w.waits = w.asksToHold(&r.plan) && r.keep.waits(w)
@@ -296,13 +276,15 @@ func (r *run) step(w *worker, b *book) {
 	switch fate {
 	case fateNext:
 		if r.keep.rests(w) {
-			return
+			return nil
 		}
 		w.sign(&r.plan, r.digest)
 		if n := int64(w.rounds); at == stepModel && n > r.round.Load() {
 			r.round.Store(n) // a racing shard may put it back for a moment; it is for progress only
 		}
-		r.s.at(w, w.out.done+delay)
+		if r.s.at(w, w.out.done+delay) {
+			return w
+		}
 	case fateDone:
 		r.finished.Add(1)
 	case fateGone:
@@ -316,4 +298,5 @@ func (r *run) step(w *worker, b *book) {
 			r.held.settled.Add(1)
 		}
 	}
+	return nil
 }

@@ -36,7 +36,9 @@ func (s *scheduler) arrive(workers []*worker, ramp time.Duration, open bool) {
 		at := ramp * time.Duration(i) / time.Duration(len(workers))
 		switch {
 		case open && ramp > 0:
-			s.at(w, at)
+			if s.at(w, at) {
+				s.due <- w
+			}
 		case at > 0:
 			time.AfterFunc(at-time.Since(s.start), func() { s.arrivals <- w })
 		default:
@@ -45,41 +47,59 @@ func (s *scheduler) arrive(workers []*worker, ramp time.Duration, open bool) {
 	}
 }
 
-// at makes the worker's next request due at a moment since the start, which may
-// have passed: all the time from there until it is sent is the generator's lag.
+// at makes the worker's next request due at a moment since the start, and says whether
+// that has passed: all the time from there until it is sent is the generator's lag.
 // Timers that fire after the end find room in the channel and nobody at its end.
-func (s *scheduler) at(w *worker, due time.Duration) {
+func (s *scheduler) at(w *worker, due time.Duration) (passed bool) {
 	w.due, w.timed = due, true
 	d := due - time.Since(s.start)
-	if d <= 0 {
-		s.due <- w
-		return
+	if d > 0 {
+		time.AfterFunc(d, func() { s.due <- w })
 	}
-	time.AfterFunc(d, func() { s.due <- w })
+	return d <= 0
 }
 
-// Pace implements vegeta.Pacer.
+// Pace implements vegeta.Pacer: a hit begins once somebody is due and no hit that there is
+// takes them.
 func (s *scheduler) Pace(time.Duration, uint64) (time.Duration, bool) {
-	var w *worker
-	select {
-	case <-s.ended:
-		return 0, true
-	case w = <-s.due:
-	default:
+	for _, take := range []chan struct{}{s.t.places.hands, s.t.places.hits} {
 		select {
 		case <-s.ended:
 			return 0, true
-		case w = <-s.due:
-		case w = <-s.arrivals:
+		case take <- struct{}{}:
 		}
 	}
-	select {
-	case <-s.ended:
+	w := s.wait(0)
+	if w == nil {
 		return 0, true
-	case s.t.places <- struct{}{}:
 	}
 	s.next <- w
 	return 0, false
+}
+
+// wait waits for who is due, at most so long, for ever if that is 0. It gives nil at the
+// end. Requests of workers under way go before arrivals.
+func (s *scheduler) wait(longest time.Duration) *worker {
+	select {
+	case <-s.ended:
+		return nil
+	case w := <-s.due:
+		return w
+	default:
+	}
+	var over <-chan time.Time
+	if longest > 0 && len(s.arrivals) == 0 {
+		over = time.After(longest)
+	}
+	select {
+	case <-s.ended:
+	case w := <-s.due:
+		return w
+	case w := <-s.arrivals:
+		return w
+	case <-over:
+	}
+	return nil
 }
 
 // Rate implements vegeta.Pacer; there is none to tell beforehand.

@@ -102,7 +102,7 @@ func (t *transport) write(w *worker, c *conn) (*bufio.Reader, *failure) {
 	if t.form.Len("") >= bigBody && update != nil {
 		var br *bufio.Reader
 		var fail *failure
-		t.places.without(soon, func() { br, fail = t.upload(w, c, b, update) })
+		w.hit.without(soon, func() { br, fail = t.upload(w, c, b, update) })
 		return br, fail
 	}
 	for _, s := range update {

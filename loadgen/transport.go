@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,9 +19,8 @@ var past = time.Unix(1, 0)
 // stopped is what becomes of requests that the end of the run cuts.
 var stopped = failed(classStopped, "the run ended")
 
-// transport is the http.RoundTripper under vegeta: it knows the worker from the
-// URL's fragment, sends the worker's request on the worker's connection, and
-// reads and judges the answer. vegeta gets only the status and the start of text.
+// transport sends a worker's request on the worker's connection, and reads and judges
+// the answer. It knows the worker from the fragment of the URL that vegeta was given.
 type transport struct {
 	ctx     context.Context // of the run: cancelled, no request starts any more
 	plan    *Plan
@@ -68,37 +65,6 @@ func (t *transport) workerOf(fragment string) (*worker, error) {
 		return nil, fmt.Errorf("no worker %q", fragment)
 	}
 	return t.workers[i], nil
-}
-
-// statusParked is vegeta's for a hit that ends while its request waits: another hit
-// reads the answer.
-const statusParked = http.StatusProcessing
-
-// RoundTrip never fails but for a URL that is not one of ours: what became of
-// the request stands in the worker's outcome, and the error is for vegeta's books.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	w, err := t.workerOf(req.URL.Fragment)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { <-t.places }() // taken by the scheduler
-	parked := false
-	if w.stay.away {
-		parked = t.resume(w)
-	} else {
-		parked = t.exchange(w)
-	}
-	if parked { // and somebody else's
-		return &http.Response{StatusCode: statusParked, Body: http.NoBody, Request: req}, nil
-	}
-	t.end(w)
-	if w.out.status == 0 {
-		return nil, w.out.fail
-	}
-	return &http.Response{
-		StatusCode: w.out.status, Status: http.StatusText(w.out.status),
-		Body: io.NopCloser(strings.NewReader(w.out.text)), Request: req,
-	}, nil
 }
 
 // end completes the outcome of a request.
@@ -166,6 +132,7 @@ func (t *transport) release(w *worker, c *conn, keep bool) {
 	if w.out.held {
 		t.held.leave()
 	}
+	c.serve(nil)
 	w.out.bytesIn += c.in
 	w.out.bytesOut += c.out
 	c.used = true
@@ -207,6 +174,7 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 	deadline := t.deadline(w)
 	c := w.conn.Load()
 	if c != nil {
+		c.serve(w.hit)
 		fail := t.limit(c.SetDeadline, deadline)
 		if fail == nil && c.alive() {
 			return c, nil
@@ -227,12 +195,13 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 	if t.plan.TLS != nil {
 		long = shaken // mostly work
 	}
-	t.places.without(long, func() {
+	w.hit.without(long, func() {
 		c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
 	})
 	if fail != nil {
 		return nil, fail
 	}
+	c.serve(w.hit)
 	w.conn.Store(c)
 	if fail := t.limit(c.SetDeadline, deadline); fail != nil {
 		return nil, fail

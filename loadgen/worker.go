@@ -51,9 +51,11 @@ type worker struct {
 	abandons int           // polls that it has abandoned
 	seen     []class       // of errors that it was counted in
 
-	conn atomic.Pointer[conn]
-	stay stay    // of its request, where that parked
-	out  outcome // of the last request
+	hit   *hit // that has its request
+	conn  atomic.Pointer[conn]
+	stay  stay    // of its request, where that parked
+	alarm alarm   // of its stays
+	out   outcome // of the last request
 }
 
 // outcome is what became of a request, as the transport saw it. Times are since
