@@ -30,6 +30,21 @@ func newModels() models {
 // noModelBytes is more than a body has that says that there is no model.
 const noModelBytes = 64
 
+// take is read of a model that has come whole.
+func (m *models) take(w *worker, body []byte, start time.Time) *failure {
+	m.mu.Lock()
+	var known wire.Version
+	if m.after[w.version] && !w.fresh {
+		known = m.known[maphash.Bytes(m.seed, body)]
+	}
+	m.mu.Unlock()
+	if known == "" {
+		return m.read(w, bytes.NewReader(body), start)
+	}
+	w.out.version = known
+	return nil
+}
+
 // read reads a model for a worker, to its end, and sets the outcome's version: to
 // "" where the bytes differ from all that was decoded, so that the worker must
 // fetch it again with fresh set. Times are since start.

@@ -140,6 +140,11 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 		return t.raced(w, c, judgeConn(err)), false, false
 	}
 	w.out.answered = t.came(w, c)
+	if come, err := br.Peek(br.Buffered()); err == nil {
+		if a, ok := readPlain(come); ok {
+			return t.readPlain(w, c, a), true, false
+		}
+	}
 	if w.step == stepPoll {
 		// It may have had no deadline; its answer, once begun, has.
 		if fail := t.limit(c.SetReadDeadline, time.Now().Add(t.plan.RequestTimeout)); fail != nil {
@@ -182,6 +187,21 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 		w.out.done = t.came(w, c)
 	}
 	return fail, body.ended && !resp.Close && br.Buffered() == 0, false
+}
+
+// readPlain judges an answer that has come whole.
+func (t *transport) readPlain(w *worker, c *conn, a plain) (fail *failure) {
+	w.out.status, w.out.published, w.out.done = a.status, a.published, t.came(w, c)
+	if w.step == stepModel && a.status == http.StatusOK && len(a.body) >= 2 && wire.ZlibHeader(a.body) {
+		fail = t.models.take(w, a.body, t.start)
+	} else {
+		w.out.text = a.text()
+		fail = judgeText(w.step, a.status, w.out.text, t.plan.Accept)
+	}
+	if t.ctx.Err() != nil {
+		return stopped
+	}
+	return fail
 }
 
 // came is when the last of what was read of an answer had come. That a wall clock

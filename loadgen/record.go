@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -24,7 +25,9 @@ type Recorder struct {
 	buf   *bufio.Writer
 	enc   vegeta.Encoder
 	start time.Time // of the run
-	err   error
+
+	mu  sync.Mutex // of all above it, and of err, while the run lasts
+	err error
 }
 
 // NewRecorder creates the file, in the encoding that its suffix names: .bin
@@ -60,6 +63,8 @@ func CheckRecordName(path string) error {
 // record writes the worker's last request, whose answer another hit of vegeta's may
 // have read. After an error it does nothing more; Close tells.
 func (r *Recorder) record(w *worker, method, url string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.err != nil {
 		return
 	}
