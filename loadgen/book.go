@@ -17,6 +17,7 @@ type book struct {
 	mu         sync.Mutex // of the shard, while the run goes on
 	steps      [steps]reports.Histogram
 	lag        reports.Histogram // from due to sent: the generator's own delay
+	spare      reports.Histogram // the same, but 0 where the pair had all CPUs
 	heat       heat              // of answers, but those to held polls
 	errors     map[class]*reports.ErrorClass
 	rounds     map[wire.Version]*roundBook // by the version that its workers had
@@ -63,7 +64,12 @@ func (b *book) enter(w *worker) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if w.timed {
-		b.lag.Record(o.sent - w.due)
+		lag := o.sent - w.due
+		b.lag.Record(lag)
+		if o.pressed {
+			lag = 0
+		}
+		b.spare.Record(lag)
 	} else {
 		b.arrived = max(b.arrived, o.sent)
 	}
@@ -196,6 +202,7 @@ func (b *book) addTotals(o *book) {
 		b.steps[s].Add(o.steps[s])
 	}
 	b.lag.Add(o.lag)
+	b.spare.Add(o.spare)
 	b.heat.add(&o.heat)
 	for c, e := range o.errors {
 		if mine := b.errors[c]; mine != nil {

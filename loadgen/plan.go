@@ -75,6 +75,7 @@ type Plan struct {
 	RoundTimeout   time.Duration // a worker that makes no progress for so long is lost
 	Grace          time.Duration // after which a run ends that nothing but a lost worker holds up
 	MaxLag         time.Duration // p99 of the time from due to sent beyond which the generator was too slow
+	StrictLag      bool          // it was so even where generator and server together left no CPU idle
 
 	Sources []netip.Addr // local addresses to dial from, in turn; empty: the kernel's choice
 	TLS     *tls.Config  // for an https Target
@@ -95,6 +96,7 @@ func (p *Plan) check() error {
 	setDefault(&p.MaxLag, DefaultMaxLag)
 	setDefault(&p.Accept, DefaultAccept)
 	setDefault(&p.Quorum, p.Scenario.Quorum(p.Workers))
+	p.StrictLag = p.StrictLag || p.RampOpen
 	p.holdTimeout = p.PollTimeout
 	setDefault(&p.PollTimeout, p.RoundTimeout)
 	switch {

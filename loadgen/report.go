@@ -67,7 +67,11 @@ func (r *run) figures(all *book, ticks []reports.Tick, step time.Duration, sampl
 		Rounds: rounds, Timeline: ticks, Step: step.Seconds(), Lost: all.lost, Resources: resources,
 		Queue:     r.queue.since(),
 		Bytes:     &reports.Bytes{Sent: r.t.bytes.out.Load(), Received: r.t.bytes.in.Load()},
-		Generator: samples.health(resources[len(resources)-1], all.lag, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
+		Generator: samples.health(resources[len(resources)-1], all.lag, all.spare, r.portsLeft(), all.reconnects()+int(r.held.reconnects.Load())),
+	}
+	rep.Generator.Slowed = slowedBy(&r.plan, rep.Generator)
+	if why := rep.Generator.Slowed; why != "" {
+		rep.Notes = append(rep.Notes, why)
 	}
 	if r.opts.Env != nil {
 		r.opts.Env(&rep.Env)

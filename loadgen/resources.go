@@ -62,6 +62,8 @@ type sampler struct {
 	began   time.Time
 	garbage garbage             // of this process when the run began
 	host    facts.ProcessorTime // when the run began
+	now     facts.ProcessorTime // when last looked
+	pressed atomic.Bool         // lately server and generator had all that there is of the CPUs
 	stop    context.CancelFunc
 	done    chan struct{}
 }
@@ -101,11 +103,13 @@ func sample(serverPID int, held *gauge) *sampler {
 
 // look takes a sample of each process; one that is gone keeps its last.
 func (s *sampler) look() {
+	pair := 0.
 	for _, p := range s.procs {
 		u, err := p.tree.read()
 		if err != nil {
 			continue
 		}
+		pair += u.CPUSeconds - p.last.CPUSeconds
 		s.mu.Lock()
 		p.note(u)
 		if s.holding.Load() {
@@ -113,6 +117,21 @@ func (s *sampler) look() {
 		}
 		s.mu.Unlock()
 	}
+	now, err := facts.ReadProcessorTime(s.procs[0].tree.root)
+	if err != nil {
+		return // nothing is known of the host, so nothing is said to have been pressed
+	}
+	s.pressed.Store(len(s.procs) > 1 && s.now.Idle > 0 && press(s.now, now, pair))
+	s.now = now
+}
+
+// press says whether a pair of server and generator that used so many seconds of CPU
+// between two moments had all that there was: no more than a tenth was idle, and at
+// least half of all was theirs.
+func press(before, now facts.ProcessorTime, pair float64) bool {
+	idle := now.Idle - before.Idle
+	all := idle + now.Busy - before.Busy + now.Stolen - before.Stolen
+	return all > 0 && idle <= all/10 && pair >= all/2
 }
 
 // uses are what the processes used when they were last looked at.
@@ -261,13 +280,14 @@ func (s *sampler) outlived(all []reports.Resource) {
 }
 
 // health is how the generator itself fared; own is its resource.
-func (s *sampler) health(own reports.Resource, lag reports.Histogram, portsLeft int64, reconnects int) *reports.Generator {
+func (s *sampler) health(own reports.Resource, lag, spare reports.Histogram, portsLeft int64, reconnects int) *reports.Generator {
 	gc := collected()
 	g := &reports.Generator{
 		LagP50Seconds: lag.Quantile(.5).Seconds(), LagP99Seconds: lag.Quantile(.99).Seconds(), LagMaxSeconds: lag.Max().Seconds(),
-		CPUShare:       own.CPUSeconds / time.Since(s.began).Seconds() / float64(runtime.GOMAXPROCS(0)),
-		GCPauseSeconds: (gc.pauses - s.garbage.pauses).Seconds(),
-		FDsLeft:        -1, PortsLeft: portsLeft, Reconnects: reconnects,
+		SpareLagP99Seconds: spare.Quantile(.99).Seconds(),
+		CPUShare:           own.CPUSeconds / time.Since(s.began).Seconds() / float64(runtime.GOMAXPROCS(0)),
+		GCPauseSeconds:     (gc.pauses - s.garbage.pauses).Seconds(),
+		FDsLeft:            -1, PortsLeft: portsLeft, Reconnects: reconnects,
 	}
 	if now, err := facts.ReadProcessorTime(facts.NewRoot("/")); err == nil && s.host.Idle > 0 {
 		others, stolen := now.Busy-s.host.Busy, now.Stolen-s.host.Stolen

@@ -81,6 +81,7 @@ func Run(ctx context.Context, plan Plan, opts Setup) (reports.Report, error) {
 	if err != nil {
 		return reports.Report{}, err
 	}
+	r.t.pressed = &samples.pressed
 	books, timeline, ending := r.drive(ctx, samples)
 	rep := r.report(books, timeline, ending, samples)
 	if !opts.Own && ending.exited == nil {

@@ -38,6 +38,7 @@ type transport struct {
 	abandon func(*worker, *conn) bool // takes the connection of a poll that its worker has abandoned; nil: nobody does
 	parking *parking                  // nil where requests wait where they are
 	places  places
+	pressed *atomic.Bool           // server and generator have all CPUs just now; nil: unknown
 	dialled func(at time.Duration) // told of each connection begun; nil: nobody asks
 	bytes   struct{ in, out atomic.Int64 }
 	sent    atomic.Int64 // requests
@@ -162,6 +163,7 @@ func (t *transport) begin(w *worker) bool {
 		return false
 	}
 	w.out.sent, w.out.begun = time.Since(t.start), true
+	w.out.pressed = t.pressed != nil && t.pressed.Load()
 	w.seq = t.next[w.step]
 	t.next[w.step]++
 	t.sent.Add(1)

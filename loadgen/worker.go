@@ -68,6 +68,7 @@ type outcome struct {
 	published int64        // of a poll's answer: ns since the epoch by the server's word, 0 if it said nothing
 	begun     bool         // else the run had ended before it was sent
 	sent      time.Duration
+	pressed   bool          // it was sent while server and generator together had all CPUs
 	answered  time.Duration // first byte of the answer had come; 0 where none came
 	done      time.Duration // all of the answer had come, or it failed
 	bytesOut  int64

@@ -90,7 +90,7 @@ func Merge(rs []Report) (Report, error) {
 		}
 		sum.Thresholds[i] = t
 		if !t.Pass {
-			sum.Verdict = Worse(sum.Verdict, VerdictFail)
+			sum.Verdict = Worse(sum.Verdict, sum.missing())
 			sum.Reasons = append(sum.Reasons, "the whole run "+t.Missed())
 		}
 	}
@@ -337,17 +337,19 @@ func addGenerator(a, b Generator) Generator {
 		refused = b.Refused
 	}
 	return Generator{
-		LagP50Seconds:  max(a.LagP50Seconds, b.LagP50Seconds),
-		LagP99Seconds:  max(a.LagP99Seconds, b.LagP99Seconds),
-		LagMaxSeconds:  max(a.LagMaxSeconds, b.LagMaxSeconds),
-		CPUShare:       max(a.CPUShare, b.CPUShare),
-		GCPauseSeconds: max(a.GCPauseSeconds, b.GCPauseSeconds),
-		GCCPUShare:     max(a.GCCPUShare, b.GCCPUShare),
-		OthersCPUShare: max(a.OthersCPUShare, b.OthersCPUShare),
-		StolenCPUShare: max(a.StolenCPUShare, b.StolenCPUShare),
-		FDsLeft:        min(a.FDsLeft, b.FDsLeft), // -1, unknown, wins
-		PortsLeft:      min(a.PortsLeft, b.PortsLeft),
-		Reconnects:     a.Reconnects + b.Reconnects,
-		Refused:        refused,
+		LagP50Seconds:      max(a.LagP50Seconds, b.LagP50Seconds),
+		LagP99Seconds:      max(a.LagP99Seconds, b.LagP99Seconds),
+		LagMaxSeconds:      max(a.LagMaxSeconds, b.LagMaxSeconds),
+		SpareLagP99Seconds: max(a.SpareLagP99Seconds, b.SpareLagP99Seconds),
+		Slowed:             cmp.Or(a.Slowed, b.Slowed),
+		CPUShare:           max(a.CPUShare, b.CPUShare),
+		GCPauseSeconds:     max(a.GCPauseSeconds, b.GCPauseSeconds),
+		GCCPUShare:         max(a.GCCPUShare, b.GCCPUShare),
+		OthersCPUShare:     max(a.OthersCPUShare, b.OthersCPUShare),
+		StolenCPUShare:     max(a.StolenCPUShare, b.StolenCPUShare),
+		FDsLeft:            min(a.FDsLeft, b.FDsLeft), // -1, unknown, wins
+		PortsLeft:          min(a.PortsLeft, b.PortsLeft),
+		Reconnects:         a.Reconnects + b.Reconnects,
+		Refused:            refused,
 	}
 }

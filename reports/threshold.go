@@ -125,8 +125,17 @@ func (r *Report) Judge(ts []Threshold) error {
 		}
 	}
 	if len(missed) > 0 {
-		r.Verdict = Worse(r.Verdict, VerdictFail)
+		r.Verdict = Worse(r.Verdict, r.missing())
 		r.Reasons = append(r.Reasons, missed...)
 	}
 	return nil
+}
+
+// missing is the verdict of a threshold that was missed: where the generator took the
+// CPUs that the server needed it says nothing of the server.
+func (r *Report) missing() Verdict {
+	if r.Generator != nil && r.Generator.Slowed != "" {
+		return VerdictRefused
+	}
+	return VerdictFail
 }

@@ -149,6 +149,7 @@ func (l *levels) once(ctx context.Context, f loadFlags) (t loadgen.Tried, err er
 		return t, err
 	}
 	l.following.next("level")
+	plan.StrictLag = true // a level is what all send at once
 	opts := loadgen.Setup{ServerPID: f.serverPID, Own: f.target == "", Progress: l.following.tell}
 	child, cleanup, err := f.start(ctx, &plan)
 	if err != nil {

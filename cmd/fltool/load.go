@@ -35,7 +35,7 @@ type loadFlags struct {
 	hold, ramp, pollTimeout, requestTimeout, roundTimeout, maxLag             time.Duration
 	updateSize, modelSize                                                     sizeFlag
 	seed                                                                      uint64
-	rampOpen                                                                  bool
+	rampOpen, strictLag                                                       bool
 	befalls                                                                   loadgen.Scenario
 	slo                                                                       []string
 }
@@ -73,7 +73,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.DurationVar(&f.requestTimeout, "request-timeout", loadgen.DefaultRequestTimeout, "for every request but the poll")
 	fl.DurationVar(&f.pollTimeout, "poll-timeout", 0, "longest hold of one poll (default --round-timeout; none with --hold)")
 	fl.DurationVar(&f.roundTimeout, "round-timeout", cmp.Or(f.roundTimeout, loadgen.DefaultRoundTimeout), "a worker that makes no progress for so long is lost")
-	fl.DurationVar(&f.maxLag, "max-lag", loadgen.DefaultMaxLag, "the verdict is refused if 1 % of the requests were sent later than this after they were due")
+	fl.DurationVar(&f.maxLag, "max-lag", loadgen.DefaultMaxLag, "the verdict is refused if 1 % of the requests were sent later than this after they were due; unless given, not for want of CPU that the server took")
 	fl.StringVar(&f.sources, "source-ip", "", "local addresses to dial from, comma-separated")
 	fl.StringVar(&f.ca, "ca", "", "PEM file of the authorities to trust")
 	fl.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate")
@@ -111,6 +111,7 @@ func (f *loadFlags) check(set func(name string) bool) error {
 	if !set("seed") {
 		f.seed = rand.Uint64() // #nosec G404 -- of a load, no secret
 	}
+	f.strictLag = set("max-lag")
 	return f.readPID()
 }
 
@@ -146,7 +147,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	p := loadgen.Plan{
 		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp, RampOpen: f.rampOpen,
 		First:          loadgen.First(f.first),
-		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag,
+		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag, StrictLag: f.strictLag,
 		Seed: f.seed, Scenario: f.befalls,
 	}
 	if f.workers < 1 {
