@@ -2,12 +2,11 @@
 // server and reports what they saw.
 //
 // A run is one vegeta attack. Each worker has at most one request under way. The
-// scheduler, vegeta's Pacer, waits until some worker's next request is due; the
-// transport, vegeta's RoundTripper, sends it on that worker's own connection,
-// reads the answer as it streams and judges it. A poll, and any answer that takes its
-// time, parks in between: another hit of vegeta's reads it. The results go to a few
-// goroutines, sharded by worker, that keep the books, step the worker's state
-// machine, sign, and schedule the next request.
+// scheduler, vegeta's Pacer, waits until some worker's next request is due and no hit
+// takes it. A hit does whoever is due, one after another: the transport sends a worker's
+// request on that worker's own connection, or reads its answer and judges it; the run
+// keeps the books, steps the worker's state machine, signs, and schedules the next
+// request. While a request waits for its answer it parks, and is no hit.
 package loadgen
 
 import (

@@ -227,20 +227,19 @@ type Resource struct {
 // Generator is the health of the load generator itself: where it was the
 // bottleneck, nothing may be said of the server.
 type Generator struct {
-	LagP50Seconds float64 `json:"lagP50Seconds"` // from the moment a request was due to the moment it was sent
-	LagP99Seconds float64 `json:"lagP99Seconds"`
-	LagMaxSeconds float64 `json:"lagMaxSeconds"`
-	// As LagP99Seconds, but what was sent while generator and server, on one host, had all of its CPUs counts as in time.
-	SpareLagP99Seconds float64 `json:"spareLagP99Seconds"`
-	Slowed             string  `json:"slowed,omitempty"`         // that they did, and that much of the load was late
-	CPUShare           float64 `json:"cpuShare"`                 // of all cores, 0 to 1, mean over the run
-	GCPauseSeconds     float64 `json:"gcPauseSeconds"`           // sum of stop-the-world pauses
-	GCCPUShare         float64 `json:"gcCpuShare"`               // of the process's CPU, 0 to 1
-	OthersCPUShare     float64 `json:"othersCpuShare,omitempty"` // of the host's CPUs, 0 to 1: processes other than generator and server; 0 also where unknown
-	StolenCPUShare     float64 `json:"stolenCpuShare,omitempty"` // of the host's CPUs, 0 to 1: by a hypervisor's other guests
-	FDsLeft            int64   `json:"fdsLeft"`                  // unused descriptors at the worst moment; -1 unknown
-	PortsLeft          int64   `json:"portsLeft"`                // unused local ports at the worst moment; -1 unknown
-	Reconnects         int     `json:"reconnects"`               // idle connections found closed by the server and dialled again
+	LagP50Seconds      float64 `json:"lagP50Seconds"` // from the moment a request was due to the moment it was sent
+	LagP99Seconds      float64 `json:"lagP99Seconds"`
+	LagMaxSeconds      float64 `json:"lagMaxSeconds"`
+	SpareLagP99Seconds float64 `json:"spareLagP99Seconds,omitempty"` // where what was sent while generator and server, on one host, had all of its CPUs counts as in time
+	Slowed             string  `json:"slowed,omitempty"`             // how much was late for that alone, where it was
+	CPUShare           float64 `json:"cpuShare"`                     // of all cores, 0 to 1, mean over the run
+	GCPauseSeconds     float64 `json:"gcPauseSeconds"`               // sum of stop-the-world pauses
+	GCCPUShare         float64 `json:"gcCpuShare"`                   // of the process's CPU, 0 to 1
+	OthersCPUShare     float64 `json:"othersCpuShare,omitempty"`     // of the host's CPUs, 0 to 1: processes other than generator and server; 0 also where unknown
+	StolenCPUShare     float64 `json:"stolenCpuShare,omitempty"`     // of the host's CPUs, 0 to 1: by a hypervisor's other guests
+	FDsLeft            int64   `json:"fdsLeft"`                      // unused descriptors at the worst moment; -1 unknown
+	PortsLeft          int64   `json:"portsLeft"`                    // unused local ports at the worst moment; -1 unknown
+	Reconnects         int     `json:"reconnects"`                   // idle connections found closed by the server and dialled again
 	Refused            string  `json:"refused,omitempty"`
 }
 
