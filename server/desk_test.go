@@ -334,3 +334,32 @@ func TestShutdownWaitsForDownloads(t *testing.T) {
 		cancel()
 	}
 }
+
+// TestPublicationGoesFirst: while all are told of a model nobody is answered, and then all
+// who asked meanwhile are.
+func TestPublicationGoesFirst(t *testing.T) {
+	g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+	g.desks.free = 0
+	d, v := &desk{wake: make(chan struct{}, 1)}, &visit{gate: g, worker: "w"}
+	served := make(chan *visit, 1)
+	go func() { served <- g.next(d) }()
+	waitFor(t, "the desk is idle", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return len(g.desks.idle) == 1
+	})
+	g.hush()
+	g.hush() // two publications
+	g.mu.Lock()
+	g.call(v)
+	g.mu.Unlock()
+	g.unhush()
+	if g.mu.Lock(); len(g.desks.idle) != 1 || g.waiting() != 1 {
+		t.Errorf("%d desks are idle, and %d wait", len(g.desks.idle), g.waiting())
+	}
+	g.mu.Unlock()
+	g.unhush()
+	if got := <-served; got != v {
+		t.Errorf("served %v", got)
+	}
+}

@@ -11,6 +11,7 @@ type desks struct {
 	turns              int     // that were given
 	idle               []*desk // the one that was busy last is the last
 	free               int     // that may still be made
+	hushed             int     // publications under way, during which no desk begins with a request
 	running            sync.WaitGroup
 }
 
@@ -30,6 +31,14 @@ func (g *gate) call(v *visit) {
 	} else {
 		d.newcomers.push(v)
 	}
+	if d.hushed == 0 {
+		g.summon()
+	}
+}
+
+// summon has a desk look at the line, if there is one that does not; the lock is held.
+func (g *gate) summon() {
+	d := &g.desks
 	if n := len(d.idle); n > 0 {
 		last := d.idle[n-1]
 		d.idle = d.idle[:n-1]
@@ -40,13 +49,33 @@ func (g *gate) call(v *visit) {
 	}
 }
 
+// hush and unhush are before and after a publication is written to all. Who was told of
+// it asks at once: thousands would be answered while others are still to be told.
+func (g *gate) hush() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.desks.hushed++
+}
+
+func (g *gate) unhush() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := &g.desks
+	if d.hushed--; d.hushed > 0 {
+		return
+	}
+	for range min(d.workers.waiting+d.newcomers.waiting, len(d.idle)+d.free) {
+		g.summon()
+	}
+}
+
 // next gives the desk its next visit, once there is one; nil when there will be none.
 func (g *gate) next(desk *desk) *visit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for !g.shut {
 		d := &g.desks
-		if d.workers.waiting+d.newcomers.waiting > 0 {
+		if d.hushed == 0 && d.workers.waiting+d.newcomers.waiting > 0 {
 			l := &d.workers
 			if d.turns++; l.waiting == 0 || d.newcomers.waiting > 0 && d.turns%newcomersTurn == 0 {
 				l = &d.newcomers

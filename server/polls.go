@@ -275,12 +275,24 @@ func (p *polls) empty() []*poll {
 }
 
 // wake sends all the same ending, from as many goroutines as can run. Once the
-// last has taken it or given up, done is told when the last took it.
+// last has taken it or given up, done is told when the last took it. The desks wait
+// until all have been written to, which waits for nobody.
 func (p *polls) wake(all []*poll, e *ending, done func(last time.Time)) {
+	if len(all) == 0 {
+		return
+	}
 	w := &waking{left: len(all), last: time.Now(), done: done}
-	var next atomic.Int64
-	for range min(len(all), 2*runtime.GOMAXPROCS(0)) {
+	var next, writing atomic.Int64
+	p.gate.hush()
+	most := min(len(all), 2*runtime.GOMAXPROCS(0))
+	writing.Store(int64(most))
+	for range most {
 		go func() {
+			defer func() {
+				if writing.Add(-1) == 0 {
+					p.gate.unhush()
+				}
+			}()
 			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
 				p.reply(all[i], e, w)
 				p.answering.Done()
