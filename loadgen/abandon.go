@@ -102,7 +102,7 @@ func (a *abandonment) do(ctx context.Context) (string, error) {
 		now, some := time.Since(a.r.start), false
 		_, open := a.r.t.orphans.count()
 		a.r.t.parking.endAll(a.r.workers, func(w *worker) *failure {
-			if w.abandons >= a.times || now-w.out.sent < a.after || open >= a.most {
+			if !w.out.held || w.abandons >= a.times || now-w.out.sent < a.after || open >= a.most {
 				return nil
 			}
 			open++

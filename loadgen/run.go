@@ -283,7 +283,7 @@ func (r *run) step(w *worker, b *book) *worker {
 		if n := int64(w.rounds); at == stepModel && n > r.round.Load() {
 			r.round.Store(n) // a racing shard may put it back for a moment; it is for progress only
 		}
-		if r.s.at(w, w.out.done+delay) {
+		if r.s.unless(w, w.out.done+delay) {
 			return w
 		}
 	case fateDone:

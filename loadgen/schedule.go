@@ -36,9 +36,7 @@ func (s *scheduler) arrive(workers []*worker, ramp time.Duration, open bool) {
 		at := ramp * time.Duration(i) / time.Duration(len(workers))
 		switch {
 		case open && ramp > 0:
-			if s.at(w, at) {
-				s.due <- w
-			}
+			s.at(w, at)
 		case at > 0:
 			time.AfterFunc(at-time.Since(s.start), func() { s.arrivals <- w })
 		default:
@@ -47,10 +45,17 @@ func (s *scheduler) arrive(workers []*worker, ramp time.Duration, open bool) {
 	}
 }
 
-// at makes the worker's next request due at a moment since the start, and says whether
-// that has passed: all the time from there until it is sent is the generator's lag.
+// at makes the worker's next request due at a moment since the start, which may
+// have passed: all the time from there until it is sent is the generator's lag.
+func (s *scheduler) at(w *worker, due time.Duration) {
+	if s.unless(w, due) {
+		s.due <- w
+	}
+}
+
+// unless is at, unless the moment has passed: then the worker is still the caller's.
 // Timers that fire after the end find room in the channel and nobody at its end.
-func (s *scheduler) at(w *worker, due time.Duration) (passed bool) {
+func (s *scheduler) unless(w *worker, due time.Duration) (passed bool) {
 	w.due, w.timed = due, true
 	d := due - time.Since(s.start)
 	if d > 0 {

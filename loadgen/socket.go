@@ -255,7 +255,7 @@ func arrival(oob []byte, now time.Time) time.Time {
 func moment(timespec []byte) (time.Time, bool) {
 	if len(timespec) == 2*8 { // as on all machines of 64 bits
 		sec, nsec := binary.NativeEndian.Uint64(timespec), binary.NativeEndian.Uint64(timespec[8:])
-		return time.Unix(int64(sec), int64(nsec)), true // #nosec G115 -- signed as they are written
+		return time.Unix(int64(sec), int64(nsec)), true // signed, as they are written
 	}
 	var ts unix.Timespec
 	_, err := binary.Decode(timespec, binary.NativeEndian, &ts)

@@ -9,7 +9,12 @@ var stormed = failed(classReset, "cut by the storm")
 // back by their policy.
 func storm(r *run) (play, error) {
 	return play{acts: []Act{{Name: "cut all polls", Do: func(context.Context) (string, error) {
-		r.t.parking.endAll(r.workers, func(*worker) *failure { return stormed })
+		r.t.parking.endAll(r.workers, func(w *worker) *failure {
+			if !w.out.held {
+				return nil
+			}
+			return stormed
+		})
 		return "", nil
 	}}}}, nil
 }
