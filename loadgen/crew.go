@@ -40,15 +40,16 @@ func (c *crew) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := &hit{places: &c.t.places, hand: true} // taken by the scheduler
 	defer h.end()
 	for turns := 1; w != nil; turns++ {
-		last := turns == mostTurns
-		w = c.turn(h, w)
-		if last = last || !h.hand; w != nil && (last || len(c.s.due) > 0) {
-			c.s.due <- w // behind those that are due already
-			w = nil
+		next := c.turn(h, w)
+		over := turns == mostTurns || !h.hand
+		if next != nil && (over || len(c.s.due) > 0) {
+			c.s.due <- next // behind those that are due already
+			next = nil
 		}
-		if w == nil && !last {
-			w = c.s.wait(linger)
+		if next == nil && !over {
+			next = c.s.wait(linger)
 		}
+		w = next
 	}
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: req}, nil
 }
