@@ -23,7 +23,7 @@ type conn struct {
 	hit      *hit      // that works on it; nil while nobody does
 	socket   *socket   // nil where there is none: a pipe of the tests
 	secure   bool      // TLS is on top of the socket
-	answers  int       // that it has carried
+	used     bool      // has carried an answer before
 	in, out  int64     // bytes, of HTTP
 	came     time.Time // when the last of what was read had come to this machine
 	head     wire.Head
@@ -132,13 +132,6 @@ func (c *conn) alive() bool {
 	}
 	return err == errNothing
 }
-
-// lately is within what time a server that keeps connections open closes none.
-const lately = 100 * time.Millisecond
-
-// fresh says whether an idle connection is taken to be alive without a look: the server
-// has kept it open after an answer before, and its last one came just now.
-func (c *conn) fresh(now time.Time) bool { return c.answers > 1 && now.Sub(c.came) < lately }
 
 // readable waits until an answer has begun to come or the read deadline passes, and
 // gives the reader that holds its start.

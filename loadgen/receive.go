@@ -267,7 +267,7 @@ func (t *transport) raced(w *worker, c *conn, fail *failure) *failure {
 	if t.ctx.Err() != nil {
 		return stopped
 	}
-	if t.plan.Behaviour != Upstream && fail.class == classReset && c.answers > 0 && time.Since(t.start)-w.out.sent < idleRace {
+	if t.plan.Behaviour != Upstream && fail.class == classReset && c.used && time.Since(t.start)-w.out.sent < idleRace {
 		return failed(classReconnect, "the server had closed the idle connection")
 	}
 	return fail

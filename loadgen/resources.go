@@ -197,17 +197,13 @@ func (p *watched) perWorker() (rss, fds float64, ok bool) {
 	return rss / held, fds / held, held > 0
 }
 
-// last takes a last sample while all connections are still there, which are counted if
-// some may have had none.
-func (s *sampler) last(count bool) {
+// last takes a last sample while all connections are still there.
+func (s *sampler) last() {
 	s.stop()
 	<-s.done
 	s.look()
 	s.holding.Store(false)
 	s.places = -1
-	if !count {
-		return
-	}
 	if now := s.accepted(); now != nil && s.before != nil {
 		maps.DeleteFunc(now, func(end string, _ bool) bool { return s.before[end] })
 		s.places = len(now)

@@ -162,7 +162,7 @@ func (r *run) supervise(ctx context.Context, samples *sampler, books []*book) (*
 	if !s.holdFrom.IsZero() {
 		end.held, end.hold = r.held.fewest(), now.Sub(s.holdFrom)
 	}
-	samples.last(r.errs.Load() > 0 || int(r.finished.Load()) < len(r.workers))
+	samples.last()
 	return timeline, end
 }
 

@@ -136,7 +136,7 @@ func (t *transport) release(w *worker, c *conn, keep bool) {
 	c.serve(nil)
 	w.out.bytesIn += c.in
 	w.out.bytesOut += c.out
-	c.answers++
+	c.used = true
 	if keep && t.ctx.Err() == nil {
 		return
 	}
@@ -178,9 +178,7 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 	if c != nil {
 		c.serve(w.hit)
 		fail := t.limit(c.SetDeadline, deadline)
-		// dc_federated's workers end where a connection does, so of theirs each is looked at.
-		fresh := t.plan.Behaviour != Upstream && c.fresh(t.start.Add(w.out.sent))
-		if fail == nil && (fresh || c.alive()) {
+		if fail == nil && c.alive() {
 			return c, nil
 		}
 		w.conn.Store(nil)
