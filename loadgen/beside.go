@@ -52,10 +52,12 @@ func (b *beside) halt(context.Context) {
 }
 
 // cost compares the rounds that were over before it began with those that began after.
+// By a quorum the first begins with the first worker, and the others are still to come:
+// it is left out where there are others.
 func (b *beside) cost(rounds []reports.Round) (c reports.Cost) {
 	for _, x := range rounds {
 		switch p := x.Passed; {
-		case p == nil || x.Open || b.began == 0:
+		case p == nil || x.Open || b.began == 0, x.Number == 1 && b.r.plan.Quorum > 0 && b.r.plan.Rounds > 3:
 		case p.Accepted <= b.began.Seconds():
 			c.RoundsBefore++
 			c.SecondsBefore += x.Seconds

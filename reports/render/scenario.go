@@ -38,7 +38,7 @@ func befell(r reports.Report) section {
 	if s == nil {
 		return section{}
 	}
-	g := &grid{head: []string{"scenario " + s.Plan, ""}, text: []int{0}}
+	g := &grid{head: []string{"scenario " + s.Name, ""}, text: []int{0}}
 	add := func(what, value string) { g.rows = append(g.rows, []string{what, value}) }
 	if a := s.Abandon; a != nil {
 		add("polls abandoned", count(a.Polls))
@@ -50,21 +50,21 @@ func befell(r reports.Report) section {
 		}
 	}
 	if c := s.Churn; c != nil {
-		add("workers that left, their polls held", count(c.Left))
+		add("workers that left", count(c.Left))
 		add("vanished", count(c.Vanished))
 		add("came back", count(c.Joined))
 		add("of those, were given a model", count(c.Back))
 		add("away at the end", count(c.Away))
-		add("not served, of those that were there", count(c.Unserved))
-		add("polls of nobody that the server held, at most", count(c.GhostsPeak))
-		add("of all such, ended by closing the connection", count(c.Shut))
+		add("there, and not served", count(c.Unserved))
+		add("polls of nobody, at most at a time", count(c.GhostsPeak))
+		add("of all such, ended by a close", count(c.Shut))
 		add("by the worker's next poll", count(c.Evicted))
 		add("by the next model", count(c.Notified))
 		add("not ended", count(c.Held))
-		add("held beside a later one of the same worker", count(c.Doubled))
-		add("connections of nobody that the server kept open", count(c.Open))
+		add("held beside the worker's next", count(c.Doubled))
+		add("connections of nobody, not closed", count(c.Open))
 		if c.ServerFDsBefore != nil && c.ServerFDsAfter != nil {
-			add("the server's descriptors before and after the run", count(*c.ServerFDsBefore)+", "+count(*c.ServerFDsAfter))
+			add("server's descriptors before, after", count(*c.ServerFDsBefore)+", "+count(*c.ServerFDsAfter))
 		}
 	}
 	if f := s.Flaky; f != nil {
@@ -83,7 +83,10 @@ func befell(r reports.Report) section {
 			add("an honest round before, and meanwhile", "unknown: too few rounds")
 		}
 	}
-	return section{title: "What befell the fleet", grid: g}
+	if len(g.rows) == 0 {
+		return section{}
+	}
+	return section{title: "What befell the fleet", grid: g, notes: []string{s.Plan}}
 }
 
 // raided is what became of hostile requests, by kind.
