@@ -126,3 +126,25 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestNeeds: what a pod may have is more than was measured: a generator's peak memory by
+// workers, TLS and the size of updates, and its descriptors.
+func TestNeeds(t *testing.T) {
+	const mb, update = 1e6, 13_000_000
+	for _, c := range []struct {
+		workers int
+		tls     bool
+		update  int64
+		peak    int64
+		fds     int64
+	}{
+		{500, false, 1 << 10, 30.7 * mb, 511}, {1000, false, 1 << 10, 34.5 * mb, 1011}, {2000, false, 1 << 10, 38 * mb, 2011}, {4000, false, 1 << 10, 46.6 * mb, 4011},
+		{500, true, 1 << 10, 38.8 * mb, 511}, {1000, true, 1 << 10, 50.5 * mb, 1011}, {2000, true, 1 << 10, 68.3 * mb, 2011}, {4000, true, 1 << 10, 115.5 * mb, 4012},
+		{50, false, update, 63.1 * mb, 61}, {200, false, update, 64.1 * mb, 211}, // and models of that size
+	} {
+		f := Fleet{Shards: []Shard{{Workers: c.workers}}, TLS: c.tls, UpdateBytes: c.update}
+		if memory, fds := f.memory(), f.descriptors(); memory.value < c.peak || fds.value < c.fds {
+			t.Errorf("%+v: %d bytes and %d descriptors", c, memory.value, fds.value)
+		}
+	}
+}

@@ -2,9 +2,9 @@ package fleet
 
 import "fmt"
 
-// What a generator takes: the peak of its resident memory in runs of two rounds and a
-// hold, of fltool simulate alone, on Linux 6.18 with Go 1.26, 2 cores (the generator's in
-// resources of the report). The lines lie above all that was measured.
+// What a generator takes. The lines lie above the peaks of its resident memory in runs of
+// fltool simulate --rounds 2 --hold 2s against fltool serve, as the reports' resources have
+// it (Linux 6.18, Go 1.26, 2 cores); TestNeeds has the figures.
 const (
 	baseBytes      = 24 << 20
 	workerBytes    = 12 << 10

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,5 +24,19 @@ func commandLine(cmd *cobra.Command) []string {
 			args = append(args, "--"+f.Name+"="+v)
 		}
 	})
+	return args
+}
+
+// reproduce is the command line that makes this run again.
+func (f *loadFlags) reproduce(cmd *cobra.Command) []string {
+	args := commandLine(cmd)
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "--start-at=") {
+			args[i] = "--start-at=+30s" // that time is over
+		}
+	}
+	if !cmd.Flags().Changed("seed") {
+		args = append(args, "--seed="+strconv.FormatUint(f.seed, 10))
+	}
 	return args
 }

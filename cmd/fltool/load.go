@@ -383,20 +383,6 @@ func (f *loadFlags) serve(ctx context.Context, p *loadgen.Plan) (*loadgen.Child,
 	return child, func() error { return errors.Join(child.Stop(), clean()) }, nil
 }
 
-// reproduce is the command line that makes this run again.
-func (f *loadFlags) reproduce(cmd *cobra.Command) []string {
-	args := commandLine(cmd)
-	for i, arg := range args {
-		if strings.HasPrefix(arg, "--start-at=") {
-			args[i] = "--start-at=+30s" // that time is over
-		}
-	}
-	if !cmd.Flags().Changed("seed") {
-		args = append(args, "--seed="+strconv.FormatUint(f.seed, 10))
-	}
-	return args
-}
-
 func roomError(err error) error {
 	var room *loadgen.RoomError
 	if errors.As(err, &room) {
