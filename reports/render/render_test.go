@@ -48,6 +48,9 @@ func TestGolden(t *testing.T) {
 			if err := f(&b, r); err != nil {
 				t.Errorf("%s as %s: %v", name, format, err)
 			}
+			if format == "log" { // it is compressed, by each Go in its way; package reports reads it back
+				continue
+			}
 			golden(t, name+"."+format, b.Bytes())
 		}
 	}
