@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,13 +12,14 @@ import (
 	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/wire"
 )
 
 // simulated is how many workers the scenarios of the tests have.
 const simulated = 20
 
 // reported runs a command of fltool's that makes a report and reads that, whatever the
-// exit code.
+// exit code. Neither the report nor what was said has a private key of its --keys.
 func reported(t *testing.T, args ...string) reports.Report {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "report.json")
@@ -27,6 +29,14 @@ func reported(t *testing.T, args ...string) reports.Report {
 	r, rerr := reports.Read(out)
 	if rerr != nil {
 		t.Fatalf("%v, %v", rerr, err)
+	}
+	if i := slices.Index(args, "--keys"); i >= 0 {
+		told := string(said) + readFile(t, out)
+		for n := range simulated {
+			if key := strings.TrimSpace(readFile(t, filepath.Join(args[i+1], fmt.Sprint(wire.KeyFilePrefix, n)))); len(key) != 64 || strings.Contains(told, key) {
+				t.Errorf("the key of worker %d is %d bytes long, and told", n, len(key))
+			}
+		}
 	}
 	return r
 }
