@@ -26,6 +26,7 @@ type conn struct {
 	used     bool      // has carried an answer before
 	in, out  int64     // bytes, of HTTP
 	came     time.Time // when the last of what was read had come to this machine
+	ended    error     // that reading ended with for good; nil: it has not
 	head     wire.Head
 }
 
@@ -43,6 +44,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.head.Read(c.Conn, p)
 	c.in += int64(n)
+	if late := net.Error(nil); err != nil && !(errors.As(err, &late) && late.Timeout()) {
+		c.ended = err
+	}
 	if c.socket != nil {
 		c.came = c.socket.came
 	} else {

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -167,7 +168,8 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 		if t.ctx.Err() != nil {
 			return stopped, false, false
 		}
-		return judgeConn(err), false, false
+		// The start of a line is no bad answer, where the line was cut.
+		return judgeConn(cmp.Or(c.ended, err)), false, false
 	}
 	defer resp.Body.Close()
 	w.out.status = resp.StatusCode

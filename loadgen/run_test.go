@@ -119,6 +119,11 @@ func TestFaults(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly a start")
 			c.Close()
 		}, nil},
+		{"cut in a head", classReset, func(w http.ResponseWriter, _ *http.Request) {
+			c := hijack(w)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Len")
+			c.Close()
+		}, []step{stepRegister, stepPoll}},
 		{"no http", classUnexpected, func(w http.ResponseWriter, _ *http.Request) {
 			c := hijack(w)
 			io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n")
