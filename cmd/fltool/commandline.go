@@ -15,6 +15,9 @@ import (
 func commandLine(cmd *cobra.Command) []string {
 	args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "fltool"))
 	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name == "progress" || f.Name == "quiet" {
+			return // they change nothing of it
+		}
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok { // its String is no value that a flag takes
 			values = list.GetSlice()

@@ -126,7 +126,7 @@ func (f *outcomeFlags[T]) check(gate reports.Gate) (reports.Gate, error) {
 // write prints what was judged and turns its outcome into the exit code.
 func (f *outcomeFlags[T]) write(cmd *cobra.Command, judged T, outcome reports.Trend) error {
 	stdout := cmd.OutOrStdout()
-	show, err := f.formats.For(f.format, render.Style{Color: colored(stdout)})
+	show, err := f.formats.For(f.format, render.Style{Color: colored(stdout), Columns: columnsOf(stdout)})
 	if err != nil {
 		return usageError("", "--format: %w", err)
 	}

@@ -108,7 +108,7 @@ func (o *outputFlags) write(cmd *cobra.Command, r reports.Report) error {
 
 func (o *outputFlags) print(cmd *cobra.Command, r reports.Report) error {
 	stdout := cmd.OutOrStdout()
-	style := render.Style{Color: colored(stdout), Verbose: o.verbose}
+	style := render.Style{Color: colored(stdout), Columns: columnsOf(stdout), Verbose: o.verbose}
 	style.Repository, style.Dir = repository()
 	show, err := render.Reports.For(o.format, style)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"os"
 
@@ -27,10 +28,26 @@ func are(n int, noun string) string {
 func fitted(w io.Writer, text string) string {
 	text = reports.Clean(text)
 	if onTerminal(w) {
-		return render.Wrap(text, 2, columns)
+		return render.Wrap(text, 2, cmp.Or(columnsOf(w), columns))
 	}
 	return text
 }
+
+// columnsOf is the width of the terminal that is written to; 0: it is none.
+func columnsOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return max(n, leastColumns)
+}
+
+// leastColumns are those below which no table can be read.
+const leastColumns = 40
 
 func onTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -87,6 +87,6 @@ func (p *preflightWriter) way(r reports.Report) {
 	fmt.Fprintln(&p.b, "worker")
 	for _, s := range steps {
 		head := "  → " + pad(s.Name, widest) + "  " + pad(s.Holds, holds) + "  "
-		p.b.WriteString(strings.TrimRight(hanging(head, len([]rune(head)), s.Bears), " \n") + "\n")
+		p.b.WriteString(strings.TrimRight(p.hanging(head, len([]rune(head)), s.Bears), " \n") + "\n")
 	}
 }

@@ -18,7 +18,7 @@ import (
 // a line each, unless all is asked for.
 const inFull = 3
 
-// preflightTable is the table of a preflight, 80 columns wide: the answer, what is
+// preflightTable is the table of a preflight: the answer, what is
 // wrong (worst first, the binding limit on top, consequences below their causes),
 // then the ledger. What is right, in a line each, and what is not applicable are
 // counted only, unless they are asked for: the answer should fit a screen.
@@ -235,7 +235,7 @@ func (p *preflightWriter) line(f reports.Finding, text string) {
 	if len(head) <= len(word) {
 		head = word + " "
 	}
-	p.painted(f.Status, word, hanging(head+pad(f.Name(), 35-len(head))+"  ", 37, text))
+	p.painted(f.Status, word, p.hanging(head+pad(f.Name(), 35-len(head))+"  ", 37, text))
 }
 
 // notApplicable lists what was not asked, and why.
@@ -341,21 +341,21 @@ func (p *preflightWriter) ledger(k reports.Capacity) {
 // field writes a line of a finding's paragraph.
 func (p *preflightWriter) field(name, text string) {
 	if text != "" {
-		p.b.WriteString(hanging(fmt.Sprintf("       %-10s", name), 17, text))
+		p.b.WriteString(p.hanging(fmt.Sprintf("       %-10s", name), 17, text))
 	}
 }
 
 // verbatim writes a line to be copied: never broken, rather less indented.
 func (p *preflightWriter) verbatim(indent int, line string) {
-	indent = max(1, min(indent, width-displaywidth.String(line)))
+	indent = max(1, min(indent, p.o.text()-displaywidth.String(line)))
 	fmt.Fprintf(&p.b, "%*s%s\n", indent, "", line)
 }
 
-func (p *preflightWriter) wrapped(text string) { p.b.WriteString(hanging("", 0, text)) }
+func (p *preflightWriter) wrapped(text string) { p.b.WriteString(p.hanging("", 0, text)) }
 
 // hanging is a text beside a head, wrapped and indented.
-func hanging(head string, indent int, text string) string {
-	return Wrap(head+text, indent, width) + "\n"
+func (p *preflightWriter) hanging(head string, indent int, text string) string {
+	return Wrap(head+text, indent, p.o.text()) + "\n"
 }
 
 func pad(s string, n int) string {

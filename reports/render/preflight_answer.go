@@ -20,7 +20,7 @@ func bindingLimit(r reports.Report) string {
 // workers are, and of what that is said.
 func (p *preflightWriter) answer(r reports.Report) {
 	word, status, rest := answerTo(r)
-	p.painted(status, strings.TrimSuffix(word, withWarnings), hanging(word+": "+rest, 0, ""))
+	p.painted(status, strings.TrimSuffix(word, withWarnings), p.hanging(word+": "+rest, 0, ""))
 	for _, s := range holding(r) {
 		p.wrapped(s)
 	}

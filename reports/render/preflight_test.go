@@ -82,7 +82,7 @@ func TestLongLines(t *testing.T) {
 		Check: "nginx/worker-connections", Host: "fl-proxy-production.example.org", Status: reports.StatusFail, Got: strings.Repeat("word ", 20),
 	})}
 	for line := range strings.Lines(table(t, Style{}, r)) {
-		if n := displaywidth.String(strings.TrimRight(line, "\n")); n > width {
+		if n := displaywidth.String(strings.TrimRight(line, "\n")); n > usualColumns {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 // Style is how a report is written. The zero value is plain text.
 type Style struct {
 	Color   bool // the table's verdicts in ANSI colours: for a terminal, which the caller knows
+	Columns int  // of the terminal that the table is written for; 0: 80
 	Verbose bool // the table of a preflight tells every finding in full, and lists what is right and what is not applicable
 
 	Repository, Dir string // SARIF: the root of the repository, and the folder in it that relative paths are of; "": none

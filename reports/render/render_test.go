@@ -78,19 +78,22 @@ func TestJSONReadsBack(t *testing.T) {
 	}
 }
 
-// Only what must stay whole to be copied may be wider than a terminal.
+// Only what must stay whole to be copied may be wider than a terminal, and a preflight's
+// ledger, which needs 80 columns.
 func TestTableWidth(t *testing.T) {
 	for name, r := range samples() {
-		var b bytes.Buffer
-		if err := (Style{}).Table(&b, r); err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(b.String()) {
-			if n := len([]rune(strings.TrimRight(line, "\n"))); n > width && !strings.Contains(line, "fltool ") {
-				t.Errorf("%s: %d columns: %s", name, n, line)
+		for _, columns := range []int{60, usualColumns, 200} {
+			var b bytes.Buffer
+			if err := (Style{Columns: columns}).Table(&b, r); err != nil {
+				t.Fatal(err)
 			}
-			if strings.ContainsAny(line, "\x1b\r") {
-				t.Errorf("%s: control characters: %q", name, line)
+			for line := range strings.Lines(b.String()) {
+				if n := len([]rune(strings.TrimRight(line, "\n"))); n > columns && !strings.Contains(line, "fltool ") && len(strings.Fields(line)) > 1 && (r.Kind != reports.KindPreflight || n > usualColumns) {
+					t.Errorf("%s: %d columns of %d: %s", name, n, columns, line)
+				}
+				if strings.ContainsAny(line, "\x1b\r") {
+					t.Errorf("%s: control characters: %q", name, line)
+				}
 			}
 		}
 	}

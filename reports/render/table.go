@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -12,11 +13,20 @@ import (
 	"github.com/fltool/fltool/reports"
 )
 
-// width is the columns that a table has: a terminal's, at its smallest.
-const width = 80
+// The columns that a table has where it is not for a terminal of a known width, and those
+// that text takes at most, which reads badly when wider.
+const (
+	usualColumns = 80
+	textColumns  = 100
+)
+
+// columns are those of grids; text is what is written in lines.
+func (o Style) columns() int { return cmp.Or(o.Columns, usualColumns) }
+
+func (o Style) text() int { return min(o.columns(), textColumns) }
 
 // Table writes the report for a terminal: the verdict and the answer in words,
-// then what they rest on, in 80 columns.
+// then what they rest on, in its columns.
 func (o Style) Table(w io.Writer, r reports.Report) error {
 	if r.Kind == reports.KindPreflight {
 		return o.preflightTable(w, r)
@@ -26,7 +36,7 @@ func (o Style) Table(w io.Writer, r reports.Report) error {
 
 func (o Style) table(w io.Writer, d document) error {
 	var b bytes.Buffer
-	word := d.word
+	word, width := d.word, o.text()
 	fmt.Fprintln(&b, strings.Replace(Wrap(word+"  "+d.headline, len(word)+2, width), word, o.paint(word, verdictColor[d.verdict]), 1))
 	for _, reason := range d.reasons {
 		fmt.Fprintln(&b, Wrap("- "+reason, 2, width))
@@ -34,7 +44,7 @@ func (o Style) table(w io.Writer, d document) error {
 	for _, s := range d.sections {
 		fmt.Fprintf(&b, "\n%s\n", o.paint(s.title, bold))
 		if s.grid != nil {
-			textGrid(&b, *s.grid)
+			textGrid(&b, *s.grid, o.columns())
 		}
 		for _, n := range s.notes {
 			fmt.Fprintln(&b, Wrap(" "+n, 3, width))
@@ -59,25 +69,55 @@ func (o Style) table(w io.Writer, d document) error {
 	return err
 }
 
-// textGrid writes a table without lines, two blanks between columns, its last
-// column wrapped to what the others leave.
-func textGrid(w io.Writer, g grid) {
-	rows := slices.Concat([][]string{g.head}, wrapLast(g))
+// textGrid writes a table without lines, two blanks between columns, its last column
+// wrapped to what the others leave of the width. Where that is too little, one blank
+// stands between columns, and heads and the widest text are broken too.
+func textGrid(w io.Writer, g grid, width int) {
+	gap := 2
+	if g.least(gap) > width {
+		gap = 1
+		g = g.narrowed(gap, width)
+	}
+	rows := slices.Concat([][]string{g.head}, g.wrapLast(gap, width))
 	widths := g.widths(rows)
-	for _, row := range rows {
-		lines := strings.Split(row[len(row)-1], "\n") // no other column has several
-		for n, line := range lines {
-			cells := slices.Clone(row[:len(row)-1])
-			if n > 0 {
-				clear(cells)
-			}
+	for r, row := range rows {
+		lines := make([][]string, len(row)) // of each cell
+		most := 0
+		for i, cell := range row {
+			lines[i] = strings.Split(cell, "\n")
+			most = max(most, len(lines[i]))
+		}
+		for n := range most {
 			var b strings.Builder
-			for i, cell := range append(cells, line) {
-				b.WriteString(" " + g.padded(i, cell, widths[i]) + " ")
+			for i, of := range lines {
+				at := n
+				if r == 0 {
+					at -= most - len(of) // heads stand on their columns
+				}
+				cell := ""
+				if at >= 0 && at < len(of) {
+					cell = of[at]
+				}
+				if i > 0 {
+					b.WriteString(strings.Repeat(" ", gap))
+				}
+				b.WriteString(g.padded(i, cell, widths[i]))
 			}
-			fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+			fmt.Fprintln(w, strings.TrimRight(" "+b.String(), " "))
 		}
 	}
+}
+
+// least is the width that a grid needs, with its last column as narrow as it may be.
+func (g grid) least(gap int) int {
+	sum := 1 - gap
+	for i, n := range g.widths(slices.Concat([][]string{g.head}, g.rows)) {
+		if i == len(g.head)-1 && slices.Contains(g.text, i) {
+			n = min(n, minText)
+		}
+		sum += n + gap
+	}
+	return sum
 }
 
 // widths are what the columns of rows need, in columns of a terminal.
@@ -102,22 +142,43 @@ func (g grid) padded(column int, cell string, width int) string {
 	return blank + cell
 }
 
+// narrowed is a grid with its heads in as many lines as they have words, and its widest
+// text, unless that is the last column, in as many as it takes for all to fit.
+func (g grid) narrowed(gap, width int) grid {
+	g.head, g.rows = slices.Clone(g.head), slices.Clone(g.rows)
+	for i := range g.head {
+		g.head[i] = strings.ReplaceAll(g.head[i], " ", "\n")
+	}
+	over := g.least(gap) - width
+	widths := g.widths(slices.Concat([][]string{g.head}, g.rows))
+	widest := -1
+	for _, i := range g.text {
+		if i < len(g.head)-1 && (widest < 0 || widths[i] > widths[widest]) {
+			widest = i
+		}
+	}
+	if over <= 0 || widest < 0 {
+		return g
+	}
+	for i, row := range g.rows {
+		g.rows[i] = slices.Clone(row)
+		g.rows[i][widest] = breakWords(row[widest], max(widths[widest]-over, minText))
+	}
+	return g
+}
+
 // wrapLast is the rows of a grid with its last column, where it is text,
 // wrapped to what the others leave of the width.
-func wrapLast(g grid) [][]string {
+func (g grid) wrapLast(gap, width int) [][]string {
 	last := len(g.head) - 1
 	if !slices.Contains(g.text, last) {
 		return g.rows
 	}
-	left := width
-	for i := range last {
-		col := displaywidth.String(g.head[i])
-		for _, row := range g.rows {
-			col = max(col, displaywidth.String(row[i]))
-		}
-		left -= col + 2
+	left := width - 1
+	for _, n := range g.widths(slices.Concat([][]string{g.head}, g.rows))[:last] {
+		left -= n + gap
 	}
-	left = max(left-2, minText)
+	left = max(left, minText)
 	rows := make([][]string, len(g.rows))
 	for i, row := range g.rows {
 		rows[i] = slices.Clone(row)

@@ -60,7 +60,7 @@ func TestTrendGolden(t *testing.T) {
 			golden(t, name+"."+format, b.Bytes())
 			if format == "table" {
 				for line := range strings.Lines(b.String()) {
-					if len([]rune(line)) > width+1 {
+					if len([]rune(line)) > usualColumns+1 {
 						t.Errorf("%s: a line of %d columns: %s", name, len([]rune(line))-1, line)
 					}
 				}
