@@ -3,9 +3,14 @@
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 MODULE := github.com/fltool/fltool
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := -s -w -X main.version=$(VERSION)
-# HTTP/2 of net/http is left out: nothing here speaks it.
-export GOFLAGS := -buildvcs=false -tags=nethttpomithttp2
+LDFLAGS := -s -w -funcalign=8 -X main.version=$(VERSION)
+# A small binary: HTTP/2 of net/http, which nothing here speaks, is left out, and only
+# where requests are counted in microseconds are functions put into their callers.
+# docs/adr/0008-size.md
+SMALL := github.com charm.land go.yaml.in golang.org/x/perf golang.org/x/text google.golang.org
+FAST := $(MODULE)/server $(MODULE)/loadgen github.com/tsenart github.com/vmihailenco github.com/klauspost \
+	github.com/HdrHistogram github.com/influxdata github.com/mailru github.com/gorilla
+export GOFLAGS := -buildvcs=false -tags=nethttpomithttp2 $(SMALL:%=-gcflags=%/...=-l) $(FAST:%=-gcflags=%/...=)
 # The toolchain of go.mod, although Debian's Go asks for no other than itself.
 export GOTOOLCHAIN ?= auto
 # Else every process with the race detector sleeps for a second at its end.
@@ -58,7 +63,7 @@ lint: ## vet, staticcheck, gosec, govulncheck, gofmt, and types for macOS
 	go vet ./...
 	go vet -tags faulty,planted,man ./server ./cmd/fltool
 	go tool staticcheck ./...
-	go build -C .ci/lint -o $(CURDIR)/bin/ ./...
+	GOFLAGS= go build -C .ci/lint -buildvcs=false -o $(CURDIR)/bin/ ./...
 	go vet -vettool=bin/gosec -gosec.exclude=$(NOSEC) $$(go list -deps ./cmd/fltool | grep ^$(MODULE))
 	go mod download golang.org/x/vulndb@$(VULNDB)
 	go tool govulncheck -db "file://$$(go list -m -f '{{.Dir}}' golang.org/x/vulndb@$(VULNDB))/data/osv" ./...
