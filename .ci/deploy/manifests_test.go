@@ -49,7 +49,7 @@ func decode(text []byte) (any, error) {
 // TestManifests decodes the manifests that packages render and fleet are held to.
 func TestManifests(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"../../reports/render/testdata/manifest-*.golden", "../../fleet/testdata/kubernetes-*.golden"} {
+	for _, pattern := range []string{"../../reports/render/testdata/manifest-*.golden", "../../loadgen/fleet/testdata/kubernetes-*.golden"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) < 2 {
 			t.Fatalf("%s: %d manifests: %v", pattern, len(found), err)

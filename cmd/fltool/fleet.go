@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fltool/fltool/fleet"
+	"github.com/fltool/fltool/loadgen/fleet"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/reports/render"
 	"github.com/fltool/fltool/server/wire"

@@ -23,19 +23,19 @@ const module = "github.com/fltool/fltool"
 // arrows follow the stages: facts and load come in, judgement is pure, reports
 // go out.
 var mayImport = map[string][]string{
-	"cmd/fltool":   {"*"},
-	"cmd/prove":    {"*"},
-	"cmd/bench":    {"*"},
-	"server":       {"server/wire", "server/lot"},
-	"server/wire":  {},
-	"server/lot":   {},
-	"loadgen":      {"server/wire", "server/lot", "reports", "checks/facts"},
-	"fleet":        {"server/wire"},
-	"nginx":        {},
-	"checks/facts": {"nginx"},
-	"checks/probe": {"server/wire", "checks/facts"},
-	"checks/kinds": {"checks/facts", "nginx"},
-	"checks":       {"checks/kinds", "checks/facts", "checks/symptoms", "nginx", "reports", "server/wire"},
+	"cmd/fltool":    {"*"},
+	"cmd/prove":     {"*"},
+	"cmd/bench":     {"*"},
+	"server":        {"server/wire", "server/lot"},
+	"server/wire":   {},
+	"server/lot":    {},
+	"loadgen":       {"server/wire", "server/lot", "reports", "checks/facts"},
+	"loadgen/fleet": {"server/wire"},
+	"nginx":         {},
+	"checks/facts":  {"nginx"},
+	"checks/probe":  {"server/wire", "checks/facts"},
+	"checks/kinds":  {"checks/facts", "nginx"},
+	"checks":        {"checks/kinds", "checks/facts", "checks/symptoms", "nginx", "reports", "server/wire"},
 
 	"checks/symptoms":        {},
 	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
