@@ -2,6 +2,7 @@ package server
 
 import (
 	"runtime/debug"
+	runtimemetrics "runtime/metrics"
 	"sync"
 	"time"
 )
@@ -15,11 +16,20 @@ const (
 // Garbage is collected when there is as much of it as gcPercent of the heap. Of a few
 // MB that would be many times a round, which took a tenth of the CPU: so ballastBytes
 // count as heap. Go's 100 percent would double what thousands of encrypted connections
-// keep.
+// keep, and half of what 15,000 keep is 80 MB: of a large heap no more than mostGarbage is
+// waited for, in bytes, unless that is less than leastPercent.
 const (
 	gcPercent    = 50
+	leastPercent = 15
+	mostGarbage  = 28 << 20
 	ballastBytes = 32 << 20
 )
+
+// percentOf is how much garbage to wait for with a heap of so many bytes, ballast
+// included.
+func percentOf(live uint64) int {
+	return max(leastPercent, min(gcPercent, int(mostGarbage*100/max(live, 1))))
+}
 
 // tidy sees to it that what many arrivals leave behind, several times what they
 // need while they are held, goes back to the system. Go would do it minutes later:
@@ -53,6 +63,9 @@ func (t *tidy) now() {
 	t.count = 0
 	t.mu.Unlock()
 	debug.FreeOSMemory()
+	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtimemetrics.Read(live)
+	debug.SetGCPercent(percentOf(live[0].Value.Uint64()))
 }
 
 func (t *tidy) stop() { t.timer.Stop() }
