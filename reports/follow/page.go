@@ -12,11 +12,13 @@ import (
 	"github.com/fltool/fltool/reports/render"
 )
 
-// A page is made anew after this time at the earliest, and so that making pages takes less
-// than one part in so many of the time: the machine is the load generator's.
+// A page is made anew after this time at the earliest, and so that making pages takes one
+// part in so many of the time at most, since the machine is the load generator's; but one
+// that is too old says little.
 const (
-	pageEvery = time.Second
-	pageShare = 50
+	pageEvery  = time.Second
+	pageShare  = 50
+	pageOldest = 5 * time.Second
 )
 
 // sendTimeout is how long a browser may take to read a page.
@@ -114,7 +116,7 @@ func (p *Page) now() (body string, final bool) {
 		v := p.board.look()
 		p.body = render.GrowingBody(p.command, v.report, v.now)
 		now := time.Now()
-		p.next = now.Add(max(pageEvery/2, pageShare*now.Sub(began)))
+		p.next = now.Add(min(max(pageEvery/2, pageShare*now.Sub(began)), pageOldest))
 	}
 	return p.body, false
 }
