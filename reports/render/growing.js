@@ -1,5 +1,5 @@
 "use strict";
-const events = new EventSource("events");
+let events;
 const grow = event => {
   const at = [scrollX, scrollY], sideways = [...document.querySelectorAll(".scroll")].map(e => e.scrollLeft);
   document.body.innerHTML = event.data;
@@ -7,6 +7,10 @@ const grow = event => {
   document.querySelectorAll(".scroll").forEach((e, i) => e.scrollLeft = sideways[i] ?? 0);
   scrollTo(...at);
 };
-events.addEventListener("growing", event => getSelection().isCollapsed && grow(event));
-events.addEventListener("final", event => { events.close(); grow(event); });
-events.onerror = () => { document.querySelector(".kind").textContent = "No connection: this is how far it had come."; };
+// Not before the page is whole: what of it came after an event would be added to that.
+addEventListener("DOMContentLoaded", () => {
+  events = new EventSource("events");
+  events.addEventListener("growing", event => getSelection().isCollapsed && grow(event));
+  events.addEventListener("final", event => { events.close(); grow(event); });
+  events.onerror = () => { document.querySelector(".kind").textContent = "No connection: this is how far it had come."; };
+});
