@@ -45,7 +45,7 @@ build: ## build bin/fltool, static: it runs in any container
 
 # Packages that start no goroutine: the race detector would find nothing there, and
 # make their tests eight times slower.
-PURE := checks checks/remedy checks/symptoms nginx reports reports/trend reports/render reports/render/markup reports/render/plot
+PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports/trend reports/render reports/render/markup reports/render/plot
 
 test: setup lint ## all tests, with the race detector, and the linters
 	go test $(PURE:%=./%)

@@ -191,6 +191,8 @@ func (l *link) befall(m mishap) bool {
 		resetAll(l.ends[0], l.ends[1])
 	case troubleReset:
 		resetAll(l.ends[0], l.ends[1])
+	case troubleCut:
+		l.end() // at once, before the other way may carry more
 	}
 	return false
 }
