@@ -46,12 +46,21 @@ build: ## build bin/fltool, static: it runs in any container
 # Packages that start no goroutine: the race detector would find nothing there, and
 # make their tests eight times slower.
 PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports/trend reports/render reports/render/markup reports/render/plot
+# Tests of whole commands run hundreds of them, most of which only read and judge. Those
+# that play with fleets and servers are raced once each; all are by make race.
+RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate
+UNRACED := $(PURE:%=$(MODULE)/%) $(MODULE)/cmd/fltool
 
-test: setup lint ## all tests, with the race detector, and the linters
-	go test $(PURE:%=./%)
-	go test -race -p 2 -parallel 8 -timeout 20m $(filter-out $(PURE:%=$(MODULE)/%),$(shell go list ./...))
+test: setup lint ## all tests, concurrent ones with the race detector, and the linters
+	go test -p 3 -parallel 8 -timeout 20m $(UNRACED)
+	go test -race -p 2 -parallel 8 -timeout 20m $(filter-out $(UNRACED),$(shell go list ./...))
+	go test -race -parallel 8 -timeout 20m -run '^TestScript$$/^($(RACED))$$' ./cmd/fltool
 	go test -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server
 	go test -run '^$$' -fuzz '^FuzzServer$$' -fuzztime $(FUZZSERVER) -fuzzminimizetime $(FUZZMINIMIZE) ./server
+
+.PHONY: race
+race: setup ## all tests with the race detector: half an hour
+	go test -race -p 2 -parallel 8 -timeout 60m ./...
 
 # Of gosec's rules for what ships, all but: G104, since errors of closing and of
 # deadlines show in the next read; G304, since it is a tool's purpose to read the
@@ -61,7 +70,7 @@ NOSEC := G104,G304,G115
 
 lint: ## vet, staticcheck, gosec, govulncheck, gofmt, and types for macOS
 	go vet ./...
-	go vet -tags faulty,planted,man ./server ./cmd/fltool
+	go vet -tags nethttpomithttp2,faulty,planted,man ./server ./cmd/fltool
 	go tool staticcheck ./...
 	GOFLAGS= go build -C .ci/lint -buildvcs=false -o $(CURDIR)/bin/ ./...
 	go vet -vettool=bin/gosec -gosec.exclude=$(NOSEC) $$(go list -deps ./cmd/fltool | grep ^$(MODULE))

@@ -96,7 +96,10 @@ func TestActionSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	fltool := filepath.Join(buildFltool(t), "fltool")
+	fltool := filepath.Join(dir, "bin", "fltool")
+	if out, err := exec.Command("go", "build", "-o", fltool, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)

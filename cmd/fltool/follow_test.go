@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"golang.org/x/sys/unix"
 
 	"github.com/fltool/fltool/reports"
 )
@@ -185,7 +186,11 @@ func TestHear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(followVariable, strconv.Itoa(int(child.Fd())))
+	fd, err := unix.Dup(int(child.Fd())) // each closes its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(followVariable, strconv.Itoa(fd))
 	up := upward()
 	if up == nil || upward() != nil {
 		t.Fatal("the descriptor is this process's, and not its children's")

@@ -51,7 +51,7 @@ var cantRun = map[string]string{
 // changed as little as possible, by inSandbox alone, so that it runs here and
 // soon; as it is written it must be one that fltool takes.
 func TestManual(t *testing.T) {
-	world, fltool := newWorld(t), buildFltool(t)
+	world := newWorld(t)
 	unused := maps.Clone(cantRun)
 	total := 0
 	for _, page := range manualPages(t) {
@@ -66,7 +66,7 @@ func TestManual(t *testing.T) {
 		}
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel() // mostly they wait
-			s := newSandbox(t, world, fltool)
+			s := newSandbox(t, world)
 			defer s.close(t)
 			root := ""
 			if filepath.Base(page) == guide {

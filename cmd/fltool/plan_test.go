@@ -33,7 +33,7 @@ func sampleOf(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "bool":
 		return "true"
-	case "int", "int64", "uint64", "float64":
+	case "int", "int64", "uint64", "float64", "intSlice":
 		return "3"
 	case "stringSlice":
 		return "errors"

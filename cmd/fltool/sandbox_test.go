@@ -155,26 +155,14 @@ func (s *sandbox) certificate(t *testing.T) {
 	}
 }
 
-// newSandbox copies the world, in which commands run, with the fltool of a folder.
-func newSandbox(t *testing.T, world, fltool string) *sandbox {
+// newSandbox copies the world.
+func newSandbox(t *testing.T, world string) *sandbox {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(world)); err != nil {
 		t.Fatal(err)
 	}
 	return &sandbox{dir: dir, urls: map[string]*process{}, nginx: map[string]string{}, env: append(os.Environ(),
-		"PATH="+filepath.Join(dir, "bin")+":"+fltool+":"+os.Getenv("PATH"), "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"))}
-}
-
-// buildFltool builds fltool as users have it, and gives its folder. The race detector,
-// which the test's own has, takes several times the CPU of a fleet, and finds in whole
-// commands what it finds in the tests of their packages.
-func buildFltool(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return dir
+		"PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"))}
 }
 
 // servers puts a server of the sandbox in the place of each that a command names.

@@ -33,14 +33,14 @@ func fitted(w io.Writer, text string) string {
 	return text
 }
 
-// columnsOf is the width of the terminal that is written to; 0: it is none.
+// columnsOf is the width of the terminal that is written to; 0: it is none, or does not say.
 func columnsOf(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok {
 		return 0
 	}
 	n, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
+	if err != nil || n == 0 { // it does not say
 		return 0
 	}
 	return max(n, leastColumns)
