@@ -25,6 +25,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -53,7 +54,7 @@ func realNginx(t *testing.T) httpNginx {
 func (n httpNginx) holds(ctx context.Context, t *testing.T, text string) error {
 	t.Helper()
 	app, other := newParking(t), newParking(t)
-	address := unused(t)
+	address := factstest.FreeAddress(t)
 	dir := t.TempDir()
 	base, worker := "http://"+address, alone
 	if strings.Contains(text, ":80 ssl") {
@@ -63,7 +64,7 @@ func (n httpNginx) holds(ctx context.Context, t *testing.T, text string) error {
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += fmt.Sprintf("%s_temp_path %s/%s; ", kind, dir, kind)
 	}
-	text = strings.NewReplacer("127.0.0.1:80 ", address+" ", "0.0.0.0:80 ", strings.Replace(address, "127.0.0.1", "0.0.0.0", 1)+" ", "127.0.0.1:81 ", unused(t)+" ",
+	text = strings.NewReplacer("127.0.0.1:80 ", address+" ", "0.0.0.0:80 ", strings.Replace(address, "127.0.0.1", "0.0.0.0", 1)+" ", "127.0.0.1:81 ", factstest.FreeAddress(t)+" ",
 		"127.0.0.1:3031", newUWSGI(t, app), "127.0.0.1:53", newNames(t), ":5000", app, ":5001", other, "/TMP", dir, "http {", "http { access_log off; "+temp).Replace(text)
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, []byte("daemon off; user root; pid "+dir+"/pid; error_log stderr crit;\n"+text), 0o600); err != nil {
@@ -77,9 +78,16 @@ func (n httpNginx) holds(ctx context.Context, t *testing.T, text string) error {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ends on a signal tells nothing
+		cancel()       // without it nobody answers
+		close(ended)
+	}()
 	defer func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait() // how it ends on a signal tells nothing
+		<-ended
 	}()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		c, err := net.Dial("tcp", address)
@@ -334,14 +342,4 @@ func newNames(t *testing.T) string {
 		}
 	}()
 	return c.LocalAddr().String()
-}
-
-// unused is an address that nothing listens at.
-func unused(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -34,11 +35,11 @@ func TestCapacityNginx(t *testing.T) {
 	if !found {
 		t.Fatalf("serve says %q: %v", line, err)
 	}
-	address := freeAddress(t)
+	address := factstest.FreeAddress(t)
 	conf := startNginx(t, dir, fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, app))
 	waitListening(t, address, log)
 	// Another nginx of the host, that no request to the target passes.
-	other, elsewhere := t.TempDir(), freeAddress(t)
+	other, elsewhere := t.TempDir(), factstest.FreeAddress(t)
 	small := strings.NewReplacer(dir, other, address, elsewhere, fmt.Sprint(slots), "64").Replace(readFile(t, conf))
 	conf = filepath.Join(other, "nginx.conf")
 	if err := os.WriteFile(conf, []byte(small), 0o644); err != nil {
@@ -174,16 +175,6 @@ func start(t *testing.T, name string, args ...string) (*exec.Cmd, *os.File) {
 		ours.Close()
 	})
 	return cmd, ours
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func waitListening(t *testing.T, address, log string) {

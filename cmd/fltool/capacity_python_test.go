@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -37,7 +38,7 @@ var hasty = []string{"--unsafe", "--hold-level", "200ms", "--request-timeout", "
 // of one server that lives through all levels, and twice the same.
 func TestCapacityPython(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
+	address := factstest.FreeAddress(t)
 	start(t, "/bin/sh", "-c", python(t, address, "--worker-connections", "24"))
 	waitListening(t, address, "")
 	for _, args := range [][]string{{"--from", "10"}, {"--from", "40", "--to", "40"}} {
@@ -57,7 +58,7 @@ func TestCapacityPython(t *testing.T) {
 // one that waits for a place looks held, and nothing can be freed once all are taken.
 func TestCapacityPythonNginx(t *testing.T) {
 	t.Parallel()
-	app, address, dir := freeAddress(t), freeAddress(t), t.TempDir()
+	app, address, dir := factstest.FreeAddress(t), factstest.FreeAddress(t), t.TempDir()
 	gunicorn, _ := start(t, "/bin/sh", "-c", python(t, app, "--worker-connections", "24"))
 	waitListening(t, app, "")
 	startNginx(t, dir, fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, app))
@@ -75,7 +76,7 @@ func TestCapacityPythonNginx(t *testing.T) {
 // by a shell that stays. The connection that told when it was ready is none of a worker's.
 func TestCapacityCommandNginx(t *testing.T) {
 	t.Parallel()
-	app, address, dir := freeAddress(t), freeAddress(t), t.TempDir()
+	app, address, dir := factstest.FreeAddress(t), factstest.FreeAddress(t), t.TempDir()
 	startNginx(t, dir, fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; proxy_read_timeout 1h; } }", address, app))
 	waitListening(t, address, filepath.Join(dir, "error.log"))
 	r := capacityOf(t, slices.Concat([]string{"--target", "http://" + address, "--server-command", "(" + python(t, app, "--worker-connections", "24") + "); exit", "--from", "30"}, hasty))
@@ -87,7 +88,7 @@ func TestCapacityCommandNginx(t *testing.T) {
 // TestCapacityCommand has a server of its own for each level, with few descriptors.
 func TestCapacityCommand(t *testing.T) {
 	t.Parallel()
-	address, log := freeAddress(t), filepath.Join(t.TempDir(), "server.log")
+	address, log := factstest.FreeAddress(t), filepath.Join(t.TempDir(), "server.log")
 	r := capacityOf(t, slices.Concat([]string{"--target", "http://" + address, "--server-command", "ulimit -n 40; " + python(t, address), "--server-output", log, "--from", "16"}, hasty))
 	if c := r.Capacity; c.Workers < 20 || c.Workers > 31 || c.AtLeast || c.Limit != "app/nofile" || len(r.Slopes) != 3 {
 		t.Errorf("holds %d (at least %t), %s by %q; slopes %+v", c.Workers, c.AtLeast, c.Limit, c.Evidence, r.Slopes)

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fltool/fltool/checks"
+	"github.com/fltool/fltool/checks/facts/factstest"
 )
 
 // TestPythonJob runs the job of docs/ci.md for a server of Python's as GitHub's runner
@@ -52,7 +53,7 @@ func TestPythonJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(change ...string) (failed []string, ended bool) {
-		dir, address := t.TempDir(), freeAddress(t)
+		dir, address := t.TempDir(), factstest.FreeAddress(t)
 		for _, checkout := range []string{dir, filepath.Join(dir, "base")} {
 			err := os.MkdirAll(checkout, 0o755)
 			if err == nil {

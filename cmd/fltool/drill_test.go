@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -101,7 +102,7 @@ func TestDrillRestart(t *testing.T) {
 		return "exec fltool serve --listen " + address + " --keys " + keys + " " + strings.Join(args, " ")
 	}
 	t.Run("state", func(t *testing.T) {
-		address := freeAddress(t)
+		address := factstest.FreeAddress(t)
 		s := newRestarter(t, serve(address, "--state", t.TempDir()), "listening on")
 		r := drill(t, "http://"+address, "--keys", keys, "--act", s.script+" restart")
 		d := r.Drill
@@ -113,7 +114,7 @@ func TestDrillRestart(t *testing.T) {
 		}
 	})
 	t.Run("no state", func(t *testing.T) {
-		address := freeAddress(t)
+		address := factstest.FreeAddress(t)
 		s := newRestarter(t, serve(address), "listening on")
 		r := drill(t, "http://"+address, "--keys", keys, "--act", s.script+" restart", "--patience", "4s", "--worker-behaviour", "backoff:50ms..300ms", "--slo", "recovered.p99<1h")
 		d := r.Drill
@@ -122,7 +123,7 @@ func TestDrillRestart(t *testing.T) {
 		}
 	})
 	t.Run("killed, workers started again", func(t *testing.T) {
-		address := freeAddress(t)
+		address := factstest.FreeAddress(t)
 		s := newRestarter(t, serve(address, "--state", t.TempDir()), "listening on")
 		pid := strings.TrimSpace(readFile(t, filepath.Join(s.dir, "pid")))
 		r := drill(t, "http://"+address, "--keys", keys, "--act", "kill:"+pid, "--act", "500ms: "+s.script+" start", "--worker-behaviour", "supervised:300ms")
@@ -132,7 +133,7 @@ func TestDrillRestart(t *testing.T) {
 		}
 	})
 	t.Run("rounds", func(t *testing.T) {
-		address := freeAddress(t)
+		address := factstest.FreeAddress(t)
 		s := newRestarter(t, serve(address, "--state", t.TempDir(), "--round", "all"), "listening on")
 		r := drill(t, "http://"+address, "--keys", keys, "--rounds", "4", "--think", "300ms", "--act", s.script+" restart")
 		d := r.Drill
@@ -146,7 +147,7 @@ func TestDrillRestart(t *testing.T) {
 // and a directive more in its main context, and gives its address and folder.
 func proxied(t *testing.T, app, main string) (address, dir string) {
 	t.Helper()
-	address, dir = freeAddress(t), t.TempDir()
+	address, dir = factstest.FreeAddress(t), t.TempDir()
 	conf := startNginx(t, dir, logging(address, dir, app))
 	waitListening(t, address, filepath.Join(dir, "error.log"))
 	for { // which it writes after that
@@ -183,7 +184,7 @@ func TestDrillReload(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys")
 	fltool(t, 0, "keys", "generate", "-n", strconv.Itoa(drilled), keys)
-	app := freeAddress(t)
+	app := factstest.FreeAddress(t)
 	newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
 	for _, c := range []struct {
 		name, main string
@@ -233,10 +234,10 @@ func children(t *testing.T, pid int) []string {
 func TestDrillPython(t *testing.T) {
 	t.Parallel()
 	t.Run("restart", func(t *testing.T) {
-		app := freeAddress(t)
+		app := factstest.FreeAddress(t)
 		s := newRestarter(t, python(t, app, "--graceful-timeout", "1"), "Booting worker")
 		waitListening(t, app, "")
-		address, dir := freeAddress(t), t.TempDir()
+		address, dir := factstest.FreeAddress(t), t.TempDir()
 		n := newRestarter(t, fmt.Sprintf("exec %s -p %s -c %s -e stderr -g 'error_log stderr notice;'", nginxProgram(t), dir, nginxConf(t, dir, slots, logging(address, dir, app))), "start worker process")
 		r := drill(t, "http://"+address, "--unsafe", "--act", n.script+" restart")
 		d := r.Drill
@@ -257,7 +258,7 @@ func TestDrillPython(t *testing.T) {
 		}
 	})
 	t.Run("max-requests", func(t *testing.T) {
-		app := freeAddress(t)
+		app := factstest.FreeAddress(t)
 		s := newRestarter(t, python(t, app, "--graceful-timeout", "1", "--max-requests", strconv.Itoa(6*drilled)), "Booting worker")
 		waitListening(t, app, "")
 		// A load beside the fleet that makes up the number: the worker is recycled under the polls.

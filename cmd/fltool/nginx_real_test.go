@@ -83,7 +83,7 @@ func rendered(t *testing.T, scheme string) {
 
 	serve := background(t, "fltool", "serve", "--listen", "127.0.0.1:0", "--unsafe", "--round", workers, "--model-size", "10kB")
 	upstream := serve.waitFor(t, `listening on https?://(127\.0\.0\.1:\d+)`)
-	address, plain := freeAddress(t), freeAddress(t)
+	address, plain := factstest.FreeAddress(t), factstest.FreeAddress(t)
 
 	demand := []string{"--workers", workers, "--hold", hold, "--model-size", "10kB"}
 	args := append([]string{"nginx", "render", "--upstream", upstream, "--upstream-keepalive", "75s", "--nginx-version", "1.22.1"}, demand...)

@@ -26,6 +26,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -75,7 +76,7 @@ func TestOddRequests(t *testing.T) {
 	}
 	list := filepath.Join(dir, "keys", wire.KeyListFile)
 	const admin = "export DCF_SERVER_ADMIN_USERNAME=admin DCF_SERVER_ADMIN_PASSWORD=s3cret; "
-	ours, theirs := freeAddress(t), freeAddress(t)
+	ours, theirs := factstest.FreeAddress(t), factstest.FreeAddress(t)
 	start(t, "/bin/sh", "-c", admin+"exec fltool serve --listen "+ours+" --keys "+list)
 	start(t, "/bin/sh", "-c", admin+"export KEYS="+list+"; "+python(t, theirs))
 	waitListening(t, ours, "")

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -51,7 +52,7 @@ func TestPlantedPython(t *testing.T) {
 	g.SetLimit(len(pythonFaults))
 	for i := range used {
 		g.Go(func() error {
-			file, address := filepath.Join(keys, fmt.Sprint(i, ".json")), freeAddress(t)
+			file, address := filepath.Join(keys, fmt.Sprint(i, ".json")), factstest.FreeAddress(t)
 			args := append(simulate(address), "--server-command", server(address, ""), "--out", file)
 			if out, err := exec.Command("fltool", args...).CombinedOutput(); err != nil {
 				return fmt.Errorf("%w: %s", err, out)
@@ -70,7 +71,7 @@ func TestPlantedPython(t *testing.T) {
 	burn := fmt.Sprintf("BURN=%g", .2*used[len(used)/2]/(workers*rounds))
 
 	regressions(t, pythonFaults, len(pythonFaults), func(f plantedFault) []string {
-		address, plant := freeAddress(t), f.name
+		address, plant := factstest.FreeAddress(t), f.name
 		if plant == "BURN" {
 			plant = burn
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 )
 
@@ -16,7 +17,7 @@ import (
 // each pair by turns, and the new server sends larger models.
 func TestRegressCommands(t *testing.T) {
 	t.Parallel()
-	address, out := freeAddress(t), filepath.Join(t.TempDir(), "out")
+	address, out := factstest.FreeAddress(t), filepath.Join(t.TempDir(), "out")
 	server := "exec fltool serve --log-level info --listen " + address + " --unsafe --round 4 --model-size "
 	cmd := exec.Command("fltool", "regress", "--format", "json", "--runs", "4", "--max-runs", "4", "--gate", "bytes", "--out", out,
 		"--baseline-command", server+"1KB", "--server-command", server+"20KB", "--ready", "http://"+address+"/challenge_phrase/x",
@@ -47,7 +48,7 @@ func TestRegressCommands(t *testing.T) {
 // neither a server nor a file of its own stays.
 func TestRegressInterrupted(t *testing.T) {
 	t.Parallel()
-	address, temp, out := freeAddress(t), t.TempDir(), filepath.Join(t.TempDir(), "out")
+	address, temp, out := factstest.FreeAddress(t), t.TempDir(), filepath.Join(t.TempDir(), "out")
 	cmd := exec.Command("fltool", "regress", "--runs", "100", "--out", out, "--baseline-command", "exec fltool serve --listen "+address+" --unsafe --round 4",
 		"--server-command", "exec fltool serve --listen "+address+" --unsafe --round 4",
 		"--", "fltool", "simulate", "--target", "http://"+address, "--unsafe", "--workers", "4", "--rounds", "1", "--max-lag", "1m")

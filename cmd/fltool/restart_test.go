@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fltool/fltool/checks/facts/factstest"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -27,9 +28,9 @@ var (
 // moments: none of them ends. -fleet and -fleet-rounds say how many.
 func TestRestarts(t *testing.T) {
 	t.Parallel()
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), factstest.FreeAddress(t)
 	f := newCrowd(t, dir)
-	listen := freeAddress(t)
+	listen := factstest.FreeAddress(t)
 	config, code := fltoolCommand(t, "nginx", "render", "--workers", strconv.Itoa(*fleetWorkers), "--hold", "10m", "--model-size", "10kB",
 		"--listen", address, "--upstream", listen, "--upstream-keepalive", "75s")
 	if code != exitGood {

@@ -168,7 +168,7 @@ func newSandbox(t *testing.T, world string) *sandbox {
 // servers puts a server of the sandbox in the place of each that a command names.
 func (s *sandbox) servers(t *testing.T, command string) string {
 	if strings.Contains(command, "--server-command") {
-		command = strings.ReplaceAll(command, "127.0.0.1:5000", freeAddress(t))
+		command = strings.ReplaceAll(command, "127.0.0.1:5000", factstest.FreeAddress(t))
 		if strings.Contains(command, "--keys keys") {
 			s.keys(t)
 			command = fmt.Sprintf("export KEYS=%s/keys/%s; %s", s.dir, wire.KeyListFile, command)
@@ -213,7 +213,7 @@ func (s *sandbox) keys(t *testing.T) {
 // deploy starts the stand-in of dc_federated's server, with a folder of keys, behind a
 // rendered nginx, and gives the address of that.
 func (s *sandbox) deploy(t *testing.T, keys string) string {
-	app, address := freeAddress(t), freeAddress(t)
+	app, address := factstest.FreeAddress(t), factstest.FreeAddress(t)
 	interval := ".02"
 	if *whole {
 		interval = "1" // as of the stress test's server

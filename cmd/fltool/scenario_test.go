@@ -110,7 +110,7 @@ func TestScenarios(t *testing.T) {
 			t.Parallel()
 			keys := filepath.Join(t.TempDir(), "keys")
 			fltool(t, 0, "keys", "generate", "-n", strconv.Itoa(simulated), keys)
-			app := freeAddress(t)
+			app := factstest.FreeAddress(t)
 			s := newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
 			address, _ := proxied(t, app, "")
 			check(t, reported(t, append(args, "--target", "http://"+address, "--keys", keys, "--server-pid", filepath.Join(s.dir, "pid"))...))
