@@ -188,16 +188,16 @@ func TestDrillReload(t *testing.T) {
 	newRestarter(t, "exec fltool serve --listen "+app+" --keys "+keys, "listening on")
 	for _, c := range []struct {
 		name, main string
-		cut        int
+		cut        bool // how many of them is nginx's affair: its log has it
 	}{
-		{"polls kept", "", 0},
-		{"worker_shutdown_timeout", "worker_shutdown_timeout 100ms;", drilled},
+		{"polls kept", "", false},
+		{"worker_shutdown_timeout", "worker_shutdown_timeout 100ms;", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			address, dir := proxied(t, app, c.main)
 			r := drill(t, "http://"+address, "--keys", keys, "--act", "kill -HUP $(cat "+dir+"/pid)")
 			d := r.Drill
-			if d.Cut != c.cut || d.Text != 0 || d.ServerErrors != 0 || d.Away != 0 || d.Workers != c.cut {
+			if (d.Cut > 0) != c.cut || d.Text != 0 || d.ServerErrors != 0 || d.Away != 0 || d.Workers != d.Cut {
 				t.Errorf("verdict %s %q, drill %+v", r.Verdict, r.Reasons, d)
 			}
 			if n := logged(t, dir, "000"); n != d.Cut {
