@@ -16,8 +16,8 @@ type plain struct {
 }
 
 // readPlain reads a plain answer, of which nothing else may follow. All that is not plain
-// net/http reads, from the same bytes: there are two parsers, and FuzzPlain holds this
-// one against the other.
+// net/http reads, from the same bytes: there are two parsers, and FuzzPlainAnswer
+// holds this one against the other.
 func readPlain(b []byte) (a plain, ok bool) {
 	line, rest, ok := cutLine(b)
 	if !ok || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) || len(line) < len("HTTP/1.1 200 ") || line[12] != ' ' {

@@ -67,19 +67,17 @@ func (c *challenges) issue(worker string, at time.Time) string {
 
 // open says whether a phrase may still be used.
 func (c *challenges) open(worker string, phrase []byte, at time.Time) bool {
-	serial, ok := c.valid(worker, phrase, at)
-	if !ok {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.turn(at.Sub(c.start))
-	g := c.of(serial)
-	return g != nil && !g.has(serial)
+	return c.ask(worker, phrase, at, func(g *generation, serial uint64) bool { return !g.has(serial) })
 }
 
 // use is open and makes the phrase used: of any number of calls one is true.
 func (c *challenges) use(worker string, phrase []byte, at time.Time) bool {
+	return c.ask(worker, phrase, at, (*generation).take)
+}
+
+// ask asks something of the serial number of a phrase that is valid and has not expired;
+// of any other it is false.
+func (c *challenges) ask(worker string, phrase []byte, at time.Time, what func(*generation, uint64) bool) bool {
 	serial, ok := c.valid(worker, phrase, at)
 	if !ok {
 		return false
@@ -88,7 +86,7 @@ func (c *challenges) use(worker string, phrase []byte, at time.Time) bool {
 	defer c.mu.Unlock()
 	c.turn(at.Sub(c.start))
 	g := c.of(serial)
-	return g != nil && g.take(serial)
+	return g != nil && what(g, serial)
 }
 
 // of is the generation of a serial number; nil if it is older than both, and so has

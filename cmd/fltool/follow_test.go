@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net/http"
 	"os"
@@ -14,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"golang.org/x/sys/unix"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/reports/render/rendertest"
 )
 
 // grown is what a browser shows of a growing report.
@@ -41,13 +40,6 @@ const showing = `({
 // whose act waits for the test.
 func TestWeb(t *testing.T) {
 	t.Parallel()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no chromium: apt-get install chromium")
-		}
-		t.Skip("no chromium: apt-get install chromium")
-	}
 	s := startServe(t, "--unsafe", "--round", "100")
 	dir := t.TempDir()
 	drill := exec.Command("fltool", "drill", "--target", s.url, "--unsafe", "--workers", "20", "--max-lag", "1m", "--format", "html",
@@ -84,18 +76,9 @@ func TestWeb(t *testing.T) {
 	defer reading.Wait()
 	reading.Go(func() { _, _ = io.Copy(io.Discard, said) })
 
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-background-networking", true))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // against a browser that hangs
-	defer cancel()
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
 	var mu sync.Mutex
 	var complaints []string
-	err = chromedp.Listen(ctx, func(ev any) {
+	ctx := rendertest.Browser(t, func(ev any) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch ev := ev.(type) {
@@ -107,15 +90,6 @@ func TestWeb(t *testing.T) {
 			complaints = append(complaints, ev.Entry.Text)
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 400), chromedp.Navigate(page)); err != nil {
 		t.Fatal(err)
 	}

@@ -37,16 +37,17 @@ var mayImport = map[string][]string{
 	"checks/kinds":  {"checks/facts", "nginx"},
 	"checks":        {"checks/kinds", "checks/facts", "checks/symptoms", "nginx", "reports", "server/wire"},
 
-	"checks/symptoms":        {},
-	"checks/facts/factstest": {}, // fake hosts and certificates, for tests and experiments
-	"checks/remedy":          {"checks", "nginx", "reports"},
-	"reports/follow":         {"reports", "reports/render"},
-	"reports":                {},
-	"reports/trend":          {"reports"},
-	"docs/schema":            {},
-	"reports/render":         {"reports", "reports/trend", "reports/render/markup", "reports/render/plot"},
-	"reports/render/plot":    {"reports/render/markup"},
-	"reports/render/markup":  {},
+	"checks/symptoms":           {},
+	"checks/facts/factstest":    {}, // fake hosts and certificates, for tests and experiments
+	"checks/remedy":             {"checks", "nginx", "reports"},
+	"reports/follow":            {"reports", "reports/render"},
+	"reports":                   {},
+	"reports/trend":             {"reports"},
+	"docs/schema":               {},
+	"reports/render":            {"reports", "reports/trend", "reports/render/markup", "reports/render/plot"},
+	"reports/render/plot":       {"reports/render/markup"},
+	"reports/render/markup":     {},
+	"reports/render/rendertest": {}, // a browser, for tests
 }
 
 // atHome says in which packages alone a library may be imported.
@@ -71,7 +72,7 @@ var atHome = map[string][]string{
 	"text/template": {},
 	"html/template": {},
 	// Root asks, and what is asked about is anybody's: what reads a host runs nothing.
-	"os/exec": {"cmd/fltool", "cmd/prove", "cmd/bench", "loadgen"},
+	"os/exec": {"cmd/fltool", "cmd/prove", "cmd/bench", "loadgen", "reports/render/rendertest"},
 }
 
 func TestImportDirections(t *testing.T) {

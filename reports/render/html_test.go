@@ -8,19 +8,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/fltool/fltool/reports/render/rendertest"
 )
 
 // inPage looks at a page as a reader does: does it scroll sideways, is every
@@ -70,22 +69,6 @@ type seen struct {
 	Heading  string   `json:"heading"`
 }
 
-// chromium is the browser's path. Without one a developer's test is skipped;
-// in CI, where it must be there, it fails.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("no chromium: apt-get install chromium")
-	}
-	t.Skip("no chromium: apt-get install chromium")
-	return ""
-}
-
 var shots = flag.String("shots", "", "keep what the browser shows and prints in this `folder`, to be looked at")
 
 // onePage is a page that is opened, and what must be on it.
@@ -120,7 +103,6 @@ func browserPages(t *testing.T) map[string]*onePage {
 }
 
 func TestHTMLInBrowser(t *testing.T) {
-	path := chromium(t)
 	pages := browserPages(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		page, ok := pages[strings.TrimPrefix(req.URL.Path, "/")]
@@ -133,17 +115,9 @@ func TestHTMLInBrowser(t *testing.T) {
 	}))
 	defer server.Close()
 
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-background-networking", true))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-
 	var mu sync.Mutex
 	var requests, complaints []string
-	err := chromedp.Listen(ctx, func(ev any) {
+	ctx := rendertest.Browser(t, func(ev any) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch ev := ev.(type) {
@@ -159,17 +133,6 @@ func TestHTMLInBrowser(t *testing.T) {
 			complaints = append(complaints, ev.Entry.Text)
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute) // against a browser that hangs
-	defer cancel()
 
 	for _, size := range []struct {
 		name          string
