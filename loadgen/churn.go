@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/fltool/fltool/checks/facts"
@@ -14,25 +12,16 @@ import (
 	"github.com/fltool/fltool/server/wire"
 )
 
-// What becomes of the held polls of workers that go.
-var (
-	left     = failed(classStopped, "left the fleet")
-	vanished = failed(classStopped, "vanished")
-)
-
-// churn has workers go while their polls are held, and come again as processes that know
-// nothing but their key. One that leaves closes its connection; one that vanishes says and
-// reads nothing any more, and its connection stays open until the end of the run.
+// churn has workers go while their polls are held, and come again. One that leaves closes
+// its connection; one that vanishes says and reads nothing any more, and its connection
+// stays open until the end of the run. The lock of the comings is that of all that it knows.
 type churn struct {
-	r    *run
+	*comings
 	most int // workers that are away at a time
 	room int // connections of the gone that this process has room for
 	next func() turn
 
-	mu                     sync.Mutex
-	seats                  []seat    // by the worker's index
-	away                   []*worker // in the order in which they went
-	going                  int       // workers that were told to go, and whose poll's end is not known yet
+	seats                  []seat // by the worker's index
 	left, vanished, joined int
 	back                   int       // of those that joined: had a model since
 	doubles                []*orphan // polls beside which their worker's next was held for long
@@ -43,7 +32,6 @@ type churn struct {
 
 // seat is what churn knows of one worker.
 type seat struct {
-	going   bool
 	joins   bool    // it is back, and had no model yet
 	ghost   *orphan // its last poll of those that it went from; nil once another was answered
 	version wire.Version
@@ -63,7 +51,7 @@ func churning(r *run) (play, error) {
 	n := p.Scenario.numbers
 	rates := moveRates{moveJoin: n["join"], moveLeave: n["leave"], moveVanish: n["vanish"]}
 	c := &churn{
-		r: r, most: len(r.workers) - p.Scenario.steady(len(r.workers)), next: rates.turns(p.Seed),
+		comings: newComings(r), most: len(r.workers) - p.Scenario.steady(len(r.workers)), next: rates.turns(p.Seed),
 		room: int(limits.NoFile.Soft) - len(r.workers) - spareFDs, seats: make([]seat, len(r.workers)), fds: r.serverFDs(),
 	}
 	switch {
@@ -75,7 +63,7 @@ func churning(r *run) (play, error) {
 	b := newBeside(r, c.do)
 	r.t.abandon = c.take
 	return play{
-		heard: c.heard, gone: c.gone,
+		heard: c.heard, gone: c.gone, lost: c.lost,
 		look: func() {
 			b.look()
 			c.look()
@@ -138,20 +126,10 @@ func (c *churn) befall(t turn) bool {
 func (c *churn) goes(pick uint64, why *failure) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.away)+c.going >= c.most {
+	if c.count(away, 0)+c.count(going, 0) >= c.most {
 		return true
 	}
-	all := c.r.workers
-	from, found := int(pick%uint64(len(all))), false
-	c.r.t.parking.endAll(slices.Concat(all[from:], all[:from]), func(w *worker) *failure {
-		if found || c.seats[w.index].going || w.step != stepPoll || !w.out.held {
-			return nil
-		}
-		found, c.seats[w.index].going = true, true
-		c.going++
-		return why
-	})
-	return found
+	return c.end(from(c.r.workers, pick), 1, why) > 0
 }
 
 // take keeps the connection of a worker that goes.
@@ -174,17 +152,12 @@ func (c *churn) take(w *worker, conn *conn) bool {
 
 // heard sees what becomes of the workers' requests.
 func (c *churn) heard(w *worker) {
+	c.comings.heard(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.seats[w.index]
-	if w.out.fail == left || w.out.fail == vanished {
-		return // gone is next
-	}
-	if s.going { // its answer had come before
-		s.going = false
-		c.going--
-	}
 	switch {
+	case w.out.fail == left || w.out.fail == vanished: // gone is next
 	case w.step == stepModel && w.out.fail == nil && s.joins:
 		s.joins = false
 		c.back++
@@ -196,33 +169,20 @@ func (c *churn) heard(w *worker) {
 	}
 }
 
-// gone takes a worker that is nobody's.
-func (c *churn) gone(w *worker) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.seats[w.index].going = false
-	c.going--
-	c.away = append(c.away, w)
-}
-
 // joins has one of those that are away come back.
 func (c *churn) joins(pick uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.away) == 0 {
-		return
+	for _, w := range from(c.r.workers, pick) {
+		if c.is[w.index] == away {
+			c.joined++
+			c.seats[w.index].joins = true
+			now := time.Since(c.r.start)
+			c.come(w, now)
+			c.r.s.at(w, now)
+			return
+		}
 	}
-	i := int(pick % uint64(len(c.away)))
-	w := c.away[i]
-	c.away = slices.Delete(c.away, i, i+1)
-	c.joined++
-	c.seats[w.index].joins = true
-	now := time.Since(c.r.start)
-	w.restart()
-	w.gotOn(now)
-	c.r.t.census.move(w, w.sends())
-	c.r.away.Add(-1)
-	c.r.s.at(w, now)
 }
 
 // look counts the ghosts: polls of the gone that the server still holds.

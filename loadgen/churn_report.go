@@ -8,10 +8,10 @@ import (
 
 // report sums a churn up, once the run is over.
 func (c *churn) report() *reports.Churn {
-	o := &c.r.t.orphans
+	o, gone := &c.r.t.orphans, c.count(away, 0)
 	rep := &reports.Churn{
 		Workers: len(c.r.workers), Left: c.left, Vanished: c.vanished, Joined: c.joined, Back: c.back,
-		Away: len(c.away), Unserved: len(c.r.workers) - int(c.r.finished.Load()) - len(c.away),
+		Away: gone, Unserved: len(c.r.workers) - int(c.r.finished.Load()) - gone,
 		Shut: o.shut, Evicted: o.evicted, Notified: o.answered - o.evicted, Held: o.taken - o.shut - o.answered,
 		GhostsPeak: c.peak, Open: c.open,
 	}

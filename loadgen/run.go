@@ -295,6 +295,9 @@ func (r *run) step(w *worker, b *book) *worker {
 		b.lose(w, at, now)
 		r.lost.Add(1)
 		r.keep.lost(w)
+		if r.play.lost != nil {
+			r.play.lost(w)
+		}
 		if !w.polled {
 			r.held.settled.Add(1)
 		}

@@ -61,6 +61,7 @@ type play struct {
 	look   func()                // ten times a second, from one goroutine
 	heard  func(*worker)         // what became of a worker's request, before it steps on
 	gone   func(*worker)         // takes a worker that has left the fleet
+	lost   func(*worker)         // sees a worker give up
 	end    func(context.Context) // once the run is over, before its connections are closed
 	report func(*reports.Report) // its figures, and what they make of the verdict
 	close  func(*reports.Report) // once no connection is open any more
