@@ -44,6 +44,13 @@ func (f *fake) hosts() map[string]bool {
 	return f.from
 }
 
+// count is how many requests of a step it has seen.
+func (f *fake) count(s step) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[s]
+}
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := stepOf(r.URL.Path)
 	f.mu.Lock()

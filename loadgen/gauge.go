@@ -33,8 +33,11 @@ func (g *gauge) park() {
 
 func (g *gauge) leave() { g.lower(g.now.Add(-1), false) }
 
-// watch begins the window in which the fewest held polls count.
-func (g *gauge) watch() { g.lower(g.now.Load(), true) }
+// watch begins the window in which the fewest held polls count, anew if there was one.
+func (g *gauge) watch() {
+	g.low.Store(math.MaxInt64)
+	g.lower(g.now.Load(), true)
+}
 
 func (g *gauge) lower(n int64, begin bool) {
 	for {

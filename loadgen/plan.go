@@ -54,6 +54,8 @@ type Plan struct {
 	FirstNo int                  // number of the first worker's key: it names workers in the report
 	Keys    []ed25519.PrivateKey // one a worker; nil for a server without key list
 
+	Stages []Stage // how many workers are held over time, in place of Rounds, Hold and Ramp; Workers is the most of them
+
 	Rounds int           // rounds that each worker takes part in; with a Quorum, that end
 	Quorum int           // updates that end a round of the server's; 0: one of each worker
 	Hold   time.Duration // how long all polls are held, after the rounds where there are any
@@ -85,6 +87,15 @@ type Plan struct {
 
 // check fills in defaults and says what is wrong with a plan.
 func (p *Plan) check() error {
+	if len(p.Stages) > 0 {
+		if p.Rounds != 0 || p.Scenario.Plays() {
+			return errors.New("stages go without rounds and without a scenario")
+		}
+		if most := MostWorkers(p.Stages); p.Workers != most {
+			return fmt.Errorf("%d workers, and stages ask for up to %d", p.Workers, most)
+		}
+		p.Hold, p.Ramp = StagesTime(p.Stages), 0
+	}
 	setDefault(&p.First, FirstPoll)
 	setDefault(&p.Behaviour, Resilient)
 	setDefault(&p.Backoff, backoffBase)

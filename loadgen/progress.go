@@ -58,9 +58,10 @@ func (s *soFar) report() reports.Report {
 		all.add(b.read())
 	}
 	s.last = s.r.figures(all, slices.Clone(s.ticks), s.step, s.samples)
+	s.last.Stages = s.r.staging.seen()
 	held := s.r.held
 	s.last.Held = &reports.Held{
-		Asked: len(s.r.workers), Peak: int(held.peak.Load()), Steady: held.fewest(), NeverHeld: s.r.neverHeld(), LostWhile: int(held.cut.Load()),
+		Asked: int(s.r.wanted.Load()), Peak: int(held.peak.Load()), Steady: held.fewest(), NeverHeld: s.r.neverHeld(), LostWhile: int(held.cut.Load()),
 		RepollsAsked: all.repolls,
 	}
 	now := time.Now()
@@ -73,7 +74,7 @@ func (r *run) neverHeld() int {
 	if r.plan.Hold == 0 {
 		return 0
 	}
-	return len(r.workers) - int(r.held.polled.Load())
+	return max(0, int(r.wanted.Load()-r.held.polled.Load()))
 }
 
 // tell calls back whoever wants to know of the progress.
@@ -87,8 +88,8 @@ func (s *supervisor) tell(now time.Time, over bool) {
 	}
 	s.soFar.at(s.line, over)
 	r.opts.Progress(reports.Progress{
-		Seconds: now.Sub(r.start).Seconds(), Left: s.remaining(now, over).Seconds(), Stage: s.stage(over),
-		Workers: len(r.workers), Doing: r.t.census.counts(),
+		Seconds: now.Sub(r.start).Seconds(), Left: s.remaining(now, over).Seconds(), Stage: s.stage(over), Load: r.staging.now(over),
+		Workers: int(r.wanted.Load()), Doing: r.t.census.counts(),
 		Held: int(r.held.now.Load()), NeverHeld: r.neverHeld(), Cut: int(r.held.cut.Load()), Lost: int(r.lost.Load()),
 		Finished: int(r.finished.Load()), Round: int(s.rounds), Rounds: r.plan.Rounds,
 		Sent: r.t.sent.Load(), Done: r.done.Load(), Errors: r.errs.Load(), Uses: s.samples.uses(), Over: over,
@@ -100,9 +101,9 @@ func (s *supervisor) stage(over bool) string {
 	switch {
 	case over:
 		return reports.StageOver
-	case !s.holdFrom.IsZero():
+	case !s.holdFrom.IsZero() || r.staging.holds():
 		return reports.StageHolding
-	case r.registered.Load()+r.lost.Load() < int64(len(r.workers)):
+	case r.registered.Load()+r.lost.Load() < r.wanted.Load():
 		return reports.StageArriving
 	case r.plan.Hold > 0 && r.pending.Load() == 0:
 		return reports.StageGathering
@@ -114,6 +115,8 @@ func (s *supervisor) remaining(now time.Time, over bool) time.Duration {
 	switch {
 	case over:
 		return 0
+	case s.r.staging != nil:
+		return s.r.staging.left(now)
 	case !s.holdFrom.IsZero():
 		return max(0, s.hold-now.Sub(s.holdFrom))
 	case s.rounds > 0:

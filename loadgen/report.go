@@ -21,7 +21,7 @@ func (r *run) report(books []*book, timeline *line, end ending, samples *sampler
 	}
 	samples.look() // what is left
 	rep := r.figures(all, timeline.ticks, timeline.step, samples)
-	rep.Held = r.heldReport(end, all, samples.places)
+	rep.Held, rep.Stages = r.heldReport(end, all, samples.places), r.staging.seen()
 	if rep.Held.Kept > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the server answered no connection beyond those of its workers: %s kept its own without a poll, to end the others' afterwards", r.keep.who.Load().name()))
 	}
@@ -62,7 +62,7 @@ func (r *run) figures(all *book, ticks []reports.Tick, step time.Duration, sampl
 		Env: environment(r.start, &r.plan),
 		Demand: reports.Demand{
 			Workers: r.plan.Workers, Rounds: r.plan.Rounds, HoldSeconds: r.plan.Hold.Seconds(), RampSeconds: r.plan.Ramp.Seconds(),
-			UpdateBytes: r.plan.Update.size,
+			UpdateBytes: r.plan.Update.size, Stages: StagesText(r.plan.Stages),
 		},
 		Rounds: rounds, Timeline: ticks, Step: step.Seconds(), Lost: all.lost, Resources: resources,
 		Queue:     r.queue.since(),
@@ -125,7 +125,7 @@ func (r *run) heldReport(end ending, b *book, accepted int) *reports.Held {
 		}
 	}
 	if r.full(mute, end, b) {
-		h.Places = len(r.workers) - mute
+		h.Places = int(r.wanted.Load()) - mute
 		if shut > 0 {
 			// Behind a proxy every request has a connection of its own, and a poll that waits for
 			// a place looks held: only the server's side tells.

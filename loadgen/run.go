@@ -47,13 +47,15 @@ type run struct {
 	queue   *queue
 	drill   *drill // nil without acts
 	play    play
+	staging *staging // nil without stages
 	address string   // of the target, resolved
 	dialers []Dialer // to it, one a source address
 
 	done, errs     atomic.Int64
 	finished, lost atomic.Int64 // workers
 	registered     atomic.Int64 // workers that are
-	away           atomic.Int64 // workers that have left the fleet
+	away           atomic.Int64 // workers that have left the fleet, or with stages have not come
+	wanted         atomic.Int64 // workers that are asked for at this moment
 	pending        atomic.Int64 // workers that are neither through with their rounds nor lost
 	round          atomic.Int64
 	answered       atomic.Int64 // when a worker other than the keeper last had a good answer, ns since the start
@@ -121,6 +123,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 		plan.TLS = nil
 	}
 	r := &run{plan: plan, opts: opts, digest: plan.Update.digest, held: held, address: address}
+	r.wanted.Store(int64(plan.Workers))
 	r.workers = make([]*worker, plan.Workers)
 	for i := range r.workers {
 		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
@@ -174,7 +177,9 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 	}
 	r.s = newScheduler(r.t, len(r.workers))
 	r.t.parking = newParking(func(w *worker) { r.s.due <- w })
-	r.s.arrive(r.workers, r.plan.Ramp, r.plan.RampOpen)
+	if r.staging == nil {
+		r.s.arrive(r.workers, r.plan.Ramp, r.plan.RampOpen)
+	}
 	books := make([]*book, runtime.GOMAXPROCS(0))
 	for i := range books {
 		books[i] = newBook()
@@ -244,7 +249,7 @@ func (r *run) book(w *worker) {
 func (r *run) step(w *worker, b *book) *worker {
 	now := time.Since(r.start)
 	at, was := w.step, w.through
-	w.waits = w.asksToHold(&r.plan) && r.keep.waits(w)
+	w.waits = w.asksToHold(&r.plan) && r.mayKeep(w) && r.keep.waits(w)
 	dropped := w.dropped
 	b.enter(w)
 	if w.dropped != dropped {
@@ -270,6 +275,10 @@ func (r *run) step(w *worker, b *book) *worker {
 		}
 	}
 	fate, delay := w.advance(&r.plan, now)
+	if fate == fateNext && r.surplus(w) {
+		fate = fateGone
+		r.t.drop(w)
+	}
 	r.t.census.move(w, w.until(fate))
 	if !was && (w.through || fate == fateLost) {
 		r.pending.Add(-1)

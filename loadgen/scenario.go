@@ -203,6 +203,10 @@ func (s Scenario) Harsh() bool { return s.kind().harsh }
 
 // begin sets up what the plan's scenario adds to a run.
 func (r *run) begin() (err error) {
+	if len(r.plan.Stages) > 0 {
+		r.staging = newStaging(r)
+		r.play = play{heard: r.staging.heard, gone: r.staging.gone, lost: r.staging.lost}
+	}
 	if k := r.plan.Scenario.kind(); k.play != nil {
 		r.play, err = k.play(r)
 	}

@@ -45,6 +45,12 @@ func (s *scheduler) arrive(workers []*worker, ramp time.Duration, open bool) {
 	}
 }
 
+// soon makes a worker's first request due as arrive does, without a ramp.
+func (s *scheduler) soon(w *worker) {
+	w.timed = false
+	s.arrivals <- w
+}
+
 // at makes the worker's next request due at a moment since the start, which may
 // have passed: all the time from there until it is sent is the generator's lag.
 func (s *scheduler) at(w *worker, due time.Duration) {

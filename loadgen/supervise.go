@@ -132,11 +132,18 @@ func (r *run) supervise(ctx context.Context, samples *sampler, books []*book) (*
 			}
 			over = true
 		case now := <-fine.C:
+			if r.staging != nil {
+				over = s.follow(now)
+			}
 			timeline.look(now)
 		case now := <-tick.C:
 			s.tell(now, false)
 			if r.play.look != nil {
 				r.play.look()
+			}
+			if r.staging != nil {
+				r.keeper(r.staging.othersHeld(now))
+				continue
 			}
 			before, stand := s.holdFrom, r.standing()
 			r.keeper(s.othersHeld(now, stand))
@@ -159,11 +166,28 @@ func (r *run) supervise(ctx context.Context, samples *sampler, books []*book) (*
 	end.at = now.Sub(r.start)
 	s.tell(now, true)
 	timeline.end(now)
+	if r.staging != nil {
+		end.held, end.hold = r.staging.ended(now)
+	}
 	if !s.holdFrom.IsZero() {
 		end.held, end.hold = r.held.fewest(), now.Sub(s.holdFrom)
 	}
 	samples.last()
 	return timeline, end
+}
+
+// follow has the fleet follow its stages, and says whether they are over.
+func (s *supervisor) follow(now time.Time) (over bool) {
+	st := s.r.staging
+	before := st.holds()
+	over = st.look(now)
+	if holds := st.holds(); holds && !before {
+		debug.FreeOSMemory() // what the arrivals left behind is not the holding's
+		s.r.held.watch()
+	}
+	// Of fewer workers than once a server's memory tells nothing: it keeps what it had.
+	s.samples.holding.Store(st.holds() && st.most())
+	return over
 }
 
 // standing counts the workers.

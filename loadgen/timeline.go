@@ -100,7 +100,7 @@ func (l *line) look(now time.Time) {
 		}
 		t := reports.Tick{T: (time.Duration(n+1) * l.step).Seconds()}
 		if n+1 < at {
-			t.Held, t.Workers = l.sum.Held, l.sum.Workers
+			t.Held, t.Asked, t.Workers = l.sum.Held, l.sum.Asked, l.sum.Workers
 			l.ticks = append(l.ticks, t)
 			continue
 		}
@@ -116,8 +116,11 @@ func (l *line) add(t reports.Tick, held int) {
 	t.Classes, r.classes = r.classes, nil
 	r.mu.Unlock()
 	t.Held, t.Dip, t.Workers = held, held-l.low, r.t.census.counts()
+	if r.staging != nil {
+		t.Asked = int(r.wanted.Load())
+	}
 	t.Sent, t.Done, t.Errors = sum.Sent-l.sum.Sent, sum.Done-l.sum.Done, sum.Errors-l.sum.Errors
-	sum.Held, sum.Workers = t.Held, t.Workers
+	sum.Held, sum.Asked, sum.Workers = t.Held, t.Asked, t.Workers
 	l.ticks, l.sum, l.low = append(l.ticks, t), sum, held
 }
 

@@ -147,6 +147,13 @@ func (t *transport) release(w *worker, c *conn, keep bool) {
 	c.Close()
 }
 
+// drop closes the connection of a worker that has no request under way.
+func (t *transport) drop(w *worker) {
+	if c := w.conn.Swap(nil); c != nil {
+		c.Close()
+	}
+}
+
 // cut is the end of a request whose answer nobody reads any more.
 func (t *transport) cut(w *worker) {
 	w.out.fail = stopped
@@ -263,9 +270,7 @@ func (t *transport) stop() {
 // close closes the connections that no request uses any more.
 func (t *transport) close() {
 	for _, w := range t.workers {
-		if c := w.conn.Swap(nil); c != nil {
-			c.Close()
-		}
+		t.drop(w)
 	}
 	t.orphans.close()
 }

@@ -108,7 +108,7 @@ func (w *worker) review(p *Plan) {
 	if o.held {
 		w.owed = !o.replied() || o.status >= 500
 	}
-	if o.held && w.holds(p) && (o.long() || f == stopped) {
+	if o.held && w.holds(p) && (o.long() || f == stopped || f == left) {
 		w.parked = true
 	}
 	switch {

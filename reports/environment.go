@@ -96,6 +96,7 @@ func (d Demand) words() string {
 	}{
 		{d.Rounds > 0, count(d.Rounds, "round")},
 		{d.HoldSeconds > 0, fmt.Sprintf("held for %g s", d.HoldSeconds)},
+		{d.Stages != "", "in stages " + d.Stages},
 		{d.RampSeconds > 0, fmt.Sprintf("arriving over %g s", d.RampSeconds)},
 		{d.ModelBytes > 0, fmt.Sprintf("models of %d bytes", d.ModelBytes)},
 		{d.UpdateBytes > 0, fmt.Sprintf("updates of %d bytes", d.UpdateBytes)},

@@ -5,7 +5,8 @@ type Progress struct {
 	Seconds   float64        `json:"seconds"`             // since the start
 	Left      float64        `json:"left,omitempty"`      // of the hold; in rounds, if those to come are as long as those that are over; 0 where nobody can know
 	Stage     string         `json:"stage"`               // what all of it is at: see Stages
-	Workers   int            `json:"workers"`             // asked for
+	Load      string         `json:"load,omitempty"`      // which of its stages a run with such is at: "hold 60, 2 of 3"
+	Workers   int            `json:"workers"`             // asked for at this moment
 	Doing     map[string]int `json:"doing,omitempty"`     // those that have come, by what they do: see Phases
 	Held      int            `json:"held"`                // polls held at this moment
 	NeverHeld int            `json:"neverHeld,omitempty"` // workers that have not yet polled for the hold; 0 in a run without one

@@ -64,6 +64,7 @@ type Report struct {
 	Shard      *Shard       `json:"shard,omitempty"`   // set in the report of one shard
 	Shards     []Env        `json:"shards,omitempty"`  // of a merged report: each shard's, in their order
 	Held       *Held        `json:"held,omitempty"`
+	Stages     []Stage      `json:"stages,omitempty"` // of a run that had some, in their order
 	Scenario   *Scenario    `json:"scenario,omitempty"`
 	Drill      *Drill       `json:"drill,omitempty"`
 	Rounds     []Round      `json:"rounds,omitempty"`
@@ -113,6 +114,7 @@ type Demand struct {
 	ModelAssumed bool    `json:"modelAssumed,omitempty"` // nobody stated the model's size: it is a guess
 	UpdateBytes  int64   `json:"updateBytes,omitempty"`  // worker's update before compression
 	RampSeconds  float64 `json:"rampSeconds,omitempty"`  // over which the workers arrive
+	Stages       string  `json:"stages,omitempty"`       // how many workers are held over time, as --stages takes them; workers is the most of them
 }
 
 // Shard says which 1-based part of a larger run a report holds.

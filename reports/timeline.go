@@ -12,6 +12,7 @@ import (
 type Tick struct {
 	T       float64        `json:"t"`                 // seconds since the start
 	Held    int            `json:"held"`              // polls held at that moment
+	Asked   int            `json:"asked,omitempty"`   // workers asked for at that moment; absent: as many as the demand has
 	Dip     int            `json:"dip,omitempty"`     // by so many fewer were held at some moment since the tick before
 	Workers map[string]int `json:"workers,omitempty"` // that have come, by what they do: see Phases
 	Sent    int            `json:"sent"`
@@ -108,7 +109,7 @@ func Coarsen(ticks []Tick, from, to float64) []Tick {
 		}
 		if last := out[len(out)-1]; t.T-last.T <= maxGap*to {
 			for at := last.T + to; at < t.T; at += to {
-				out = append(out, Tick{T: at, Held: last.Held, Workers: last.Workers})
+				out = append(out, Tick{T: at, Held: last.Held, Asked: last.Asked, Workers: last.Workers})
 			}
 		}
 		out = append(out, t)
@@ -120,7 +121,7 @@ func Coarsen(ticks []Tick, from, to float64) []Tick {
 func followedBy(a, b Tick) Tick {
 	lowest := min(a.Held-a.Dip, b.Held-b.Dip)
 	return Tick{
-		T: a.T, Held: b.Held, Dip: b.Held - lowest, Workers: b.Workers,
+		T: a.T, Held: b.Held, Asked: b.Asked, Dip: b.Held - lowest, Workers: b.Workers,
 		Sent: a.Sent + b.Sent, Done: a.Done + b.Done, Errors: a.Errors + b.Errors,
 		Classes: addCounts(a.Classes, b.Classes), Latency: addCounts(a.Latency, b.Latency),
 	}
@@ -130,7 +131,7 @@ func followedBy(a, b Tick) Tick {
 func addTimelines(a, b []Tick) []Tick {
 	sum := union(a, b, func(t Tick) float64 { return t.T }, func(x, y Tick) Tick {
 		return Tick{
-			T: x.T, Held: x.Held + y.Held, Dip: x.Dip + y.Dip, Workers: addCounts(x.Workers, y.Workers),
+			T: x.T, Held: x.Held + y.Held, Asked: x.Asked + y.Asked, Dip: x.Dip + y.Dip, Workers: addCounts(x.Workers, y.Workers),
 			Sent: x.Sent + y.Sent, Done: x.Done + y.Done, Errors: x.Errors + y.Errors,
 			Classes: addCounts(x.Classes, y.Classes), Latency: addCounts(x.Latency, y.Latency),
 		}

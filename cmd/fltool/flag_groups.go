@@ -33,7 +33,7 @@ var loadGroups = []flagGroup{
 	{"Prediction", "plan facts"},
 	{"Numbers to deploy", "replicas-for spare measured shared-state emit name image port metric prometheus"},
 	{"Acts", "act act-timeout patience"},
-	{"Load", "scenario workers rounds hold ramp ramp-open shard start-at procs source-ip seed"},
+	{"Load", "scenario stages workers rounds hold ramp ramp-open shard start-at procs source-ip seed"},
 	{"Workers", "first think worker-behaviour update update-size compressible accept request-timeout poll-timeout round-timeout"},
 	{"Server", "target keys unsafe ca insecure yes quorum"},
 	{"Server that fltool starts or measures", "server-binary model-size server-command ready server-output server-pid server-log"},

@@ -72,7 +72,7 @@ shard gets the keys of its own workers alone; nothing is sent or started.`,
 
 // ofOneMachine are the flags of a load that no fleet has: each shard has its own, or there
 // is one server for all, which no shard starts.
-var ofOneMachine = []string{"shard", "procs", "out", "format", "web", "results", "source-ip", "server-pid", "server-binary", "server-command", "server-output", "ready"}
+var ofOneMachine = []string{"stages", "shard", "procs", "out", "format", "web", "results", "source-ip", "server-pid", "server-binary", "server-command", "server-output", "ready"}
 
 // byShard are those that are made anew for shards and engines.
 var byShard = []string{"keys", "ca", "update", "start-at", "help"}

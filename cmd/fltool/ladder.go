@@ -72,7 +72,7 @@ func (f *capacityFlags) checkLadder(set func(name string) bool) (err error) {
 	}
 	longest := f.level(l.levels[len(l.levels)-1])
 	if least := f.holdLevel + levelMargin; l.every == 0 {
-		l.every = max(longest.ramp, time.Duration(longest.workers)*arrivalEvery) + f.holdLevel + 2*f.roundTimeout + levelMargin
+		l.every = max(longest.ramp, time.Duration(longest.workers)*loadgen.ArrivalEvery) + f.holdLevel + 2*f.roundTimeout + levelMargin
 	} else if l.every <= least {
 		return usageError("arrivals, and workers that are never held, take their time as well", "--level-every %s: want more than %s, the hold and %s for the end of all polls", l.every, least, levelMargin)
 	}

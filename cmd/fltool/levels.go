@@ -117,7 +117,7 @@ func (l *levels) run(ctx context.Context, workers int) (loadgen.Tried, error) {
 	f.workers, f.rounds, f.hold = workers, l.f.perLevel, l.f.holdLevel
 	t, err := l.once(ctx, f)
 	if g := t.Report.Generator; err == nil && ctx.Err() == nil && g != nil && g.LagP99Seconds > f.maxLag.Seconds() {
-		f.ramp = slowing * max(f.ramp, time.Duration(workers)*arrivalEvery)
+		f.ramp = slowing * max(f.ramp, time.Duration(workers)*loadgen.ArrivalEvery)
 		l.tell(workers, t)
 		fmt.Fprintf(l.following.stderr, "%s: once more, with arrivals over %s\n", render.Plural(workers, "worker"), f.ramp)
 		t, err = l.once(ctx, f)

@@ -37,16 +37,12 @@ type loadFlags struct {
 	seed                                                                      uint64
 	rampOpen, strictLag                                                       bool
 	befalls                                                                   loadgen.Scenario
+	stages                                                                    []loadgen.Stage
 	slo                                                                       []string
 }
 
-// arrivalEvery is the time between two arrivals where --ramp does not say: a fleet
-// that comes as fast as it can is a storm, and what it leaves behind in memory is
-// not what holding costs.
-const (
-	arrivalEvery = time.Millisecond
-	rampUnset    = time.Duration(-1)
-)
+// rampUnset is a --ramp that was not given.
+const rampUnset = time.Duration(-1)
 
 // mostWorkers bounds what is typed, far above what one machine can simulate or hold.
 const mostWorkers = 10_000_000
@@ -60,7 +56,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.unsafe, "unsafe", false, "workers without keys, for a server without key list")
 	fl.DurationVar(&f.ramp, "ramp", rampUnset, "let the workers arrive evenly over so long, or slower if this machine can't serve so many; 0: as fast as it can")
 	fl.BoolVar(&f.rampOpen, "ramp-open", false, "let them arrive in that time in any case, and count who is late as the generator's lag")
-	fl.Lookup("ramp").DefValue = arrivalEvery.String() + " a worker"
+	fl.Lookup("ramp").DefValue = loadgen.ArrivalEvery.String() + " a worker"
 	fl.StringVar(&f.quorum, "quorum", "", "updates that end a round of the server's: `N` or P% of the workers (default: one of each worker)")
 	fl.StringVar(&f.think, "think", "0", "time between model and update: 2s, uniform:1s-3s or exp:2s")
 	fl.StringVar(&f.first, "first", string(loadgen.FirstPoll), "what a worker does first: poll (stress test) or update (FedAvg)")
@@ -148,7 +144,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		Workers: f.workers, Rounds: f.rounds, Hold: f.hold, Ramp: f.ramp, RampOpen: f.rampOpen,
 		First:          loadgen.First(f.first),
 		RequestTimeout: f.requestTimeout, PollTimeout: f.pollTimeout, RoundTimeout: f.roundTimeout, MaxLag: f.maxLag, StrictLag: f.strictLag,
-		Seed: f.seed, Scenario: f.befalls,
+		Seed: f.seed, Scenario: f.befalls, Stages: f.stages,
 	}
 	if f.workers < 1 {
 		return p, nil, usageError("", "--workers %d: want at least one", f.workers)
@@ -160,7 +156,7 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		return p, nil, err
 	}
 	if p.Ramp == rampUnset {
-		p.Ramp = time.Duration(f.workers) * arrivalEvery
+		p.Ramp = time.Duration(f.workers) * loadgen.ArrivalEvery
 	}
 	if f.rounds < 0 {
 		return p, nil, usageError("", "--rounds %d: want 0 or more", f.rounds)

@@ -15,15 +15,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// plan is a command line as data: a command, its flags by name, and perhaps stages,
-// each with flags of its own. It is what a file of YAML says, checked against the
-// command's flags.
+// plan is a command line as data: a command and its flags by name. It is what a file of
+// YAML says, checked against the command's flags.
 type plan struct {
 	file    string
 	command []string
 	flags   []planFlag
 	args    []string // behind the flags
-	stages  [][]planFlag
 }
 
 // planFlag is a flag with its values, several of one that may be given several times.
@@ -36,7 +34,8 @@ type planFlag struct {
 // place is where something stands in a plan, from 1.
 type place struct{ line, column int }
 
-// The keys of a plan that are no flags, and the command without one.
+// The keys of a plan that are no flags, the flag whose values are more than text, and the
+// command without one.
 const (
 	planCommand = "command"
 	planArgs    = "args"
@@ -113,21 +112,8 @@ func parsePlan(file string, data []byte) (plan, error) {
 			p.args = strings.Fields(p.args[0])
 		}
 	}
-	stages, staged := pairs.take(planStages)
-	if p.flags, err = p.flagsOf(pairs); err != nil || !staged {
-		return p, err
-	}
-	if stages.value.Kind != yaml.SequenceNode || len(stages.value.Content) == 0 {
-		return p, p.wrong(stages.value, "", "stages: want a list of at least one")
-	}
-	for _, node := range stages.value.Content {
-		more, err := p.stage(node)
-		if err != nil {
-			return p, err
-		}
-		p.stages = append(p.stages, more...)
-	}
-	return p, nil
+	p.flags, err = p.flagsOf(pairs)
+	return p, err
 }
 
 // wrong is an error of what stands there.
@@ -181,9 +167,6 @@ func followed(node *yaml.Node) *yaml.Node {
 // variable is one of the environment in a value; $${ stands for ${ itself.
 var variable = regexp.MustCompile(`\$?\$\{([^}]*)\}`)
 
-// stageVariable is the number of the stage, which is known only when that is run.
-const stageVariable = "STAGE"
-
 // scalar is a value as it would be typed, with the environment's variables.
 func (p plan) scalar(node *yaml.Node) (string, error) {
 	node = followed(node)
@@ -196,7 +179,7 @@ func (p plan) scalar(node *yaml.Node) (string, error) {
 	var missing string
 	text := variable.ReplaceAllStringFunc(node.Value, func(s string) string {
 		name := variable.FindStringSubmatch(s)[1]
-		if strings.HasPrefix(s, "$$") || name == stageVariable {
+		if strings.HasPrefix(s, "$$") {
 			return s
 		}
 		value, ok := os.LookupEnv(name)
@@ -212,16 +195,8 @@ func (p plan) scalar(node *yaml.Node) (string, error) {
 	return text, nil
 }
 
-// resolved is a value in the end: with the number of the stage, and without what kept
-// ${ from being a variable.
-func resolved(value string, stage int) string {
-	return variable.ReplaceAllStringFunc(value, func(s string) string {
-		if rest, escaped := strings.CutPrefix(s, "$$"); escaped {
-			return "$" + rest
-		}
-		return fmt.Sprint(stage)
-	})
-}
+// resolved is a value in the end, without what kept ${ from being a variable.
+func resolved(value string) string { return strings.ReplaceAll(value, "$${", "${") }
 
 // list is the values of a list, or one value alone.
 func (p plan) list(node *yaml.Node) (values []string, err error) {
@@ -278,11 +253,15 @@ func (p plan) flagsOf(all pairs) (flags []planFlag, err error) {
 		if _, many := known.Value.(pflag.SliceValue); !many && x.value.Kind == yaml.SequenceNode {
 			return nil, p.wrong(x.value, "", "%s: it may be given only once: want one value, no list", name)
 		}
-		if f.values, err = p.list(x.value); err != nil {
+		read := p.list
+		if name == planStages {
+			read = p.stages
+		}
+		if f.values, err = read(x.value); err != nil {
 			return nil, err
 		}
 		for i, v := range f.values {
-			if err := known.Value.Set(resolved(v, 1)); err != nil {
+			if err := known.Value.Set(resolved(v)); err != nil {
 				at := x.value
 				if at.Kind == yaml.SequenceNode {
 					at = at.Content[i]
@@ -298,7 +277,7 @@ func (p plan) flagsOf(all pairs) (flags []planFlag, err error) {
 
 // unknown is of a key that is no flag.
 func (p plan) unknown(cmd *cobra.Command, key *yaml.Node) error {
-	names := []string{planCommand, planArgs, planStages}
+	names := []string{planCommand, planArgs}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	help := "fltool " + strings.Join(p.command, " ") + " --help lists the flags, which are the keys of a plan"
 	return p.wrong(key, didYouMean(near(key.Value, names), help), "%s is no key of a plan of %s", key.Value, strings.Join(p.command, " "))

@@ -69,7 +69,11 @@ func planText(args []string) (string, error) {
 			default:
 				fmt.Fprintf(&b, "%s:\n", f.Name)
 				for _, v := range list.GetSlice() {
-					fmt.Fprintf(&b, "  - %s\n", planValue(f, v))
+					text := planValue(f, v)
+					if f.Name == planStages {
+						text = stageYAML(v)
+					}
+					fmt.Fprintf(&b, "  - %s\n", text)
 				}
 			}
 		})

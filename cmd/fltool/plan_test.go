@@ -2,13 +2,14 @@ package main
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/fltool/fltool/loadgen"
 )
 
 // plannable are the commands that a plan may have, by their words.
@@ -30,6 +31,9 @@ func plannable() map[string]*cobra.Command {
 
 // sampleOf is a value that a flag takes.
 func sampleOf(f *pflag.Flag) string {
+	if f.Name == planStages {
+		return "hold:3,for=7s"
+	}
 	switch f.Value.Type() {
 	case "bool":
 		return "true"
@@ -50,7 +54,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 	total := 0
 	for name, cmd := range plannable() {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if slices.Contains([]string{planCommand, planArgs, planStages, "for"}, f.Name) {
+			if slices.Contains([]string{planCommand, planArgs, stageFor}, f.Name) {
 				t.Errorf("%s has the flag --%s, which a plan means otherwise", name, f.Name)
 			}
 			if f.Name == "help" {
@@ -68,7 +72,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 				t.Errorf("%v: %v\n%s", args, err, text)
 				return
 			}
-			if len(p.flags) != 1 || p.flags[0].name != f.Name || resolved(p.flags[0].values[0], 1) != sampleOf(f) {
+			if len(p.flags) != 1 || p.flags[0].name != f.Name || resolved(p.flags[0].values[0]) != sampleOf(f) {
 				t.Errorf("%v became %v", args, p.flags)
 			}
 		})
@@ -103,11 +107,11 @@ func TestPlanOfExamples(t *testing.T) {
 				argv := []string{}
 				for _, f := range p.flags {
 					for _, v := range f.values {
-						argv = append(argv, "--"+f.name+"="+resolved(v, 1))
+						argv = append(argv, "--"+f.name+"="+resolved(v))
 					}
 				}
 				for _, a := range p.args {
-					argv = append(argv, resolved(a, 1))
+					argv = append(argv, resolved(a))
 				}
 				if err := errors.Join(want.ParseFlags(args[len(words):]), got.ParseFlags(argv)); err != nil {
 					t.Fatal(err)
@@ -123,37 +127,51 @@ func TestPlanOfExamples(t *testing.T) {
 	}
 }
 
+// A stage is what --stages takes, and what plan prints of it is the same again.
 func TestStages(t *testing.T) {
 	for text, want := range map[string]string{
-		"{hold: 10, for: 5m}":                                  "--workers=10 --hold=5m0s",
-		"{ramp: 10, for: 5s}":                                  "--workers=10 --ramp=5s --hold=1s",
-		"{spike: 10, for: 5s}":                                 "--workers=10 --ramp=0 --hold=5s",
-		"{steps: {from: 10, to: 25, by: 10}, for: 1s}":         "--workers=10 --hold=1s; --workers=20 --hold=1s; --workers=25 --hold=1s",
-		"{wave: {from: 1, to: 9, times: 2}, for: 1s}":          "--workers=1 --hold=1s; --workers=9 --hold=1s; --workers=1 --hold=1s; --workers=9 --hold=1s; --workers=1 --hold=1s",
-		"{ramp: 2s, hold: 10, for: 5m}":                        "--workers=10 --hold=5m0s --ramp=2s",
-		"{hold: 10, for: 5m, think: 3s, slo: [held>=10, a]}":   "--workers=10 --hold=5m0s --think=3s --slo=held>=10 --slo=a",
-		"{workers: 5, scenario: storm}":                        "--workers=5 --scenario=storm",
-		"{steps: {from: 10, to: 5, by: 1}, for: 1s}":           "",
-		"{steps: {from: 1, to: 100000, by: 1}, for: 1s}":       "",
-		"{steps: {from: 1, to: 10}, for: 1s}":                  "",
-		"{steps: {from: 1, to: 10, by: 1, times: 2}, for: 1s}": "",
-		"{wave: {from: 1, to: 9, times: 1000}, for: 1s}":       "",
-		"{hold: 0, for: 1s}":                                   "",
-		"{hold: 10, for: 0s}":                                  "",
-		"{for: 1s}":                                            "",
-		"{hold: 10, for: [1s]}":                                "",
-		"storm":                                                "",
+		"{hold: 10, for: 5m}":                              "hold:10,for=5m",
+		"{for: 5s, ramp: 10}":                              "ramp:10,for=5s",
+		"{steps: {from: 10, to: 25, by: 10}, for: 1s}":     "steps:from=10,to=25,by=10,for=1s",
+		"{wave: {from: 1, to: 9, times: 2}, for: 1s}":      "wave:from=1,to=9,times=2,for=1s",
+		"{churn: {workers: 9, leave: 0.5}, for: 1s}":       "churn:workers=9,leave=0.5,for=1s",
+		"hold:10,for=5m":                                   "hold:10,for=5m",
+		"{hold: '${PLAN_X}', for: 5m}":                     "hold:7,for=5m",
+		"storm":                                            "2:5: stages: storm: want one of hold,",
+		"{hold: 10, for: 5m, think: 3s}":                   "2:25: think: it is none of a stage's",
+		"{hold: 10, for: 5m, thinks: 3s}":                  "2:25: hold: thinks: no such part; there are workers, for",
+		"{hold: 10, ramp: 5, for: 5m}":                     "2:16: ramp: it is none of a stage's",
+		"{workers: 5, scenario: storm}":                    "2:5: a stage has one of hold, ramp, spike, steps, wave and churn",
+		"{steps: {from: 10, to: 5, by: 1}, for: 1s}":       "2:35: steps: by: want from, up to to",
+		"{steps: {from: 1, to: 10}, for: 1s}":              "2:6: steps: by: it is missing; there are from, to, by, for",
+		"{steps: {from: 1, to: 9, by: 1, at: 2}, for: 1s}": "2:37: steps: at: no such part; there are from",
+		"{wave: {from: 1, to: 9, times: 1000}, for: 1s}":   "2:36: wave: times: \"1000\": want a number from 1 to 50",
+		"{hold: 0, for: 1s}":                               "2:12: hold: workers: \"0\": want a number from 1 to 10000000",
+		"{hold: 10, for: 0s}":                              "2:21: hold: for: \"0s\": want a time",
+		"{hold: 10}":                                       "2:6: hold: for: it is missing",
+		"{for: 1s}":                                        "2:5: a stage has one of",
+		"{hold: 10, for: [1s]}":                            "2:21: want one value",
+		"{hold: [10], for: 1s}":                            "2:12: want one value",
+		"[hold]":                                           "2:5: a stage is keys with values",
 	} {
+		t.Setenv("PLAN_X", "7")
 		p, err := parsePlan("plan.yaml", []byte("stages:\n  - "+text))
-		var stages []string
-		for i, s := range p.stages {
-			stages = append(stages, strings.SplitN(stageTitle(i+1, len(p.stages), s), ": ", 2)[1])
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "plan.yaml:"+want) {
+				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			continue
 		}
-		if got := strings.Join(stages, "; "); err == nil && got != want || (err == nil) != (want != "") {
-			t.Errorf("%s is %q, want %q: %v", text, got, want, err)
+		got := p.flags[0].values
+		if !slices.Equal(got, []string{want}) {
+			t.Errorf("%s is %q, want %q", text, got, want)
 		}
-		if err != nil && !strings.HasPrefix(err.Error(), "plan.yaml:2:") {
-			t.Errorf("%s: no place: %v", text, err)
+		printed, err := planText([]string{defaultCommand, "--stages=" + got[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := parsePlan("plan.yaml", []byte(printed)); err != nil || !slices.Equal(p.flags[0].values, got) {
+			t.Errorf("%s is printed as %s: %v", text, printed, err)
 		}
 	}
 }
@@ -175,8 +193,9 @@ func TestPlanErrors(t *testing.T) {
 		"hold: 1d":               "plan.yaml:1:7: hold: \"1d\": want a time such as 90s, 10m or 6h",
 		"command: nosuch":        "plan.yaml:1:10: command: \"nosuch\" is none that a plan may have",
 		"command: run":           "plan.yaml:1:10: command: \"run\" is none that a plan may have",
-		"command: preflight\nstages: [{hold: 1, for: 1s}]": "plan.yaml:2:11: hold: only simulate has such a stage",
+		"command: preflight\nstages: [{hold: 1, for: 1s}]": "plan.yaml:2:1: stages is no key of a plan of preflight",
 		"stages: []":                  "plan.yaml:1:9: stages: want a list of at least one",
+		"stages: {hold: 5}":           "plan.yaml:1:9: stages: want a list of at least one",
 		"workers: 1\n---\nworkers: 2": "plan.yaml: it holds more than one document",
 		"- a":                         "plan.yaml:1:1: a plan is keys with values",
 		"":                            "plan.yaml: it is empty",
@@ -205,11 +224,11 @@ func TestPlanErrors(t *testing.T) {
 // What the environment has stands for itself, whatever it is.
 func TestPlanVariables(t *testing.T) {
 	t.Setenv("PLAN_X", "a${PLAN_Y}$")
-	p, err := parsePlan("plan.yaml", []byte("keys: x${PLAN_X}y$${PLAN_X}-${STAGE}"))
+	p, err := parsePlan("plan.yaml", []byte("keys: x${PLAN_X}y$${PLAN_X}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := resolved(p.flags[0].values[0], 7), "xa${PLAN_Y}$y${PLAN_X}-7"; got != want {
+	if got, want := resolved(p.flags[0].values[0]), "xa${PLAN_Y}$y${PLAN_X}"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -217,8 +236,8 @@ func TestPlanVariables(t *testing.T) {
 // The page on plans says what there is beside flags.
 func TestPlanIsDocumented(t *testing.T) {
 	page := readFile(t, "../../docs/plan.md")
-	for _, key := range slices.Concat([]string{planCommand, planArgs, planStages, "for", stageVariable}, slices.Collect(maps.Keys(shapes))) {
-		if !strings.Contains(page, "`"+key) && !strings.Contains(page, "${"+key+"}") {
+	for _, key := range slices.Concat([]string{planCommand, planArgs, planStages, stageFor}, loadgen.StageShapes()) {
+		if !strings.Contains(page, "`"+key) {
 			t.Errorf("docs/plan.md says nothing of %s", key)
 		}
 	}
@@ -230,9 +249,13 @@ func FuzzPlan(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if p, err := parsePlan("p", data); err == nil && p.keepsApart(2, nil) == nil {
-			for i, s := range p.stages {
-				_ = stageTitle(i, len(p.stages), s)
+		p, err := parsePlan("p", data)
+		if err != nil {
+			return
+		}
+		for _, f := range p.flags {
+			for _, v := range f.values {
+				_ = stageYAML(v)
 			}
 		}
 	})

@@ -28,6 +28,9 @@ func plainProgress(w io.Writer) loadgen.Follower {
 
 func progressLine(p reports.Progress) string {
 	line := fmt.Sprintf("%5.1fs  held %d/%d  requests %d", p.Seconds, p.Held, p.Workers, p.Done)
+	if p.Load != "" {
+		line += "  " + p.Load
+	}
 	if p.Errors > 0 {
 		line += fmt.Sprintf("  errors %d", p.Errors)
 	}

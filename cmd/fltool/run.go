@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,23 +13,22 @@ import (
 func newRun() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run PLAN [flags of its command]",
-		Short: "Run a command whose flags stand in a file, once or in stages",
+		Short: "Run a command whose flags stand in a file",
 		Long: `run reads a plan, a file of YAML, and runs the command that it names, simulate
 by default: its keys are the command's flags. Flags behind the file override its
 keys. ${NAME} in a value is the environment's variable. - reads stdin.
 
-A plan may have stages, which are run in turn, each with keys of its own over
-those of the plan, or with a word for its load:
+A plan of simulate may have stages, through which one fleet goes: its workers stay
+from one to the next, more come, or the surplus leaves.
   stages:
-    - {ramp: 1000, for: 30s}   # arrive over 30 s
-    - {hold: 1000, for: 5m}
-    - {spike: 3000, for: 20s}  # all at once
+    - {ramp: 1000, for: 30s}   # evenly, over 30 s
+    - {hold: 1000, for: 5m}    # from when all are held
+    - {spike: 3000, for: 20s}  # the others come at once
     - {steps: {from: 100, to: 1000, by: 300}, for: 1m}
     - {wave: {from: 100, to: 1000, times: 3}, for: 1m}
-Each stage has a fleet of its own; ${STAGE} is its number. The first one that does
-not pass ends the run.
+    - {churn: {workers: 1000, leave: 5}, for: 5m}  # each second 5 leave and come back
 
-The exit code is the command's: of a plan with stages that of the last one run.`,
+The exit code is the command's.`,
 		Example: `  fltool plan -- simulate --workers 200 --rounds 2 > plan.yaml
   fltool run plan.yaml
   fltool run plan.yaml --workers 50`,
@@ -52,32 +49,29 @@ The exit code is the command's: of a plan with stages that of the last one run.`
 	}
 }
 
-// run runs the plan's stages, or the plan itself where it has none, with overriding
-// flags.
-func (p plan) run(cmd *cobra.Command, flags []string) error {
-	given, err := p.overridden(flags)
+// run runs the plan's command with overriding flags.
+func (p plan) run(cmd *cobra.Command, more []string) error {
+	given, err := p.overridden(more)
 	if err != nil {
 		return err
 	}
-	stages := p.stages
-	if len(stages) == 0 {
-		stages = [][]planFlag{nil}
-	}
-	if err := p.keepsApart(len(stages), given); err != nil {
-		return err
-	}
-	for i, stage := range stages {
-		if len(stages) > 1 {
-			fmt.Fprintln(cmd.ErrOrStderr(), stageTitle(i+1, len(stages), stage))
-		}
-		if err := p.runStage(cmd, over(p.flags, stage), given, flags, i+1); err != nil {
-			return err
-		}
-		if err := context.Cause(cmd.Context()); err != nil {
-			return cantError("", "%w", err)
+	argv := slices.Clone(p.command)
+	flags := slices.DeleteFunc(slices.Clone(p.flags), func(f planFlag) bool { return slices.Contains(given, f.name) })
+	for _, f := range flags {
+		for _, v := range f.values {
+			argv = append(argv, "--"+f.name+"="+resolved(v))
 		}
 	}
-	return nil
+	argv = append(argv, more...)
+	for _, arg := range p.args {
+		argv = append(argv, resolved(arg))
+	}
+	root := newRoot()
+	root.SetArgs(argv)
+	root.SetIn(cmd.InOrStdin())
+	root.SetOut(cmd.OutOrStdout())
+	root.SetErr(cmd.ErrOrStderr())
+	return p.located(root.ExecuteContext(cmd.Context()), flags)
 }
 
 // overridden are the flags that are given behind the plan's file.
@@ -88,38 +82,6 @@ func (p plan) overridden(flags []string) (names []string, err error) {
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) { names = append(names, f.Name) })
 	return names, nil
-}
-
-// keepsApart says whether what a flag has each stage write is a file of its own.
-func (p plan) keepsApart(stages int, given []string) error {
-	for _, f := range p.flags {
-		if stages > 1 && (f.name == "out" || f.name == "results") && !slices.Contains(given, f.name) && !strings.Contains(f.values[0], "${"+stageVariable+"}") {
-			return usageError("", "%s:%d:%d: %s: all stages would write %s: name it by the stage, such as run-${STAGE}.json", p.file, f.at.line, f.at.column, f.name, f.values[0])
-		}
-	}
-	return nil
-}
-
-// runStage runs the command with the flags of a stage, those that are given on the
-// command line over them.
-func (p plan) runStage(cmd *cobra.Command, flags []planFlag, given, more []string, stage int) error {
-	argv := slices.Clone(p.command)
-	flags = slices.DeleteFunc(flags, func(f planFlag) bool { return slices.Contains(given, f.name) })
-	for _, f := range flags {
-		for _, v := range f.values {
-			argv = append(argv, "--"+f.name+"="+resolved(v, stage))
-		}
-	}
-	argv = append(argv, more...)
-	for _, arg := range p.args {
-		argv = append(argv, resolved(arg, stage))
-	}
-	root := newRoot()
-	root.SetArgs(argv)
-	root.SetIn(cmd.InOrStdin())
-	root.SetOut(cmd.OutOrStdout())
-	root.SetErr(cmd.ErrOrStderr())
-	return p.located(root.ExecuteContext(cmd.Context()), flags)
 }
 
 // saysFlag is how an error of a flag's value begins.

@@ -10,6 +10,9 @@ import (
 // pick reads --scenario and gives what was not asked for its default: a scenario has
 // rounds or a hold, not both.
 func (f *simulateFlags) pick(set func(name string) bool) (err error) {
+	if len(f.staged) > 0 {
+		return f.pickStages()
+	}
 	if f.scenario == "" {
 		if !set("rounds") && !set("hold") {
 			f.rounds = 3
@@ -44,6 +47,20 @@ func (f *simulateFlags) pick(set func(name string) bool) (err error) {
 	} else {
 		f.hold = cmp.Or(f.hold, f.befalls.Hold())
 	}
+	return nil
+}
+
+// pickStages reads --stages, which say how many workers there are, and for how long.
+func (f *simulateFlags) pickStages() error {
+	for _, text := range f.staged {
+		s, err := loadgen.ParseStage(text)
+		if err != nil {
+			name, _, _ := strings.Cut(text, ":")
+			return usageError(didYouMean(near(name, loadgen.StageShapes()), ""), "--stages %q: %v", text, err)
+		}
+		f.stages = append(f.stages, s)
+	}
+	f.workers, f.hold = loadgen.MostWorkers(f.stages), loadgen.StagesTime(f.stages)
 	return nil
 }
 

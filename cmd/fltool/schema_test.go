@@ -22,6 +22,7 @@ import (
 	"github.com/fltool/fltool/checks"
 	"github.com/fltool/fltool/checks/facts"
 	"github.com/fltool/fltool/docs/schema"
+	"github.com/fltool/fltool/loadgen"
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/reports/trend"
 )
@@ -217,6 +218,9 @@ func planSchemaOf() map[string]any {
 				one = ref(kind)
 			case f.Name == "ignore":
 				one = ref("waiver")
+			case f.Name == planStages:
+				keys[f.Name] = map[string]any{"description": "how many workers are held over time, by one fleet", "type": "array", "minItems": 1, "items": ref("stage")}
+				return
 			}
 			if _, many := f.Value.(pflag.SliceValue); many {
 				keys[f.Name] = map[string]any{"description": usage, "anyOf": []any{one, map[string]any{"type": "array", "minItems": 1, "items": one}}}
@@ -231,52 +235,57 @@ func planSchemaOf() map[string]any {
 		if name != defaultCommand {
 			is["required"] = []string{planCommand}
 		}
-		stage := map[string]any{"allOf": []any{ref("flags-of-" + id)}, "unevaluatedProperties": false}
-		if name == defaultCommand {
-			stage["anyOf"] = []any{ref("shape"), map[string]any{}}
-			stage = map[string]any{"type": "object", "if": map[string]any{"required": []string{"for"}}, "then": ref("shape"), "else": stage}
-			delete(stage["else"].(map[string]any), "anyOf")
-		}
-		choose = append(choose, map[string]any{"if": is, "then": map[string]any{
-			"$ref": "#/$defs/flags-of-" + id, "properties": map[string]any{planStages: map[string]any{"items": stage}},
-		}})
+		choose = append(choose, map[string]any{"if": is, "then": ref("flags-of-" + id)})
 	}
 	slices.Sort(commands)
 	slices.SortFunc(choose, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	of := func(names ...string) map[string]any {
-		keys := map[string]any{}
-		for _, n := range names {
-			keys[n] = ref("integer")
-		}
-		return map[string]any{"type": "object", "properties": keys, "required": names, "additionalProperties": false}
-	}
-	defs["shape"] = map[string]any{
-		"description": "a load of simulate, for a time",
-		"required":    []string{"for"},
-		"properties": map[string]any{
-			"for":   map[string]any{"$ref": "#/$defs/duration", "description": "how long"},
-			"hold":  map[string]any{"description": "so many workers are held"},
-			"ramp":  map[string]any{"description": "so many workers arrive evenly"},
-			"spike": map[string]any{"$ref": "#/$defs/integer", "description": "so many workers arrive at once, and are held"},
-			"steps": of("from", "to", "by"),
-			"wave":  of("from", "to", "times"),
-		},
-		"anyOf": []any{
-			map[string]any{"required": []string{"hold"}}, map[string]any{"required": []string{"ramp"}}, map[string]any{"required": []string{"spike"}},
-			map[string]any{"required": []string{"steps"}}, map[string]any{"required": []string{"wave"}},
-		},
-	}
+	defs["stage"] = stageSchema(ref)
 	return map[string]any{
-		"title": "A plan of fltool: a command's flags as data, and perhaps stages",
+		"title": "A plan of fltool: a command's flags as data",
 		"type":  "object",
 		"properties": map[string]any{
 			planCommand: map[string]any{"description": "the command that is run", "enum": commands, "default": defaultCommand},
 			planArgs:    map[string]any{"description": "what stands behind the flags", "anyOf": []any{ref("text"), map[string]any{"type": "array", "items": ref("text")}}},
-			planStages:  map[string]any{"description": "what is run in turn, each with keys of its own", "type": "array", "minItems": 1, "items": map[string]any{"type": "object"}},
 		},
 		"allOf":                 choose,
 		"unevaluatedProperties": false,
 		"$defs":                 defs,
+	}
+}
+
+// stageSchema is the schema of a stage: of one shape, for a time; or as --stages takes it.
+func stageSchema(ref func(string) map[string]any) map[string]any {
+	var shapes []any
+	for name, means := range map[string]string{
+		loadgen.ShapeHold:  "so many workers are held",
+		loadgen.ShapeRamp:  "evenly to so many workers, in that time",
+		loadgen.ShapeSpike: "so many workers, who come at once, are held",
+		loadgen.ShapeSteps: "from so many workers up to so many, each held for that time",
+		loadgen.ShapeWave:  "from so many workers to so many and back, each held for that time",
+		loadgen.ShapeChurn: "so many workers are held, of whom some leave each second and come back",
+	} {
+		parts := loadgen.StageParts(name)
+		value := ref("integer")
+		if len(parts) > 1 {
+			keys := map[string]any{}
+			for _, part := range parts {
+				keys[part] = ref("integer")
+			}
+			if name == loadgen.ShapeChurn {
+				keys["leave"] = map[string]any{"type": []string{"number", "string"}}
+			}
+			value = map[string]any{"type": "object", "properties": keys, "required": parts, "additionalProperties": false}
+		}
+		value["description"] = means
+		shapes = append(shapes, map[string]any{
+			"type": "object", "required": []string{name, stageFor}, "additionalProperties": false,
+			"properties": map[string]any{name: value, stageFor: ref("duration")},
+		})
+	}
+	slices.SortFunc(shapes, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return map[string]any{
+		"description": "how many workers are held, for how long",
+		"anyOf":       append(shapes, map[string]any{"type": "string", "pattern": `^(` + strings.Join(loadgen.StageShapes(), "|") + `):`}),
 	}
 }
 
@@ -370,7 +379,6 @@ func TestPlanSchema(t *testing.T) {
 	s, total := published(t, "plan"), 0
 	take := func(text string) {
 		total++
-		t.Setenv("STAGE", "")
 		if _, err := parsePlan("plan.yaml", []byte(text)); err != nil {
 			t.Errorf("%v\n%s", err, text)
 		}
@@ -401,7 +409,7 @@ func TestPlanSchema(t *testing.T) {
 	}
 	for _, text := range []string{
 		"worker: 5", "workers: x", "hold: 5", "workers: [1]", "command: nosuch", "command: preflight\nrounds: 5", "stages: []",
-		"stages: [{hold: 5, fr: 1s}]", "stages: [{steps: {from: 1}, for: 1s}]", "stages: [{for: 1s}]", "command: preflight\nignore: nosuch/check = x", "slo: {a: b}",
+		"stages: [{hold: 5, fr: 1s}]", "stages: [{steps: {from: 1}, for: 1s}]", "stages: [{for: 1s}]", "stages: [{hold: 5, workers: 5, for: 1s}]", "stages: [hold]", "stages: {hold: 5}", "command: capacity\nstages: [{hold: 5, for: 1s}]", "command: preflight\nignore: nosuch/check = x", "slo: {a: b}",
 	} {
 		if valid(t, s, asJSON(t, text)) == nil {
 			t.Errorf("the schema takes %q", text)

@@ -12,6 +12,7 @@ import (
 type simulateFlags struct {
 	loadFlags
 	scenario string
+	staged   []string
 	output   outputFlags
 }
 
@@ -28,8 +29,9 @@ func simulateCommand() (*simulateFlags, *cobra.Command) {
 		Short: "Drive simulated workers through whole rounds, or hold their polls",
 		Long: `Drive simulated dc_federated workers against a server: whole rounds with
 --rounds, polls held for a while with --hold, or first the rounds and then the
-hold. Without --target it starts the reference server as a child process with
-fresh keys and stops it afterwards. A --scenario befalls the workers meanwhile:
+hold. --stages have one fleet grow and shrink: fltool run --help names them.
+Without --target it starts the reference server as a child process with fresh
+keys and stops it afterwards. A --scenario befalls the workers meanwhile:
 
   rounds   nothing: 3 rounds, or as many as --rounds says
   hold     nothing: polls held for 30 s, or as long as --hold says
@@ -51,6 +53,7 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
   fltool simulate --workers 5000 --hold 30s
   fltool simulate --target http://127.0.0.1:5000 --keys keys --workers 1000 --rounds 3
   fltool simulate --workers 1000 --rounds 3 --slo 'round<10s' --slo 'errors<0.1%'
+  fltool simulate --stages hold:500,for=1m --stages spike:2000,for=1m --stages hold:500,for=1m
   fltool simulate --workers 1000 --scenario storm --slo 'recovered.max<10s'
   fltool simulate --workers 1000 --rounds 3 --results run.bin && vegeta report run.bin`,
 		Args: cobra.NoArgs,
@@ -62,12 +65,16 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	fl.StringVar(&f.scenario, "scenario", "", "what befalls the workers: "+strings.Join(loadgen.ScenarioNames(), ", ")+", or `NAME:NUMBER=VALUE,…`")
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds that each worker takes part in (default 3 without --hold)")
 	fl.DurationVar(&f.hold, "hold", 0, "hold every worker's poll for so long, after the rounds if there are any")
+	fl.StringArrayVar(&f.staged, "stages", nil, "hold as many workers as this `STAGE` says, such as hold:1000,for=5m, ramp:1000,for=30s or spike:3000,for=20s; given several times one fleet goes through all")
 	fl.StringVar(&f.shard, "shard", "", shardUsage)
 	fl.StringVar(&f.startAt, "start-at", "", startUsage)
 	fl.IntVar(&f.procs, "procs", 1, "drive the workers from so `many` processes, each with descriptors of its own")
 	fl.StringVar(&f.results, "results", "", "write every request in vegeta's encoding, by suffix .bin, .json or .csv")
 	f.add(cmd)
 	f.output.add(cmd)
+	for _, name := range []string{"workers", "rounds", "hold", "ramp", "scenario", "shard", "procs"} {
+		cmd.MarkFlagsMutuallyExclusive("stages", name)
+	}
 	cmd.MarkFlagsMutuallyExclusive("procs", "shard")
 	cmd.MarkFlagsMutuallyExclusive("procs", "results")
 	cmd.MarkFlagsMutuallyExclusive("procs", "metrics-listen")

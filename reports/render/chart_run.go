@@ -41,7 +41,7 @@ func columns(r reports.Report, most int) ([]reports.Tick, float64) {
 // workersOverTime is what the workers did, one kind upon the other.
 func workersOverTime(r reports.Report) plot.Plot {
 	p := plot.Plot{
-		Title: "What the workers did", Wide: true, X: runTime, Y: plot.Axis{Label: "workers", Whole: true}, Rules: actsOf(r),
+		Title: "What the workers did", Wide: true, X: runTime, Y: plot.Axis{Label: "workers", Whole: true}, Rules: append(actsOf(r), stagesOf(r)...),
 	}
 	ticks, _ := columns(r, reports.MaxTicks)
 	if len(ticks) < least {
@@ -66,7 +66,9 @@ func workersOverTime(r reports.Report) plot.Plot {
 	if r.Drill != nil {
 		p.Lines = append(p.Lines, dips(ticks)...)
 	}
-	if r.Drill == nil && r.Demand.Workers > 0 && len(p.Bands) > 0 { // its acts have names there
+	if len(r.Stages) > 0 {
+		p.Lines = append(p.Lines, askedOverTime(ticks))
+	} else if r.Drill == nil && r.Demand.Workers > 0 && len(p.Bands) > 0 { // its acts have names there
 		p.Rules = append(p.Rules, plot.Rule{Text: count(r.Demand.Workers) + " asked for", At: float64(r.Demand.Workers)})
 	}
 	if len(p.Bands) == 1 && !told {

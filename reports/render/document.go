@@ -70,7 +70,7 @@ func newDocument(r reports.Report) document {
 	}
 	for _, of := range []func(reports.Report) section{
 		sizing, roles, hosts, grouped, driftChecks, driftLimits, driftFacts, capacity, chain, findings, passed, thresholds, levels,
-		slopes, planned, notes, befell, raided, dribbled, acts, held, storm, rounds, series, errorClasses, lost,
+		slopes, planned, notes, befell, raided, dribbled, acts, held, staged, storm, rounds, series, errorClasses, lost,
 		resources, generator, shards, environment, again,
 	} {
 		s := of(r)

@@ -66,6 +66,9 @@ func progressHeadline(p reports.Progress) string {
 		return "nothing has begun yet"
 	}
 	parts := []string{stageWords[p.Stage], fmt.Sprintf("%s of %s held", count(p.Held), Plural(p.Workers, "worker"))}
+	if p.Load != "" {
+		parts = append([]string{p.Load}, parts...)
+	}
 	if p.Rounds > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s over", p.Round, Plural(p.Rounds, "round")))
 	}

@@ -66,7 +66,7 @@ func (l Live) head(columns int) []liveLine {
 	n := l.Now
 	first := liveLine{0, cmp.Or(l.Title, "run"), "begins", ""}
 	if n.Workers > 0 {
-		first.text = fmt.Sprintf("%s, %s, %s in", Plural(n.Workers, "worker"), n.Stage, clock(n.Seconds))
+		first.text = fmt.Sprintf("%s, %s, %s in", cmp.Or(n.Load, Plural(n.Workers, "worker")), n.Stage, clock(n.Seconds))
 		if n.Left > 0 {
 			first.text += fmt.Sprintf(", about %s left", clock(n.Left))
 		}
@@ -78,7 +78,11 @@ func (l Live) head(columns int) []liveLine {
 		return []liveLine{first}
 	}
 	held := liveLine{1, "held", fmt.Sprintf("%d of %d  ", n.Held, n.Workers), ""}
-	held.text += sparkline(l.SoFar.Timeline, n.Workers, columns-liveLabel-displaywidth.String(held.text))
+	most := n.Workers
+	for _, t := range l.SoFar.Timeline {
+		most = max(most, t.Asked)
+	}
+	held.text += sparkline(l.SoFar.Timeline, most, columns-liveLabel-displaywidth.String(held.text))
 	var doing []string
 	for _, phase := range reports.Phases {
 		if c := n.Doing[phase]; c > 0 {

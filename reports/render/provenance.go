@@ -157,6 +157,9 @@ func demand(d reports.Demand) []string {
 	}
 	if d.HoldSeconds > 0 {
 		parts = append(parts, "polls held for "+Duration(d.HoldSeconds))
+		if d.Stages != "" {
+			parts[len(parts)-1] += " in stages"
+		}
 	}
 	if d.ModelBytes > 0 {
 		of := "a model of " + size(float64(d.ModelBytes))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/fltool/fltool/reports"
@@ -28,6 +29,7 @@ func samples() map[string]reports.Report {
 		"churn":       churnSample(),
 		"hostile":     hostileSample(),
 		"slow":        slowSample(),
+		"stages":      stagesSample(),
 	}
 }
 
@@ -112,6 +114,36 @@ func holdSample() reports.Report {
 	r.Resources = r.Resources[1:]
 	r.Generator.PortsLeft = -1
 	r.Generator.Reconnects = 3
+	return r
+}
+
+func stagesSample() reports.Report {
+	r := roundsSample()
+	stages := []string{"ramp:workers=400,for=5s", "hold:workers=1000,for=2s", "churn:workers=200,leave=5,for=4s"}
+	r.Env.Command = []string{"fltool", "simulate", "--stages", stages[0], "--stages", stages[1], "--stages", stages[2]}
+	r.Verdict, r.Reasons = reports.VerdictFail, []string{"3 of 1000 workers were never held: timed out (3)"}
+	r.Demand = reports.Demand{Workers: 1000, HoldSeconds: 11, Stages: strings.Join(stages, " ")}
+	r.Held = &reports.Held{Asked: 1000, Peak: 997, Steady: 996, NeverHeld: 3, NeverCauses: map[string]int{"timed out": 3}, LostWhile: 1, LostCauses: map[string]int{"reset": 1}, HoldSeconds: 6}
+	r.Rounds = nil
+	r.Stages = []reports.Stage{
+		{Number: 1, Shape: "ramp", Asked: 400, From: .016, HeldFrom: 5.02, To: 5.03, Held: 400, Fewest: 400},
+		{Number: 2, Shape: "hold", Asked: 1000, From: 5.03, HeldFrom: 7.5, To: 9.5, Held: 997, Fewest: 996, NeverHeld: 3, LostWhile: 1},
+		{Number: 3, Shape: "churn", Asked: 200, From: 9.5, HeldFrom: 10.2, To: 14.2, Held: 199, Fewest: 197},
+	}
+	r.Timeline = timeline(14, 1000)
+	for i := range r.Timeline {
+		t := &r.Timeline[i]
+		switch {
+		case t.T <= 5:
+			t.Asked = int(80 * t.T)
+		case t.T <= 9.5:
+			t.Asked = 1000
+		default:
+			t.Asked = 200
+		}
+		t.Held = t.Asked
+		t.Workers = map[string]int{reports.PhaseHeld: t.Held}
+	}
 	return r
 }
 
