@@ -68,9 +68,6 @@ func readPlan(path string, stdin io.Reader) (plan, error) {
 	return parsePlan(path, data)
 }
 
-// syntaxLine is the line that the YAML library names.
-var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
 // parsePlan reads a plan. Its errors are of usage, and say where in the file.
 func parsePlan(file string, data []byte) (plan, error) {
 	p := plan{file: file, command: []string{defaultCommand}}
@@ -80,15 +77,13 @@ func parsePlan(file string, data []byte) (plan, error) {
 	case errors.Is(err, io.EOF):
 		return p, usageError("fltool plan -- simulate --workers 1000 prints one", "%s: it is empty", file)
 	case err != nil:
-		m := syntaxLine.FindStringSubmatch(err.Error())
-		at := file
-		if m != nil && m[1] != "" {
-			at += ":" + m[1]
-		}
-		return p, usageError("", "%s: no YAML: %s", at, syntaxLine.ReplaceAllString(err.Error(), ""))
+		return p, p.noYAML(data, err)
 	}
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		return p, usageError("", "%s: it holds more than one document", file)
+	switch err := dec.Decode(&more); {
+	case err == nil:
+		return p, p.wrong(&more, "", "it holds more than one document")
+	case !errors.Is(err, io.EOF):
+		return p, p.noYAML(data, err)
 	}
 	pairs, err := p.mapping(doc.Content[0], "a plan")
 	if err != nil {
