@@ -24,9 +24,15 @@ const (
 // end, and why.
 func (r *run) free() (left int, why *failure) {
 	var owed []*worker
+	ids := map[string]bool{}
 	for _, w := range r.workers {
 		if w.owed {
-			owed = append(owed, w)
+			owed, ids[w.id] = append(owed, w), true
+		}
+	}
+	for _, w := range r.staging.left() {
+		if !ids[w.id] { // else its worker's next poll is ended, which ended this one
+			owed, ids[w.id] = append(owed, w), true
 		}
 	}
 	// Of the run's own context nothing is left: a signal ends the run, and this is its end.

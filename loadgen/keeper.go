@@ -42,6 +42,15 @@ func (k *keeping) begin() {
 	k.state.Store(keepWaiting)
 }
 
+// again has another worker be the keeper, where the last has joined the others since there was
+// room.
+func (k *keeping) again() {
+	if k.rested != nil && k.state.Load() == keepNobody {
+		k.who.Store(nil)
+		k.state.Store(keepWaiting)
+	}
+}
+
 // is says whether the worker is the keeper.
 func (k *keeping) is(w *worker) bool { return k.who.Load() == w }
 
@@ -91,7 +100,7 @@ func (k *keeping) end() {
 
 // keeper decides what becomes of it once all others are where they should be.
 func (r *run) keeper(othersHeld bool) {
-	if !othersHeld || !r.keep.state.CompareAndSwap(keepWaiting, keepAsking) {
+	if !othersHeld || r.keep.who.Load() == nil || !r.keep.state.CompareAndSwap(keepWaiting, keepAsking) {
 		return
 	}
 	r.keep.asking.Go(func() {

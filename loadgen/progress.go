@@ -116,7 +116,7 @@ func (s *supervisor) remaining(now time.Time, over bool) time.Duration {
 	case over:
 		return 0
 	case s.r.staging != nil:
-		return s.r.staging.left(now)
+		return s.r.staging.remaining(now)
 	case !s.holdFrom.IsZero():
 		return max(0, s.hold-now.Sub(s.holdFrom))
 	case s.rounds > 0:

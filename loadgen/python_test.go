@@ -181,6 +181,50 @@ func TestLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestStagesLeaveNothing has stages with such a server, which keeps the places of those who
+// leave: of one that is full, and of workers that come back by another id.
+func TestStagesLeaveNothing(t *testing.T) {
+	const places = 20
+	target, pid := gunicorn(t, nil, "--worker-connections", strconv.Itoa(places))
+	before := 0
+	for _, c := range []struct {
+		stages []string
+		most   int
+		kept   int
+	}{
+		{[]string{"hold:5,for=50ms", "hold:12,for=50ms", "hold:5,for=50ms"}, 12, 0},
+		{[]string{"churn:workers=5,leave=20,for=400ms"}, 5, 0},
+		{[]string{"hold:5,for=50ms", fmt.Sprintf("hold:%d,for=50ms", places+3), "hold:5,for=50ms"}, places + 3, 1},
+		{[]string{"hold:12,for=50ms"}, 12, 0},
+	} {
+		p := testPlan(target, c.most)
+		p.Keys, p.Rounds, p.Stages = nil, 0, stagesOf(t, c.stages...)
+		p.RequestTimeout, p.RoundTimeout = 6*time.Second, 5*time.Second
+		rep, err := Run(bounded(t), p, Setup{})
+		if err != nil || rep.Held.Steady < 1 || rep.Held.Unfreed != 0 || rep.Held.Kept != c.kept || (rep.Verdict == reports.VerdictPass) != (c.kept == 0) {
+			t.Errorf("%v: %v %s %v, held %+v, errors %v, notes %q", c.stages, err, rep.Verdict, rep.Reasons, rep.Held, rep.Errors, rep.Notes)
+		}
+		if last := rep.Stages[len(rep.Stages)-1]; !strings.HasPrefix(c.stages[0], "churn") && last.Held != last.Asked {
+			t.Errorf("%v: at the end %+v", c.stages, last)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			u, err := facts.ReadUsage(facts.NewRoot("/"), pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if before == 0 {
+				before = u.FDs // with what its first requests had it open
+			}
+			if u.FDs <= before {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%v: the server has %d descriptors, %d before", c.stages, u.FDs, before)
+			}
+		}
+	}
+}
+
 // TestTellsWhatIsLeft has a server answer everything but the polls that would end
 // others.
 func TestTellsWhatIsLeft(t *testing.T) {

@@ -16,12 +16,15 @@ import (
 type staging struct {
 	*comings
 	legs   []leg
-	at     int       // of the legs
-	began  time.Time // the leg; zero before the first
-	settle gathering // of all who are wanted
-	others gathering // of all but the keeper
+	at     int          // of the legs
+	began  time.Time    // the leg; zero before the first
+	settle gathering    // of all who are wanted
+	others gathering    // of all but the keeper
+	new    atomic.Int64 // the first index of those who come in the leg
 	next   func() turn
 	due    turn // of the workers that leave in a churn
+
+	ghosts []*worker // that left and came back: their polls of before, by the ids that they had
 
 	holding atomic.Bool // all who are wanted are held
 	from    time.Time   // since when
@@ -39,12 +42,24 @@ func newStaging(r *run) *staging {
 	return s
 }
 
-// surplus says whether a worker is not wanted any more.
-func (r *run) surplus(w *worker) bool { return int64(w.index) >= r.wanted.Load() }
+// surplus says whether a worker is to leave.
+func (r *run) surplus(w *worker) bool {
+	return int64(w.index) >= r.wanted.Load() && !r.keep.stays(w)
+}
 
-// mayKeep says whether a worker may be the keeper, who stays: with stages only the first
-// is sure to.
-func (r *run) mayKeep(w *worker) bool { return r.staging == nil || w.index == 0 }
+// mayKeep says whether a worker may be the keeper: each stage that grows has one, of those
+// who come for it.
+func (r *run) mayKeep(w *worker) bool {
+	return r.staging == nil || int64(w.index) >= r.staging.new.Load()
+}
+
+// kept is 1 where the keeper stays though it is not wanted, since the server was full.
+func (s *staging) kept() int {
+	if w := s.r.keep.who.Load(); w != nil && int64(w.index) >= s.r.wanted.Load() && s.r.keep.stays(w) {
+		return 1
+	}
+	return 0
+}
 
 // look has workers come and leave, and says whether all stages are over.
 func (s *staging) look(now time.Time) (over bool) {
@@ -88,8 +103,12 @@ func (s *staging) churns(l leg, now time.Time) (since time.Duration) {
 // begin begins the leg; the lock is held.
 func (s *staging) begin(now time.Time) {
 	l := s.legs[s.at]
-	s.began, s.settle, s.cut = now, gathering{}, s.r.held.cut.Load()
+	s.began, s.settle, s.others, s.cut = now, gathering{}, gathering{}, s.r.held.cut.Load()
 	s.holding.Store(false)
+	if l.workers > l.from {
+		s.new.Store(int64(l.from))
+		s.r.keep.again()
+	}
 	s.rows = append(s.rows, reports.Stage{Number: l.stage, Shape: l.shape, Asked: l.workers, From: now.Sub(s.r.start).Seconds()})
 	if l.leave > 0 {
 		s.next = moveRates{moveLeave: l.leave}.turns(s.r.plan.Seed + uint64(s.at))
@@ -100,10 +119,10 @@ func (s *staging) begin(now time.Time) {
 // finish ends the leg; the lock is held.
 func (s *staging) finish(now time.Time) {
 	row := &s.rows[s.at]
-	row.To, row.Held, row.NeverHeld, row.LostWhile = now.Sub(s.r.start).Seconds(), int(s.r.held.now.Load()), s.r.neverHeld(), int(s.r.held.cut.Load()-s.cut)
+	row.To, row.Held, row.NeverHeld, row.LostWhile = now.Sub(s.r.start).Seconds(), int(s.r.held.now.Load())-s.kept(), s.r.neverHeld(), int(s.r.held.cut.Load()-s.cut)
 	row.Fewest = row.Held
 	if s.holding.Load() {
-		row.Fewest = s.r.held.fewest()
+		row.Fewest = s.r.held.fewest() - s.kept()
 	}
 }
 
@@ -113,6 +132,9 @@ func (s *staging) move() {
 	now, wanted := time.Since(s.r.start), int(s.r.wanted.Load())
 	for i, is := range s.is[:wanted] {
 		if w := s.r.workers[i]; is == away {
+			if w.owed {
+				s.ghosts, w.owed = append(s.ghosts, &worker{index: w.index, no: w.no, key: w.key, id: w.id}), false
+			}
 			s.come(w, now)
 			if s.r.plan.RampOpen {
 				s.r.s.at(w, now)
@@ -137,7 +159,7 @@ func (s *staging) move() {
 // held, or have had their time for it; the lock is held.
 func (s *staging) gathered(g *gathering, now time.Time, but int64) bool {
 	wanted := int(s.r.wanted.Load())
-	if s.count(present, wanted)+s.count(going, wanted) > 0 {
+	if s.count(present, wanted)+s.count(going, wanted) > s.kept() {
 		return false
 	}
 	stand := s.r.standing()
@@ -145,7 +167,7 @@ func (s *staging) gathered(g *gathering, now time.Time, but int64) bool {
 	return g.over(now, stand, there-but, s.r.plan.Grace)
 }
 
-// othersHeld says whether all are but the keeper, of the first leg.
+// othersHeld says whether all are but the keeper.
 func (s *staging) othersHeld(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,8 +180,16 @@ func (s *staging) holds() bool { return s != nil && s.holding.Load() }
 // most says whether no leg asks for more workers than this one.
 func (s *staging) most() bool { return s.legs[s.at].workers == len(s.r.workers) }
 
-// left is how long the stages last at the least, from now.
-func (s *staging) left(now time.Time) (sum time.Duration) {
+// left are the polls that the server may still hold for those who have come back since.
+func (s *staging) left() []*worker {
+	if s == nil {
+		return nil
+	}
+	return s.ghosts
+}
+
+// remaining is how long the stages last at the least, from now.
+func (s *staging) remaining(now time.Time) (sum time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, l := range s.legs[s.at:] {
