@@ -1,8 +1,10 @@
 package loadgen
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -160,20 +162,15 @@ func causes(m map[string]int) string {
 // sortReport puts what came out of maps in a fixed order.
 func sortReport(r *reports.Report) {
 	order := []string{"register", "challenge", "poll", "model", "update", "wakeup", "lag"}
-	slices.SortFunc(r.Series, func(a, b reports.Series) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
-	slices.SortFunc(r.Errors, func(a, b reports.ErrorClass) int {
-		if a.Count != b.Count {
-			return b.Count - a.Count
-		}
-		return strings.Compare(a.Class, b.Class)
+	sort.Slice(r.Series, func(i, j int) bool {
+		return slices.Index(order, r.Series[i].Name) < slices.Index(order, r.Series[j].Name)
 	})
-	slices.SortFunc(r.Lost, func(a, b reports.Lost) int {
-		switch {
-		case a.Seconds < b.Seconds:
-			return -1
-		case a.Seconds > b.Seconds:
-			return 1
-		}
-		return strings.Compare(a.Worker, b.Worker)
+	sort.Slice(r.Errors, func(i, j int) bool {
+		a, b := &r.Errors[i], &r.Errors[j]
+		return cmp.Or(b.Count-a.Count, strings.Compare(a.Class, b.Class)) < 0
+	})
+	sort.Slice(r.Lost, func(i, j int) bool {
+		a, b := &r.Lost[i], &r.Lost[j]
+		return cmp.Or(cmp.Compare(a.Seconds, b.Seconds), strings.Compare(a.Worker, b.Worker)) < 0
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -64,7 +65,7 @@ func Merge(rs []Report) (Report, error) {
 		return Report{}, err
 	}
 	rs = slices.Clone(rs)
-	slices.SortFunc(rs, func(a, b Report) int { return a.Shard.Index - b.Shard.Index })
+	sort.Slice(rs, func(i, j int) bool { return rs[i].Shard.Index < rs[j].Shard.Index })
 
 	step := slices.MaxFunc(rs, func(a, b Report) int { return cmp.Compare(a.step(), b.step()) }).step()
 	sum := part(rs[0], step)
@@ -154,7 +155,7 @@ func add(a, b Report) (Report, error) {
 	sum.Scenario = merged(a.Scenario, b.Scenario, addScenario)
 	sum.Drill = merged(shiftDrill(a.Drill, a.Env.start(), start), shiftDrill(b.Drill, b.Env.start(), start), addDrill)
 	sum.Rounds = union(shiftRounds(a.Rounds, a.Env.start(), start), shiftRounds(b.Rounds, b.Env.start(), start), roundKey, addRound)
-	slices.SortStableFunc(sum.Rounds, func(x, y Round) int { return x.Number - y.Number })
+	sort.SliceStable(sum.Rounds, func(i, j int) bool { return sum.Rounds[i].Number < sum.Rounds[j].Number })
 	for _, s := range slices.Concat(a.Series, b.Series) {
 		if s.Count > 0 && s.Histogram.Count() != s.Count {
 			return Report{}, fmt.Errorf("series %q has no histogram, so it does not add up", s.Name)
@@ -165,7 +166,7 @@ func add(a, b Report) (Report, error) {
 		shiftTimeline(a.Timeline, a.Env.start(), start, a.step()), shiftTimeline(b.Timeline, b.Env.start(), start, b.step()))
 	sum.Errors = union(a.Errors, b.Errors, func(e ErrorClass) string { return e.Class }, addErrors)
 	sum.Lost = slices.Concat(shiftLost(a.Lost, a.Env.start(), start), shiftLost(b.Lost, b.Env.start(), start))
-	slices.SortStableFunc(sum.Lost, func(x, y Lost) int { return cmp.Compare(x.Seconds, y.Seconds) })
+	sort.SliceStable(sum.Lost, func(i, j int) bool { return sum.Lost[i].Seconds < sum.Lost[j].Seconds })
 	sum.Bytes = merged(a.Bytes, b.Bytes, func(a, b Bytes) Bytes {
 		return Bytes{Sent: a.Sent + b.Sent, Received: a.Received + b.Received}
 	})

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -75,7 +76,8 @@ func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict)
 		concerns = append(concerns, fmt.Sprintf(format, a...))
 		verdict = Worse(verdict, v)
 	}
-	byStart := slices.SortedStableFunc(slices.Values(rs), func(a, b Report) int { return a.Env.start().Compare(b.Env.start()) })
+	byStart := slices.Clone(rs)
+	sort.SliceStable(byStart, func(i, j int) bool { return byStart[i].Env.start().Before(byStart[j].Env.start()) })
 	first, last := byStart[0], byStart[len(byStart)-1]
 	firstEnd := slices.MinFunc(rs, func(a, b Report) int { return a.Env.end().Compare(b.Env.end()) })
 	skew := last.Env.start().Sub(first.Env.start())
@@ -165,7 +167,9 @@ func shardReasons(rs []Report) []string {
 		of   []string
 	}
 	var all []reason
-	for _, r := range slices.SortedStableFunc(slices.Values(rs), func(a, b Report) int { return b.Verdict.rank() - a.Verdict.rank() }) {
+	rs = slices.Clone(rs)
+	sort.SliceStable(rs, func(i, j int) bool { return rs[i].Verdict.rank() > rs[j].Verdict.rank() })
+	for _, r := range rs {
 		texts := r.Reasons
 		if len(texts) == 0 && r.Verdict != VerdictPass {
 			texts = []string{"the verdict is " + string(r.Verdict)}

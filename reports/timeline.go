@@ -1,9 +1,9 @@
 package reports
 
 import (
-	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -136,7 +136,7 @@ func addTimelines(a, b []Tick) []Tick {
 			Classes: addCounts(x.Classes, y.Classes), Latency: addCounts(x.Latency, y.Latency),
 		}
 	})
-	slices.SortFunc(sum, func(x, y Tick) int { return cmp.Compare(x.T, y.T) })
+	sort.Slice(sum, func(i, j int) bool { return sum[i].T < sum[j].T })
 	return sum
 }
 
