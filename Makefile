@@ -48,7 +48,7 @@ build: ## build bin/fltool, static: it runs in any container
 PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports/trend reports/render reports/render/markup reports/render/plot
 # Tests of whole commands run hundreds of them, most of which only read and judge. Those
 # that play with fleets and servers are raced once each; all are by make race.
-RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate
+RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate|stages
 UNRACED := $(PURE:%=$(MODULE)/%) $(MODULE)/cmd/fltool
 
 test: setup lint ## all tests, concurrent ones with the race detector, and the linters
