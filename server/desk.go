@@ -39,6 +39,8 @@ type desk struct {
 	log     *slog.Logger
 	wake    chan struct{} // has one when it was idle and somebody has come
 
+	stranger bool // a newcomer is at it; the gate's lock is held
+
 	buf    [deskBytes]byte
 	n      int // bytes in buf that have come and were not answered
 	reader *reader
@@ -49,7 +51,7 @@ type desk struct {
 func (d *desk) run() {
 	for v := d.gate.next(d); v != nil; v = d.gate.next(d) {
 		d.serve(v)
-		d.gate.served()
+		d.gate.free(d)
 	}
 }
 

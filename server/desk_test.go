@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fltool/fltool/server/lot"
@@ -126,6 +128,34 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		if _, text := r.receive(t); challengePhrase.MatchString(text) != (i%11 != 10) {
 			t.Fatalf("answer %d is %q", i, text)
 		}
+	}
+}
+
+// TestStrangersComeBack from net/http once they are answered, but where a part of the body
+// is left to be read.
+func TestStrangersComeBack(t *testing.T) {
+	_, ids := workerKeys(1)
+	s, addr := start(t, Config{Keys: ids})
+	r := dialRaw(t, addr)
+	for _, request := range []string{
+		"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST " + wire.PathRegister + " HTTP/1.1\r\nHost: x\r\nX: \x80\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+		"POST " + wire.PathRegister + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+	} {
+		fmt.Fprint(r, request)
+		if res, text := r.receive(t); res.Close {
+			t.Errorf("%q: %s %q ends the connection", request, res.Status, text)
+		}
+		waitFor(t, fmt.Sprintf("%q: it is back", request), func() bool { return inNetHTTP(s) == 0 && s.lot.Len() == 1 })
+	}
+	fmt.Fprint(r, "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nGET ")
+	r.receive(t)
+	if n := inNetHTTP(s); n != 1 {
+		t.Errorf("%d are in net/http, a body was not read", n)
+	}
+	fmt.Fprintf(r, "GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n", wire.PathChallenge, ids[0])
+	if _, text := r.receive(t); !challengePhrase.MatchString(text) {
+		t.Errorf("after a body that nobody read: %q", text)
 	}
 }
 
@@ -249,14 +279,63 @@ func TestNewcomersHaveTurns(t *testing.T) {
 		g.call(&visit{gate: g})
 	}
 	workers := 0
+	d := &desk{gate: g}
 	for range many {
-		if g.next(nil).worker != "" {
+		if g.next(d).worker != "" {
 			workers++
 		}
+		g.free(d)
 	}
 	if workers != many-many/newcomersTurn {
 		t.Errorf("%d of %d turns are those of workers", workers, many)
 	}
+}
+
+// TestNewcomersLeaveACPU while workers are around, and don't keep a turn while they wait
+// for the disk.
+func TestNewcomersLeaveACPU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+		g.desks = newDesks(3)
+		g.desks.free = 0
+		come := func(worker string) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.call(&visit{gate: g, worker: worker})
+		}
+		admits := func(want bool) {
+			t.Helper()
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if got := g.desks.admits(); got != want {
+				t.Errorf("admits %v, %d are at desks", got, g.desks.strangers)
+			}
+		}
+		come("w")
+		all := []*desk{{gate: g}, {gate: g}, {gate: g}, {gate: g}}
+		g.next(all[0])
+		g.free(all[0])
+		for range 4 {
+			come("")
+		}
+		first := g.next(all[0])
+		admits(true)
+		g.next(all[1])
+		admits(false)
+		g.waits(httptest.NewRequestWithContext(context.WithValue(t.Context(), visitKey{}, first), http.MethodPost, "/", nil))
+		admits(true)
+		g.next(all[2])
+		admits(false)
+		g.free(all[0])
+		admits(false) // that it was free of already
+		g.free(all[1])
+		admits(true)
+		come("")
+		g.next(all[1])
+		admits(false)
+		time.Sleep(workerAround)
+		admits(true)
+	})
 }
 
 // lines takes lines of a log.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -8,20 +9,33 @@ import (
 // desks is the line at the desks, and those of them that have nobody.
 type desks struct {
 	workers, newcomers line
-	turns              int     // that were given
+	turns              int // that were given
+	strangers          int // newcomers at desks that keep a CPU busy
+	strangersMost      int // of them, while workers are around
+	workerSeen         time.Time
 	idle               []*desk // the one that was busy last is the last
 	free               int     // that may still be made
 	hushed             int     // publications under way, during which no desk begins with a request
 	running            sync.WaitGroup
 }
 
-func newDesks(most int) desks {
-	return desks{workers: newLine(), newcomers: newLine(), free: most}
+func newDesks(cpus int) desks {
+	return desks{workers: newLine(), newcomers: newLine(), free: desksPerCPU * cpus, strangersMost: max(1, cpus-1)}
 }
 
 // Workers have their turns first, but one of so many is a newcomer's, lest many
 // workers keep all newcomers out.
 const newcomersTurn = 4
+
+// A worker is around for so long after it was at a desk. Meanwhile one CPU, if there are
+// several, is not for newcomers: they may be thousands that nobody knows, and a worker
+// that comes is not to wait until all that are at desks already have been served.
+const workerAround = time.Second / 10
+
+// admits says whether a newcomer may come to a desk now.
+func (d *desks) admits() bool {
+	return d.newcomers.waiting > 0 && (d.strangers < d.strangersMost || time.Since(d.workerSeen) >= workerAround)
+}
 
 // call puts a connection in line at the desks; the lock is held.
 func (g *gate) call(v *visit) {
@@ -31,7 +45,7 @@ func (g *gate) call(v *visit) {
 	} else {
 		d.newcomers.push(v)
 	}
-	if d.hushed == 0 {
+	if d.hushed == 0 && (v.worker != "" || d.admits()) {
 		g.summon()
 	}
 }
@@ -75,14 +89,19 @@ func (g *gate) next(desk *desk) *visit {
 	defer g.mu.Unlock()
 	for !g.shut {
 		d := &g.desks
-		if d.hushed == 0 && d.workers.waiting+d.newcomers.waiting > 0 {
+		admits := d.admits()
+		if d.hushed == 0 && (d.workers.waiting > 0 || admits) {
 			l := &d.workers
-			if d.turns++; l.waiting == 0 || d.newcomers.waiting > 0 && d.turns%newcomersTurn == 0 {
+			if d.turns++; l.waiting == 0 || admits && d.turns%newcomersTurn == 0 {
 				l = &d.newcomers
+				desk.stranger = true
+				d.strangers++
+			} else {
+				d.workerSeen = time.Now()
 			}
 			v := l.pop()
 			g.inside++
-			v.desk = true
+			v.desk = desk
 			g.turn(v)
 			return v
 		}
@@ -117,6 +136,39 @@ func (g *gate) served() {
 	g.tell()
 }
 
+// free is after a desk has served one; it looks at the line again.
+func (g *gate) free(desk *desk) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	g.desks.known(desk)
+	g.tell()
+}
+
+// waits is for a request that is to wait for the disk now: if it is a newcomer's, another
+// may come to a desk.
+func (g *gate) waits(r *http.Request) {
+	v := visitOf(r)
+	if v == nil || v.desk == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.desks.known(v.desk) && g.desks.hushed == 0 && g.desks.admits() {
+		g.summon()
+	}
+}
+
+// known notes that there is no newcomer at a desk any more, and says whether there was.
+func (d *desks) known(desk *desk) bool {
+	was := desk.stranger
+	if was {
+		desk.stranger = false
+		d.strangers--
+	}
+	return was
+}
+
 // left ends a visit whose connection is another's now.
 func (g *gate) left(v *visit) {
 	g.mu.Lock()
@@ -143,7 +195,7 @@ func (g *gate) again(v *visit) {
 func (g *gate) hand(v *visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v.desk = false
+	v.desk = nil
 	g.enterHTTP(v)
 }
 

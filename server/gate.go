@@ -75,7 +75,7 @@ type visit struct {
 	class    *class      // where it has a place; nil if it has none
 	patience *time.Timer // ends its place, or its waiting for the rest of a request; nil if neither
 	silent   bool        // has not said a word yet
-	desk     bool        // is at a desk
+	desk     *desk       // at which it is; nil: at none
 	begun    bool        // the rest of its request was waited for already
 	over     bool        // has left
 	idle     bool        // in net/http, between two requests
@@ -102,7 +102,7 @@ func newGate(lot *lot.Lot, full *fullness, perAddress int, idle time.Duration, o
 		strangers: newStrangers(perAddress),
 		workers:   class{newLine(), placesPerCPU * cpus},
 		newcomers: class{newLine(), strangersPerCPU * cpus},
-		desks:     newDesks(desksPerCPU * cpus),
+		desks:     newDesks(cpus),
 	}
 	g.changed.L = &g.mu
 	g.sweep = time.AfterFunc(grace, g.cutSilent)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -27,6 +28,33 @@ func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
 		c.conn, c.next = again.Conn, append(c.next, again.next...)
 	}
 	return c, nil
+}
+
+// takeBack takes a stranger's connection back from net/http once it is answered. There its
+// next requests would be out of line, plain ones too. Where it can't be, net/http keeps it.
+func (g *gate) takeBack(w http.ResponseWriter, r *http.Request) {
+	v := visitOf(r)
+	if v == nil || v.desk != nil || r.TLS != nil || socket(v.conn) == nil || g.workerOf(r) != "" || r.Close ||
+		r.Header.Get("Expect") != "" || w.Header().Get("Connection") != "" || w.Header().Get("Content-Length") == "" {
+		return
+	}
+	// What is left of a body must not be read as a request.
+	if n, err := r.Body.Read(make([]byte, 1)); n > 0 || err != io.EOF || http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	c, err := takeOver(w, r)
+	if err != nil {
+		return // a handler has it, or it is gone
+	}
+	back := &visit{conn: c.conn, next: c.next, gate: g, stranger: stranger{from: v.from}}
+	g.mu.Lock()
+	g.meet(back)
+	g.mu.Unlock()
+	if len(back.next) > 0 {
+		g.again(back)
+	} else {
+		g.rest(back)
+	}
 }
 
 // resumed is a connection that goes back to net/http, with the start of the next

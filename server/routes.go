@@ -166,6 +166,7 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string, err error) {
 	if s.cfg.Unsafe {
 		id = newUnsafeID()
+		s.gate.waits(r)
 		_, err := s.change(id, func(*worker) (*worker, bool) { return &worker{registered: true}, true })
 		return id, "", err
 	}
@@ -182,6 +183,7 @@ func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string,
 	if !s.senders.allow(id, time.Now()) {
 		return "", TextTooFast, nil
 	}
+	s.gate.waits(r)
 	known, err := s.setRegistered(id, true)
 	if err == nil && !known {
 		return "", wire.TextInvalid, nil // removed meanwhile

@@ -172,6 +172,7 @@ func (s *Server) handle(h http.Handler) http.Handler {
 			return
 		}
 		h.ServeHTTP(w, r)
+		s.gate.takeBack(w, r)
 	})
 }
 

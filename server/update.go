@@ -149,6 +149,7 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 		}
 		return s.unreadable(err)
 	}
+	s.gate.waits(r)
 	switch now, counts, err := s.accept(id, up); {
 	case err != nil:
 		return failure(err)

@@ -45,7 +45,7 @@ func newVerifier() *verifier {
 
 // open is wire.OpenIf, for a request. A desk has a stack that is deep enough.
 func (v *verifier) open(r *http.Request, key ed25519.PublicKey, phrase string, awaited func(message []byte) bool) ([]byte, error) {
-	if visit := visitOf(r); visit != nil && visit.desk {
+	if visit := visitOf(r); visit != nil && visit.desk != nil {
 		return wire.OpenIf(key, phrase, awaited)
 	}
 	answer := v.answers.Get().(chan opened)
