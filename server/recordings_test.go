@@ -50,6 +50,7 @@ var differences = []difference{
 	{id: "registration-phrase", test: TestRegistrationPhrase},
 	{id: "challenges", test: TestChallenges},
 	{id: "refused-before-inflating", test: TestRefusedBeforeInflating},
+	{id: "forged-and-short", test: TestForgedUpdate},
 	{id: "too-large", test: TestTooLarge},
 	{id: "inflation", test: TestInflation},
 	{id: "crowded", test: TestUploadsOfAWorker},

@@ -507,13 +507,48 @@ func TestRefusedBeforeInflating(t *testing.T) {
 	if _, text := cs[0].update([]byte("u"), "00"); text != wire.TextInvalid {
 		t.Errorf("unsigned duplicate: %q", text)
 	}
-	// A short one is not inflated unless its worker signed it.
-	short := registered(t, addr, keys[1])[0]
-	if _, text := short.update(make([]byte, 20<<20), strange.sign(make([]byte, 32))); text != wire.TextInvalid {
-		t.Errorf("a forged bomb: %q", text)
-	}
 	if got := a.take(); got != "" {
 		t.Error("the aggregator was asked for: ", got)
+	}
+}
+
+// TestForgedUpdate: a short update is not inflated unless its worker signed it, whatever
+// would become of it; of a longer one that comes first.
+func TestForgedUpdate(t *testing.T) {
+	keys, ids := workerKeys(2)
+	a := &spy{}
+	_, addr := start(t, Config{Keys: ids[:1], Aggregator: a})
+	c := registered(t, addr, keys[0])[0]
+	forged, signed := newClient(t, addr, keys[1]).sign(make([]byte, 32)), c.sign(make([]byte, 32))
+	bomb, _, err := wire.CompressUpdate(bytes.NewReader(make([]byte, 20<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, _, err := wire.CompressUpdate(io.MultiReader(bytes.NewReader(incompressible(freeOfSeats)), bytes.NewReader(make([]byte, 20<<20))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := []byte("\x78\x9c-")
+	const inflated = "Update refused: it inflates to more than 100 times its size."
+	for _, tt := range []struct {
+		name   string
+		z      []byte
+		phrase string
+		status int
+		text   string
+	}{
+		{"a forged bomb", bomb, forged, 200, wire.TextInvalid},
+		{"a forged stream that breaks off", cut, forged, 200, wire.TextInvalid},
+		{"a bomb", bomb, signed, 413, inflated},
+		{"a stream that breaks off", cut, signed, 200, "Error -5 while decompressing data: incomplete or truncated stream"},
+		{"a long forged bomb", long, forged, 413, inflated},
+	} {
+		if status, text := c.send(tt.z, tt.phrase); status != tt.status || text != tt.text {
+			t.Errorf("%s: %d %q", tt.name, status, text)
+		}
+		if began := a.take() != ""; began != (tt.phrase == signed || len(tt.z) > freeOfSeats) {
+			t.Errorf("%s: inflated: %t", tt.name, began)
+		}
 	}
 }
 
