@@ -2,12 +2,26 @@ package plot
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/fltool/fltool/reports/render/markup"
 )
 
-// rulesBeside is how many names of upright rules stand below each other.
-const rulesBeside = 4
+// rulesBeside is how many names of upright rules stand below each other, and ruleLine how
+// far, in rem.
+const (
+	rulesBeside = 4
+	ruleLine    = 1.1
+)
+
+// letter is the width of one in a rule's name, in percent of a plot on a phone.
+const letter = 2.2
+
+// far says whether a rule's name stands to its left, or above it: what is to the right of an
+// upright one is what began there, so that is its place while there is room.
+func (t text) far() bool {
+	return t.at > 50 && (!t.upright || t.at+letter*float64(utf8.RuneCountInString(t.text)) > 100)
+}
 
 // HTML is the plot as a figure of a page that has Style.
 func (p Plot) HTML() markup.HTML {
@@ -17,14 +31,17 @@ func (p Plot) HTML() markup.HTML {
 	if p.Wide {
 		class = ` class="wide"`
 	}
-	m.Put("<figure%s role=\"group\" aria-label=\"%s\">\n<figcaption>%s</figcaption>\n<div class=\"plot\">\n<div class=\"unit\">%s</div>\n", markup.HTML(class), d.title, d.title, d.yLabel)
+	frame, above := "frame", ""
+	if p.Rows > 0 { // whose rules have their names above
+		frame += " rows"
+		if n := len(d.rules); n > 1 {
+			above = fmt.Sprintf(` style="margin-bottom:%.1frem"`, .5+ruleLine*float64(n-1))
+		}
+	}
+	m.Put("<figure%s role=\"group\" aria-label=\"%s\">\n<figcaption>%s</figcaption>\n<div class=\"plot\">\n<div class=\"unit\"%s>%s</div>\n", markup.HTML(class), d.title, d.title, markup.HTML(above), d.yLabel)
 	m.Put("<div class=\"y\">")
 	for _, t := range d.y {
 		m.Put("<span style=\"top:%.2f%%\">%s</span>", t.at, t.text)
-	}
-	frame := "frame"
-	if p.Rows > 0 {
-		frame += " rows" // whose rules have their names above
 	}
 	m.Put("</div>\n<div class=\"%s\" style=\"height:%.2frem\">\n", frame, d.height)
 	m.Put("<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">\n<path class=\"grid\" d=\"%s\"/>\n", d.title, d.grid)
@@ -44,13 +61,17 @@ func (p Plot) HTML() markup.HTML {
 	for _, r := range d.rules {
 		class, style := "level", fmt.Sprintf("top:%.2f%%", r.at)
 		if r.upright {
-			class, style = "upright", fmt.Sprintf("left:%.2f%%;max-width:%.2f%%", r.at, max(r.at, 100-r.at))
-			if uprights > 0 && p.Rows == 0 { // lest names that are near each other lie on each other
-				style += fmt.Sprintf(";top:%.1frem", 1.1*float64(uprights%rulesBeside))
+			room, down := 100-r.at, ruleLine*float64(uprights%rulesBeside) // lest names that are near each other lie on each other
+			if r.far() {
+				room = r.at
 			}
+			if p.Rows > 0 {
+				down = -ruleLine * float64(uprights+1)
+			}
+			class, style = "upright", fmt.Sprintf("left:%.2f%%;max-width:%.2f%%;top:%.1frem", r.at, room, down)
 			uprights++
 		}
-		if r.at > 50 {
+		if r.far() {
 			class += " far"
 		}
 		m.Put("<span class=\"%s\" style=\"%s\">%s</span>\n", class, style, r.text)

@@ -94,7 +94,7 @@ func TestHTML(t *testing.T) {
 		`<title>10` + "\n" + `low: 20` + "\n" + `high: 40` + "\n" + `line: 0</title>`,
 		`class="rule" d="M0 0H1000"`, `style="top:0.00%">↑ far<`,
 		`class="rule" d="M0 250H1000"`, `style="top:25.00%">level<`,
-		`class="rule" d="M250 0V1000"`, `style="left:25.00%;max-width:75.00%">upright<`,
+		`class="rule" d="M250 0V1000"`, `style="left:25.00%;max-width:75.00%;top:0.0rem">upright<`,
 	} {
 		if !strings.Contains(string(html), want) {
 			t.Errorf("there is no %s", want)
@@ -110,6 +110,33 @@ func TestHTML(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(html)
+	}
+}
+
+// TestRuleNames has names of upright rules stand where there is room for them, and none on
+// another.
+func TestRuleNames(t *testing.T) {
+	p := Plot{X: Axis{Min: 0, Max: 100}, Rules: []Rule{
+		{Text: "early", At: 20, Upright: true}, {Text: "short", At: 60, Upright: true},
+		{Text: "a name that is long", At: 70, Upright: true}, {Text: "beyond", At: 900, Upright: true, Beyond: true},
+	}}
+	for rows, want := range map[int][]string{
+		0: {
+			`"upright" style="left:20.00%;max-width:80.00%;top:0.0rem">early`, `"upright" style="left:60.00%;max-width:40.00%;top:1.1rem">short`,
+			`"upright far" style="left:70.00%;max-width:70.00%;top:2.2rem">a name`, `"upright far" style="left:100.00%;max-width:100.00%;top:3.3rem">beyond`,
+		},
+		3: {
+			`"unit" style="margin-bottom:3.8rem"`, `"upright" style="left:20.00%;max-width:80.00%;top:-1.1rem">early`, `top:-2.2rem">short`,
+			`top:-3.3rem">a name`, `top:-4.4rem">beyond`,
+		},
+	} {
+		p.Rows = rows
+		html := string(p.HTML())
+		for _, w := range want {
+			if !strings.Contains(html, w) {
+				t.Errorf("%d rows: there is no %s in\n%s", rows, w, html)
+			}
+		}
 	}
 }
 
