@@ -191,11 +191,20 @@ func TestStagesLeaveNothing(t *testing.T) {
 		stages []string
 		most   int
 		kept   int
+		last   int    // held at the end; -1: any number
+		full   string // the first reason
 	}{
-		{[]string{"hold:5,for=50ms", "hold:12,for=50ms", "hold:5,for=50ms"}, 12, 0},
-		{[]string{"churn:workers=5,leave=20,for=400ms"}, 5, 0},
-		{[]string{"hold:5,for=50ms", fmt.Sprintf("hold:%d,for=50ms", places+3), "hold:5,for=50ms"}, places + 3, 1},
-		{[]string{"hold:12,for=50ms"}, 12, 0},
+		{[]string{"hold:5,for=50ms", "hold:12,for=50ms", "hold:5,for=50ms"}, 12, 0, 5, ""},
+		{[]string{"churn:workers=5,leave=20,for=400ms"}, 5, 0, -1, ""},
+		{
+			[]string{"hold:5,for=50ms", fmt.Sprintf("hold:%d,for=50ms", places+3), "hold:5,for=50ms"}, places + 3, 1, 5,
+			"in stage 2 the server had places for 20 workers and no more: the other 3 waited for one",
+		},
+		{
+			[]string{"hold:15,for=50ms", "hold:5,for=50ms", "hold:15,for=50ms"}, 15, 1, 10,
+			"in stage 3 the server had places for 10 workers and no more: the other 5 waited for one; it may still have held polls of workers that had left",
+		},
+		{[]string{"hold:12,for=50ms"}, 12, 0, 12, ""},
 	} {
 		p := testPlan(target, c.most)
 		p.Keys, p.Rounds, p.Stages = nil, 0, stagesOf(t, c.stages...)
@@ -204,7 +213,10 @@ func TestStagesLeaveNothing(t *testing.T) {
 		if err != nil || rep.Held.Steady < 1 || rep.Held.Unfreed != 0 || rep.Held.Kept != c.kept || (rep.Verdict == reports.VerdictPass) != (c.kept == 0) {
 			t.Errorf("%v: %v %s %v, held %+v, errors %v, notes %q", c.stages, err, rep.Verdict, rep.Reasons, rep.Held, rep.Errors, rep.Notes)
 		}
-		if last := rep.Stages[len(rep.Stages)-1]; !strings.HasPrefix(c.stages[0], "churn") && last.Held != last.Asked {
+		if c.full != "" && rep.Reasons[0] != c.full {
+			t.Errorf("%v: %q", c.stages, rep.Reasons)
+		}
+		if last := rep.Stages[len(rep.Stages)-1]; c.last >= 0 && last.Held != c.last {
 			t.Errorf("%v: at the end %+v", c.stages, last)
 		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {

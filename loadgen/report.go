@@ -124,8 +124,13 @@ func (r *run) heldReport(end ending, b *book, accepted int) *reports.Held {
 			h.LostCauses = count(h.LostCauses, &failure{class: w.dropped})
 		}
 	}
-	if r.full(mute, end, b) {
-		h.Places = int(r.wanted.Load()) - mute
+	switch {
+	case !waited(b):
+		r.staging.noPlaces()
+	case r.staging != nil:
+		h.Places = r.staging.places()
+	case r.still(mute, len(r.workers), end.at):
+		h.Places = len(r.workers) - mute
 		if shut > 0 {
 			// Behind a proxy every request has a connection of its own, and a poll that waits for
 			// a place looks held: only the server's side tells.
@@ -139,13 +144,15 @@ func (r *run) heldReport(end ending, b *book, accepted int) *reports.Held {
 // be waited for any more.
 const stillness = 5 * time.Second
 
-// full says whether the server answered nobody any more: some workers got not one byte
-// and all was still by the end.
-func (r *run) full(mute int, end ending, b *book) bool {
-	still := end.at - time.Duration(r.answered.Load())
-	if mute == 0 || mute == len(r.workers) || still < min(stillness, r.plan.RequestTimeout) {
-		return false
-	}
+// still says whether the server answered nobody any more: some of so many workers got not
+// one byte, and all has been still for a while.
+func (r *run) still(mute, all int, now time.Duration) bool {
+	still := now - time.Duration(r.answered.Load())
+	return mute > 0 && mute < all && still >= min(stillness, r.plan.RequestTimeout)
+}
+
+// waited says whether all that went wrong is what comes of waiting for a place.
+func waited(b *book) bool {
 	for c := range b.errors {
 		if c != classTimeout && c != classReconnect && c != class5xx {
 			return false

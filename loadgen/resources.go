@@ -203,11 +203,17 @@ func (s *sampler) last() {
 	<-s.done
 	s.look()
 	s.holding.Store(false)
-	s.places = -1
-	if now := s.accepted(); now != nil && s.before != nil {
-		maps.DeleteFunc(now, func(end string, _ bool) bool { return s.before[end] })
-		s.places = len(now)
+	s.places = s.taken()
+}
+
+// taken is how many connections the server has accepted since the run began; -1: unknown.
+func (s *sampler) taken() int {
+	now := s.accepted()
+	if now == nil || s.before == nil {
+		return -1
 	}
+	maps.DeleteFunc(now, func(end string, _ bool) bool { return s.before[end] })
+	return len(now)
 }
 
 // accepted are the connections that the server has accepted, by their other ends; nil
@@ -217,7 +223,11 @@ func (s *sampler) accepted() map[string]bool {
 	if p.name != "server" {
 		return nil
 	}
-	ends, err := facts.Accepted(p.tree.root, p.tree.members)
+	now := tree{root: p.tree.root, pid: p.tree.pid} // its own: samples may be taken meanwhile
+	if _, err := now.read(); err != nil {
+		return nil
+	}
+	ends, err := facts.Accepted(now.root, now.members)
 	if err != nil {
 		return nil
 	}

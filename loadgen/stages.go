@@ -43,10 +43,12 @@ type stageShape struct {
 // mostLevels bounds what a shape becomes.
 const mostLevels = 100
 
-var ofWorkers = number{name: "workers", least: 1, most: 1e7, whole: true}
+var (
+	ofWorkers = number{name: "workers", least: 1, most: 1e7, whole: true}
+	orNone    = number{name: "workers", most: 1e7, whole: true}
+)
 
-func workersNamed(name string) number {
-	n := ofWorkers
+func named(name string, n number) number {
 	n.name = name
 	return n
 }
@@ -55,10 +57,10 @@ func flat(of map[string]float64) []float64 { return []float64{of["workers"]} }
 
 func stageShapes() []stageShape {
 	return []stageShape{
-		{ShapeHold, []number{ofWorkers}, flat},
-		{ShapeRamp, []number{ofWorkers}, flat},
+		{ShapeHold, []number{orNone}, flat},
+		{ShapeRamp, []number{orNone}, flat},
 		{ShapeSpike, []number{ofWorkers}, flat},
-		{ShapeSteps, []number{workersNamed("from"), workersNamed("to"), workersNamed("by")}, func(of map[string]float64) (all []float64) {
+		{ShapeSteps, []number{named("from", orNone), named("to", ofWorkers), named("by", ofWorkers)}, func(of map[string]float64) (all []float64) {
 			if of["to"] < of["from"] || (of["to"]-of["from"])/of["by"] >= mostLevels {
 				return nil
 			}
@@ -67,7 +69,7 @@ func stageShapes() []stageShape {
 			}
 			return append(all, of["to"])
 		}},
-		{ShapeWave, []number{workersNamed("from"), workersNamed("to"), {name: "times", least: 1, most: mostLevels / 2, whole: true}}, func(of map[string]float64) (all []float64) {
+		{ShapeWave, []number{named("from", orNone), named("to", orNone), {name: "times", least: 1, most: mostLevels / 2, whole: true}}, func(of map[string]float64) (all []float64) {
 			for range int(of["times"]) {
 				all = append(all, of["from"], of["to"])
 			}

@@ -35,7 +35,13 @@ func TestParseStage(t *testing.T) {
 		"churn:workers=100,leave=5/s,for=1m":   "churn:workers=100,leave=5,for=1m0s",
 		"hold:10":                              "for!",
 		"hold:for=1s":                          "workers!",
-		"hold:0,for=1s":                        "workers!",
+		"hold:0,for=1s":                        "hold:workers=0,for=1s",
+		"hold:-1,for=1s":                       "workers!",
+		"ramp:0,for=1s":                        "ramp:workers=0,for=1s",
+		"spike:0,for=1s":                       "workers!",
+		"steps:from=0,to=10,by=5,for=1s":       "steps:from=0,to=10,by=5,for=1s",
+		"steps:from=0,to=0,by=5,for=1s":        "to!",
+		"wave:from=0,to=10,times=2,for=1s":     "wave:from=0,to=10,times=2,for=1s",
 		"hold:1.5,for=1s":                      "workers!",
 		"hold:20000000,for=1s":                 "workers!",
 		"hold:NaN,for=1s":                      "workers!",
@@ -157,6 +163,32 @@ func TestStages(t *testing.T) {
 			}
 			if last := rep.Timeline[len(rep.Timeline)-1]; last.Asked != 10 || last.Held != 10 {
 				t.Errorf("at the end %+v", last)
+			}
+		})
+	}
+}
+
+// TestStagesNobody has all leave, and some come back after a while.
+func TestStagesNobody(t *testing.T) {
+	for name, own := range map[string]bool{"own": true, "foreign": false} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(6)
+			p := testPlan(serve(t, f), 6)
+			p.Rounds, p.Stages = 0, stagesOf(t, "hold:0,for=20ms", "hold:6,for=50ms", "ramp:0,for=50ms", "hold:0,for=20ms", "spike:4,for=50ms", "ramp:0,for=20ms")
+			rep, err := Run(bounded(t), p, Setup{Own: own})
+			if err != nil || rep.Verdict != reports.VerdictPass || len(rep.Errors) > 0 {
+				t.Fatalf("%v %s %v, errors %v", err, rep.Verdict, rep.Reasons, rep.Errors)
+			}
+			if n := f.count(stepRegister); n != 6+4 {
+				t.Errorf("%d registrations", n)
+			}
+			for i, want := range []int{0, 6, 0, 0, 4, 0} {
+				if s := rep.Stages[i]; s.Asked != want || s.Held != want || s.NeverHeld != 0 || s.HeldFrom == 0 {
+					t.Errorf("stage %d: %+v", i+1, s)
+				}
+			}
+			if h := rep.Held; h.Asked != 6 || h.Steady != 6 || h.Unfreed != 0 {
+				t.Errorf("held %+v", *h)
 			}
 		})
 	}

@@ -90,6 +90,46 @@ func (s *staging) look(now time.Time) (over bool) {
 	return false
 }
 
+// full sees, once all are held or lost, how many of them the server has places for: the
+// others got not one byte. Of one behind a proxy that is what it has accepted; -1: unknown.
+func (s *staging) full(now time.Time, accepted func() int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, mute, shut := &s.rows[s.at], 0, false
+	for i, is := range s.is[:row.Asked] {
+		if w := s.r.workers[i]; is == gaveUp && w.mute {
+			mute++
+			shut = shut || w.id != "" // it had answers before, so each request has a connection of its own
+		}
+	}
+	switch {
+	case !s.r.still(mute, row.Asked, now.Sub(s.r.start)):
+	case shut:
+		row.Places = max(0, accepted())
+	default:
+		row.Places = row.Asked - mute
+	}
+}
+
+// places are those of the first stage that filled the server; 0 where none did.
+func (s *staging) places() int {
+	for _, row := range s.rows {
+		if row.Places > 0 {
+			return row.Places
+		}
+	}
+	return 0
+}
+
+// noPlaces forgets them, where workers had another reason to get nothing.
+func (s *staging) noPlaces() {
+	if s != nil {
+		for i := range s.rows {
+			s.rows[i].Places = 0
+		}
+	}
+}
+
 // churns has those workers leave who do so while the others are held, and says how long
 // these have been; the lock is held.
 func (s *staging) churns(l leg, now time.Time) (since time.Duration) {
@@ -213,7 +253,7 @@ func (s *staging) now(over bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.legs[s.at]
-	return fmt.Sprintf("%s %d, %d of %d", l.shape, l.workers, s.at+1, len(s.legs))
+	return fmt.Sprintf("stage %d of %d, %s %d", l.stage, s.legs[len(s.legs)-1].stage, l.shape, l.workers)
 }
 
 // seen are the stages that have begun, that which is not over as it was when it began.

@@ -184,6 +184,7 @@ func (s *supervisor) follow(now time.Time) (over bool) {
 	if holds := st.holds(); holds && !before {
 		debug.FreeOSMemory() // what the arrivals left behind is not the holding's
 		s.r.held.watch()
+		st.full(now, s.samples.taken)
 	}
 	// Of fewer workers than once a server's memory tells nothing: it keeps what it had.
 	s.samples.holding.Store(st.holds() && st.most())

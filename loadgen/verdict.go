@@ -114,7 +114,7 @@ func complaints(p *Plan, r *reports.Report, end ending) []string {
 		why = append(why, fmt.Sprintf("the server ended during the run: %v", end.exited))
 	}
 	if n := r.Held.Places; n > 0 {
-		why = append(why, fmt.Sprintf("the server had places for %s and no more: the other %d waited for one", workersOf(n), p.Workers-n))
+		why = append(why, full(p, r, n))
 	}
 	if n := len(r.Lost); n > 0 {
 		l := r.Lost[0]
@@ -140,6 +140,24 @@ func complaints(p *Plan, r *reports.Report, end ending) []string {
 		why = append(why, fmt.Sprintf("%d updates were not accepted, the first: %s", end.forgone, end.forgoneAs))
 	}
 	return why
+}
+
+// full says that the server had places for so many workers, and at which stage.
+func full(p *Plan, r *reports.Report, places int) string {
+	const text = "the server had places for %s and no more: the other %d waited for one"
+	left := false
+	for i, s := range r.Stages {
+		left = left || s.Shape == ShapeChurn || i > 0 && s.Asked < r.Stages[i-1].Asked
+		if s.Places == 0 {
+			continue
+		}
+		why := fmt.Sprintf("in stage %d "+text, s.Number, workersOf(places), s.Asked-places)
+		if left {
+			why += "; it may still have held polls of workers that had left"
+		}
+		return why
+	}
+	return fmt.Sprintf(text, workersOf(places), p.Workers-places)
 }
 
 // workersOf is a number of workers in words.

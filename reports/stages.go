@@ -13,4 +13,5 @@ type Stage struct {
 	Fewest    int     `json:"fewest"`             // held at any moment since heldFrom
 	NeverHeld int     `json:"neverHeld"`          // of those asked for: had not polled by its end
 	LostWhile int     `json:"lostWhileHeld"`      // workers that lost a held poll in it for the first time
+	Places    int     `json:"places,omitempty"`   // as of held polls of the whole run
 }

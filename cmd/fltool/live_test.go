@@ -87,26 +87,27 @@ func TestLiveView(t *testing.T) {
 		end     func(t *testing.T, stuck *atomic.Bool)
 		code    int
 		report  bool
+		stages  bool
 	}{
 		// The first has a server of its own, of which the checks know.
 		{"q", 60, "NO_COLOR=1", func(t *testing.T, _ *atomic.Bool) {
 			m.run(t, "send-keys", "-t", "q", "q")
-		}, exitCant, true},
+		}, exitCant, true, false},
 		{"C-c", 200, "", func(t *testing.T, _ *atomic.Bool) {
 			m.run(t, "send-keys", "-t", "C-c", "C-c")
-		}, exitCant, true},
+		}, exitCant, true, true},
 		{"twice", 80, "", func(t *testing.T, stuck *atomic.Bool) {
 			stuck.Store(true)
 			m.run(t, "send-keys", "-t", "twice", "q")
 			m.waitFor(t, "twice", "ending")
 			m.run(t, "send-keys", "-t", "twice", "q")
-		}, 130, false},
+		}, 130, false, false},
 		{"TERM", 80, "", func(t *testing.T, _ *atomic.Bool) {
 			signalLive(t, m, "TERM")
-		}, exitCant, true},
+		}, exitCant, true, false},
 		{"HUP", 80, "", func(t *testing.T, _ *atomic.Bool) {
 			signalLive(t, m, "HUP")
-		}, 129, false},
+		}, 129, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,11 +128,15 @@ func TestLiveView(t *testing.T) {
 			if c.name == "q" {
 				target = ""
 			}
-			script := fmt.Sprintf(`stty -g >before; %s fltool simulate %s --unsafe --workers 8 --ramp 0 --hold 1h; code=$?
-				stty -g >after; cmp before after && echo "exit code $code"; read x`, c.env, target)
+			load, now := "--workers 8 --ramp 0 --hold 1h", "8 workers, holding"
+			if c.stages {
+				load, now = "--stages spike:8,for=1h --stages ramp:0,for=1s", "stage 1 of 2, spike 8, holding"
+			}
+			script := fmt.Sprintf(`stty -g >before; %s fltool simulate %s --unsafe %s; code=$?
+				stty -g >after; cmp before after && echo "exit code $code"; read x`, c.env, target, load)
 			m.run(t, "new-session", "-d", "-s", c.name, "-x", strconv.Itoa(c.columns), "-y", "40", "-c", t.TempDir(), "sh", "-c", script)
 			m.waitFor(t, c.name, "8 of 8")
-			shown := m.waitFor(t, c.name, "holding")
+			shown := m.waitFor(t, c.name, now)
 			if n := strings.Count(strings.TrimRight(shown, "\n"), "\n"); n > 15 || !strings.Contains(shown, "generator") {
 				t.Errorf("%d lines:\n%s", n, shown)
 			}

@@ -55,12 +55,15 @@ func (f *simulateFlags) pickStages() error {
 	for _, text := range f.staged {
 		s, err := loadgen.ParseStage(text)
 		if err != nil {
-			name, _, _ := strings.Cut(text, ":")
-			return usageError(didYouMean(near(name, loadgen.StageShapes()), ""), "--stages %q: %v", text, err)
+			shape, _, _ := strings.Cut(text, ":")
+			return usageError(stageHint(shape, err), "--stages %q: %v", text, err)
 		}
 		f.stages = append(f.stages, s)
 	}
 	f.workers, f.hold = loadgen.MostWorkers(f.stages), loadgen.StagesTime(f.stages)
+	if f.workers == 0 {
+		return usageError("for example --stages hold:1000,for=5m", "--stages: none of them asks for a worker")
+	}
 	return nil
 }
 

@@ -36,7 +36,8 @@ func (p plan) stage(node *yaml.Node) (string, error) {
 			return "", err
 		}
 		if _, err = loadgen.ParseStage(text); err != nil {
-			return "", p.wrong(node, "", "stages: %w", err)
+			shape, _, _ := strings.Cut(text, ":")
+			return "", p.wrong(node, stageHint(shape, err), "stages: %w", err)
 		}
 		return text, nil
 	}
@@ -44,12 +45,16 @@ func (p plan) stage(node *yaml.Node) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(keys, func(x pair) bool { return slices.Contains(loadgen.StageShapes(), x.key.Value) })
+	isShape := func(x pair) bool { return slices.Contains(loadgen.StageShapes(), x.key.Value) }
+	i := slices.IndexFunc(keys, isShape)
 	if i < 0 {
-		return "", p.wrong(node, "for example {hold: 1000, for: 5m}; rounds and scenarios are plans of their own", "a stage has one of %s", listed(loadgen.StageShapes(), "and"))
+		return "", p.noShape(node, keys)
 	}
 	shape := keys[i]
 	parts := slices.Delete(slices.Clone(keys), i, i+1)
+	if j := slices.IndexFunc(parts, isShape); j >= 0 {
+		return "", p.wrong(parts[j].key, "stages are a list: - {hold: 1000, for: 5m}", "%s and %s are two stages", shape.key.Value, parts[j].key.Value)
+	}
 	places := map[string]*yaml.Node{} // of the parts, where they are wrong
 	var items []string
 	if shape.value.Kind == yaml.MappingNode {
@@ -86,9 +91,34 @@ func (p plan) stage(node *yaml.Node) (string, error) {
 		if at == nil {
 			at = shape.key
 		}
-		return "", p.wrong(at, "", "%s: %w", shape.key.Value, bad)
+		return "", p.wrong(at, stageHint(shape.key.Value, bad), "%s: %w", shape.key.Value, bad)
 	}
 	return text, nil
+}
+
+// noShape is the error of a stage without a shape.
+func (p plan) noShape(node *yaml.Node, keys pairs) error {
+	hint := "for example {hold: 1000, for: 5m}; rounds and scenarios are plans of their own"
+	for _, x := range keys {
+		if words := near(x.key.Value, loadgen.StageShapes()); len(words) > 0 {
+			node, hint = x.key, didYouMean(words, "")
+			break
+		}
+	}
+	return p.wrong(node, hint, "a stage has one of %s", listed(loadgen.StageShapes(), "and"))
+}
+
+// stageHint is what a word may have meant that no stage has.
+func stageHint(shape string, err error) string {
+	var bad *loadgen.StageError
+	parts := loadgen.StageParts(shape)
+	switch {
+	case parts == nil:
+		return didYouMean(near(shape, loadgen.StageShapes()), "")
+	case !errors.As(err, &bad), bad.Part == stageFor, slices.Contains(parts, bad.Part):
+		return ""
+	}
+	return didYouMean(near(bad.Part, append(parts, stageFor)), "")
 }
 
 // stageYAML is a stage that --stages was given, as a plan has it.

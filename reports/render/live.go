@@ -65,7 +65,7 @@ func cut(s string, columns int) string {
 func (l Live) head(columns int) []liveLine {
 	n := l.Now
 	first := liveLine{0, cmp.Or(l.Title, "run"), "begins", ""}
-	if n.Workers > 0 {
+	if n.Workers > 0 || n.Load != "" { // a stage may ask for nobody
 		first.text = fmt.Sprintf("%s, %s, %s in", cmp.Or(n.Load, Plural(n.Workers, "worker")), n.Stage, clock(n.Seconds))
 		if n.Left > 0 {
 			first.text += fmt.Sprintf(", about %s left", clock(n.Left))
@@ -74,7 +74,7 @@ func (l Live) head(columns int) []liveLine {
 	if l.Ending {
 		first.text, first.color = first.text+", ending", yellow
 	}
-	if n.Workers == 0 {
+	if n.Workers == 0 && n.Load == "" {
 		return []liveLine{first}
 	}
 	held := liveLine{1, "held", fmt.Sprintf("%d of %d  ", n.Held, n.Workers), ""}

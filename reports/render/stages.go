@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/reports/render/plot"
@@ -48,13 +49,18 @@ func askedOverTime(ticks []reports.Tick) plot.Series {
 	return s
 }
 
-// heldStages is how many stages held as many as were asked for to their end, or, of those
-// whose workers leave and come back, from some moment on.
-func heldStages(stages []reports.Stage) (n int) {
-	for _, s := range stages {
-		if s.Held >= s.Asked || s.Shape == "churn" && s.HeldFrom > 0 {
-			n++
+// stagesHeld says how many stages held as many as were asked for to their end, or, of those
+// whose workers leave and come back, from some moment on. A stage of several levels held all.
+func stagesHeld(r reports.Report) string {
+	missed := map[int]bool{}
+	for _, s := range r.Stages {
+		missed[s.Number] = missed[s.Number] || s.Held < s.Asked && (s.Shape != "churn" || s.HeldFrom == 0)
+	}
+	held, all := 0, max(len(missed), len(strings.Fields(r.Demand.Stages)))
+	for _, m := range missed {
+		if !m {
+			held++
 		}
 	}
-	return n
+	return fmt.Sprintf("%s of %s held", count(held), Plural(all, "stage"))
 }

@@ -71,7 +71,7 @@ func simulateHeadline(r reports.Report) string {
 			parts[0] += ", the slowest " + seconds(slowest)
 		}
 	case h != nil && len(r.Stages) > 0:
-		parts = append(parts, fmt.Sprintf("up to %s: %s of %s held", workers, count(heldStages(r.Stages)), Plural(len(r.Stages), "stage")))
+		parts = append(parts, fmt.Sprintf("up to %s: %s", workers, stagesHeld(r)))
 	case h != nil:
 		parts = append(parts, fmt.Sprintf("%s: %s of %s held for %s", workers, count(h.Steady), count(h.Asked), seconds(h.HoldSeconds)))
 	default:
