@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 	"sync"
 	"time"
 )
@@ -20,7 +21,7 @@ const challengeLife = 5 * time.Minute
 // no memory, and asking for one can't spoil another's. What was used is one bit
 // until it has expired.
 type challenges struct {
-	key   [32]byte
+	macs  sync.Pool // of hash.Hash, with the key
 	start time.Time // what issue times count from, monotonic
 
 	mu       sync.Mutex
@@ -45,9 +46,9 @@ const (
 )
 
 func newChallenges(start time.Time) *challenges {
-	c := &challenges{start: start}
-	_, _ = rand.Read(c.key[:]) // never fails, says its documentation
-	return c
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails, says its documentation
+	return &challenges{start: start, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}
 }
 
 // issue gives a new phrase of 56 hex characters for a worker.
@@ -145,7 +146,9 @@ func (c *challenges) valid(worker string, phrase []byte, at time.Time) (serial u
 }
 
 func (c *challenges) sign(b *[phraseSize]byte, worker string) {
-	mac := hmac.New(sha256.New, c.key[:])
+	mac := c.macs.Get().(hash.Hash)
+	defer c.macs.Put(mac)
+	mac.Reset()
 	mac.Write(b[:phraseTime+phraseSerial])
 	mac.Write([]byte(worker))
 	copy(b[phraseTime+phraseSerial:], mac.Sum(nil))

@@ -1,9 +1,6 @@
 package server
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
 const (
 	// DefaultMaxInflation is how many times its size an update may inflate to, when
@@ -18,13 +15,12 @@ const (
 // errInflation is an update that inflates to more than it may.
 var errInflation = errors.New("inflates to too many times its size")
 
-// inflating is an update between its body, which is read from it, and its Upload,
-// to which what was inflated is written through it. In between it computes, and
+// inflating is an update between its body, which is read from it if it is long, and its
+// Upload, to which what was inflated is written through it. In between it computes, and
 // for that has a share of the CPU.
 type inflating struct {
 	Upload
 	body   *body
-	from   io.Reader // the body, or what was read of it already
 	ratio  int64
 	seats  *seats // nil if it has no seat
 	shares *shares
@@ -41,7 +37,7 @@ func (i *inflating) Read(p []byte) (int, error) {
 		i.seats.pause()
 		defer i.seats.resume()
 	}
-	return i.from.Read(p)
+	return i.body.Read(p)
 }
 
 // Write gets what is.

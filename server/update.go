@@ -114,24 +114,27 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	if duplicate {
 		return s.duplicate(key, body, r)
 	}
-	var from io.Reader = body
+	var form wire.Form
 	var digest []byte // that is signed, where that is known before
 	if small && !s.cfg.Unsafe {
-		var whole []byte
-		if whole, digest, err = s.short(key, body, r); err != nil {
+		if form, digest, err = s.short(key, body, r); err != nil {
 			return s.unreadable(err)
 		}
-		from = bytes.NewReader(whole)
 	}
 	up, err := s.cfg.Aggregator.Begin(id)
 	if err != nil {
 		return failure(&keepError{err})
 	}
-	in := &inflating{Upload: up, body: body, from: from, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
+	in := &inflating{Upload: up, body: body, ratio: s.cfg.MaxInflation, shares: s.shares, share: newShare(id)}
 	if place.seat != nil {
 		in.seats = s.uploads.seats
 	}
-	got, err := wire.ReadUpdate(in, in, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	var got wire.Update
+	if digest != nil {
+		got, err = form.Inflate(in, s.cfg.MaxUpdate)
+	} else {
+		got, err = wire.ReadUpdate(in, in, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
+	}
 	in.rest()
 	good := err == nil
 	switch {
@@ -162,18 +165,18 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 }
 
 // short reads a short update and checks its signature before anything is inflated,
-// which may take a thousand times as long as there is to read. It gives what it read and
-// the digest that was signed; its error is one for unreadable.
-func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request) (whole, digest []byte, err error) {
-	if whole, err = io.ReadAll(body); err != nil {
-		return nil, nil, err
+// which may take a thousand times as long as there is to read. It gives the form and the
+// digest that was signed; its error is one for unreadable.
+func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request) (form wire.Form, digest []byte, err error) {
+	whole := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(body, whole); err != nil {
+		return wire.Form{}, nil, err
 	}
-	got, err := wire.ReadUpdate(nil, bytes.NewReader(whole), r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
-	if err != nil {
-		return nil, nil, err
+	if form, err = wire.OpenForm(whole, r.Header.Get("Content-Type")); err != nil {
+		return wire.Form{}, nil, err
 	}
-	digest, err = s.verifier.open(r, key, got.Signed, func(message []byte) bool { return len(message) == sha256.Size })
-	return whole, digest, err
+	digest, err = s.verifier.open(r, key, form.Signed, func(message []byte) bool { return len(message) == sha256.Size })
+	return form, digest, err
 }
 
 // duplicate answers an update of a worker whose update is there already: as if it

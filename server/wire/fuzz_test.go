@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -80,6 +81,16 @@ func FuzzReadUpdate(f *testing.F) {
 		dry, dryErr := ReadUpdate(nil, bytes.NewReader(body), contentType, limit)
 		if err == nil && (dryErr != nil || dry.Signed != up.Signed) {
 			t.Fatalf("%+v, not inflated %+v %v", up, dry, dryErr)
+		}
+		// In two steps it is the same.
+		form, formErr := OpenForm(body, contentType)
+		if fmt.Sprint(formErr) != fmt.Sprint(dryErr) || form.Signed != dry.Signed && formErr == nil {
+			t.Fatalf("%+v %v, in two steps %+v %v", dry, dryErr, form, formErr)
+		}
+		if err == nil {
+			if two, err := form.Inflate(&bounded{t, limit + 1}, limit); err != nil || two != up {
+				t.Fatalf("%+v, in two steps %+v %v", up, two, err)
+			}
 		}
 	})
 }

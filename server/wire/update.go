@@ -116,22 +116,57 @@ type Update struct {
 //
 // With w nil nothing is inflated: the update's zlib header alone is looked at,
 // and Size and Digest stay zero.
-func ReadUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (Update, error) {
+func ReadUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (up Update, err error) {
 	source := &sticky{r: body}
-	up, err := readUpdate(w, source, contentType, limit)
+	up.Signed, err = readForm(source, contentType, func(stream io.Reader) (err error) {
+		if w == nil {
+			return checkHeader(stream)
+		}
+		up.Size, up.Digest, err = inflate(w, stream, limit)
+		return err
+	})
 	if source.err != nil {
-		// A body that was cut looks to all above like a body that is wrong.
-		return Update{}, source.err
+		err = source.err // a body that was cut looks to all above like a body that is wrong
 	}
-	return up, err
+	if err != nil {
+		return Update{}, err
+	}
+	return up, nil
 }
 
-func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (Update, error) {
+// Form is the body of PathUpdate with nothing inflated yet.
+type Form struct {
+	Signed string // the signed phrase, unchecked
+	stream []byte // of zlib
+}
+
+// OpenForm is ReadUpdate with w nil for a body that is there, and keeps what is to be
+// inflated.
+func OpenForm(body []byte, contentType string) (f Form, err error) {
+	f.Signed, err = readForm(bytes.NewReader(body), contentType, func(stream io.Reader) error {
+		b := bytes.NewBuffer(make([]byte, 0, len(body)+bytes.MinRead))
+		_, _ = b.ReadFrom(stream) // a part that is cut: the next one is missing
+		f.stream = b.Bytes()
+		return checkHeader(bytes.NewReader(f.stream))
+	})
+	return f, err
+}
+
+// Inflate is the rest of ReadUpdate.
+func (f Form) Inflate(w io.Writer, limit int64) (Update, error) {
+	size, digest, err := inflate(w, bytes.NewReader(f.stream), limit)
+	if err != nil {
+		return Update{}, err
+	}
+	return Update{Size: size, Digest: digest, Signed: f.Signed}, nil
+}
+
+// readForm gives take the update's part and returns the signature.
+func readForm(body io.Reader, contentType string, take func(io.Reader) error) (signed string, err error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
-		return Update{}, ErrNoPhrase
+		return "", ErrNoPhrase
 	}
-	var up Update
 	var haveUpdate, havePhrase bool
 	heads := &headReader{r: body}
 	for parts := multipart.NewReader(heads, params["boundary"]); !haveUpdate || !havePhrase; {
@@ -146,22 +181,18 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 		case partUpdate:
 			if haveUpdate {
 				// Only one of them could be what was signed.
-				return Update{}, ErrTwice
+				return "", ErrTwice
 			}
-			if w == nil {
-				err = checkHeader(part)
-			} else {
-				up.Size, up.Digest, err = inflate(w, part, limit)
-			}
+			err = take(part)
 			haveUpdate = true
 		case partSigned:
 			var b []byte
 			b, err = io.ReadAll(io.LimitReader(part, maxPhrase))
-			up.Signed = string(b)
+			signed = string(b)
 			havePhrase = true
 		}
 		if err != nil {
-			return Update{}, err
+			return "", err
 		}
 		// Else the rest of the part would count as the next one's head.
 		if _, err := io.Copy(io.Discard, part); err != nil {
@@ -170,11 +201,11 @@ func readUpdate(w io.Writer, body io.Reader, contentType string, limit int64) (U
 	}
 	switch {
 	case !havePhrase:
-		return Update{}, ErrNoPhrase
+		return "", ErrNoPhrase
 	case !haveUpdate:
-		return Update{}, ErrNoUpdate
+		return "", ErrNoUpdate
 	}
-	return up, nil
+	return signed, nil
 }
 
 // headReader gives no more than maxHead bytes while the head of a part is read,
