@@ -49,7 +49,7 @@ const (
 
 func (p Plot) draw() drawing {
 	xs, ys := p.values()
-	p.X, p.Y = p.X.over(xs, false), p.Y.over(ys, true)
+	p.X, p.Y = p.X.over(xs, false), p.roomy(p.Y.over(ys, true))
 	d := drawing{title: p.Title, xLabel: p.X.Label, yLabel: p.Y.Label, height: height, note: p.Note}
 	if p.Rows > 0 {
 		d.height = float64(p.Rows) * rowHeight
@@ -112,6 +112,25 @@ func (p Plot) draw() drawing {
 		d.keys = nil // the title says it
 	}
 	return d
+}
+
+// nameShare is what a name takes of the height of a plot.
+const nameShare = .09
+
+// roomy gives an axis of Y room above its lines for the names of upright rules, which stand
+// there.
+func (p Plot) roomy(y Axis) Axis {
+	if p.Rows > 0 || len(p.Lines)+len(p.Dots) == 0 || len(p.Bands) > 0 || p.Y.Max > p.Y.Min || y.Log {
+		return y
+	}
+	names := 0
+	for _, r := range p.Rules {
+		if r.Upright {
+			names++
+		}
+	}
+	y.Max += (y.Max - y.Min) * nameShare * float64(min(names, rulesBeside))
+	return y
 }
 
 // values are all that the axes must have room for.

@@ -140,6 +140,20 @@ func TestRuleNames(t *testing.T) {
 	}
 }
 
+// TestRoomForNames has lines end below the names of upright rules.
+func TestRoomForNames(t *testing.T) {
+	p := Plot{X: Axis{Min: 0, Max: 10}, Lines: []Series{{Name: "line", Points: []Point{{0, 0}, {10, 100}}}}}
+	for names, want := range []string{"M0 1000L1000 47.6", "M0 1000L1000 126.3", "M0 1000L1000 192.9"} {
+		p.Rules = make([]Rule, names)
+		for i := range p.Rules {
+			p.Rules[i] = Rule{Text: "name", At: 10, Upright: true}
+		}
+		if html := string(p.HTML()); !strings.Contains(html, `"line c1" d="`+want+`"`) {
+			t.Errorf("%d names: no line %s in\n%s", names, want, html)
+		}
+	}
+}
+
 func TestAnyData(t *testing.T) {
 	for name, p := range map[string]Plot{
 		"nothing":       {},
