@@ -56,6 +56,7 @@ test: setup lint ## all tests, concurrent ones with the race detector, and the l
 	go test -race -p 2 -parallel 8 -timeout 20m $(filter-out $(UNRACED),$(shell go list ./...))
 	go test -race -parallel 8 -timeout 20m -run '^TestScript$$/^($(RACED))$$' ./cmd/fltool
 	go test -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server
+	go test -run '^$$' -fuzz '^FuzzReadUpdate$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server/wire
 	go test -run '^$$' -fuzz '^FuzzServer$$' -fuzztime $(FUZZSERVER) -fuzzminimizetime $(FUZZMINIMIZE) ./server
 
 .PHONY: race

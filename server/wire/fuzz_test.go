@@ -82,6 +82,17 @@ func FuzzReadUpdate(f *testing.F) {
 		if err == nil && (dryErr != nil || dry.Signed != up.Signed) {
 			t.Fatalf("%+v, not inflated %+v %v", up, dry, dryErr)
 		}
+		// A plain form is what mime/multipart takes it for.
+		if stream, signed, ok := plainForm(body, contentType); ok {
+			var want bytes.Buffer
+			wantSigned, err := readForm(bytes.NewReader(body), contentType, func(r io.Reader) error {
+				_, err := want.ReadFrom(r)
+				return err
+			})
+			if err != nil || signed != wantSigned || !bytes.Equal(stream, want.Bytes()) {
+				t.Fatalf("plain: %q %q, want %q %q %v", stream, signed, want.Bytes(), wantSigned, err)
+			}
+		}
 		// In two steps it is the same.
 		form, formErr := OpenForm(body, contentType)
 		if fmt.Sprint(formErr) != fmt.Sprint(dryErr) || form.Signed != dry.Signed && formErr == nil {

@@ -140,9 +140,12 @@ type Form struct {
 	stream []byte // of zlib
 }
 
-// OpenForm is ReadUpdate with w nil for a body that is there, and keeps what is to be
-// inflated.
+// OpenForm is ReadUpdate with w nil for a body that is there. What it gives may share the
+// body's memory.
 func OpenForm(body []byte, contentType string) (f Form, err error) {
+	if stream, signed, ok := plainForm(body, contentType); ok {
+		return Form{Signed: signed, stream: stream}, checkHeader(bytes.NewReader(stream))
+	}
 	f.Signed, err = readForm(bytes.NewReader(body), contentType, func(stream io.Reader) error {
 		b := bytes.NewBuffer(make([]byte, 0, len(body)+bytes.MinRead))
 		_, _ = b.ReadFrom(stream) // a part that is cut: the next one is missing
