@@ -9,7 +9,7 @@ import (
 
 // Memory is tidied up tidyAfter the first tidyEvery arrivals since the last time.
 const (
-	tidyAfter = time.Second
+	tidyAfter = 600 * time.Millisecond
 	tidyEvery = 32
 )
 

@@ -32,6 +32,9 @@ func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{Cmd: cmd, done: make(chan struct{})}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = 5 * time.Second // its children may hold the pipe
+	if cmd.Cancel != nil {          // killed, nginx would leave its processes behind
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	}
 	cmd.Stdout, cmd.Stderr = p, p
 	if err := cmd.Start(); err != nil {
 		return nil, err
