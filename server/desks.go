@@ -195,7 +195,6 @@ func (g *gate) again(v *visit) {
 func (g *gate) hand(v *visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v.desk = nil
 	g.enterHTTP(v)
 }
 

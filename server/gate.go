@@ -134,6 +134,7 @@ func (g *gate) enter(v *visit) {
 
 // enterHTTP puts a connection in line for net/http; the lock is held.
 func (g *gate) enterHTTP(v *visit) {
+	v.desk = nil
 	if g.shut {
 		g.end(v)
 		return

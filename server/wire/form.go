@@ -8,12 +8,16 @@ import (
 // formType begins the content type of a form whose boundary is a plain word.
 const formType = "multipart/form-data; boundary="
 
-// partHead is the head of a part as upstream's workers and UpdateForm write it.
-func partHead(name string) string {
-	return `Content-Disposition: form-data; name="` + name + `"; filename="` + name + "\"\r\n\r\n"
+// disposition is what the head of a part consists of, as upstream's workers write it.
+func disposition(name string) string {
+	return `form-data; name="` + name + `"; filename="` + name + `"`
 }
 
-var updateHead, signedHead = []byte(partHead(partUpdate)), []byte(partHead(partSigned))
+func partHead(name string) []byte {
+	return []byte("Content-Disposition: " + disposition(name) + "\r\n\r\n")
+}
+
+var updateHead, signedHead = partHead(partUpdate), partHead(partSigned)
 
 // plainForm cuts the body of an update that is byte for byte what workers write, but for
 // the two parts and the boundary. Whatever differs is not plain and for mime/multipart,

@@ -66,9 +66,7 @@ func NewUpdateForm(zlibbed []byte) (UpdateForm, error) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	part := func(name string) error {
-		_, err := w.CreatePart(textproto.MIMEHeader{
-			"Content-Disposition": {fmt.Sprintf(`form-data; name="%s"; filename="%s"`, name, name)},
-		})
+		_, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {disposition(name)}})
 		return err
 	}
 	if err := part(partUpdate); err != nil {
