@@ -18,14 +18,25 @@ type candidate struct {
 	ended bool  // a zombie: nobody has asked yet how it ended
 }
 
-// readCandidates reads all processes of the host. One that was asked for and does
-// not exist is an error; one that ends meanwhile is none.
+// readRunning reads all processes of the host. The error is that the one that was asked
+// for does not exist; one that ends meanwhile is none.
+func readRunning(r Root, specs []Spec, asked int, net *networks) (Value[[]*candidate], error) {
+	all, err := readCandidates(r, specs, asked, net)
+	var named askedError
+	switch {
+	case errors.As(err, &named):
+		return Value[[]*candidate]{}, named.error
+	case asked == 0 && absent(err), err == nil && len(all) == 0:
+		return known[[]*candidate](nil, nothingRuns), nil
+	case err != nil:
+		return unknown[[]*candidate](err), nil
+	}
+	return known(all, "/proc"), nil
+}
+
 func readCandidates(r Root, specs []Spec, asked int, net *networks) ([]*candidate, error) {
 	names, err := r.ReadDir("/proc")
 	if err != nil {
-		if asked == 0 && absent(err) {
-			return nil, nil // files alone
-		}
 		return nil, err
 	}
 	var all []*candidate

@@ -29,23 +29,19 @@ func unclear(format string, a ...any) error {
 
 // readProcesses finds the processes of the application and of what may stand before
 // it, and the port that the application is reached at: the asked one, else as
-// found, else 0. A process that was asked for and does not exist is an error.
-func readProcesses(r Root, specs []Spec, asked Asked) (Value[[]Process], int, error) {
-	nets := newNetworks(r)
-	all, err := readCandidates(r, specs, asked.PID, nets)
-	var named askedError
+// found, else 0.
+func readProcesses(r Root, specs []Spec, asked Asked, running Value[[]*candidate], nets *networks) (Value[[]Process], int) {
+	all := running.V
 	switch {
-	case errors.As(err, &named):
-		return Value[[]Process]{}, 0, named.error
-	case err != nil:
-		return unknown[[]Process](err), asked.Port, nil
+	case !running.Known():
+		return Value[[]Process]{Err: running.Why()}, asked.Port
 	case len(all) == 0:
-		return known([]Process{}, nothingRuns), asked.Port, nil
+		return known([]Process{}, running.Source), asked.Port
 	}
 	c := chooser{r: r, specs: specs, nets: nets, all: all, groups: groups(all)}
 	app, err := c.application(asked)
 	if err != nil {
-		return unknown[[]Process](err), asked.Port, nil
+		return unknown[[]Process](err), asked.Port
 	}
 	port := asked.Port
 	var chosen []*group
@@ -68,7 +64,7 @@ func readProcesses(r Root, specs []Spec, asked Asked) (Value[[]Process], int, er
 		}
 	}
 	slices.SortFunc(out, func(a, b Process) int { return a.PID - b.PID })
-	return known(out, "/proc"), port, nil
+	return known(out, running.Source), port
 }
 
 // chooser tells who of a host's processes is the application, and who is before it.
@@ -96,7 +92,7 @@ func (c *chooser) application(asked Asked) (*group, error) {
 
 func (c *chooser) byPID(pid int) (*group, error) {
 	i := slices.IndexFunc(c.all, func(m *candidate) bool { return m.PID == pid })
-	m := c.all[i] // readCandidates has seen to it
+	m := c.all[i] // readRunning has seen to it
 	if m.ended {
 		return nil, unclear("process %d (%s) has ended: it is no server", pid, m.Name)
 	}

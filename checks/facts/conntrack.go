@@ -43,24 +43,14 @@ func readConntrack(r Root) Value[*Conntrack] {
 // readKubeProxy says whether kube-proxy runs, which sets nf_conntrack_max by the
 // number of cores whenever it starts (its conntrack.maxPerCore), and k3s or
 // another that has it inside.
-func readKubeProxy(r Root) Value[bool] {
-	names, err := r.ReadDir("/proc")
-	if absent(err) {
-		return known(false, nothingRuns)
+func readKubeProxy(running Value[[]*candidate]) Value[bool] {
+	if !running.Known() {
+		return Value[bool]{Err: running.Why()}
 	}
-	if err != nil {
-		return unknown[bool](err)
-	}
-	for _, name := range names {
-		if _, err := strconv.Atoi(name); err != nil {
-			continue
-		}
-		file := "/proc/" + name + "/comm"
-		switch comm, err := r.ReadString(file); {
-		case err != nil: // it ended
-		case comm == "kube-proxy", strings.HasPrefix(comm, "k3s-server"), strings.HasPrefix(comm, "k3s-agent"):
-			return known(true, file)
+	for _, c := range running.V {
+		if c.Name == "kube-proxy" || strings.HasPrefix(c.Name, "k3s-server") || strings.HasPrefix(c.Name, "k3s-agent") {
+			return known(true, fmt.Sprintf("/proc/%d/stat", c.PID))
 		}
 	}
-	return known(false, "no kube-proxy in /proc")
+	return known(false, "no kube-proxy in "+running.Source)
 }

@@ -119,7 +119,6 @@ func Gather(r Root, o Scope) (Facts, error) {
 		Probe:     known[*Probe](nil, "not asked"),
 	}
 	f.Sysctls, f.Ports = readSysctls(r)
-	f.TimeWait = readTimeWait(r, f.Ports, f.Sockets)
 	f.Persisted = readPersisted(r)
 	f.Container = readContainer(r, f.Systemd)
 	f.Fixed = readFixed(r, f.Container)
@@ -128,10 +127,12 @@ func Gather(r Root, o Scope) (Facts, error) {
 		o.Service, _ = systemManager.names(r, o.Service)
 	}
 
-	procs, port, err := readProcesses(r, o.Specs, o.Asked)
+	nets := newNetworks(r)
+	running, err := readRunning(r, o.Specs, o.PID, nets)
 	if err != nil {
 		return Facts{}, err
 	}
+	procs, port := readProcesses(r, o.Specs, o.Asked, running, nets)
 	f.Processes, o.Port = procs, cmp.Or(port, DefaultPorts[0])
 	f.Asked.Port = o.Port
 	if f.Service, err = units.readService(o.Service, procs); err != nil {
@@ -147,7 +148,8 @@ func Gather(r Root, o Scope) (Facts, error) {
 		}
 	}
 	f.NginxUnit = units.readNginxUnit()
-	f.KubeProxy = readKubeProxy(r)
+	f.KubeProxy = readKubeProxy(running)
+	f.TimeWait = readTimeWait(nets, f.Ports, f.Sockets)
 	f.Restarts = readRestarts(r)
 	f.HasNginx = readHasNginx(r, procs, f.NginxUnit.V)
 	o.Nginx.Unit = f.NginxUnit.V

@@ -207,3 +207,15 @@ func FuzzProcFiles(f *testing.F) {
 		ReadSockstat(r)
 	})
 }
+
+// TestKubeProxy: it is known by its name, and by that of the k3s that has it inside.
+func TestKubeProxy(t *testing.T) {
+	for name, want := range map[string]bool{"kube-proxy": true, "k3s-server": true, "kube-apiserver": false} {
+		if f := gather(t, host(t, factstest.Process{PID: 70, Args: []string{name}}), Asked{}); !f.KubeProxy.Known() || f.KubeProxy.V != want {
+			t.Errorf("%s: %+v", name, f.KubeProxy)
+		}
+	}
+	if f := gather(t, write(t, map[string]string{"etc/os-release": ""}), Asked{}); !f.KubeProxy.Known() || f.KubeProxy.V {
+		t.Errorf("files alone: %+v", f.KubeProxy)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Bounds of what is read from a host that may be hostile or broken.
@@ -97,14 +98,16 @@ func (r Root) Open(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(path) // before the open: that of a FIFO would hang
+	info, err := os.Stat(path) // before the open: that of a device may do something
 	if err != nil {
 		return nil, rename(err, name)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("not a regular file")}
 	}
-	f, err := os.Open(path)
+	// Not blocking: that of a FIFO which has come meanwhile would hang, and os makes four
+	// calls to find out that it need not wait for a regular file.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	return f, rename(err, name)
 }
 

@@ -117,11 +117,11 @@ func (t *tcpTable) addClient(remote, inode string) {
 // readTimeWait counts the ports of the local range that connections just closed
 // still keep. Where the table shows none the kernel's own count stands, which
 // holds those of listeners, too.
-func readTimeWait(r Root, ports Value[PortRange], counted Value[Sockstat]) Value[int] {
+func readTimeWait(nets *networks, ports Value[PortRange], counted Value[Sockstat]) Value[int] {
 	if !ports.Known() {
 		return Value[int]{Err: ports.Why()}
 	}
-	t, err := readTCP(r, "/proc/net")
+	t, err := nets.table("", 0) // the host's
 	if err != nil {
 		return unknown[int](err)
 	}
