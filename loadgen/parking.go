@@ -24,13 +24,13 @@ type parking struct {
 // stay is a worker's stay in the parking. What it waits for is its own affair: the
 // fields belong to the parking until the worker is due again.
 type stay struct {
-	away  bool          // from when it parks until the end of the request
-	token uint64        // in the lot; 0: it has left, or waits on a goroutine
-	conn  *conn         // that waits on a goroutine
-	until time.Time     // its deadline; zero if there is none
-	end   *failure      // that ended its waiting before an answer came
-	br    *bufio.Reader // holds the start of the answer, where a goroutine had to read it
-	err   error         // of that reading
+	away   bool          // from when it parks until the end of the request
+	parked *lot.Socket   // that is in the lot; nil: it has left, or waits on a goroutine
+	conn   *conn         // that waits on a goroutine
+	until  time.Time     // its deadline; zero if there is none
+	end    *failure      // that ended its waiting before an answer came
+	br     *bufio.Reader // holds the start of the answer, where a goroutine had to read it
+	err    error         // of that reading
 }
 
 func newParking(due func(*worker)) *parking { return &parking{lot: lot.New(), due: due} }
@@ -61,9 +61,9 @@ func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *fa
 		return
 	}
 	if c.socket != nil {
-		w.stay.token = p.lot.Park(c.socket.raw, guest{p, w})
+		w.stay.parked = p.lot.Park(c.socket.socket, guest{p, w})
 	}
-	if w.stay.token == 0 {
+	if w.stay.parked == nil {
 		w.stay.conn = c
 		p.waiting.Go(func() { p.await(w, c) })
 	}
@@ -96,7 +96,7 @@ func (p *parking) ring(w *worker) {
 	defer p.mu.Unlock()
 	w.alarm.at = time.Time{}
 	switch until := w.stay.until; {
-	case p.over || until.IsZero() || w.stay.conn == nil && w.stay.token == 0:
+	case p.over || until.IsZero() || w.stay.conn == nil && w.stay.parked == nil:
 	case time.Now().Before(until):
 		p.wake(w, until)
 	default:
@@ -127,7 +127,7 @@ func (p *parking) end(w *worker, why *failure) {
 		w.stay.end = why
 		// Only fails on a closed connection, which is what is wanted.
 		_ = w.stay.conn.SetReadDeadline(past)
-	case w.stay.token != 0 && p.lot.Take(w.stay.token):
+	case w.stay.parked != nil && p.lot.Take(w.stay.parked, guest{p, w}):
 		w.stay.end = why
 		p.leave(w)
 	}
@@ -138,7 +138,7 @@ func (p *parking) endAll(workers []*worker, why func(*worker) *failure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range workers {
-		if w.stay.conn == nil && w.stay.token == 0 {
+		if w.stay.conn == nil && w.stay.parked == nil {
 			continue // it is somebody else's
 		}
 		if fail := why(w); fail != nil {
@@ -152,7 +152,7 @@ func (p *parking) leave(w *worker) {
 	if p.over {
 		return
 	}
-	w.stay.token, w.stay.conn = 0, nil
+	w.stay.parked, w.stay.conn = nil, nil
 	p.due(w)
 }
 

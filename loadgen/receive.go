@@ -107,7 +107,7 @@ func (t *transport) resume(w *worker) (parked bool) {
 	if fail == nil {
 		fail = t.limit(c.SetReadDeadline, t.whole(w))
 	}
-	if fail == nil && err == nil && br == nil && c.secure {
+	if fail == nil && err == nil && br == nil && c.socket != nil {
 		if br, err = c.glance(); err == errNothing {
 			t.park(w, c)
 			return true

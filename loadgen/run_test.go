@@ -223,7 +223,7 @@ func TestHold(t *testing.T) {
 		return false
 	}
 	p := testPlan(serve(t, f), workers)
-	p.Rounds, p.Hold = 0, 3*idleRace
+	p.Rounds, p.Hold = 0, 6*idleRace
 	full := false
 	rep, err := Run(bounded(t), p, Setup{Progress: func(p reports.Progress, _ func() reports.Report) {
 		if p.Held == workers && p.Left > 0 && !full {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 // socket is what a connection reads from and writes to. It tells when what it read had
@@ -21,10 +23,10 @@ import (
 // would else count its own slowness as the server's.
 type socket struct {
 	net.Conn
-	raw  syscall.RawConn
-	hit  *hit
-	asis bool      // reads give what has come, errNothing where nothing has
-	came time.Time // when the last of what was read had come to this machine
+	socket *lot.Socket
+	hit    *hit
+	asis   bool      // reads give what has come, errNothing where nothing has
+	came   time.Time // when the last of what was read had come to this machine
 
 	reads, writes limit
 }
@@ -70,6 +72,11 @@ func (l *limit) end() {
 func (s *socket) SetReadDeadline(t time.Time) error  { return s.reads.be(t, s.Conn.SetReadDeadline) }
 func (s *socket) SetWriteDeadline(t time.Time) error { return s.writes.be(t, s.Conn.SetWriteDeadline) }
 
+func (s *socket) Close() error {
+	s.socket.Forget()
+	return s.Conn.Close()
+}
+
 func (s *socket) SetDeadline(t time.Time) error {
 	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }
@@ -80,14 +87,14 @@ func newSocket(c net.Conn) *socket {
 	if !ok {
 		return nil
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
+	s := lot.NewSocket(sc)
+	if s == nil {
 		return nil
 	}
 	// A kernel that tells no moments leaves those of reading, which is all that was
 	// known without it.
-	_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, stampArrivals, 1) })
-	return &socket{Conn: c, raw: raw}
+	_ = s.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, stampArrivals, 1) })
+	return &socket{Conn: c, socket: s}
 }
 
 // nothing is an error after which TLS can be read again. TLS has messages of its
@@ -105,129 +112,53 @@ func (s *socket) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c := getCall(p)
-	defer c.put()
-	// Control, not Read: it heeds no deadline, which has long passed for who thinks long.
-	rerr := s.raw.Control(c.read)
-	if rerr == nil && c.err == unix.EAGAIN && !s.asis {
+	stamp := stamps.Get().(*[64]byte)
+	defer stamps.Put(stamp)
+	n, told, err := s.socket.Receive(p, stamp[:])
+	if err == unix.EAGAIN && !s.asis {
 		s.hit.rest()
-		if rerr = s.reads.wait(s.Conn.SetReadDeadline); rerr == nil {
-			rerr = s.raw.Read(c.readable)
+		if err = s.reads.wait(s.Conn.SetReadDeadline); err == nil {
+			n, told, err = s.socket.Await(p, stamp[:])
 		}
 		s.reads.end()
 	}
 	switch {
-	case rerr != nil:
-		return 0, rerr
-	case c.err == unix.EAGAIN:
+	case err == unix.EAGAIN:
 		return 0, errNothing
-	case c.err != nil:
-		return 0, c.err
-	case c.n == 0:
-		err = io.EOF
+	case err == nil || err == io.EOF:
+		s.came = arrival(stamp[:told], time.Now())
 	}
-	s.came = arrival(c.oob[:c.told], time.Now())
-	return c.n, err
+	return n, err
 }
 
+// stamps are what the kernel says of what was read. They are used again: one would be
+// allocated for each reading.
+var stamps = sync.Pool{New: func() any { return new([64]byte) }}
+
 func (s *socket) Write(p []byte) (n int, err error) {
-	c := getCall(p)
-	defer c.put()
-	if err := s.raw.Control(c.write); err != nil {
-		return 0, err
-	}
+	n, err = s.socket.Write(p)
 	switch {
-	case c.err == unix.EAGAIN:
-		c.n = 0
-	case c.err != nil:
-		return 0, c.err
-	}
-	if c.n == len(p) {
-		return c.n, nil
+	case err != nil && err != unix.EAGAIN:
+		return 0, err
+	case n == len(p):
+		return n, nil
 	}
 	s.hit.rest()
+	rest := 0
 	if err = s.writes.wait(s.Conn.SetWriteDeadline); err == nil {
-		n, err = s.Conn.Write(p[c.n:])
+		rest, err = s.Conn.Write(p[n:])
 	}
 	s.writes.end()
-	return c.n + n, err
+	return n + rest, err
 }
 
 // look says how much of one byte can be read, which is none at the end; errNothing
 // if that can't be known yet.
 func (s *socket) look() (n int, err error) {
-	c := getCall(nil)
-	defer c.put()
-	rerr := s.raw.Control(c.peek)
-	if c.err == unix.EAGAIN {
-		return 0, errNothing
+	if n, err = s.socket.Look(); err == unix.EAGAIN {
+		err = errNothing
 	}
-	return c.n, errors.Join(rerr, c.err)
-}
-
-// call is a system call on a socket and what came of it. Calls are used again: what they
-// need would be allocated for each.
-type call struct {
-	p       []byte
-	oob     [64]byte
-	n, told int
-	err     error
-
-	read, write, peek func(fd uintptr)
-	readable          func(fd uintptr) bool
-}
-
-var calls = sync.Pool{New: func() any {
-	c := &call{}
-	c.read = func(fd uintptr) { c.n, c.told, c.err = receive(fd, c.p, c.oob[:]) }
-	c.readable = func(fd uintptr) bool {
-		c.read(fd)
-		return c.err != unix.EAGAIN
-	}
-	c.write = func(fd uintptr) { c.n, c.err = send(fd, c.p) }
-	c.peek = func(fd uintptr) { c.n, c.err = peek(fd) }
-	return c
-}}
-
-func getCall(p []byte) *call {
-	c := calls.Get().(*call)
-	c.p, c.n, c.told, c.err = p, 0, 0, nil
-	return c
-}
-
-func (c *call) put() {
-	c.p = nil
-	calls.Put(c)
-}
-
-func peek(fd uintptr) (int, error) {
-	var b [1]byte
-	for {
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
-}
-
-// send writes what the kernel takes: sockets of Go's don't block.
-func send(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := unix.Write(int(fd), p)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
-}
-
-// receive reads what has come, and what the kernel says of it into oob.
-func receive(fd uintptr, p, oob []byte) (n, told int, err error) {
-	for {
-		n, told, _, _, err = unix.Recvmsg(int(fd), p, oob, unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return n, told, err
-		}
-	}
+	return n, err
 }
 
 // arrival is when bytes that were read now had come by the kernel's word; now if it

@@ -11,7 +11,7 @@ import (
 
 // stampArrivals has the kernel note when bytes come on a connection.
 func stampArrivals(c net.Conn) (err error) {
-	controlled := socket(c).Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
+	controlled := socket(withSocket(c)).Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
 	return errors.Join(controlled, err)
 }
 
@@ -22,7 +22,7 @@ func waitArrival(c net.Conn) (at time.Time, err error) {
 	var oob [64]byte
 	told := 0
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
-		controlled := socket(c).Control(func(fd uintptr) {
+		controlled := socket(withSocket(c)).Control(func(fd uintptr) {
 			_, told, _, _, err = unix.Recvmsg(int(fd), b[:], oob[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		})
 		if err = errors.Join(controlled, err); err == nil {

@@ -208,7 +208,7 @@ func TestStrangersInTheLot(t *testing.T) {
 		s.gate.mu.Lock()
 		defer s.gate.mu.Unlock()
 		for e := s.gate.strangers.all.Front(); e != nil; e = e.Next() {
-			if e.Value.(*visit).token == 0 {
+			if e.Value.(*visit).parked == nil {
 				return false
 			}
 		}

@@ -205,9 +205,9 @@ func (g *gate) pause(v *visit) {
 	defer g.mu.Unlock()
 	v.begun = true
 	if !g.shut && !g.draining {
-		v.token = g.lot.Park(socket(v.conn), v)
+		v.parked = g.lot.Park(socket(v.conn), v)
 	}
-	if v.token == 0 {
+	if v.parked == nil {
 		g.enterHTTP(v)
 		return
 	}
@@ -230,14 +230,14 @@ func (g *gate) giveUp(v *visit) {
 // unpark takes a connection out of the lot and says whether it was there; the lock is
 // held.
 func (g *gate) unpark(v *visit) bool {
-	token := v.token
+	parked := v.parked
 	g.unparked(v)
-	return token != 0 && g.lot.Take(token)
+	return parked != nil && g.lot.Take(parked, v)
 }
 
 // unparked notes that one is not in the lot any more; the lock is held.
 func (g *gate) unparked(v *visit) {
-	v.token = 0
+	v.parked = nil
 	if _, waited := g.begun[v]; waited {
 		delete(g.begun, v)
 		v.patience.Stop()
@@ -251,9 +251,9 @@ func (g *gate) rest(v *visit) {
 	defer g.mu.Unlock()
 	if !g.shut && v.among != nil { // else it gave way
 		v.sign()
-		v.token = g.lot.Park(socket(v.conn), v)
+		v.parked = g.lot.Park(socket(v.conn), v)
 	}
-	if v.token == 0 {
+	if v.parked == nil {
 		g.end(v)
 		return
 	}
@@ -277,7 +277,7 @@ func (g *gate) cutIdle(most time.Duration) time.Duration {
 	for e := g.strangers.all.Front(); e != nil; {
 		v := e.Value.(*visit)
 		e = e.Next()
-		if v.token == 0 {
+		if v.parked == nil {
 			continue // net/http has a bound of its own
 		}
 		if left := most - time.Since(v.signed); left > 0 {

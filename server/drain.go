@@ -5,8 +5,6 @@ import (
 	"context"
 	"net"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -211,7 +209,7 @@ func (g *gate) atRest(such func(net.Conn) bool) (n int) {
 		}
 	}
 	for e := g.strangers.all.Front(); e != nil; e = e.Next() {
-		if v := e.Value.(*visit); v.token != 0 && such(v.conn) {
+		if v := e.Value.(*visit); v.parked != nil && such(v.conn) {
 			n++
 		}
 	}
@@ -223,12 +221,10 @@ func anyConn(net.Conn) bool { return true }
 // unreadOn says whether something has come on a connection that nobody has read yet;
 // its end does not count.
 func unreadOn(c net.Conn) bool {
-	raw := socket(c)
-	if raw == nil {
+	s := socket(c)
+	if s == nil {
 		return false
 	}
-	var first [1]byte
-	n := 0
-	err := raw.Control(func(fd uintptr) { n, _, _ = unix.Recvfrom(int(fd), first[:], unix.MSG_PEEK|unix.MSG_DONTWAIT) })
+	n, err := s.Look()
 	return err == nil && n > 0
 }

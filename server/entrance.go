@@ -65,9 +65,10 @@ func (g *gate) makeRoom(quiet time.Duration) bool {
 // welcome takes a new connection, a stranger. It comes into line once it says
 // something.
 func (g *gate) welcome(c net.Conn) {
-	if raw := socket(c); raw != nil {
+	c = withSocket(c)
+	if s := socket(c); s != nil {
 		short, many := false, false
-		_ = raw.Control(func(fd uintptr) { // of a connection that is gone, hear tells
+		_ = s.Control(func(fd uintptr) { // of a connection that is gone, hear tells
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
 			short, many = descriptorsShort(fd), g.full.connection(fd)
 		})
@@ -92,7 +93,7 @@ func (g *gate) welcome(c net.Conn) {
 		g.sweep.Reset(g.silence())
 	}
 	g.meet(v)
-	if v.token = g.lot.Park(socket(c), v); v.token == 0 {
+	if v.parked = g.lot.Park(socket(c), v); v.parked == nil {
 		g.hearing.Go(func() { g.hear(v) })
 	}
 }

@@ -108,7 +108,7 @@ func memoryUsed() int64 {
 func (s *Server) turnAway(c net.Conn, reason string) {
 	s.metrics.refused("connection", reason)
 	s.full.tell.Do(func() { s.log.Warn("new connections are refused", "full", reason, "from", c.RemoteAddr()) })
-	if _, plain := c.(*net.TCPConn); !plain {
+	if _, plain := c.(*tcpConn); !plain {
 		cut(c) // nothing was said that it could read
 		return
 	}

@@ -80,7 +80,7 @@ type visit struct {
 	over     bool        // has left
 	idle     bool        // in net/http, between two requests
 	head     *time.Timer // of its first request in net/http; nil: all of that has come
-	token    uint64      // in the lot; 0 if it is not there
+	parked   *lot.Socket // that is in the lot; nil if none is
 	gate     *gate
 	worker   string // that it has been proved to be of, last; "": a stranger's
 	stranger
@@ -124,7 +124,7 @@ func (g *gate) enter(v *visit) {
 		g.end(v)
 		return
 	}
-	_, plain := v.conn.(*net.TCPConn)
+	_, plain := v.conn.(*tcpConn)
 	if plain || v.worker != "" && parks(v.conn) { // net/http has shaken hands with it
 		g.call(v)
 		return

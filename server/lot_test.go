@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
@@ -21,52 +23,94 @@ type bell chan struct{}
 
 func (b bell) Come() { b <- struct{}{} }
 
-// TestLot: who parks is told once of what comes, or was there already, and of the
-// end; who is taken out is not, though its descriptor is another's by then.
+// TestLot: who parks is told once of what comes, or was left unread, and of the end; who
+// is taken out is not, though its descriptor is another's by then.
 func TestLot(t *testing.T) {
 	l := lot.New()
 	defer l.Close()
 	ours, theirs := tcpPair(t)
+	s := socket(theirs)
 	rings := make(bell, 9)
-	for name, come := range map[string]func(){
-		"bytes":      func() { fmt.Fprint(ours, "more") },
-		"more bytes": func() { fmt.Fprint(ours, "more") },
-	} {
-		if l.Park(socket(theirs), rings) == 0 {
-			t.Fatal(name, ": can't park")
+	park := func() {
+		t.Helper()
+		if l.Park(s, rings) == nil {
+			t.Fatal("can't park")
 		}
-		come()
+	}
+	read := func(most int, want string) {
+		t.Helper()
+		b := make([]byte, most)
+		if n, err := s.Read(b); string(b[:n]) != want || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	for range 2 {
+		park()
+		fmt.Fprint(ours, "more")
 		<-rings
 		// It was told once: what has come and was not read is for the next time.
-		if l.Park(socket(theirs), rings) == 0 {
-			t.Fatal(name, ": can't park again")
-		}
+		park()
 		<-rings
-		if n, err := readNow(theirs, make([]byte, 9)); n != 4 || err != nil {
-			t.Error(name, n, err)
+		read(4, "more") // there may be more behind it, and so it is asked for
+		park()
+		if !l.Take(s, rings) || l.Take(s, rings) {
+			t.Error("not taken once")
 		}
+		// What comes while it does not park is for the next time too.
+		fmt.Fprint(ours, "more")
+		park()
+		<-rings
+		read(2, "mo")
+		park()
+		<-rings
+		read(9, "re")
 	}
-	token := l.Park(socket(theirs), rings)
-	if !l.Take(token) || l.Take(token) {
-		t.Error("not taken once")
+	// The end may come with the last word, which alone is read first.
+	park()
+	fmt.Fprint(ours, "last")
+	ours.CloseWrite()
+	<-rings
+	for n, err := s.Read(make([]byte, 9)); err != io.EOF; n, err = s.Read(make([]byte, 9)) {
+		if err != nil && err != unix.EAGAIN {
+			t.Fatal(n, err)
+		}
+		park()
+		<-rings
 	}
-	fmt.Fprint(ours, "more")
+	park() // the end stays
+	<-rings
+	if len(rings) != 0 || l.Len() != 0 {
+		t.Errorf("%d rings too many, %d are left", len(rings), l.Len())
+	}
 	theirs.Close()
-	if l.Park(socket(theirs), rings) != 0 {
+	if l.Park(s, rings) != nil {
 		t.Error("a closed connection parks")
 	}
+}
+
+// TestLotAgain: a connection that has the descriptor of another one is told of what is
+// its own.
+func TestLotAgain(t *testing.T) {
+	l := lot.New()
+	defer l.Close()
+	_, theirs := tcpPair(t)
+	first := make(bell, 9)
+	if l.Park(socket(theirs), first) == nil || !l.Take(socket(theirs), first) {
+		t.Fatal("can't park")
+	}
+	theirs.Close()
 	// The kernel gives the lowest descriptor: the next connection has that one.
-	ours, theirs = tcpPair(t)
-	other := make(bell, 9)
-	if l.Park(socket(theirs), other) == 0 {
+	ours, theirs := tcpPair(t)
+	second := make(bell, 9)
+	if l.Park(socket(theirs), second) == nil {
 		t.Fatal("can't park")
 	}
 	ours.Close()
-	<-other
-	if len(rings) != 0 || len(other) != 0 || l.Len() != 0 {
-		t.Errorf("%d and %d rang, %d are left", len(rings), len(other), l.Len())
+	<-second
+	if len(first) != 0 || len(second) != 0 || l.Len() != 0 {
+		t.Errorf("%d and %d rang, %d are left", len(first), len(second), l.Len())
 	}
-	if memory, _ := net.Pipe(); l.Park(socket(memory), rings) != 0 {
+	if memory, _ := net.Pipe(); l.Park(socket(memory), second) != nil {
 		t.Error("a connection in memory parks")
 	}
 }

@@ -63,7 +63,7 @@ type poll struct {
 	room   *polls
 	worker string
 	conn   net.Conn
-	token  uint64      // in the lot; 0 if it is not there
+	parked *lot.Socket // that is in the lot; nil if none is
 	timer  *time.Timer // ends it; nil if nothing does
 	next   []byte      // what has come of the next request
 	closes bool        // no next request is wanted

@@ -1,13 +1,12 @@
 package server
 
 import (
-	"crypto/tls"
-	"errors"
 	"net"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 const (
@@ -90,33 +89,28 @@ func (p *polls) replied(c *poll, closes bool, err error) {
 // writeNow writes what a connection takes without waiting, and gives the rest.
 // Of what is no socket it can't tell, and so leaves all of it.
 func writeNow(c net.Conn, b []byte) (rest []byte, err error) {
-	raw := socket(c)
-	if raw == nil {
+	s := socket(c)
+	if s == nil {
 		return b, nil
 	}
-	if _, encrypted := c.(*net.TCPConn); !encrypted {
-		return writeRoomy(c, raw, b)
+	if _, plain := c.(*tcpConn); !plain {
+		return writeRoomy(c, s, b)
 	}
-	var n int
-	var failed error
-	err = raw.Write(func(fd uintptr) bool {
-		n, failed = syscall.Write(int(fd), b)
-		return true // never wait
-	})
-	if err == nil && !errors.Is(failed, unix.EAGAIN) && !errors.Is(failed, unix.EINTR) {
-		err = failed
+	n, err := s.Write(b)
+	if err == unix.EAGAIN {
+		err = nil
 	}
-	return b[max(n, 0):], err
+	return b[n:], err
 }
 
 // writeRoomy writes to an encrypted connection if its socket says that it has room:
 // it has a third of its buffer then, which a short answer fits in.
-func writeRoomy(c net.Conn, raw syscall.RawConn, b []byte) (rest []byte, err error) {
+func writeRoomy(c net.Conn, s *lot.Socket, b []byte) (rest []byte, err error) {
 	if len(b) > roomyBytes {
 		return b, nil
 	}
 	ready := []unix.PollFd{{Events: unix.POLLOUT}}
-	err = raw.Control(func(fd uintptr) {
+	err = s.Control(func(fd uintptr) {
 		ready[0].Fd = int32(fd)
 		_, _ = unix.Poll(ready, 0) // when it fails, nothing is ready
 	})
@@ -127,41 +121,4 @@ func writeRoomy(c net.Conn, raw syscall.RawConn, b []byte) (rest []byte, err err
 	n, err := c.Write(b)
 	_ = c.SetWriteDeadline(time.Time{})
 	return b[n:], err
-}
-
-// socket is the socket below a connection, nil if there is none.
-func socket(c net.Conn) syscall.RawConn {
-	tcp, ok := under(c).(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil // closed; who writes or reads sees it
-	}
-	return raw
-}
-
-// under is the connection that all others are wrapped around.
-func under(c net.Conn) net.Conn {
-	switch c := c.(type) {
-	case *tls.Conn:
-		return under(c.NetConn())
-	case *resumed:
-		return under(c.Conn)
-	case *impatient:
-		return c.TCPConn
-	}
-	return c
-}
-
-// cut closes a connection at once: an encrypted one without a last word, which may
-// have to wait for its client.
-func cut(c net.Conn) { _ = under(c).Close() }
-
-// closeWrite says that no more comes, as quickly.
-func closeWrite(c net.Conn) {
-	if half, ok := under(c).(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // tcpPair gives both ends of a connection.
-func tcpPair(t *testing.T) (client, server *net.TCPConn) {
+func tcpPair(t *testing.T) (client *net.TCPConn, server *tcpConn) {
 	t.Helper()
 	l := listenLocal(t)
 	defer l.Close()
@@ -31,11 +31,11 @@ func tcpPair(t *testing.T) (client, server *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return c.(*net.TCPConn), s.(*net.TCPConn)
+	return c.(*net.TCPConn), withSocket(s).(*tcpConn)
 }
 
 // fill writes to a connection until it takes no more, and gives how much it took.
-func fill(t *testing.T, c *net.TCPConn) (took int) {
+func fill(t *testing.T, c *tcpConn) (took int) {
 	t.Helper()
 	b := bytes.Repeat([]byte("x"), 1<<20)
 	for {

@@ -27,8 +27,8 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tcp, is := c.(*net.TCPConn); is {
-		c = &impatient{TCPConn: tcp}
+	if tcp, is := withSocket(c).(*tcpConn); is {
+		c = &impatient{tcpConn: tcp}
 	}
 	return tls.Server(c, l.cfg), nil
 }
@@ -36,15 +36,15 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 // impatient is a socket below TLS from which can be read what has come, without
 // waiting for more.
 type impatient struct {
-	*net.TCPConn
+	*tcpConn
 	now atomic.Bool
 }
 
 func (c *impatient) Read(p []byte) (int, error) {
 	if !c.now.Load() {
-		return c.TCPConn.Read(p)
+		return c.tcpConn.Read(p)
 	}
-	n, err := readNow(c.TCPConn, p)
+	n, err := readNow(c.tcpConn, p)
 	if err == unix.EAGAIN {
 		err = errNothing
 	}

@@ -135,7 +135,7 @@ func TestTLS(t *testing.T) {
 		s.polls.mu.Lock()
 		defer s.polls.mu.Unlock()
 		for c := range s.polls.waiting {
-			if c.token == 0 {
+			if c.parked == nil {
 				return false
 			}
 		}

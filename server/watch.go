@@ -1,9 +1,7 @@
 package server
 
 import (
-	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,14 +43,14 @@ func (p *polls) park(c *poll) bool {
 			return false
 		}
 	}
-	c.token = p.lot.Park(socket(c.conn), c)
-	return c.token != 0
+	c.parked = p.lot.Park(socket(c.conn), c)
+	return c.parked != nil
 }
 
 // parks says whether a connection can wait in the lot, and be read from without
 // waiting.
 func parks(c net.Conn) bool {
-	if _, plain := c.(*net.TCPConn); plain {
+	if _, plain := c.(*tcpConn); plain {
 		return true
 	}
 	encrypted, _ := impatiently(c)
@@ -62,16 +60,16 @@ func parks(c net.Conn) bool {
 // unpark takes a connection out of the lot and says whether it was there; the lock
 // is held.
 func (p *polls) unpark(c *poll) bool {
-	token := c.token
-	c.token = 0
-	return token != 0 && p.lot.Take(token)
+	parked := c.parked
+	c.parked = nil
+	return parked != nil && p.lot.Take(parked, c)
 }
 
 // Come reads what has come on a parked connection; the lot's goroutine calls it.
 func (c *poll) Come() {
 	p := c.room
 	p.mu.Lock()
-	if c.token = 0; c.answered && !c.closes && !p.stopped {
+	if c.parked = nil; c.answered && !c.closes && !p.stopped {
 		p.mu.Unlock()
 		p.leave(c, true) // a desk reads what it is
 		return
@@ -101,24 +99,11 @@ func readNow(c net.Conn, b []byte) (n int, err error) {
 	if encrypted, below := impatiently(c); encrypted != nil {
 		return readTLSNow(encrypted, below, b)
 	}
-	raw := socket(c)
-	if raw == nil {
+	s := socket(c)
+	if s == nil {
 		return 0, net.ErrClosed
 	}
-	var failed error
-	err = raw.Read(func(fd uintptr) bool {
-		for failed = unix.EINTR; failed == unix.EINTR; {
-			n, failed = syscall.Read(int(fd), b)
-		}
-		return true // never wait
-	})
-	if err == nil {
-		err = failed
-	}
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	return max(n, 0), err
+	return s.Read(b)
 }
 
 // watch reads from a connection until its next request may be served or none will

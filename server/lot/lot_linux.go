@@ -10,28 +10,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lot is where connections park that nobody waits for: one epoll set for all, so
-// that one costs neither a goroutine nor a buffer. Each is told of the first thing
-// that comes and is in the lot no more.
+// Lot is where sockets park that nobody waits for: one epoll set for all, so that one
+// costs neither a goroutine nor a buffer. Each is told of the first thing that comes and
+// is in the lot no more.
 //
-// A token names a connection, not its descriptor: that may be another's by the time
-// its event is looked at. Closing a connection does not end its stay, since an epoll
-// set forgets a closed descriptor without a word: whoever closes one takes it out.
-// Taking it out leaves the set as it is: it says something once more at most, about
-// a token that means nothing any more.
+// A socket stays in the set for as long as it lives, whether it parks or not, and the set
+// speaks when something comes (EPOLLET): to change it for each stay would cost a call of
+// the kernel's, which takes the longer the more there are. So what comes while a socket
+// does not park is noted, and where something may be left unread the kernel is asked.
+//
+// An event names a descriptor, and which of those sockets it was that had the descriptor
+// one after another. Closing a socket does not end its stay, since an epoll set forgets a
+// closed descriptor without a word: whoever closes one takes it out.
 type Lot struct {
 	once sync.Once
 	raw  syscall.RawConn // of the set; nil if there is none
 	file *os.File
 	done chan struct{} // closed when run has ended
 
-	mu   sync.Mutex
-	last uint64
-	in   map[uint64]Parked // by token
+	mu     sync.Mutex
+	last   uint32    // number
+	all    []*Socket // by descriptor
+	parked int
+}
+
+// place is a socket's in a lot, whose lock guards it.
+type place struct {
+	lot    *Lot
+	fd     int
+	number uint32 // among all that had its descriptor; 0: it is in no set yet
+	ended  bool   // the kernel has told of its end, or half of it
+	stay   Parked // nil: it does not park
 }
 
 // New gives a lot that nobody is in. Close it.
-func New() *Lot { return &Lot{in: map[uint64]Parked{}, done: make(chan struct{})} }
+func New() *Lot { return &Lot{done: make(chan struct{})} }
 
 // start is with the first socket: where there are none, as in a bubble of
 // testing/synctest, no goroutine waits for the kernel.
@@ -57,44 +70,98 @@ func (l *Lot) start() {
 	go l.run()
 }
 
-// Park gives a token, or 0 where a connection can't park: raw is nil, or closed.
-// It may be told that something has come before park returns.
-func (l *Lot) Park(raw syscall.RawConn, p Parked) (token uint64) {
-	if raw == nil {
-		return 0
+// Park has p be told of what comes on a socket next, or has come and was not read. It
+// gives the socket, or nil where that can't be: it is nil or closed. It may be told before
+// Park returns. A socket parks in one lot only.
+func (l *Lot) Park(s *Socket, p Parked) *Socket {
+	if s == nil {
+		return nil
 	}
 	if l.once.Do(l.start); l.raw == nil {
-		return 0
+		return nil
 	}
 	l.mu.Lock()
-	l.last++
-	token = l.last
-	l.in[token] = p
+	s.stay = p
+	l.parked++
+	known := s.number != 0 && !s.ended && !s.unread.Load()
 	l.mu.Unlock()
-	var failed error
-	err := errors.Join(raw.Control(func(fd uintptr) {
-		failed = l.raw.Control(func(set uintptr) {
-			event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(token), Pad: int32(token >> 32)}
-			// It has been here before, mostly.
-			if failed = unix.EpollCtl(int(set), unix.EPOLL_CTL_MOD, int(fd), &event); failed == unix.ENOENT {
-				failed = unix.EpollCtl(int(set), unix.EPOLL_CTL_ADD, int(fd), &event)
-			}
-		})
-	}), failed)
-	if err != nil && l.Take(token) {
-		return 0
+	if known || l.ask(s) == nil {
+		return s
 	}
-	return token
-}
-
-// Take takes a connection out and says whether it was there: if not, it has been
-// told, or is about to be, that something has come.
-func (l *Lot) Take(token uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, there := l.in[token]
-	delete(l.in, token)
-	return there
+	s.number = 0
+	if s.stay == nil {
+		return s // it has been told
+	}
+	s.leave(l)
+	return nil
+}
+
+// ask has the set tell of what a socket has now.
+func (l *Lot) ask(s *Socket) error {
+	s.unread.Store(false)
+	var failed, closed error
+	gone := s.raw.Control(func(fd uintptr) {
+		closed = l.raw.Control(func(set uintptr) {
+			op, number := unix.EPOLL_CTL_MOD, s.number
+			if number == 0 {
+				op, number = unix.EPOLL_CTL_ADD, l.enter(s, int(fd))
+			}
+			event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd), Pad: int32(number)}
+			if failed = unix.EpollCtl(int(set), op, int(fd), &event); failed == unix.EEXIST { // by another Socket of the same connection
+				failed = unix.EpollCtl(int(set), unix.EPOLL_CTL_MOD, int(fd), &event)
+			}
+		})
+	})
+	return errors.Join(gone, closed, failed)
+}
+
+// enter notes whose a descriptor is, and gives the number.
+func (l *Lot) enter(s *Socket, fd int) uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = max(l.last+1, 1)
+	if fd >= len(l.all) {
+		l.all = append(l.all, make([]*Socket, fd+1-len(l.all))...)
+	}
+	l.all[fd] = s
+	s.lot, s.fd, s.number = l, fd, l.last
+	return l.last
+}
+
+// Take takes a socket out and says whether p was there: if not, it has been told, or is
+// about to be, that something has come.
+func (l *Lot) Take(s *Socket, p Parked) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s == nil || s.stay != p {
+		return false
+	}
+	s.leave(l)
+	return true
+}
+
+// leave ends a stay; the lock is held.
+func (s *Socket) leave(l *Lot) (p Parked) {
+	if p = s.stay; p != nil {
+		s.stay = nil
+		l.parked--
+	}
+	return p
+}
+
+// Forget is for a socket that is about to be closed: nothing of it is kept.
+func (s *Socket) Forget() {
+	l := s.lot
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all[s.fd] == s {
+		l.all[s.fd] = nil
+	}
 }
 
 func (l *Lot) run() {
@@ -110,16 +177,24 @@ func (l *Lot) run() {
 			return // closed
 		}
 		for _, e := range events[:n] {
-			token := uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
-			l.mu.Lock()
-			p := l.in[token]
-			delete(l.in, token)
-			l.mu.Unlock()
-			if p != nil {
+			if p := l.tell(e); p != nil {
 				p.Come()
 			}
 		}
 	}
+}
+
+// tell gives who is to be told of an event; nil: nobody.
+func (l *Lot) tell(e unix.EpollEvent) Parked {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.all[e.Fd]
+	if s == nil || s.number != uint32(e.Pad) {
+		return nil
+	}
+	s.unread.Store(true)
+	s.ended = s.ended || e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	return s.leave(l)
 }
 
 // Close ends the lot. Nobody parks any more, and who is still there is told nothing.
@@ -135,5 +210,5 @@ func (l *Lot) Close() {
 func (l *Lot) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.in)
+	return l.parked
 }

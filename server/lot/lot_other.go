@@ -2,19 +2,22 @@
 
 package lot
 
-import "syscall"
-
-// Lot is where no connection parks: without epoll a poll costs a goroutine.
+// Lot is where no socket parks: without epoll a poll costs a goroutine.
 type Lot struct{}
+
+type place struct{}
 
 // New gives a lot that nobody is in.
 func New() *Lot { return &Lot{} }
 
 // Park parks nobody.
-func (*Lot) Park(syscall.RawConn, Parked) (token uint64) { return 0 }
+func (*Lot) Park(*Socket, Parked) *Socket { return nil }
 
 // Take finds nobody.
-func (*Lot) Take(uint64) bool { return false }
+func (*Lot) Take(*Socket, Parked) bool { return false }
+
+// Forget has nothing to forget.
+func (*Socket) Forget() {}
 
 // Close ends the lot.
 func (*Lot) Close() {}
