@@ -86,7 +86,7 @@ func isPlain(r *http.Request) bool {
 	switch {
 	case r.Proto != "HTTP/1.1", r.Close, r.ContentLength < 0, len(r.TransferEncoding) > 0, r.Trailer != nil:
 		return false
-	case r.Host == "" || !isWord(strings.Map(hostMarks, r.Host)):
+	case !isWordWith(r.Host, ".:-[]"):
 		return false
 	}
 	for name := range r.Header {
@@ -94,7 +94,7 @@ func isPlain(r *http.Request) bool {
 		case "Expect", "Upgrade", "Transfer-Encoding", "Trailer":
 			return false
 		}
-		if !isWord(strings.ReplaceAll(name, "-", "_")) {
+		if !isWordWith(name, "-") {
 			return false
 		}
 	}
@@ -104,14 +104,6 @@ func isPlain(r *http.Request) bool {
 		}
 	}
 	return plainRoute(r.Method, r.RequestURI, r.ContentLength)
-}
-
-// hostMarks drops what a host and its port have besides letters and digits.
-func hostMarks(c rune) rune {
-	if strings.ContainsRune(".:-[]", c) {
-		return -1
-	}
-	return c
 }
 
 // plainRoute says whether a desk answers a method and target: those by which workers
@@ -136,8 +128,18 @@ func isWorkers(target, path string) bool {
 }
 
 // isWord says whether a text is letters, digits and underscores, as ids are.
-func isWord(text string) bool {
-	return text != "" && strings.IndexFunc(text, func(c rune) bool {
-		return (c < 'a' || 'z' < c) && (c < 'A' || 'Z' < c) && (c < '0' || '9' < c) && c != '_'
-	}) < 0
+func isWord(text string) bool { return isWordWith(text, "") }
+
+// isWordWith is isWord for a text that may have other marks too, between its letters.
+func isWordWith(text, marks string) bool {
+	letters := false
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_':
+			letters = true
+		case strings.IndexByte(marks, c) < 0:
+			return false
+		}
+	}
+	return letters
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -82,7 +81,6 @@ func (rs routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if path, id := splitWorker(r.RequestURI); isWord(id) && rs.workers[path] != nil {
-		r.SetPathValue("worker", id)
 		rs.workers[path].ServeHTTP(w, r)
 		return
 	}
@@ -96,7 +94,13 @@ func splitWorker(target string) (path, id string) {
 }
 
 // workerOf is the worker that a path names.
-func workerOf(r *http.Request) string { return cmp.Or(r.PathValue("worker"), mux.Vars(r)["worker"]) }
+func workerOf(r *http.Request) string {
+	if id, routed := mux.Vars(r)["worker"]; routed {
+		return id
+	}
+	_, id := splitWorker(r.RequestURI)
+	return id
+}
 
 // refuse counts a refusal and sends its text.
 func (s *Server) refuse(w http.ResponseWriter, route, reason string, status int, text string) {

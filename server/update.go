@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/fltool/fltool/server/wire"
 )
@@ -117,7 +118,9 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	var form wire.Form
 	var digest []byte // that is signed, where that is known before
 	if small && !s.cfg.Unsafe {
-		if form, digest, err = s.short(key, body, r); err != nil {
+		whole := shorts.Get().(*bytes.Buffer)
+		defer shorts.Put(whole) // the form is of it
+		if form, digest, err = s.short(key, body, r, whole); err != nil {
 			return s.unreadable(err)
 		}
 	}
@@ -164,15 +167,18 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	return outcome{status: http.StatusOK, text: wire.TextAccepted + wire.Short(id) + "."}
 }
 
+// shorts are buffers of bodies that need no seat.
+var shorts = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // short reads a short update and checks its signature before anything is inflated,
 // which may take a thousand times as long as there is to read. It gives the form and the
-// digest that was signed; its error is one for unreadable.
-func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request) (form wire.Form, digest []byte, err error) {
-	whole := make([]byte, r.ContentLength)
-	if _, err := io.ReadFull(body, whole); err != nil {
+// digest that was signed; its error is one for unreadable. The form is of whole.
+func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request, whole *bytes.Buffer) (form wire.Form, digest []byte, err error) {
+	whole.Reset()
+	if _, err := io.CopyN(whole, body, r.ContentLength); err != nil {
 		return wire.Form{}, nil, err
 	}
-	if form, err = wire.OpenForm(whole, r.Header.Get("Content-Type")); err != nil {
+	if form, err = wire.OpenForm(whole.Bytes(), r.Header.Get("Content-Type")); err != nil {
 		return wire.Form{}, nil, err
 	}
 	digest, err = s.verifier.open(r, key, form.Signed, func(message []byte) bool { return len(message) == sha256.Size })

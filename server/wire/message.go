@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 )
 
 // MaxMessage bounds a JSON message, in bytes. The longest real one is a poll
@@ -49,7 +51,11 @@ func (m MissingKeys) Error() string {
 // of keys, with v holding those that were not missing, or what reading r failed
 // with.
 func DecodeMessage(r io.Reader, v any, keys ...string) error {
-	b, err := io.ReadAll(io.LimitReader(r, MaxMessage+1))
+	whole := messages.Get().(*bytes.Buffer)
+	defer messages.Put(whole)
+	whole.Reset()
+	_, err := whole.ReadFrom(io.LimitReader(r, MaxMessage+1))
+	b := whole.Bytes() // of which nothing is kept
 	switch {
 	case err != nil:
 		return fmt.Errorf("read message: %w", err)
@@ -62,6 +68,9 @@ func DecodeMessage(r io.Reader, v any, keys ...string) error {
 	}
 	return decodeAny(b, v, keys)
 }
+
+// messages are buffers of at most twice MaxMessage.
+var messages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // decodeAny decodes whatever JSON it is.
 func decodeAny(b []byte, v any, keys []string) error {
