@@ -63,7 +63,9 @@ func (c *challenges) issue(worker string, at time.Time) string {
 	binary.BigEndian.PutUint32(b[:], uint32(since/time.Second))
 	binary.BigEndian.PutUint64(b[phraseTime:], serial)
 	c.sign(&b, worker)
-	return hex.EncodeToString(b[:])
+	var text [2 * phraseSize]byte
+	hex.Encode(text[:], b[:])
+	return string(text[:])
 }
 
 // open says whether a phrase may still be used.

@@ -13,10 +13,9 @@ var ErrSignature = errors.New("bad signature")
 // signature (64 bytes) and, behind it, the message itself (RFC 8032; PyNaCl's
 // SignedMessage).
 func Sign(key ed25519.PrivateKey, message []byte) string {
-	b := make([]byte, 0, ed25519.SignatureSize+len(message))
-	b = append(b, ed25519.Sign(key, message)...)
-	b = append(b, message...)
-	return hex.EncodeToString(b)
+	var room [2 * (ed25519.SignatureSize + 64)]byte // for a challenge, and a digest
+	b := hex.AppendEncode(room[:0], ed25519.Sign(key, message))
+	return string(hex.AppendEncode(b, message))
 }
 
 // Open gives the message of a signed phrase, or ErrSignature. Whether the message
