@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -440,5 +441,20 @@ func TestPublicationGoesFirst(t *testing.T) {
 	g.unhush()
 	if got := <-served; got != v {
 		t.Errorf("served %v", got)
+	}
+}
+
+// TestDeskTellsLength: an answer whose handler does not say how long it is has an end all
+// the same.
+func TestDeskTellsLength(t *testing.T) {
+	var w response
+	w.reset(nil, nil)
+	http.Error(&w, "out of order", http.StatusInternalServerError)
+	r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(append(w.appendTo(nil), "more"...))), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(r.Body); string(b) != "out of order\n" || r.StatusCode != http.StatusInternalServerError || err != nil {
+		t.Errorf("%d %q %v", r.StatusCode, b, err)
 	}
 }

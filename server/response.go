@@ -69,6 +69,10 @@ func (w *response) appendTo(b []byte) []byte {
 			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 		}
 	}
+	if w.header["Content-Length"] == nil { // as net/http adds it
+		b = strconv.AppendInt(append(b, "Content-Length: "...), int64(len(w.text)), 10)
+		b = append(b, "\r\n"...)
+	}
 	b = append(append(append(b, "Date: "...), date()...), "\r\n\r\n"...)
 	return append(b, w.text...)
 }
