@@ -67,15 +67,10 @@ func Merge(rs []Report) (Report, error) {
 	rs = slices.Clone(rs)
 	sort.Slice(rs, func(i, j int) bool { return rs[i].Shard.Index < rs[j].Shard.Index })
 
-	step := slices.MaxFunc(rs, func(a, b Report) int { return cmp.Compare(a.step(), b.step()) }).step()
-	sum := part(rs[0], step)
-	for _, r := range rs[1:] {
-		var err error
-		if sum, err = add(sum, part(r, step)); err != nil {
-			return Report{}, err
-		}
+	sum, err := addUp(rs)
+	if err != nil {
+		return Report{}, err
 	}
-	sum.bound()
 	if from, to, held := heldTogether(rs); held {
 		all := *sum.Held
 		all.HoldSeconds = max(0, to.Sub(from).Seconds())
@@ -101,6 +96,38 @@ func Merge(rs []Report) (Report, error) {
 	} else {
 		sum.Reasons = append(sum.Reasons, concerns...)
 	}
+	return sum, nil
+}
+
+// SoFar adds up what the shards of a run have seen of it so far, one of each, and judges
+// nothing. The timeline ends where the first of them does.
+func SoFar(rs []Report) (Report, error) {
+	sum, err := addUp(rs)
+	if err != nil {
+		return Report{}, err
+	}
+	for _, r := range rs {
+		ticks := shiftTimeline(r.Timeline, r.Env.start(), sum.Env.start(), sum.step())
+		last := 0.
+		if n := len(ticks); n > 0 {
+			last = ticks[n-1].T
+		}
+		sum.Timeline = slices.DeleteFunc(sum.Timeline, func(t Tick) bool { return t.T >= last+sum.step() })
+	}
+	return sum, nil
+}
+
+// addUp is the sum of all, in their order.
+func addUp(rs []Report) (Report, error) {
+	step := slices.MaxFunc(rs, func(a, b Report) int { return cmp.Compare(a.step(), b.step()) }).step()
+	sum := part(rs[0], step)
+	for _, r := range rs[1:] {
+		var err error
+		if sum, err = add(sum, part(r, step)); err != nil {
+			return Report{}, err
+		}
+	}
+	sum.bound()
 	return sum, nil
 }
 

@@ -105,6 +105,35 @@ func TestMergeCommutes(t *testing.T) {
 	}
 }
 
+// What shards have seen so far adds up as in the end, but for what some of them have not seen
+// yet, and to no verdict.
+func TestSoFar(t *testing.T) {
+	for seed := range uint64(40) {
+		shards := randomShards(seed)
+		slow := &shards[len(shards)-1]
+		slow.Timeline = slow.Timeline[:len(slow.Timeline)/2]
+		whole, err := Merge(shards)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := SoFar(shards)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(got.Timeline)
+		if end := slow.Timeline[len(slow.Timeline)-1].T + whole.step() + 5; n == 0 || n >= len(whole.Timeline) || got.Timeline[n-1].T > end {
+			t.Fatalf("seed %d: %d ticks of %d, of a shard with %d", seed, n, len(whole.Timeline), len(slow.Timeline))
+		}
+		for _, r := range []*Report{&got, &whole} {
+			r.Timeline, r.Verdict, r.Reasons = r.Timeline[:n], "", nil
+			r.Held.HoldSeconds = 0
+		}
+		if d := cmp.Diff(whole, got, approx); d != "" {
+			t.Fatalf("seed %d: %s", seed, d)
+		}
+	}
+}
+
 // It does not matter how shards are grouped: a+(b+c) is (a+b)+c.
 func TestAddAssociates(t *testing.T) {
 	for seed := range uint64(50) {

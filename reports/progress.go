@@ -1,5 +1,10 @@
 package reports
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Progress is how far a run has come at a moment. Counts are since its start.
 type Progress struct {
 	Seconds   float64        `json:"seconds"`             // since the start
@@ -42,3 +47,45 @@ const (
 
 // Stages are all of them.
 var Stages = []string{StageArriving, StageRounds, StageGathering, StageHolding, StageOver}
+
+// AddProgress is how far the shards of a run on one host have come, of which there is at
+// least one: as far as the last of them. Server is what all of them see, generators add.
+func AddProgress(all []Progress) Progress {
+	last := slices.MaxFunc(all, func(a, b Progress) int { return cmp.Compare(a.Left, b.Left) })
+	sum := all[0]
+	sum.Left, sum.Load, sum.Uses = last.Left, last.Load, slices.Clone(sum.Uses)
+	for _, p := range all[1:] {
+		sum.Seconds = max(sum.Seconds, p.Seconds)
+		if slices.Index(Stages, p.Stage) < slices.Index(Stages, sum.Stage) {
+			sum.Stage = p.Stage
+		}
+		sum.Workers += p.Workers
+		sum.Doing = addCounts(sum.Doing, p.Doing)
+		sum.Held += p.Held
+		sum.NeverHeld += p.NeverHeld
+		sum.Cut += p.Cut
+		sum.Lost += p.Lost
+		sum.Finished += p.Finished
+		sum.Round = min(sum.Round, p.Round)
+		sum.Sent += p.Sent
+		sum.Done += p.Done
+		sum.Errors += p.Errors
+		sum.Uses = union(sum.Uses, p.Uses, func(u Use) string { return u.Process }, addUse)
+		sum.Over = sum.Over && p.Over
+	}
+	return sum
+}
+
+func addUse(a, b Use) Use {
+	if a.Process == "server" {
+		return Use{a.Process, max(a.RSSBytes, b.RSSBytes), max(a.Cores, b.Cores), max(a.FDs, b.FDs), max(a.FDLimit, b.FDLimit)}
+	}
+	sum := Use{a.Process, a.RSSBytes + b.RSSBytes, a.Cores + b.Cores, a.FDs + b.FDs, a.FDLimit + b.FDLimit}
+	if a.FDs < 0 || b.FDs < 0 {
+		sum.FDs = -1
+	}
+	if a.FDLimit <= 0 || b.FDLimit <= 0 {
+		sum.FDLimit = min(a.FDLimit, b.FDLimit)
+	}
+	return sum
+}

@@ -48,9 +48,6 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	}
 	ctx := cmd.Context()
 	tidies(ctx)
-	if f.procs > 1 && f.follow.progress != progressNone {
-		f.follow.progress = progressPlain // the processes say how far they are
-	}
 	following, err := f.follow.begin(cmd)
 	if err != nil {
 		return err
@@ -88,9 +85,7 @@ func (f *loadFlags) drive(cmd *cobra.Command, output *outputFlags, setup loadgen
 	}
 	var rep reports.Report
 	if f.procs > 1 {
-		if rep, err = f.runProcs(cmd, plan.Target, setup.ServerPID); err == nil {
-			setup.Env(&rep.Env)
-		}
+		rep, err = f.runProcs(cmd, plan.Target, setup)
 	} else {
 		rep, err = loadgen.Run(ctx, plan, setup)
 	}

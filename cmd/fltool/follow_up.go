@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ const upEvery = time.Second
 // upLine is a line.
 type upLine struct {
 	Now   reports.Progress `json:"now"`
-	SoFar reports.Report   `json:"soFar"` // what of it is measured
+	SoFar reports.Report   `json:"soFar"`
 }
 
 // upwards tells the process that began this one.
@@ -45,19 +46,9 @@ func upward() *upwards {
 func (u *upwards) tell(now reports.Progress, soFar func() reports.Report) {
 	if at := time.Now(); now.Over || !at.Before(u.next) {
 		u.next = at.Add(upEvery)
-		r := soFar()
 		// Who does not listen any more misses nothing that is in the run's report.
-		_ = json.NewEncoder(u.to).Encode(upLine{now, reports.Report{Series: r.Series, Rounds: r.Rounds, Errors: r.Errors, Bytes: r.Bytes, Timeline: heldOf(r.Timeline)}})
+		_ = json.NewEncoder(u.to).Encode(upLine{now, soFar()})
 	}
-}
-
-// heldOf is how many polls were held, without the rest.
-func heldOf(ticks []reports.Tick) []reports.Tick {
-	held := make([]reports.Tick, len(ticks))
-	for i, t := range ticks {
-		held[i] = reports.Tick{T: t.T, Held: t.Held}
-	}
-	return held
 }
 
 func (u *upwards) close() error { return u.to.Close() }
@@ -87,4 +78,15 @@ func hear(tell loadgen.Follower) (child *os.File, done func() error, err error) 
 		hearing.Wait()
 		return errors.Join(err, from.Close())
 	}, nil
+}
+
+// runHeard runs a command, and tells a follower how far it has come where it says so.
+func runHeard(run *exec.Cmd, tell loadgen.Follower) error {
+	child, done, err := hear(tell)
+	if err != nil {
+		return err
+	}
+	run.ExtraFiles = []*os.File{child}
+	run.Env = append(os.Environ(), followVariable+"=3")
+	return errors.Join(run.Run(), done())
 }

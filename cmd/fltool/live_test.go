@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -87,27 +88,30 @@ func TestLiveView(t *testing.T) {
 		end     func(t *testing.T, stuck *atomic.Bool)
 		code    int
 		report  bool
-		stages  bool
+		load    string // "": a plain hold
 	}{
 		// The first has a server of its own, of which the checks know.
 		{"q", 60, "NO_COLOR=1", func(t *testing.T, _ *atomic.Bool) {
 			m.run(t, "send-keys", "-t", "q", "q")
-		}, exitCant, true, false},
+		}, exitCant, true, ""},
 		{"C-c", 200, "", func(t *testing.T, _ *atomic.Bool) {
 			m.run(t, "send-keys", "-t", "C-c", "C-c")
-		}, exitCant, true, true},
+		}, exitCant, true, "--stages spike:8,for=1h --stages ramp:0,for=1s"},
+		{"procs", 80, "", func(t *testing.T, _ *atomic.Bool) {
+			m.run(t, "send-keys", "-t", "procs", "q")
+		}, exitCant, true, "--procs 2 --workers 8 --ramp 0 --hold 1h"},
 		{"twice", 80, "", func(t *testing.T, stuck *atomic.Bool) {
 			stuck.Store(true)
 			m.run(t, "send-keys", "-t", "twice", "q")
 			m.waitFor(t, "twice", "ending")
 			m.run(t, "send-keys", "-t", "twice", "q")
-		}, 130, false, false},
+		}, 130, false, ""},
 		{"TERM", 80, "", func(t *testing.T, _ *atomic.Bool) {
 			signalLive(t, m, "TERM")
-		}, exitCant, true, false},
+		}, exitCant, true, ""},
 		{"HUP", 80, "", func(t *testing.T, _ *atomic.Bool) {
 			signalLive(t, m, "HUP")
-		}, 129, false, false},
+		}, 129, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -128,9 +132,9 @@ func TestLiveView(t *testing.T) {
 			if c.name == "q" {
 				target = ""
 			}
-			load, now := "--workers 8 --ramp 0 --hold 1h", "8 workers, holding"
-			if c.stages {
-				load, now = "--stages spike:8,for=1h --stages ramp:0,for=1s", "stage 1 of 2, spike 8, holding"
+			load, now := cmp.Or(c.load, "--workers 8 --ramp 0 --hold 1h"), "8 workers, holding"
+			if strings.Contains(load, "--stages") {
+				now = "stage 1 of 2, spike 8, holding"
 			}
 			script := fmt.Sprintf(`stty -g >before; %s fltool simulate %s --unsafe %s; code=$?
 				stty -g >after; cmp before after && echo "exit code $code"; read x`, c.env, target, load)

@@ -23,7 +23,7 @@ import (
 
 // ofTheWhole are the flags that a process of --procs does not get as they were given.
 var ofTheWhole = []string{
-	"procs", "start-at", "out", "format", "target", "keys", "seed", "yes",
+	"procs", "start-at", "out", "format", "target", "keys", "seed", "yes", "progress", "quiet", "metrics-listen", "web",
 	"model-size", "server-pid", "server-binary", "server-command", "server-output", "ready",
 }
 
@@ -58,7 +58,7 @@ func (f *loadFlags) makeKeys(ctx context.Context) (clean func() error, err error
 
 // runProcs drives the load from several processes, each a shard of it, and adds their
 // reports up.
-func (f *loadFlags) runProcs(cmd *cobra.Command, target *url.URL, serverPID int) (r reports.Report, err error) {
+func (f *loadFlags) runProcs(cmd *cobra.Command, target *url.URL, setup loadgen.Setup) (r reports.Report, err error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return r, fmt.Errorf("find fltool itself: %w", err)
@@ -73,13 +73,16 @@ func (f *loadFlags) runProcs(cmd *cobra.Command, target *url.URL, serverPID int)
 
 	var writing sync.Mutex
 	var running sync.WaitGroup
+	all := &together{last: make([]upLine, f.procs), tell: setup.Progress, finish: func(r *reports.Report) { r.Demand.Workers = f.workers; setup.Env(&r.Env) }}
 	rs, errs := make([]reports.Report, f.procs), make([]error, f.procs)
 	for i := range rs {
 		running.Go(func() {
 			shard := fmt.Sprintf("%d/%d", i+1, f.procs)
 			file := filepath.Join(dir, fmt.Sprintf("%d.json", i+1))
 			said := &tagged{mu: &writing, w: cmd.ErrOrStderr(), tag: shard + " "}
-			ended := loadgen.RunProcess(ctx, said, exe, append(f.part(cmd, target, serverPID), "--shard="+shard, "--out="+file)...)
+			process := loadgen.Process(ctx, exe, append(f.part(cmd, target, setup.ServerPID), "--shard="+shard, "--out="+file)...)
+			process.Stderr = said
+			ended := runHeard(process, all.of(i))
 			// Its exit code is that of its verdict, which is in its report.
 			if rs[i], errs[i] = reports.Read(file); errs[i] != nil {
 				errs[i] = fmt.Errorf("process %s made no report: %w", shard, errors.Join(ended, errs[i]))
@@ -95,12 +98,50 @@ func (f *loadFlags) runProcs(cmd *cobra.Command, target *url.URL, serverPID int)
 	for i := range r.Shards {
 		r.Shards[i].Command = nil // that of the whole makes the run again
 	}
+	setup.Env(&r.Env)
 	return r, err
+}
+
+// together tells how far all processes of a run have come, once each of them has told.
+type together struct {
+	tell   loadgen.Follower
+	finish func(*reports.Report) // adds what only this process knows
+
+	mu   sync.Mutex
+	last []upLine // of each
+	told int      // processes that have
+}
+
+// of is the follower of one of the processes.
+func (t *together) of(i int) loadgen.Follower {
+	return func(now reports.Progress, soFar func() reports.Report) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.last[i].Now.Stage == "" {
+			t.told++
+		}
+		if t.last[i] = (upLine{now, soFar()}); t.told < len(t.last) {
+			return
+		}
+		var all []reports.Progress
+		var rs []reports.Report
+		for _, line := range t.last {
+			all, rs = append(all, line.Now), append(rs, line.SoFar)
+		}
+		t.tell(reports.AddProgress(all), sync.OnceValue(func() reports.Report {
+			sum, err := reports.SoFar(rs)
+			if err != nil {
+				return reports.Report{} // none of ours: its report tells
+			}
+			t.finish(&sum)
+			return sum
+		}))
+	}
 }
 
 // part is the command line of each process, but for which of them it is.
 func (f *loadFlags) part(cmd *cobra.Command, target *url.URL, serverPID int) []string {
-	args := []string{cmd.Name(), "--yes", "--target=" + target.String(), "--seed=" + strconv.FormatUint(f.seed, 10)}
+	args := []string{cmd.Name(), "--yes", "--quiet", "--target=" + target.String(), "--seed=" + strconv.FormatUint(f.seed, 10)}
 	if f.keys != "" {
 		args = append(args, "--keys="+f.keys)
 	}

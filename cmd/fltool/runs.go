@@ -127,7 +127,7 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 	run.Stderr = &said
 	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
 	run.WaitDelay = stopPatience
-	ended := m.follow(run)
+	ended := runHeard(run, m.following.tell)
 	if ctx.Err() != nil {
 		return reports.Report{}, cantError("", "interrupted")
 	}
@@ -150,17 +150,6 @@ func (m *measurement) try(ctx context.Context, command []string) (reports.Report
 		code = exitUsage
 	}
 	return r, &exitError{code: code, err: fmt.Errorf("%s: %w: %s", strings.Join(command, " "), ended, lastWords(said.String()))}
-}
-
-// follow runs a command, and puts up how far it has come where it tells.
-func (m *measurement) follow(run *exec.Cmd) error {
-	child, done, err := hear(m.following.tell)
-	if err != nil {
-		return err
-	}
-	run.ExtraFiles = []*os.File{child}
-	run.Env = append(os.Environ(), followVariable+"=3")
-	return errors.Join(run.Run(), done())
 }
 
 // lastWords is the error that a run ended with, without its hint.

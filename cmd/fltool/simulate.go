@@ -77,8 +77,6 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	}
 	cmd.MarkFlagsMutuallyExclusive("procs", "shard")
 	cmd.MarkFlagsMutuallyExclusive("procs", "results")
-	cmd.MarkFlagsMutuallyExclusive("procs", "metrics-listen")
-	cmd.MarkFlagsMutuallyExclusive("procs", "web")
 	return f, cmd
 }
 
