@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/fltool/fltool/reports"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -54,7 +55,8 @@ type Plan struct {
 	FirstNo int                  // number of the first worker's key: it names workers in the report
 	Keys    []ed25519.PrivateKey // one a worker; nil for a server without key list
 
-	Stages []Stage // how many workers are held over time, in place of Rounds, Hold and Ramp; Workers is the most of them
+	Stages []Stage       // how many workers are held over time, in place of Rounds, Hold and Ramp; Workers is the most of them
+	Shard  reports.Shard // whose part of the workers of Stages these are; zero: all
 
 	Rounds int           // rounds that each worker takes part in; with a Quorum, that end
 	Quorum int           // updates that end a round of the server's; 0: one of each worker
@@ -91,7 +93,7 @@ func (p *Plan) check() error {
 		if p.Rounds != 0 || p.Scenario.Plays() {
 			return errors.New("stages go without rounds and without a scenario")
 		}
-		if most := MostWorkers(p.Stages); p.Workers != most {
+		if _, most := p.Shard.Of(MostWorkers(p.Stages)); p.Workers != most {
 			return fmt.Errorf("%d workers, and stages ask for up to %d", p.Workers, most)
 		}
 		p.Hold, p.Ramp = StagesTime(p.Stages), 0

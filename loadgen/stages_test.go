@@ -168,6 +168,25 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestStagesOfShard has a shard drive its part of each stage, which may be nobody.
+func TestStagesOfShard(t *testing.T) {
+	f := newFake(2)
+	p := testPlan(serve(t, f), 2)
+	p.Rounds, p.Stages, p.Shard = 0, stagesOf(t, "hold:2,for=20ms", "spike:5,for=20ms", "hold:1,for=20ms", "ramp:4,for=20ms"), reports.Shard{Index: 2, Count: 3}
+	rep, err := Run(bounded(t), p, Setup{})
+	if err != nil || rep.Verdict != reports.VerdictPass {
+		t.Fatalf("%v %s %v, errors %v", err, rep.Verdict, rep.Reasons, rep.Errors)
+	}
+	for i, want := range []int{1, 2, 0, 1} {
+		if s := rep.Stages[i]; s.Asked != want || s.Held != want || s.HeldFrom == 0 {
+			t.Errorf("stage %d: %+v, want %d", i+1, s, want)
+		}
+	}
+	if h := rep.Held; h.Asked != 2 || h.Steady != 2 || h.Unfreed != 0 {
+		t.Errorf("held %+v", *h)
+	}
+}
+
 // TestStagesNobody has all leave, and some come back after a while.
 func TestStagesNobody(t *testing.T) {
 	for name, own := range map[string]bool{"own": true, "foreign": false} {
@@ -249,6 +268,7 @@ func TestStagesPlan(t *testing.T) {
 		"":        func(*Plan) {},
 		"rounds":  func(p *Plan) { p.Rounds = 1 },
 		"workers": func(p *Plan) { p.Workers = 4 },
+		"shard":   func(p *Plan) { p.Shard = reports.Shard{Index: 1, Count: 2} },
 		"scenario": func(p *Plan) {
 			p.Scenario, _ = ParseScenario(ScenarioStorm)
 		},

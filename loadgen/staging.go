@@ -42,6 +42,12 @@ func newStaging(r *run) *staging {
 	return s
 }
 
+// share is how many of so many workers are this run's, which may be a shard.
+func (s *staging) share(workers int) int {
+	_, n := s.r.plan.Shard.Of(workers)
+	return n
+}
+
 // surplus says whether a worker is to leave.
 func (r *run) surplus(w *worker) bool {
 	return int64(w.index) >= r.wanted.Load() && !r.keep.stays(w)
@@ -69,7 +75,7 @@ func (s *staging) look(now time.Time) (over bool) {
 		s.begin(now)
 	}
 	l := s.legs[s.at]
-	s.r.wanted.Store(int64(l.wanted(now.Sub(s.began))))
+	s.r.wanted.Store(int64(s.share(l.wanted(now.Sub(s.began)))))
 	s.move()
 	switch {
 	case !s.holding.Load():
@@ -145,13 +151,14 @@ func (s *staging) begin(now time.Time) {
 	l := s.legs[s.at]
 	s.began, s.settle, s.others, s.cut = now, gathering{}, gathering{}, s.r.held.cut.Load()
 	s.holding.Store(false)
-	if l.workers > l.from {
-		s.new.Store(int64(l.from))
+	before, asked := s.share(l.from), s.share(l.workers)
+	if asked > before {
+		s.new.Store(int64(before))
 		s.r.keep.again()
 	}
-	s.rows = append(s.rows, reports.Stage{Number: l.stage, Shape: l.shape, Asked: l.workers, From: now.Sub(s.r.start).Seconds()})
+	s.rows = append(s.rows, reports.Stage{Number: l.stage, Shape: l.shape, Asked: asked, From: now.Sub(s.r.start).Seconds()})
 	if l.leave > 0 {
-		s.next = moveRates{moveLeave: l.leave}.turns(s.r.plan.Seed + uint64(s.at))
+		s.next = moveRates{moveLeave: l.leave / float64(max(1, s.r.plan.Shard.Count))}.turns(s.r.plan.Seed + uint64(s.at) + uint64(s.r.plan.FirstNo)<<8)
 		s.due = s.next()
 	}
 }
@@ -218,7 +225,7 @@ func (s *staging) othersHeld(now time.Time) bool {
 func (s *staging) holds() bool { return s != nil && s.holding.Load() }
 
 // most says whether no leg asks for more workers than this one.
-func (s *staging) most() bool { return s.legs[s.at].workers == len(s.r.workers) }
+func (s *staging) most() bool { return s.share(s.legs[s.at].workers) == len(s.r.workers) }
 
 // left are the polls that the server may still hold for those who have come back since.
 func (s *staging) left() []*worker {

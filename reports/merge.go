@@ -39,6 +39,8 @@ func mergeError(of []int, format string, a ...any) error {
 //     once, and refused where they never did. Meanwhile the steady sum is a safe
 //     bound (fewest held at any moment); the peak sum is reached only if the shards
 //     peaked at the same moment, which the timeline shows to its step.
+//   - Stages: counts add. One begins with the first shard's and is over with the last's, and
+//     is refused where they never held it at once.
 //   - Drill and scenario: counts add, peaks too; a share of all was held again when the
 //     slowest shard had it.
 //   - Rounds, by model version: workers, failed and told add. Seconds and
@@ -179,6 +181,7 @@ func add(a, b Report) (Report, error) {
 	start := sum.Env.start()
 
 	sum.Held = merged(a.Held, b.Held, addHeld)
+	sum.Stages = addStages(shiftStages(a.Stages, a.Env.start(), start), shiftStages(b.Stages, b.Env.start(), start))
 	sum.Scenario = merged(a.Scenario, b.Scenario, addScenario)
 	sum.Drill = merged(shiftDrill(a.Drill, a.Env.start(), start), shiftDrill(b.Drill, b.Env.start(), start), addDrill)
 	sum.Rounds = union(shiftRounds(a.Rounds, a.Env.start(), start), shiftRounds(b.Rounds, b.Env.start(), start), roundKey, addRound)
@@ -277,15 +280,22 @@ func addHeld(a, b Held) Held {
 	a.NeverHeld += b.NeverHeld
 	a.LostWhile += b.LostWhile
 	a.RepollsAsked += b.RepollsAsked
-	if a.Places+b.Places > 0 { // all of a shard that met no limit had one
-		a.Places = cmp.Or(a.Places, a.Asked-b.Asked) + cmp.Or(b.Places, b.Asked)
-	}
+	a.Places = addPlaces(a.Places, a.Asked-b.Asked, b.Places, b.Asked)
 	a.Kept += b.Kept
 	a.Unfreed += b.Unfreed
 	a.NeverCauses = addCounts(a.NeverCauses, b.NeverCauses)
 	a.LostCauses = addCounts(a.LostCauses, b.LostCauses)
 	a.HoldSeconds = min(a.HoldSeconds, b.HoldSeconds) // that long, all held
 	return a
+}
+
+// addPlaces adds the places that a server had for the workers that each asked for, where it
+// met a limit: all of a shard that met none had one.
+func addPlaces(a, ofA, b, ofB int) int {
+	if a+b == 0 {
+		return 0
+	}
+	return cmp.Or(a, ofA) + cmp.Or(b, ofB)
 }
 
 func addCounts[K comparable](a, b map[K]int) map[K]int {

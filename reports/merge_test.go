@@ -64,6 +64,13 @@ func randomShards(seed uint64) []Report {
 				})
 			}
 		}
+		for k := range r.IntN(3) { // who is interrupted has fewer
+			from := 5*float64(k) + r.Float64()
+			s.Stages = append(s.Stages, Stage{
+				Number: k + 1, Shape: "hold", Asked: 10 * (k + 1), From: from, HeldFrom: float64(r.IntN(4)) * from, To: from + 20,
+				Held: r.IntN(10), Fewest: r.IntN(10), NeverHeld: r.IntN(3), LostWhile: r.IntN(3), Places: 5 * r.IntN(2),
+			})
+		}
 		for _, class := range []string{"reset", "refused", "5xx"} {
 			if r.IntN(2) == 0 {
 				s.Errors = append(s.Errors, ErrorClass{Class: class, Count: 1 + r.IntN(9), Workers: 1, Example: "e"})

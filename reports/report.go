@@ -124,6 +124,20 @@ type Shard struct {
 	Levels []int `json:"levels,omitempty"` // of a search by shards: the workers of all its levels, ascending; the report is of that which its demand names
 }
 
+// Of is which of all workers are the shard's: the first one's number, and how many. Of more
+// workers it has no fewer. The zero shard has all.
+func (s Shard) Of(workers int) (first, n int) {
+	if s.Count == 0 {
+		return 0, workers
+	}
+	each, over := workers/s.Count, workers%s.Count
+	first, n = each*(s.Index-1)+min(s.Index-1, over), each
+	if s.Index <= over {
+		n++
+	}
+	return first, n
+}
+
 // Held counts held polls, in workers.
 type Held struct {
 	Asked        int            `json:"asked"`

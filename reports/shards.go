@@ -91,6 +91,11 @@ func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict)
 	if from, to, held := heldTogether(rs); held && !from.Before(to) {
 		concern(VerdictRefused, "their holds did not overlap by their clocks: the last began %s after the first had ended, so at no moment were all held", from.Sub(to).Round(time.Millisecond))
 	}
+	for i, s := range sum.Stages {
+		if from, to := stageTogether(rs, i, sum.Env.start()); s.Asked > 0 && s.Shape != "ramp" && to < from {
+			concern(VerdictRefused, "stage %d, %s %d: the last shard held its part only %s after the first had ended its own, so at no moment were all held", s.Number, s.Shape, s.Asked, seconds(from-to).Round(time.Millisecond))
+		}
+	}
 	for _, round := range sum.Rounds {
 		var blind []string
 		for _, r := range rs {
@@ -114,10 +119,11 @@ func compareShards(rs []Report, sum Report) (concerns []string, verdict Verdict)
 }
 
 // heldTogether is when the polls of all shards were held at once, by their clocks: from the
-// last begin of a hold to the first end. It is false where a shard had no hold.
+// last begin of a hold to the first end. It is false where a shard had no hold, or stages,
+// which have one each.
 func heldTogether(rs []Report) (from, to time.Time, held bool) {
 	for i, r := range rs {
-		if r.Held == nil || r.Held.HoldSeconds <= 0 {
+		if r.Held == nil || r.Held.HoldSeconds <= 0 || len(r.Stages) > 0 {
 			return from, to, false
 		}
 		end := r.Env.end()

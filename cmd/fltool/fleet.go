@@ -72,7 +72,7 @@ shard gets the keys of its own workers alone; nothing is sent or started.`,
 
 // ofOneMachine are the flags of a load that no fleet has: each shard has its own, or there
 // is one server for all, which no shard starts.
-var ofOneMachine = []string{"stages", "shard", "procs", "out", "format", "web", "results", "source-ip", "server-pid", "server-binary", "server-command", "server-output", "ready"}
+var ofOneMachine = []string{"shard", "procs", "out", "format", "web", "results", "source-ip", "server-pid", "server-binary", "server-command", "server-output", "ready"}
 
 // byShard are those that are made anew for shards and engines.
 var byShard = []string{"keys", "ca", "update", "start-at", "help"}
@@ -237,7 +237,7 @@ func (l sharedLoad) part(s reports.Shard) (fleet.Shard, error) {
 	var part fleet.Shard
 	drives := map[int]bool{}
 	for _, size := range l.sizes {
-		first, workers := partOf(size, s)
+		first, workers := s.Of(size)
 		if workers < 1 {
 			return part, usageError("", "%d workers are fewer than the %d shards", size, s.Count)
 		}

@@ -188,7 +188,8 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 		if shard.Count > p.Workers {
 			return p, nil, usageError("", "--shard %s: more shards than workers", f.shard)
 		}
-		p.FirstNo, p.Workers = partOf(p.Workers, *shard)
+		p.Shard = *shard
+		p.FirstNo, p.Workers = shard.Of(p.Workers)
 		p.Quorum = min(p.Quorum, p.Workers) // the server counts those of all shards
 	}
 	if p.Think, err = loadgen.ParseThink(f.think); err != nil {

@@ -23,7 +23,7 @@ import (
 
 // ofTheWhole are the flags that a process of --procs does not get as they were given.
 var ofTheWhole = []string{
-	"procs", "start-at", "out", "format", "target", "keys", "seed", "yes", "progress", "quiet", "metrics-listen", "web",
+	"procs", "start-at", "out", "format", "target", "keys", "seed", "yes", "slo", "progress", "quiet", "metrics-listen", "web",
 	"model-size", "server-pid", "server-binary", "server-command", "server-output", "ready",
 }
 

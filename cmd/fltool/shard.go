@@ -52,12 +52,6 @@ func shardOf(name, s string) (*reports.Shard, error) {
 	return &reports.Shard{Index: index, Count: count}, nil
 }
 
-// partOf is which of all workers are a shard's: the first one's number, and how many.
-func partOf(workers int, s reports.Shard) (first, n int) {
-	first = workers * (s.Index - 1) / s.Count
-	return first, workers*s.Index/s.Count - first
-}
-
 // environment is what the variables of this process say.
 type environment func(name string) (value string, set bool)
 

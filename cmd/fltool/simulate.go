@@ -72,7 +72,7 @@ missed; 3: the generator itself was the limit, or the run could not be made.`,
 	fl.StringVar(&f.results, "results", "", "write every request in vegeta's encoding, by suffix .bin, .json or .csv")
 	f.add(cmd)
 	f.output.add(cmd)
-	for _, name := range []string{"workers", "rounds", "hold", "ramp", "scenario", "shard", "procs"} {
+	for _, name := range []string{"workers", "rounds", "hold", "ramp", "scenario"} {
 		cmd.MarkFlagsMutuallyExclusive("stages", name)
 	}
 	cmd.MarkFlagsMutuallyExclusive("procs", "shard")
