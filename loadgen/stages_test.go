@@ -261,6 +261,44 @@ func TestStagesLost(t *testing.T) {
 	}
 }
 
+// TestStagePlaces counts the places of a server that answers some workers of a stage not one
+// byte any more. Behind a proxy their requests have connections of their own, so that some
+// were answered before, and polls that wait for a place look held: the server tells.
+func TestStagePlaces(t *testing.T) {
+	const asked, unknown = 8, -1
+	for name, c := range map[string]struct {
+		mute     []string // ids of the last workers, who gave up
+		accepted int
+		quiet    time.Duration // since the last answer
+		want     int
+	}{
+		"all are held":                {nil, asked, time.Minute, 0},
+		"by itself":                   {[]string{"", "", ""}, unknown, time.Minute, 5},
+		"behind a proxy":              {[]string{"", "", "id"}, 4, time.Minute, 4},
+		"behind one, of another host": {[]string{"id"}, unknown, time.Minute, 0},
+		"others have answers":         {[]string{"", "id"}, 4, time.Second, 0},
+		"nobody has":                  {make([]string, asked), 0, time.Minute, 0},
+	} {
+		r := &run{plan: Plan{RequestTimeout: DefaultRequestTimeout}, workers: make([]*worker, asked+1)} // of another stage is one more
+		s := &staging{comings: newComings(r), rows: []reports.Stage{{Asked: asked}}}
+		for i := range r.workers {
+			r.workers[i] = &worker{}
+		}
+		r.workers[asked].mute, s.is[asked] = true, gaveUp
+		for i, id := range c.mute {
+			at := asked - len(c.mute) + i
+			r.workers[at].id, r.workers[at].mute, s.is[at] = id, true, gaveUp
+		}
+		now := time.Now()
+		r.start = now.Add(-time.Hour)
+		r.answered.Store(int64(time.Hour - c.quiet))
+		s.full(now, func() int { return c.accepted })
+		if got := s.rows[0].Places; got != c.want {
+			t.Errorf("%s: %d places, want %d", name, got, c.want)
+		}
+	}
+}
+
 // TestStagesPlan has a plan with stages ask for nothing beside.
 func TestStagesPlan(t *testing.T) {
 	target := serve(t, newFake(1))

@@ -155,6 +155,9 @@ func (f *loadFlags) plan() (loadgen.Plan, *reports.Shard, error) {
 	if p.Quorum, err = f.updatesToEnd(); err != nil {
 		return p, nil, err
 	}
+	if p.Quorum > 0 && f.rounds == 0 {
+		return p, nil, usageError("it is how many updates end a round, and held polls send none", "--quorum needs rounds")
+	}
 	if p.Ramp == rampUnset {
 		p.Ramp = time.Duration(f.workers) * loadgen.ArrivalEvery
 	}
