@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -77,10 +78,16 @@ func (o *outputFlags) addVerbose(cmd *cobra.Command) {
 
 const writableHint = "the directory must be there, and one may write in it"
 
+// otherFormats are those that the name of a file promises, and --out does not write.
+var otherFormats = map[string]string{".html": "html", ".htm": "html", ".md": "markdown", ".xml": "junit", ".sarif": "sarif", ".prom": "prometheus"}
+
 // check finds a wrong flag before the work is done.
 func (o *outputFlags) check() error {
 	if _, err := render.Reports.For(o.format, render.Style{}); err != nil {
 		return usageError("", "--format: %w", err)
+	}
+	if format := otherFormats[strings.ToLower(filepath.Ext(o.out))]; format != "" {
+		return usageError(fmt.Sprintf("--format %s prints it as such, for example: --out report.json --format %s >%s", format, format, o.out), "--out %s: the report is kept as JSON", o.out)
 	}
 	if o.out != "" {
 		if err := reports.CheckFile(o.out); err != nil {
