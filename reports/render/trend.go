@@ -37,8 +37,11 @@ func trendWords(a trend.Analysis, all bool) document {
 	others := section{title: "Other metrics, which decide nothing", detail: true, grid: &grid{head: []string{"metric", "first", "now", "changes", "commits"}, text: []int{0}}}
 	otherChanges := section{title: "Changes of other metrics", detail: true, grid: changeGrid()}
 	quiet := 0
-	var limits []string
+	var limits, beside []string
 	for _, m := range a.Metrics {
+		if !m.Decides && m.Outcome == reports.TrendWorse {
+			beside = append(beside, since(m)...)
+		}
 		levels := m.Levels()
 		figures := []string{figure(levels[0].Mean, m.Unit), figure(levels[len(levels)-1].Mean, m.Unit), count(len(m.Changes)), count(len(m.Values))}
 		switch {
@@ -75,7 +78,7 @@ func trendWords(a trend.Analysis, all bool) document {
 		hidden.notes = []string{fmt.Sprintf("%s, of what decides nothing: --format markdown has all", Plural(quiet, "more metric"))}
 	}
 	for _, s := range []section{
-		decide, changes, how, {title: "Another machine since then", notes: machines},
+		decide, changes, {title: "Worse, but deciding nothing", notes: beside}, how, {title: "Another machine since then", notes: machines},
 		{title: "Notes", notes: slices.Clone(a.Notes)}, others, otherChanges, hidden,
 	} {
 		if s.grid != nil && len(s.grid.rows) == 0 {
