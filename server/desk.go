@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -124,7 +123,7 @@ func (d *desk) reply(v *visit, r *http.Request, size int) bool {
 	v.begun = false
 	w := &d.answer
 	w.reset(v, d.buf[size:d.n])
-	d.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+	d.handler.ServeHTTP(w, r)
 	if w.taken {
 		return false
 	}

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -323,7 +322,7 @@ func TestNewcomersLeaveACPU(t *testing.T) {
 		admits(true)
 		g.next(all[1])
 		admits(false)
-		g.waits(httptest.NewRequestWithContext(context.WithValue(t.Context(), visitKey{}, first), http.MethodPost, "/", nil))
+		g.waits(first)
 		admits(true)
 		g.next(all[2])
 		admits(false)

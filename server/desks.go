@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/http"
 	"sync"
 	"time"
 )
@@ -147,8 +146,7 @@ func (g *gate) free(desk *desk) {
 
 // waits is for a request that is to wait for the disk now: if it is a newcomer's, another
 // may come to a desk.
-func (g *gate) waits(r *http.Request) {
-	v := visitOf(r)
+func (g *gate) waits(v *visit) {
 	if v == nil || v.desk == nil {
 		return
 	}

@@ -33,8 +33,8 @@ func takeOver(w http.ResponseWriter, r *http.Request) (*poll, error) {
 // takeBack takes a stranger's connection back from net/http once it is answered. There its
 // next requests would be out of line, plain ones too. Where it can't be, net/http keeps it.
 func (g *gate) takeBack(w http.ResponseWriter, r *http.Request) {
-	v := visitOf(r)
-	if v == nil || v.desk != nil || r.TLS != nil || socket(v.conn) == nil || g.workerOf(r) != "" || r.Close ||
+	v := visitOf(w, r)
+	if v == nil || v.desk != nil || r.TLS != nil || socket(v.conn) == nil || g.workerOf(v) != "" || r.Close ||
 		r.Header.Get("Expect") != "" || w.Header().Get("Connection") != "" || w.Header().Get("Content-Length") == "" {
 		return
 	}

@@ -445,7 +445,7 @@ func (h *hijackable) SetReadDeadline(time.Time) error {
 // connection may serve the next request, which has one of its own.
 func TestDeadlineOfAnUpdate(t *testing.T) {
 	s, _ := start(t, Config{Unsafe: true, Round: Number(9)})
-	id, _, err := s.register(&http.Request{}, wire.Register{})
+	id, _, err := s.register(nil, wire.Register{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,8 +79,8 @@ func (r *rates) allow(who string, now time.Time) bool {
 // tooFast answers a request of an address from which too many come. An update has bounds
 // of its own, and is sent once.
 func (s *Server) tooFast(w http.ResponseWriter, r *http.Request) bool {
-	v := visitOf(r)
-	if v == nil || s.gate.workerOf(r) != "" || s.addresses.allow(v.from, time.Now()) {
+	v := visitOf(w, r)
+	if v == nil || s.gate.workerOf(v) != "" || s.addresses.allow(v.from, time.Now()) {
 		return false
 	}
 	if path, _ := splitWorker(r.RequestURI); path == wire.PathUpdate {

@@ -148,7 +148,8 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, asIs)
 		return
 	}
-	id, text, err := s.register(r, m)
+	v := visitOf(w, r)
+	id, text, err := s.register(v, m)
 	switch {
 	case errors.Is(err, errFull):
 		s.refuse(w, route, "full", http.StatusServiceUnavailable, TextFull)
@@ -160,17 +161,17 @@ func (s *Server) handleRegister(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, route, "invalid", http.StatusOK, text)
 	default:
 		s.metrics.accepted(route)
-		s.gate.proved(r, id)
+		s.gate.proved(v, id)
 		answer(w, http.StatusOK, id)
 		s.polls.Rest(w, r, id) // its worker may train now
 	}
 }
 
 // register gives a worker's id, or the text of a refusal.
-func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string, err error) {
+func (s *Server) register(v *visit, m wire.Register) (id, refusal string, err error) {
 	if s.cfg.Unsafe {
 		id = newUnsafeID()
-		s.gate.waits(r)
+		s.gate.waits(v)
 		_, err := s.change(id, func(*worker) (*worker, bool) { return &worker{registered: true}, true })
 		return id, "", err
 	}
@@ -181,13 +182,13 @@ func (s *Server) register(r *http.Request, m wire.Register) (id, refusal string,
 	if w == nil {
 		return "", wire.TextInvalid, nil
 	}
-	if _, err := s.verifier.open(r, w.key, m.SignedPhrase, func(message []byte) bool { return string(message) == wire.RegisterPhrase }); err != nil {
+	if _, err := s.verifier.open(v, w.key, m.SignedPhrase, func(message []byte) bool { return string(message) == wire.RegisterPhrase }); err != nil {
 		return "", wire.TextInvalid, nil
 	}
 	if !s.senders.allow(id, time.Now()) {
 		return "", TextTooFast, nil
 	}
-	s.gate.waits(r)
+	s.gate.waits(v)
 	known, err := s.setRegistered(id, true)
 	if err == nil && !known {
 		return "", wire.TextInvalid, nil // removed meanwhile
@@ -206,7 +207,7 @@ func (s *Server) handleChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.accepted("challenge")
 	answer(w, http.StatusOK, s.challenges.issue(id, time.Now()))
-	if worker := s.gate.workerOf(r); worker != "" && r.Body == http.NoBody { // anybody may ask
+	if worker := s.gate.workerOf(visitOf(w, r)); worker != "" && r.Body == http.NoBody { // anybody may ask
 		s.polls.Rest(w, r, worker)
 	}
 }
@@ -218,7 +219,7 @@ func (s *Server) handlePoll(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if !s.admit(w, r, route, m.WorkerID, s.standing(r, m.WorkerID, m.SignedPhrase)) {
+	if !s.admit(w, r, route, m.WorkerID, s.standing(visitOf(w, r), m.WorkerID, m.SignedPhrase)) {
 		return
 	}
 	s.polls.Park(w, r, m.WorkerID, m.LastVersion)
@@ -231,7 +232,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 		s.malformed(w, route, err, wire.ErrorText)
 		return
 	}
-	if now := s.standing(r, m.WorkerID, m.SignedPhrase); now == stale {
+	if now := s.standing(visitOf(w, r), m.WorkerID, m.SignedPhrase); now == stale {
 		s.metrics.refused(route, now.reason())
 		answer(w, http.StatusOK, wire.NoModel)
 		return
@@ -253,7 +254,7 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 
 // standing is what the sender of an answered challenge may do: those that are not the
 // worker's are unknown.
-func (s *Server) standing(r *http.Request, id, phrase string) standing {
+func (s *Server) standing(v *visit, id, phrase string) standing {
 	s.mu.Lock()
 	now, key := s.workers.standing(id)
 	s.mu.Unlock()
@@ -261,7 +262,7 @@ func (s *Server) standing(r *http.Request, id, phrase string) standing {
 		return now
 	}
 	resumed := now == member && time.Since(s.resumed) < challengeLife
-	message, err := s.verifier.open(r, key, phrase, func(message []byte) bool {
+	message, err := s.verifier.open(v, key, phrase, func(message []byte) bool {
 		return resumed || s.challenges.open(id, message, time.Now())
 	})
 	switch {
@@ -290,6 +291,6 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, route, id string,
 		return false
 	}
 	s.metrics.accepted(route)
-	s.gate.proved(r, id)
+	s.gate.proved(visitOf(w, r), id)
 	return true
 }

@@ -139,15 +139,18 @@ func (g *gate) context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, visitKey{}, g.visits[c])
 }
 
-// visitOf is nil for a request that did not come by the gate, as in tests.
-func visitOf(r *http.Request) *visit {
+// visitOf is the visit that a request came with: a desk's, or net/http's. It is nil for
+// one that did not come by the gate, as in tests.
+func visitOf(w http.ResponseWriter, r *http.Request) *visit {
+	if d, is := w.(*response); is {
+		return d.visit
+	}
 	v, _ := r.Context().Value(visitKey{}).(*visit)
 	return v
 }
 
 // proved notes that a request is a worker's, and so is its connection.
-func (g *gate) proved(r *http.Request, worker string) {
-	v := visitOf(r)
+func (g *gate) proved(v *visit, worker string) {
 	if v == nil {
 		return
 	}
@@ -159,8 +162,7 @@ func (g *gate) proved(r *http.Request, worker string) {
 
 // workerOf is the worker whose connection a request came on, as far as that is proved;
 // "" for a stranger's.
-func (g *gate) workerOf(r *http.Request) string {
-	v := visitOf(r)
+func (g *gate) workerOf(v *visit) string {
 	if v == nil {
 		return ""
 	}
@@ -171,8 +173,7 @@ func (g *gate) workerOf(r *http.Request) string {
 
 // spare lets a connection be none of the strangers for as long as it takes until
 // what it sends is known to be a worker's or not: then the func must be called.
-func (g *gate) spare(r *http.Request) (end func()) {
-	v := visitOf(r)
+func (g *gate) spare(v *visit) (end func()) {
 	if v == nil {
 		return func() {}
 	}

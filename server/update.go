@@ -26,10 +26,11 @@ func (s *Server) handleUpdate(w http.ResponseWriter, r *http.Request) {
 	const route = "update"
 	id := workerOf(r)
 	b := newBody(w, r, maxBody(s.cfg.MaxUpdate))
-	judged := s.gate.spare(r)
-	o := s.update(id, b, r)
+	v := visitOf(w, r)
+	judged := s.gate.spare(v)
+	o := s.update(v, id, b, r)
 	if o.reason == "" {
-		s.gate.proved(r, id)
+		s.gate.proved(v, id)
 	}
 	judged()
 	s.kept(id, o)
@@ -92,7 +93,7 @@ func (s *Server) kept(id string, o outcome) {
 	}
 }
 
-func (s *Server) update(id string, body *body, r *http.Request) outcome {
+func (s *Server) update(v *visit, id string, body *body, r *http.Request) outcome {
 	s.mu.Lock()
 	now, key := s.workers.standing(id)
 	duplicate := s.round.has(id)
@@ -107,20 +108,20 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 		return s.unreadable(errNoMemory)
 	}
 	small := 0 <= r.ContentLength && r.ContentLength <= freeOfSeats
-	place, err := s.uploads.begin(id, s.gate.workerOf(r) == id, body, !small && !duplicate)
+	place, err := s.uploads.begin(id, s.gate.workerOf(v) == id, body, !small && !duplicate)
 	if err != nil {
 		return s.unreadable(err)
 	}
 	defer s.uploads.end(place)
 	if duplicate {
-		return s.duplicate(key, body, r)
+		return s.duplicate(v, key, body, r)
 	}
 	var form wire.Form
 	var digest []byte // that is signed, where that is known before
 	if small && !s.cfg.Unsafe {
 		whole := shorts.Get().(*bytes.Buffer)
 		defer shorts.Put(whole) // the form is of it
-		if form, digest, err = s.short(key, body, r, whole); err != nil {
+		if form, digest, err = s.short(v, key, body, r, whole); err != nil {
 			return s.unreadable(err)
 		}
 	}
@@ -145,7 +146,7 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 	case digest != nil:
 		good = bytes.Equal(digest, got.Digest[:])
 	default:
-		good = s.signed(r, key, got.Signed, got.Digest[:])
+		good = s.signed(v, key, got.Signed, got.Digest[:])
 	}
 	if !good {
 		up.Abort()
@@ -155,7 +156,7 @@ func (s *Server) update(id string, body *body, r *http.Request) outcome {
 		}
 		return s.unreadable(err)
 	}
-	s.gate.waits(r)
+	s.gate.waits(v)
 	switch now, counts, err := s.accept(id, up); {
 	case err != nil:
 		return failure(err)
@@ -173,7 +174,7 @@ var shorts = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // short reads a short update and checks its signature before anything is inflated,
 // which may take a thousand times as long as there is to read. It gives the form and the
 // digest that was signed; its error is one for unreadable. The form is of whole.
-func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request, whole *bytes.Buffer) (form wire.Form, digest []byte, err error) {
+func (s *Server) short(v *visit, key ed25519.PublicKey, body io.Reader, r *http.Request, whole *bytes.Buffer) (form wire.Form, digest []byte, err error) {
 	whole.Reset()
 	if _, err := io.CopyN(whole, body, r.ContentLength); err != nil {
 		return wire.Form{}, nil, err
@@ -181,15 +182,15 @@ func (s *Server) short(key ed25519.PublicKey, body io.Reader, r *http.Request, w
 	if form, err = wire.OpenForm(whole.Bytes(), r.Header.Get("Content-Type")); err != nil {
 		return wire.Form{}, nil, err
 	}
-	digest, err = s.verifier.open(r, key, form.Signed, func(message []byte) bool { return len(message) == sha256.Size })
+	digest, err = s.verifier.open(v, key, form.Signed, func(message []byte) bool { return len(message) == sha256.Size })
 	return form, digest, err
 }
 
 // duplicate answers an update of a worker whose update is there already: as if it
 // was read, but without inflating it.
-func (s *Server) duplicate(key ed25519.PublicKey, body io.Reader, r *http.Request) outcome {
+func (s *Server) duplicate(v *visit, key ed25519.PublicKey, body io.Reader, r *http.Request) outcome {
 	got, err := wire.ReadUpdate(nil, body, r.Header.Get("Content-Type"), s.cfg.MaxUpdate)
-	if err != nil || !s.signed(r, key, got.Signed, nil) {
+	if err != nil || !s.signed(v, key, got.Signed, nil) {
 		return s.unreadable(err)
 	}
 	return refused("duplicate", wire.TextNotAccepted)
@@ -197,11 +198,11 @@ func (s *Server) duplicate(key ed25519.PublicKey, body io.Reader, r *http.Reques
 
 // signed says whether a phrase is signed by a worker, and is this digest; nil
 // stands for any.
-func (s *Server) signed(r *http.Request, key ed25519.PublicKey, phrase string, digest []byte) bool {
+func (s *Server) signed(v *visit, key ed25519.PublicKey, phrase string, digest []byte) bool {
 	if s.cfg.Unsafe {
 		return true
 	}
-	_, err := s.verifier.open(r, key, phrase, func(message []byte) bool { return digest == nil || bytes.Equal(message, digest) })
+	_, err := s.verifier.open(v, key, phrase, func(message []byte) bool { return digest == nil || bytes.Equal(message, digest) })
 	return err == nil
 }
 

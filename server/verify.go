@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/ed25519"
-	"net/http"
 	"runtime"
 	"sync"
 
@@ -43,9 +42,9 @@ func newVerifier() *verifier {
 	return v
 }
 
-// open is wire.OpenIf, for a request. A desk has a stack that is deep enough.
-func (v *verifier) open(r *http.Request, key ed25519.PublicKey, phrase string, awaited func(message []byte) bool) ([]byte, error) {
-	if visit := visitOf(r); visit != nil && visit.desk != nil {
+// open is wire.OpenIf, for a request of a visit. A desk has a stack that is deep enough.
+func (v *verifier) open(of *visit, key ed25519.PublicKey, phrase string, awaited func(message []byte) bool) ([]byte, error) {
+	if of != nil && of.desk != nil {
 		return wire.OpenIf(key, phrase, awaited)
 	}
 	answer := v.answers.Get().(chan opened)
