@@ -44,15 +44,17 @@ type fleetFlags struct {
 func newFleetRender() *cobra.Command {
 	var f fleetFlags
 	cmd := &cobra.Command{
-		Use:   "render --engine ENGINE --shards N -- simulate|capacity [flags]",
+		Use:   "render --engine ENGINE --shards N -- simulate|capacity|run PLAN [flags]",
 		Short: "Write what Kubernetes, Ansible or Slurm takes to run a load in shards",
-		Long: `Render writes a load, or the levels of a search, as an Indexed Job of Kubernetes, a playbook of Ansible or a job
-array of Slurm, each of whose tasks drives one shard of the workers. Behind -- stands
-the load as one machine would make it. Keys and other files are read here, and each
-shard gets the keys of its own workers alone; nothing is sent or started.`,
+		Long: `Render writes a load, or the levels of a search, as an Indexed Job of Kubernetes, a
+playbook of Ansible or a job array of Slurm, each of whose tasks drives one shard of the
+workers. Behind -- stands the load as one machine would make it, or the plan of one. That,
+keys and other files are read here, and each shard gets the keys of its own workers
+alone; nothing is sent or started.`,
 		Example: `  fltool fleet render --engine kubernetes --shards 20 --dir fleet -- simulate --target http://fl:5000 --unsafe --workers 40000
   fltool fleet render --engine ansible --shards 4 --hosts a.example.org,b.example.org --dir fleet -- simulate --target http://192.0.2.1:5000 --unsafe --workers 8000 --start-at +30s
   fltool fleet render --engine slurm --shards 4 --dir fleet -- simulate --target http://192.0.2.1:5000 --unsafe --workers 8000 --start-at +1m
+  fltool fleet render --engine slurm --shards 4 --dir fleet -- run plan.yaml --start-at +1m
   fltool fleet render --engine slurm --shards 4 --dir search -- capacity --target http://192.0.2.1:5000 --unsafe --levels 2000,4000,8000 --start-at +1m`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -83,9 +85,18 @@ func (f *fleetFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 && args[0] == "fltool" {
 		args = args[1:]
 	}
+	if len(args) > 1 && args[0] == "run" {
+		p, err := readPlan(args[1], cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		if args, _, err = p.argv(args[2:]); err != nil {
+			return err
+		}
+	}
 	if cmd.ArgsLenAtDash() != 0 || len(args) == 0 || args[0] != "simulate" && args[0] != "capacity" {
 		const example = "fltool fleet render --engine kubernetes --shards 20 -- simulate --target http://fl:5000 --unsafe --workers 40000"
-		return usageError(example, "fleet render: want simulate or capacity and its flags behind --")
+		return usageError(example, "fleet render: want simulate or capacity and its flags, or run and a plan of these, behind --")
 	}
 	if err := f.check(); err != nil {
 		return err

@@ -49,14 +49,14 @@ The exit code is the command's.`,
 	}
 }
 
-// run runs the plan's command with overriding flags.
-func (p plan) run(cmd *cobra.Command, more []string) error {
+// argv is the plan's command line with overriding flags; flags are the plan's own in it.
+func (p plan) argv(more []string) (argv []string, flags []planFlag, err error) {
 	given, err := p.overridden(more)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	argv := slices.Clone(p.command)
-	flags := slices.DeleteFunc(slices.Clone(p.flags), func(f planFlag) bool { return slices.Contains(given, f.name) })
+	argv = slices.Clone(p.command)
+	flags = slices.DeleteFunc(slices.Clone(p.flags), func(f planFlag) bool { return slices.Contains(given, f.name) })
 	for _, f := range flags {
 		for _, v := range f.values {
 			argv = append(argv, "--"+f.name+"="+resolved(v))
@@ -65,6 +65,15 @@ func (p plan) run(cmd *cobra.Command, more []string) error {
 	argv = append(argv, more...)
 	for _, arg := range p.args {
 		argv = append(argv, resolved(arg))
+	}
+	return argv, flags, nil
+}
+
+// run runs the plan's command with overriding flags.
+func (p plan) run(cmd *cobra.Command, more []string) error {
+	argv, flags, err := p.argv(more)
+	if err != nil {
+		return err
 	}
 	root := newRoot()
 	root.SetArgs(argv)
