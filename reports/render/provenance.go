@@ -155,11 +155,11 @@ func demand(d reports.Demand) []string {
 	if d.Rounds > 0 {
 		parts = append(parts, Plural(d.Rounds, "round"))
 	}
-	if d.HoldSeconds > 0 {
+	switch {
+	case d.Stages != "":
+		parts = append(parts, "polls held in "+Plural(len(strings.Fields(d.Stages)), "stage"))
+	case d.HoldSeconds > 0:
 		parts = append(parts, "polls held for "+Duration(d.HoldSeconds))
-		if d.Stages != "" {
-			parts[len(parts)-1] += " in stages"
-		}
 	}
 	if d.ModelBytes > 0 {
 		of := "a model of " + size(float64(d.ModelBytes))
