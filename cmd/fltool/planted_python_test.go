@@ -24,10 +24,10 @@ import (
 // pythonFaults, by the environment of testdata/server.py that plants them. BURN becomes a
 // fifth of what the server as it is takes for each update.
 var pythonFaults = []plantedFault{
-	{"", "no fault", ""},
-	{"BURN", "20 % more processor time", "server.cpuPerRound"},
-	{"LEAK=4000", "4 KB that each poll leaves behind", "server.rssPerWorker"},
-	{"LEAK_FDS=1", "a descriptor that each poll leaves behind", "server.fdsPerWorker"},
+	{"", "no fault", "", nil},
+	{"BURN", "20 % more processor time", "server.cpuPerRound", nil},
+	{"LEAK=4000", "4 KB that each poll leaves behind", "server.rssPerWorker", nil},
+	{"LEAK_FDS=1", "a descriptor that each poll leaves behind", "server.fdsPerWorker", nil},
 }
 
 // TestPlantedPython plants faults in a server of Python's and has fltool regress compare
@@ -86,7 +86,7 @@ func TestSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	regressions(t, []plantedFault{{"", "no fault", ""}}, 4, func(plantedFault) []string { return []string{"--baseline-binary", exe} })
+	regressions(t, []plantedFault{{"", "no fault", "", nil}}, 4, func(plantedFault) []string { return []string{"--baseline-binary", exe} })
 }
 
 // regressions makes the experiments: an fltool regress with these arguments for each

@@ -46,7 +46,7 @@ func (all tallies) add(t *testing.T, f plantedFault, experiment int, c reports.C
 				tl.change = append(tl.change, ch.Change)
 			}
 			right = right || ch.Trend == reports.TrendWorse
-		case ch.Trend == reports.TrendWorse:
+		case ch.Trend == reports.TrendWorse && !slices.Contains(f.follow, ch.Metric):
 			tl.wrong++
 			tl.seen[ch.Name()]++
 		}
