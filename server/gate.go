@@ -135,6 +135,7 @@ func (g *gate) enter(v *visit) {
 // enterHTTP puts a connection in line for net/http; the lock is held.
 func (g *gate) enterHTTP(v *visit) {
 	v.desk = nil
+	_ = v.conn.SetReadDeadline(time.Time{}) // of when it was watched: desks heed none
 	if g.shut {
 		g.end(v)
 		return

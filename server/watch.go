@@ -117,6 +117,7 @@ func (p *polls) watch(c *poll) {
 		begun := len(c.next) > 0
 		p.mu.Unlock()
 		if what != waits {
+			_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
 			p.leave(c, what == comesBack)
 			return
 		}
@@ -128,6 +129,7 @@ func (p *polls) watch(c *poll) {
 		what = c.heard(buf[:n], err)
 		p.mu.Unlock()
 		if what != waits {
+			_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
 			p.leave(c, what == comesBack)
 			return
 		}
@@ -166,13 +168,12 @@ func (c *poll) heard(b []byte, err error) heard {
 // is in line there it counts as one that waits here, for Dismiss.
 func (p *polls) leave(c *poll, back bool) {
 	p.mu.Lock()
-	if p.held[c.worker] == c {
+	if !c.answered && p.held[c.worker] == c {
 		p.forget(c)
 	}
 	c.leaves = true
 	p.mu.Unlock()
 	if back {
-		_ = c.conn.SetReadDeadline(time.Time{}) // an error shows when it is read
 		p.gate.comeBack(c.conn, c.next, c.worker)
 	} else {
 		cut(c.conn) // whatever was to be said has been
