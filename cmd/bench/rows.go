@@ -91,8 +91,8 @@ func slopeTLS(ctx context.Context, b *bench) (float64, error) {
 	return (each[1]*many - each[0]*few) / (many - few), nil
 }
 
-func rounds(ctx context.Context, b *bench, workers, n int) (reports.Report, error) {
-	return b.simulate(ctx, "--workers", strconv.Itoa(workers), "--rounds", strconv.Itoa(n))
+func rounds(ctx context.Context, b *bench, workers, n int, more ...string) (reports.Report, error) {
+	return b.simulate(ctx, append([]string{"--workers", strconv.Itoa(workers), "--rounds", strconv.Itoa(n)}, more...)...)
 }
 
 func bodies(ctx context.Context, b *bench) (reports.Report, error) {
@@ -170,10 +170,10 @@ func roundsRatio(ctx context.Context, b *bench) (float64, error) {
 	// Of 1000 there are more, or a second of rounds would be held against twenty.
 	sides := []struct{ workers, rounds int }{{1000, 60}, {many, 6}}
 	var ratios []float64
-	for range 3 {
+	for pair := range 3 {
 		var took [2]float64
 		for i, side := range sides {
-			r, err := rounds(ctx, b, side.workers, side.rounds)
+			r, err := rounds(ctx, b, side.workers, side.rounds, "--seed", strconv.Itoa(pair+1))
 			if err != nil {
 				return 0, err
 			}
