@@ -235,6 +235,9 @@ func (g *gate) unpark(v *visit) bool {
 
 // unparked notes that one is not in the lot any more; the lock is held.
 func (g *gate) unparked(v *visit) {
+	if _, tells := under(v.conn).(*tcpConn); !tells && v.parked != nil {
+		v.parked.Forget() // it parks no more, and closing it will not do that
+	}
 	v.parked = nil
 	if _, waited := g.begun[v]; waited {
 		delete(g.begun, v)

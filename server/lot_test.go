@@ -2,15 +2,19 @@ package server
 
 import (
 	"bytes"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"golang.org/x/sys/unix"
 
@@ -88,6 +92,92 @@ func TestLot(t *testing.T) {
 	}
 }
 
+// TestLotRefuses: a socket from which all has been read, which parks without the kernel,
+// does not when it is closed, nor in a lot that is.
+func TestLotRefuses(t *testing.T) {
+	for _, closes := range []func(*lot.Lot, net.Conn){
+		func(_ *lot.Lot, c net.Conn) { c.Close() },
+		func(l *lot.Lot, _ net.Conn) { l.Close() },
+	} {
+		l := lot.New()
+		defer l.Close()
+		_, theirs := tcpPair(t)
+		s, rings := socket(theirs), make(bell, 9)
+		if l.Park(s, rings) == nil || !l.Take(s, rings) {
+			t.Fatal("can't park")
+		}
+		if _, err := s.Read(make([]byte, 9)); err != unix.EAGAIN {
+			t.Fatal(err)
+		}
+		closes(l, theirs)
+		if l.Park(s, rings) != nil || l.Len() > 0 {
+			t.Error("parks")
+		}
+	}
+}
+
+// TestLotUrgent: what is behind urgent data, at which a read stops, is told; urgent data
+// alone, which nobody reads, is told once at most.
+func TestLotUrgent(t *testing.T) {
+	l := lot.New()
+	defer l.Close()
+	park := func(s *lot.Socket, b bell) {
+		t.Helper()
+		if l.Park(s, b) == nil {
+			t.Fatal("can't park")
+		}
+	}
+	urge := func(c net.Conn) {
+		t.Helper()
+		var failed error
+		controlled := socket(withSocket(c)).Control(func(fd uintptr) {
+			failed = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil)
+		})
+		if err := errors.Join(controlled, failed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours, theirs := tcpPair(t)
+	s, rings, got := socket(theirs), make(bell, 9), ""
+	fmt.Fprint(ours, "before")
+	urge(ours)
+	fmt.Fprint(ours, "behind")
+	waitFor(t, "all has come", func() bool {
+		come := uint64(0)
+		_ = s.Control(func(fd uintptr) {
+			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+				come = info.Bytes_received
+			}
+		})
+		return come == uint64(len("before!behind"))
+	})
+	for b := make([]byte, 99); !strings.HasSuffix(got, "behind"); {
+		park(s, rings)
+		<-rings
+		n, err := s.Read(b)
+		if got += string(b[:n]); err != nil && err != unix.EAGAIN {
+			t.Fatal(err)
+		}
+	}
+	if got != "beforebehind" {
+		t.Errorf("%q", got)
+	}
+
+	ours, theirs = tcpPair(t)
+	park(socket(theirs), rings)
+	urge(ours)
+	<-rings
+	park(socket(theirs), rings)
+	other, behind := tcpPair(t) // whose event comes after all that there are
+	next := make(bell, 9)
+	park(socket(behind), next)
+	fmt.Fprint(other, "next")
+	<-next
+	if len(rings) != 0 {
+		t.Error("urgent data is told again")
+	}
+}
+
 // TestLotAgain: a connection that has the descriptor of another one is told of what is
 // its own.
 func TestLotAgain(t *testing.T) {
@@ -112,6 +202,46 @@ func TestLotAgain(t *testing.T) {
 	}
 	if memory, _ := net.Pipe(); l.Park(socket(memory), second) != nil {
 		t.Error("a connection in memory parks")
+	}
+}
+
+// TestLotKeepsNothing of a connection that is closed, by whichever listener it came.
+func TestLotKeepsNothing(t *testing.T) {
+	certs, _, err := selfSigned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wrap := range map[string]func(net.Listener) net.Listener{
+		"plain":          func(l net.Listener) net.Listener { return l },
+		"TLS":            func(l net.Listener) net.Listener { return &tlsListener{l, certs} },
+		"a caller's TLS": func(l net.Listener) net.Listener { return tls.NewListener(l, certs) },
+	} {
+		s, err := New(Config{Unsafe: true, Round: Number(1), Model: []byte("m")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := wrap(listenLocal(t))
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(l) }()
+		c := dialRaw(t, l.Addr().String())
+		var parked weak.Pointer[lot.Socket]
+		waitFor(t, name+": it parks", func() bool {
+			s.gate.mu.Lock()
+			defer s.gate.mu.Unlock()
+			if first := s.gate.mute.all.Front(); first != nil {
+				parked = weak.Make(first.Value.(*visit).parked)
+			}
+			return parked.Value() != nil
+		})
+		c.Close()
+		waitFor(t, name+": nothing is kept", func() bool {
+			runtime.GC()
+			return parked.Value() == nil
+		})
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		<-served
 	}
 }
 

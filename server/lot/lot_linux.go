@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type Lot struct {
 	done chan struct{} // closed when run has ended
 
 	mu     sync.Mutex
+	closed bool
 	last   uint32    // number
 	all    []*Socket // by descriptor
 	parked int
@@ -36,12 +38,20 @@ type Lot struct {
 
 // place is a socket's in a lot, whose lock guards it.
 type place struct {
-	lot    *Lot
+	lot    atomic.Pointer[Lot]
+	closed atomic.Bool // or is about to be
 	fd     int
 	number uint32 // among all that had its descriptor; 0: it is in no set yet
-	ended  bool   // the kernel has told of its end, or half of it
+	odd    bool   // what it has read does not say whether that was all: the kernel is always asked
 	stay   Parked // nil: it does not park
 }
+
+const (
+	// The end, or half of it, can be read after what a short read gave.
+	endings = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	// At urgent data a read stops, though there is more behind it.
+	urgent = unix.EPOLLPRI
+)
 
 // New gives a lot that nobody is in. Close it.
 func New() *Lot { return &Lot{done: make(chan struct{})} }
@@ -71,8 +81,8 @@ func (l *Lot) start() {
 }
 
 // Park has p be told of what comes on a socket next, or has come and was not read. It
-// gives the socket, or nil where that can't be: it is nil or closed. It may be told before
-// Park returns. A socket parks in one lot only.
+// gives the socket, or nil where that can't be: it is nil or closed, or the lot is. It may
+// be told before Park returns. A socket parks in one lot only.
 func (l *Lot) Park(s *Socket, p Parked) *Socket {
 	if s == nil {
 		return nil
@@ -81,11 +91,19 @@ func (l *Lot) Park(s *Socket, p Parked) *Socket {
 		return nil
 	}
 	l.mu.Lock()
+	if l.closed || s.closed.Load() {
+		l.mu.Unlock()
+		return nil
+	}
 	s.stay = p
 	l.parked++
-	known := s.number != 0 && !s.ended && !s.unread.Load()
+	known := s.number != 0 && !s.odd && !s.unread.Load()
+	wanted := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
+	if !s.odd {
+		wanted |= urgent // once: it may stay where it is
+	}
 	l.mu.Unlock()
-	if known || l.ask(s) == nil {
+	if known || l.ask(s, wanted) == nil {
 		return s
 	}
 	l.mu.Lock()
@@ -99,7 +117,7 @@ func (l *Lot) Park(s *Socket, p Parked) *Socket {
 }
 
 // ask has the set tell of what a socket has now.
-func (l *Lot) ask(s *Socket) error {
+func (l *Lot) ask(s *Socket, wanted uint32) error {
 	s.unread.Store(false)
 	var failed, closed error
 	gone := s.raw.Control(func(fd uintptr) {
@@ -108,12 +126,15 @@ func (l *Lot) ask(s *Socket) error {
 			if number == 0 {
 				op, number = unix.EPOLL_CTL_ADD, l.enter(s, int(fd))
 			}
-			event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd), Pad: int32(number)}
+			event := unix.EpollEvent{Events: wanted, Fd: int32(fd), Pad: int32(number)}
 			if failed = unix.EpollCtl(int(set), op, int(fd), &event); failed == unix.EEXIST { // by another Socket of the same connection
 				failed = unix.EpollCtl(int(set), unix.EPOLL_CTL_MOD, int(fd), &event)
 			}
 		})
 	})
+	if s.closed.Load() {
+		return os.ErrClosed
+	}
 	return errors.Join(gone, closed, failed)
 }
 
@@ -125,8 +146,11 @@ func (l *Lot) enter(s *Socket, fd int) uint32 {
 	if fd >= len(l.all) {
 		l.all = append(l.all, make([]*Socket, fd+1-len(l.all))...)
 	}
-	l.all[fd] = s
-	s.lot, s.fd, s.number = l, fd, l.last
+	s.fd, s.number = fd, l.last
+	s.lot.Store(l)
+	if !s.closed.Load() { // else Forget may have been before
+		l.all[fd] = s
+	}
 	return l.last
 }
 
@@ -151,9 +175,10 @@ func (s *Socket) leave(l *Lot) (p Parked) {
 	return p
 }
 
-// Forget is for a socket that is about to be closed: nothing of it is kept.
+// Forget is for a socket that parks no more, and that may be closed: nothing of it is kept.
 func (s *Socket) Forget() {
-	l := s.lot
+	s.closed.Store(true)
+	l := s.lot.Load()
 	if l == nil {
 		return
 	}
@@ -193,13 +218,16 @@ func (l *Lot) tell(e unix.EpollEvent) Parked {
 		return nil
 	}
 	s.unread.Store(true)
-	s.ended = s.ended || e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	s.odd = s.odd || e.Events&(endings|urgent) != 0
 	return s.leave(l)
 }
 
 // Close ends the lot. Nobody parks any more, and who is still there is told nothing.
 func (l *Lot) Close() {
 	l.once.Do(func() {})
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 	if l.raw != nil {
 		_ = l.file.Close() // memory of the kernel's, nothing to lose
 		<-l.done
