@@ -110,14 +110,26 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 // glance reads TLS as far as it has come. It gives a reader that holds the start of
 // an answer, or errNothing.
 func (c *conn) glance() (*bufio.Reader, error) {
-	c.socket.asis = true
-	defer func() { c.socket.asis = false }()
 	br := getReader(c)
-	if _, err := br.Peek(1); err != nil {
+	if err := c.glanceBy(br); err != nil {
 		putReader(br)
 		return nil, err
 	}
 	return br, nil
+}
+
+// glanceBy is glance by a reader that holds nothing.
+func (c *conn) glanceBy(br *bufio.Reader) error {
+	c.socket.asis = true
+	defer func() { c.socket.asis = false }()
+	_, err := br.Peek(1)
+	return err
+}
+
+// more says whether TLS has read more than was asked of it, of which the socket says
+// nothing any more, or can; br holds it then.
+func (c *conn) more(br *bufio.Reader) bool {
+	return c.secure && c.socket != nil && c.glanceBy(br) == nil
 }
 
 // alive says whether an idle connection can be written to: not if the server has

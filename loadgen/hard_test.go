@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -108,6 +109,61 @@ func TestInterim(t *testing.T) {
 	if err != nil || rep.Verdict != reports.VerdictPass || rep.Held.Steady != workers {
 		t.Errorf("verdict %s %v %v, held %+v, errors %v", rep.Verdict, rep.Reasons, err, *rep.Held, rep.Errors)
 	}
+}
+
+// TestInterimTLS has a promise come together with the answer, in records of their own:
+// below TLS nothing comes after them.
+func TestInterimTLS(t *testing.T) {
+	f := newFake(1)
+	promised := func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		f.ServeHTTP(answer, r)
+		c := hijack(w).(*tls.Conn)
+		defer c.Close()
+		below := c.NetConn().(*corked)
+		below.held = &bytes.Buffer{}
+		io.WriteString(c, "HTTP/1.1 102 Processing\r\n\r\n")
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", answer.Body.Len(), answer.Body)
+		_, _ = below.Conn.Write(below.held.Bytes())
+		below.held = nil
+		_, _ = c.Read(make([]byte, 1)) // until it is closed
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(promised))
+	s.Listener = corking{s.Listener}
+	s.StartTLS()
+	defer s.Close()
+	target, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := testPlan(target, 1)
+	p.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
+	p.Rounds = 1
+	rep, err := Run(bounded(t), p, Setup{})
+	if err != nil || rep.Verdict != reports.VerdictPass {
+		t.Errorf("verdict %s %v %v, errors %v", rep.Verdict, rep.Reasons, err, rep.Errors)
+	}
+}
+
+// corking gives connections that can be corked.
+type corking struct{ net.Listener }
+
+func (l corking) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &corked{Conn: c}, err
+}
+
+// corked holds what is written to it.
+type corked struct {
+	net.Conn
+	held *bytes.Buffer // nil: it does not
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.held != nil {
+		return c.held.Write(p)
+	}
+	return c.Conn.Write(p)
 }
 
 // TestThinksLong has a worker think for longer than a request may take: its

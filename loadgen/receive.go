@@ -159,8 +159,10 @@ func (t *transport) read(w *worker, c *conn, br *bufio.Reader) (fail *failure, k
 			if !deadline.IsZero() && time.Now().After(deadline) {
 				return failed(classTimeout, "no answer in time, but promises of one"), false, false
 			}
-			fail = t.limit(c.SetReadDeadline, deadline)
-			return fail, false, fail == nil
+			if t.ctx.Err() != nil || !c.more(br) {
+				fail = t.limit(c.SetReadDeadline, deadline)
+				return fail, false, fail == nil
+			}
 		}
 		resp, err = c.head.Response(br, nil)
 	}
