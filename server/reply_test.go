@@ -102,6 +102,23 @@ func stuck(t *testing.T, s *Server, n int) {
 	}
 }
 
+// TestOldDeadline: the deadline of an earlier stay, which neither the lot nor a desk heeds,
+// ends no poll that a goroutine watches.
+func TestOldDeadline(t *testing.T) {
+	s, _ := start(t, Config{Unsafe: true, Round: Number(1)})
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close() })
+	_ = theirs.SetReadDeadline(time.Unix(1, 0))
+	held := &poll{room: s.polls, worker: "w", conn: theirs}
+	if e := s.polls.enter(held, held.worker, s.model.Load().version); e != nil {
+		t.Fatal(e.text)
+	}
+	s.polls.wait(held)
+	if _, err := ours.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStuckClientsHoldUpNobody: a publication reaches all others at once.
 func TestStuckClientsHoldUpNobody(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, s *Server, cs []*client) {

@@ -22,6 +22,9 @@ func (p *polls) wait(c *poll) {
 
 func (p *polls) waitLocked(c *poll) {
 	if !p.park(c) {
+		if !c.answered || !c.closes {
+			_ = c.conn.SetReadDeadline(time.Time{}) // of an earlier stay; the lot and desks heed none
+		}
 		p.goroutines.Go(func() { p.watch(c) })
 	}
 	if p.dismissed {
