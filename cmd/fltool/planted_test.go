@@ -112,7 +112,7 @@ func experiment(t *testing.T, faults []plantedFault, run func(fault string, comm
 
 // atOnce is how many runs of rounds and of a hold share the machine: rounds show CPU
 // and have it to themselves; holds, which mostly wait, show memory and descriptors.
-var atOnce = []int{1, 4}
+var atOnce = []int{1, 6}
 
 // makePlanted makes a run, and, as regress does, makes one again that tells nothing.
 func makePlanted(run func() *exec.Cmd, file string) error {
