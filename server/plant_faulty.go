@@ -17,7 +17,7 @@ import (
 // The sizes of the planted faults.
 const (
 	slowBytes    = 18 << 10 // hashed in every request: about a fifth of the CPU that one takes
-	memoryOfPoll = 3 << 9   // bytes more for a poll: about 30 %, with what the garbage collector leaves unused
+	memoryOfPoll = 1 << 10  // bytes more for a poll: about 30 %, with what the garbage collector leaves unused
 	errorEvery   = 500      // requests
 )
 
