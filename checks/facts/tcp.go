@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -64,36 +65,44 @@ func (t *tcpTable) parse(rd io.Reader) error {
 	sc := bufio.NewScanner(rd)
 	sc.Scan() // the head
 	for sc.Scan() {
-		f := strings.Fields(sc.Text())
-		if len(f) < 10 {
+		var f [10][]byte
+		n := 0
+		for field := range bytes.FieldsSeq(sc.Bytes()) { // of tens of thousands of lines most are of no interest
+			if f[n] = field; n == len(f)-1 {
+				break
+			}
+			n++
+		}
+		if f[9] == nil {
 			return fmt.Errorf("%q is no socket", sc.Text())
 		}
-		switch f[3] {
+		local := f[1]
+		switch string(f[3]) {
 		case tcpEstablished, tcpTimeWait:
-			i := strings.LastIndexByte(f[1], ':')
-			port, err := strconv.ParseUint(f[1][i+1:], 16, 16)
+			port, err := strconv.ParseUint(string(local[bytes.LastIndexByte(local, ':')+1:]), 16, 16)
 			if err != nil {
-				return fmt.Errorf("%q is no address", f[1])
+				return fmt.Errorf("%q is no address", local)
 			}
-			if f[3] == tcpTimeWait {
+			if string(f[3]) == tcpTimeWait {
 				t.timeWait[uint16(port)]++
 				continue
 			}
 			t.established[uint16(port)]++
-			if f[9] != "0" { // the inode of a file that somebody has open
-				t.accepted[uint16(port)] = append(t.accepted[uint16(port)], f[2])
+			remote, inode := string(f[2]), string(f[9])
+			if inode != "0" { // of a file that somebody has open
+				t.accepted[uint16(port)] = append(t.accepted[uint16(port)], remote)
 			}
-			t.addClient(f[2], f[9])
+			t.addClient(remote, inode)
 		case tcpListen:
-			addr, err := parseKernelAddr(f[1])
+			addr, err := parseKernelAddr(string(local))
 			if err != nil {
 				return err
 			}
-			inode, err := strconv.ParseUint(f[9], 10, 64)
+			inode, err := strconv.ParseUint(string(f[9]), 10, 64)
 			if err != nil {
 				return fmt.Errorf("%q is no inode", f[9])
 			}
-			_, rx, _ := strings.Cut(f[4], ":")
+			_, rx, _ := strings.Cut(string(f[4]), ":")
 			queued, err := strconv.ParseUint(rx, 16, 31)
 			if err != nil {
 				return fmt.Errorf("%q are no queues", f[4])
