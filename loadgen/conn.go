@@ -107,7 +107,7 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 	return c, nil
 }
 
-// glance reads TLS as far as it has come. It gives a reader that holds the start of
+// glance reads what has come, TLS as far as it can. It gives a reader that holds the start of
 // an answer, or errNothing.
 func (c *conn) glance() (*bufio.Reader, error) {
 	br := getReader(c)

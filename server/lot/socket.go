@@ -40,22 +40,21 @@ func (s *Socket) Read(p []byte) (n int, err error) {
 
 // Receive is Read that gives in oob what the kernel says of what was read.
 func (s *Socket) Receive(p, oob []byte) (n, told int, err error) {
-	c := getCall(p)
-	defer c.put()
-	c.oob = oob
-	s.unread.Store(false)
-	n, err = s.have(c, s.raw.Control(c.receive))
-	return n, c.told, err
+	return s.receive(p, oob, func(c *call) error { return s.raw.Control(c.receive) })
 }
 
 // Await is Receive that waits until something has come, or the connection's deadline for
 // reading passes.
 func (s *Socket) Await(p, oob []byte) (n, told int, err error) {
+	return s.receive(p, oob, func(c *call) error { return s.raw.Read(c.await) })
+}
+
+func (s *Socket) receive(p, oob []byte, how func(*call) error) (n, told int, err error) {
 	c := getCall(p)
 	defer c.put()
 	c.oob = oob
 	s.unread.Store(false)
-	n, err = s.have(c, s.raw.Read(c.await))
+	n, err = s.have(c, how(c))
 	return n, c.told, err
 }
 
