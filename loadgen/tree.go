@@ -6,7 +6,8 @@ import (
 	"github.com/fltool/fltool/checks/facts"
 )
 
-// listEvery is how often a tree's members are listed anew.
+// listEvery is how often a tree's members are listed anew, where any process was started
+// since: all of a host's are read for that.
 const listEvery = time.Second
 
 // tree is a process with all that descend from it: polls are held by the workers of a
@@ -17,6 +18,7 @@ type tree struct {
 	alone   bool // without its descendants
 	members []int
 	listed  time.Time
+	newest  int             // process of the host's then, 0 if unknown
 	cpu     map[int]float64 // seconds of each member, of those that have ended too
 	limits  map[int]int64   // of open descriptors, soft; -1 is unlimited
 	fullest fullest
@@ -31,15 +33,13 @@ type fullest struct {
 // read adds up what the members use. Descriptors are -1 where some may not be
 // counted. The error is that of the process itself, where nothing is known of it.
 func (t *tree) read() (facts.Usage, error) {
-	if t.members == nil || !t.alone && time.Since(t.listed) >= listEvery {
-		members, err := []int{t.pid}, error(nil)
-		if !t.alone {
-			members, err = facts.ReadTree(t.root, t.pid)
-		}
-		if err != nil {
+	switch {
+	case t.alone:
+		t.members = []int{t.pid}
+	case t.members == nil || time.Since(t.listed) >= listEvery:
+		if err := t.list(); err != nil {
 			return facts.Usage{}, err
 		}
-		t.members, t.listed = members, time.Now()
 	}
 	if t.cpu == nil {
 		t.cpu, t.limits = map[int]float64{}, map[int]int64{}
@@ -66,6 +66,20 @@ func (t *tree) read() (facts.Usage, error) {
 		sum.CPUSeconds += cpu
 	}
 	return sum, nil
+}
+
+// list lists the members, unless there can be no more than there were.
+func (t *tree) list() error {
+	newest, _ := facts.ReadLastProcess(t.root) // 0: all are read
+	if t.members == nil || newest == 0 || newest != t.newest {
+		members, err := facts.ReadTree(t.root, t.pid)
+		if err != nil {
+			return err
+		}
+		t.members, t.newest = members, newest
+	}
+	t.listed = time.Now()
+	return nil
 }
 
 // near keeps the member that is nearest to its limit of descriptors.

@@ -1,6 +1,10 @@
 package facts
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // GroupLives says whether a process of the group runs: one that has ended, and that
 // nobody has waited for, does not.
@@ -44,4 +48,24 @@ func ReadTree(r Root, pid int) ([]int, error) {
 		delete(children, tree[i]) // numbers that were used again make no circle
 	}
 	return tree, nil
+}
+
+// ReadLastProcess is the number of the process or thread that was started last, of those
+// that this one sees: where it is the same as before, none has been since. Its source is
+// the last field of /proc/loadavg (man 5 proc_loadavg).
+func ReadLastProcess(r Root) (int, error) {
+	const path = "/proc/loadavg"
+	text, err := r.ReadString(path)
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(text)
+	if len(f) < 5 {
+		return 0, fmt.Errorf("%s: %q is cut short", path, firstLine(text))
+	}
+	pid, err := strconv.Atoi(f[4])
+	if err != nil {
+		return 0, fmt.Errorf("%s: %q is no process", path, f[4])
+	}
+	return pid, nil
 }

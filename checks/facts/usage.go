@@ -3,6 +3,7 @@ package facts
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -105,18 +106,28 @@ type ProcessorTime struct {
 	Idle   float64
 }
 
-// ReadProcessorTime reads /proc/stat.
+// ReadProcessorTime reads the first line of /proc/stat (man 5 proc_stat). It is read
+// several times a second, and the rest, of which prometheus/procfs reads all, is long.
 func ReadProcessorTime(r Root) (ProcessorTime, error) {
-	fs, err := r.procfs()
+	const path = "/proc/stat"
+	f, err := r.Open(path)
 	if err != nil {
 		return ProcessorTime{}, err
 	}
-	stat, err := fs.Stat()
-	if err != nil {
-		return ProcessorTime{}, fmt.Errorf("/proc/stat: %w", cause(err))
+	defer f.Close()
+	var start [512]byte
+	n, err := f.Read(start[:])
+	if err != nil && err != io.EOF {
+		return ProcessorTime{}, rename(err, path)
 	}
-	c := stat.CPUTotal
-	return ProcessorTime{Busy: c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ, Stolen: c.Steal, Idle: c.Idle + c.Iowait}, nil
+	line := firstLine(string(start[:n]))
+	var user, nice, system, idle, iowait, irq, softirq, steal float64
+	if n, _ := fmt.Sscanf(line, "cpu %f %f %f %f %f %f %f %f", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal); n < 8 {
+		return ProcessorTime{}, fmt.Errorf("%s: %q is not what processors have done", path, line)
+	}
+	return ProcessorTime{
+		Busy: (user + nice + system + irq + softirq) / userHZ, Stolen: steal / userHZ, Idle: (idle + iowait) / userHZ,
+	}, nil
 }
 
 // procfs is the host's /proc for the parsers of prometheus/procfs.
