@@ -128,7 +128,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	for i := range r.workers {
 		w := &worker{index: i, no: plan.FirstNo + i, through: plan.Rounds == 0, rng: *rand.NewPCG(plan.Seed, uint64(plan.FirstNo+i))}
 		if plan.Keys != nil {
-			w.key = plan.Keys[i]
+			w.with(plan.Keys[i])
 		}
 		r.workers[i] = w
 	}

@@ -13,9 +13,10 @@ import (
 // the stepper while none is under way, the transport while one is.
 type worker struct {
 	index int
-	no    int                // number of its key
-	key   ed25519.PrivateKey // nil for a server without key list
-	id    string             // what the server named it; "" until registered
+	no    int                          // number of its key
+	key   ed25519.PrivateKey           // nil for a server without key list
+	own   [ed25519.PrivateKeySize]byte // what key is in, see with
+	id    string                       // what the server named it; "" until registered
 	rng   rand.PCG
 
 	step    step          // of the request that is due or under way
@@ -56,6 +57,14 @@ type worker struct {
 	stay  stay    // of its request, where that parked
 	alarm alarm   // of its stays
 	out   outcome // of the last request
+}
+
+// with gives the worker its key. What crypto/ed25519 has computed of a key it finds by the
+// key's address, among all in the same 8 KB of memory: there are 128 keys in them, each
+// with two entries, and 12 workers.
+func (w *worker) with(key ed25519.PrivateKey) {
+	copy(w.own[:], key)
+	w.key = w.own[:]
 }
 
 // outcome is what became of a request, as the transport saw it. Times are since
