@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/wire"
 )
 
 const (
@@ -121,6 +123,9 @@ func (d *desk) read(v *visit) (r *http.Request, size int, what verdict, err erro
 // connection is free for its next one.
 func (d *desk) reply(v *visit, r *http.Request, size int) bool {
 	v.begun = false
+	if v.asked++; r.URL.Path == wire.PathPoll {
+		v.asked = 0
+	}
 	w := &d.answer
 	w.reset(v, d.buf[size:d.n])
 	d.handler.ServeHTTP(w, r)
@@ -170,5 +175,5 @@ func (d *desk) rest(v *visit) {
 		return
 	}
 	d.gate.left(v)
-	d.polls.rest(v.conn, nil, v.worker)
+	d.polls.rest(v.conn, nil, v.worker, v.asked)
 }

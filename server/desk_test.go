@@ -443,6 +443,75 @@ func TestPublicationGoesFirst(t *testing.T) {
 	}
 }
 
+// TestLinesAtDesks: workers in the middle of a round go first, who came last before the
+// others; who asks for ever stands in line with who begins; and of the turns some are the
+// line's, and some newcomers'.
+func TestLinesAtDesks(t *testing.T) {
+	g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+	g.desks.free = 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	call := func(worker string, asked, many int) {
+		for range many {
+			g.call(&visit{gate: g, worker: worker, asked: asked})
+			asked++
+		}
+	}
+	var order []string
+	take := func(many int) {
+		for range many {
+			v := g.desks.take()
+			order = append(order, fmt.Sprint(v.worker, v.asked))
+		}
+	}
+	call("begins", 0, 1)
+	call("spins", midwayMost+1, 2)
+	call("midway", 1, midwayMost)
+	take(4)
+	g.desks.hushed++
+	if v := g.desks.take(); v != nil {
+		t.Errorf("%+v while all are told", v)
+	}
+	g.desks.hushed--
+	call("", 0, 2)
+	if g.waiting() != 9 {
+		t.Errorf("%d wait", g.waiting())
+	}
+	take(7)
+	if want := "begins0 midway8 midway7 midway6 midway5 midway4 midway3 0 spins9 midway2 midway1"; strings.Join(order, " ") != want {
+		t.Errorf("%q\nwant %q", strings.Join(order, " "), want)
+	}
+	g.desks.strangers = g.desks.strangersMost
+	g.desks.workerSeen = time.Now()
+	take(1)
+	if v := g.desks.take(); v != nil || g.desks.newcomers.waiting != 1 || order[len(order)-1] != "spins10" {
+		t.Errorf("%+v, %v", v, order)
+	}
+}
+
+// TestAskedSinceThePoll is counted for each connection, from a poll on.
+func TestAskedSinceThePoll(t *testing.T) {
+	keys, ids := workerKeys(1)
+	s, addr := start(t, Config{Keys: ids})
+	c := registered(t, addr, keys...)[0]
+	asked := func(want int) {
+		t.Helper()
+		waitFor(t, fmt.Sprintf("%d requests since the last poll", want), func() bool {
+			s.polls.mu.Lock()
+			defer s.polls.mu.Unlock()
+			rests := s.polls.rests[c.id]
+			return len(rests) == 1 && rests[0].asked == want
+		})
+	}
+	c.model()
+	c.challenge()
+	asked(4) // with registering
+	<-c.startPoll(t.Context(), wire.VersionNone)
+	asked(0)
+	c.challenge()
+	asked(1)
+}
+
 // TestDeskTellsLength: an answer whose handler does not say how long it is has an end all
 // the same.
 func TestDeskTellsLength(t *testing.T) {

@@ -5,17 +5,19 @@ import (
 	"time"
 )
 
-// desks is the line at the desks, and those of them that have nobody.
+// desks is the lines at the desks, and those of them that have nobody.
 type desks struct {
-	workers, newcomers line
-	turns              int // that were given
-	strangers          int // newcomers at desks that keep a CPU busy
-	strangersMost      int // of them, while workers are around
-	workerSeen         time.Time
-	idle               []*desk // the one that was busy last is the last
-	free               int     // that may still be made
-	hushed             int     // publications under way, during which no desk begins with a request
-	running            sync.WaitGroup
+	workers       line
+	midway        []*visit // of workers, in the middle of a round; the last is the next
+	newcomers     line
+	turns         int // that were given
+	strangers     int // newcomers at desks that keep a CPU busy
+	strangersMost int // of them, while workers are around
+	workerSeen    time.Time
+	idle          []*desk // the one that was busy last is the last
+	free          int     // that may still be made
+	hushed        int     // publications under way, during which no desk begins with a request
+	running       sync.WaitGroup
 }
 
 func newDesks(cpus int) desks {
@@ -25,6 +27,19 @@ func newDesks(cpus int) desks {
 // Workers have their turns first, but one of so many is a newcomer's, lest many
 // workers keep all newcomers out.
 const newcomersTurn = 4
+
+// Of workers, those in the middle of a round go first, and of them who came last. So one
+// that has begun is soon through: what is known of it, here and in the kernel, is in the
+// CPU's caches still, and is answered before the kernel confirms what it asked. Where
+// thousands are told at once, each step of theirs waited for that of all others.
+//
+// It is for a round's requests, of which there are four after the first, and some more. Who
+// asks for ever stands in line, and so does what follows a poll. One of so many turns is the
+// line's in any case.
+const (
+	midwayMost = 8
+	lineTurn   = 8
+)
 
 // A worker is around for so long after it was at a desk. Meanwhile one CPU, if there are
 // several, is not for newcomers: they may be thousands that nobody knows, and a worker
@@ -36,13 +51,38 @@ func (d *desks) admits() bool {
 	return d.newcomers.waiting > 0 && (d.strangers < d.strangersMost || time.Since(d.workerSeen) >= workerAround)
 }
 
+// take gives the visit whose turn it is, nil if nobody may come to a desk now.
+func (d *desks) take() *visit {
+	admits, inLine, midway := d.admits(), d.workers.waiting > 0, len(d.midway)
+	if d.hushed > 0 || !admits && !inLine && midway == 0 {
+		return nil
+	}
+	d.turns++
+	switch {
+	case admits && (d.turns%newcomersTurn == 0 || !inLine && midway == 0):
+		return d.newcomers.pop()
+	case inLine && (d.turns%lineTurn == 1 || midway == 0):
+		return d.workers.pop()
+	}
+	v := d.midway[midway-1]
+	d.midway[midway-1] = nil
+	d.midway = d.midway[:midway-1]
+	return v
+}
+
+// waiting is how many wait for a desk.
+func (d *desks) waiting() int { return d.workers.waiting + len(d.midway) + d.newcomers.waiting }
+
 // call puts a connection in line at the desks; the lock is held.
 func (g *gate) call(v *visit) {
 	d := &g.desks
-	if v.worker != "" {
-		d.workers.push(v)
-	} else {
+	switch {
+	case v.worker == "":
 		d.newcomers.push(v)
+	case 0 < v.asked && v.asked <= midwayMost:
+		d.midway = append(d.midway, v)
+	default:
+		d.workers.push(v)
 	}
 	if d.hushed == 0 && (v.worker != "" || d.admits()) {
 		g.summon()
@@ -77,7 +117,7 @@ func (g *gate) unhush() {
 	if d.hushed--; d.hushed > 0 {
 		return
 	}
-	for range min(d.workers.waiting+d.newcomers.waiting, len(d.idle)+d.free) {
+	for range min(d.waiting(), len(d.idle)+d.free) {
 		g.summon()
 	}
 }
@@ -86,19 +126,22 @@ func (g *gate) unhush() {
 func (g *gate) next(desk *desk) *visit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for !g.shut {
-		d := &g.desks
-		admits := d.admits()
-		if d.hushed == 0 && (d.workers.waiting > 0 || admits) {
-			l := &d.workers
-			if d.turns++; l.waiting == 0 || admits && d.turns%newcomersTurn == 0 {
-				l = &d.newcomers
+	d := &g.desks
+	for looked := false; !g.shut; {
+		if !looked && len(d.midway) == 0 { // the lot may not have had its turn of a CPU
+			looked = true
+			g.mu.Unlock()
+			g.lot.Tell()
+			g.mu.Lock()
+			continue
+		}
+		if v := d.take(); v != nil {
+			if v.worker == "" {
 				desk.stranger = true
 				d.strangers++
 			} else {
 				d.workerSeen = time.Now()
 			}
-			v := l.pop()
 			g.inside++
 			v.desk = desk
 			g.turn(v)
@@ -108,6 +151,7 @@ func (g *gate) next(desk *desk) *visit {
 		g.mu.Unlock()
 		<-desk.wake
 		g.mu.Lock()
+		looked = false
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func descriptorsShort(fd uintptr) bool {
 	return uint64(fd) >= limit.Cur-min(limit.Cur/16, DefaultMaxUploads)
 }
 
-// Come tells that something has come, if only the end; the lot's goroutine calls it.
+// Come tells that something has come, if only the end.
 func (v *visit) Come() {
 	v.gate.mu.Lock()
 	defer v.gate.mu.Unlock()

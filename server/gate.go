@@ -83,6 +83,7 @@ type visit struct {
 	parked   *lot.Socket // that is in the lot; nil if none is
 	gate     *gate
 	worker   string // that it has been proved to be of, last; "": a stranger's
+	asked    int    // requests since the last poll
 	stranger
 }
 
@@ -111,11 +112,11 @@ func newGate(lot *lot.Lot, full *fullness, perAddress int, idle time.Duration, o
 }
 
 // comeBack takes the connection of a worker whose next request has begun; what has
-// been read of it is next.
-func (g *gate) comeBack(c net.Conn, next []byte, worker string) {
+// been read of it is next, and asked how many requests there were since the last poll.
+func (g *gate) comeBack(c net.Conn, next []byte, worker string, asked int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.enter(&visit{conn: c, next: next, gate: g, worker: worker})
+	g.enter(&visit{conn: c, next: next, gate: g, worker: worker, asked: asked})
 }
 
 // enter puts a connection in line; the lock is held.
@@ -238,7 +239,7 @@ func (g *gate) end(v *visit) {
 
 // waiting is how many are in line; the lock is held.
 func (g *gate) waiting() int {
-	return g.desks.workers.waiting + g.desks.newcomers.waiting + g.workers.line.waiting + g.newcomers.line.waiting
+	return g.desks.waiting() + g.workers.line.waiting + g.newcomers.line.waiting
 }
 
 // inLine is how many wait.
@@ -301,6 +302,10 @@ func (g *gate) Close() error {
 	g.mu.Lock()
 	g.shut = true
 	g.changed.Broadcast()
+	for _, v := range g.desks.midway {
+		g.end(v)
+	}
+	g.desks.midway = nil
 	for _, l := range []*line{&g.desks.workers, &g.desks.newcomers, &g.workers.line, &g.newcomers.line} {
 		for l.waiting > 0 {
 			g.end(l.pop())

@@ -155,7 +155,7 @@ func boundsWhatNetHTTPWorksOn(t *testing.T, workers bool) {
 		for range 5 * places {
 			ours, theirs := net.Pipe()
 			if workers {
-				g.comeBack(theirs, nil, "w")
+				g.comeBack(theirs, nil, "w", 0)
 			} else {
 				l.conns <- theirs
 			}

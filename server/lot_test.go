@@ -92,6 +92,35 @@ func TestLot(t *testing.T) {
 	}
 }
 
+// TestLotTells at once, when it is asked to, who is then told by nobody else.
+func TestLotTells(t *testing.T) {
+	l := lot.New()
+	l.Tell() // nobody
+	ours, theirs := tcpPair(t)
+	s, rings := socket(theirs), make(bell, 99)
+	for range 50 {
+		if l.Park(s, rings) == nil {
+			t.Fatal("can't park")
+		}
+		fmt.Fprint(ours, "x")
+		for n := 0; n == 0; n, _ = s.Look() { // it may be on its way
+		}
+		l.Tell()
+		if l.Len() > 0 {
+			t.Fatal("not told")
+		}
+		<-rings
+		if _, err := s.Read(make([]byte, 9)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close()
+	l.Tell()
+	if len(rings) > 0 {
+		t.Errorf("told %d times too often", len(rings))
+	}
+}
+
 // TestLotRefuses: a socket from which all has been read, which parks without the kernel,
 // does not when it is closed, nor in a lot that is.
 func TestLotRefuses(t *testing.T) {

@@ -40,7 +40,7 @@ type polls struct {
 	tidy    *tidy
 	gate    *gate // back to net/http
 	lot     *lot.Lot
-	buf     [4 << 10]byte // for the lot's goroutine
+	buf     [4 << 10]byte // for who is told by the lot, one at a time
 
 	goroutines sync.WaitGroup // one for each connection that is watched, or slow to take its answer
 	answering  sync.WaitGroup // one for each held poll whose answer is about to be written
@@ -67,6 +67,7 @@ type poll struct {
 	timer  *time.Timer // ends it; nil if nothing does
 	next   []byte      // what has come of the next request
 	closes bool        // no next request is wanted
+	asked  int         // requests since the last poll
 
 	answered bool
 	leaves   bool // goes back to the gate, or is closed
@@ -118,12 +119,12 @@ func (p *polls) Rest(w http.ResponseWriter, r *http.Request, worker string) {
 	if err != nil {
 		return
 	}
-	p.rest(c.conn, c.next, worker)
+	p.rest(c.conn, c.next, worker, 0)
 }
 
 // rest lets a connection wait for its next request, or the rest of it.
-func (p *polls) rest(conn net.Conn, next []byte, worker string) {
-	if c := (&poll{room: p, conn: conn, next: next, worker: worker, answered: true}); p.keep(c) {
+func (p *polls) rest(conn net.Conn, next []byte, worker string, asked int) {
+	if c := (&poll{room: p, conn: conn, next: next, worker: worker, asked: asked, answered: true}); p.keep(c) {
 		p.wait(c)
 		p.mu.Lock()
 		p.restsNow(c)
@@ -204,8 +205,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 		p.owed.told(worker)
 	case held != nil:
 		p.held[worker] = held
-		p.count.Add(1)
-		p.tidy.arrived()
+		p.tidy.arrived(int(p.count.Add(1)))
 		if p.maxHold > 0 {
 			held.timer = time.AfterFunc(p.maxHold, func() { p.expire(held) })
 		}

@@ -7,10 +7,13 @@ import (
 	"time"
 )
 
-// Memory is tidied up tidyAfter the first tidyEvery arrivals since the last time.
+// Memory is tidied up tidyAfter the first tidyEvery arrivals since the last time. While
+// polls come again in rounds, which make the same garbage over and over, it waits until none
+// has come for as long, tidyLatest at most.
 const (
-	tidyAfter = 600 * time.Millisecond
-	tidyEvery = 32
+	tidyAfter  = 600 * time.Millisecond
+	tidyEvery  = 32
+	tidyLatest = 10 * time.Second
 )
 
 // Garbage is collected when there is as much of it as gcPercent of the heap. Of a few
@@ -37,9 +40,11 @@ func percentOf(live uint64) int {
 type tidy struct {
 	ballast []byte // counts as heap, and takes no memory: nobody writes to it
 
-	mu    sync.Mutex
-	count int // arrivals since the last time
-	timer *time.Timer
+	mu     sync.Mutex
+	count  int       // arrivals since the last time
+	most   int       // that were ever held
+	latest time.Time // until when the next time may be put off
+	timer  *time.Timer
 }
 
 func newTidy() *tidy {
@@ -50,10 +55,18 @@ func newTidy() *tidy {
 	return t
 }
 
-func (t *tidy) arrived() {
+// arrived notes one more poll, with which so many are held.
+func (t *tidy) arrived(held int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count++; t.count == tidyEvery {
+	again := held <= t.most
+	t.most = max(t.most, held)
+	t.count++
+	switch {
+	case t.count == tidyEvery:
+		t.latest = time.Now().Add(tidyLatest)
+		t.timer.Reset(tidyAfter)
+	case again && t.count%tidyEvery == 0 && time.Until(t.latest) > tidyAfter:
 		t.timer.Reset(tidyAfter)
 	}
 }

@@ -68,7 +68,7 @@ func (p *polls) unpark(c *poll) bool {
 	return parked != nil && p.lot.Take(parked, c)
 }
 
-// Come reads what has come on a parked connection; the lot's goroutine calls it.
+// Come reads what has come on a parked connection; one at a time is told.
 func (c *poll) Come() {
 	p := c.room
 	p.mu.Lock()
@@ -177,7 +177,7 @@ func (p *polls) leave(c *poll, back bool) {
 	c.leaves = true
 	p.mu.Unlock()
 	if back {
-		p.gate.comeBack(c.conn, c.next, c.worker)
+		p.gate.comeBack(c.conn, c.next, c.worker, c.asked)
 	} else {
 		cut(c.conn) // whatever was to be said has been
 	}

@@ -29,6 +29,9 @@ type Lot struct {
 	file *os.File
 	done chan struct{} // closed when run has ended
 
+	telling sync.Mutex
+	events  [256]unix.EpollEvent
+
 	mu     sync.Mutex
 	closed bool
 	last   uint32    // number
@@ -73,10 +76,14 @@ func (l *Lot) start() {
 		_ = l.file.Close() // the runtime can't wait for it
 		return
 	}
-	if l.raw, err = l.file.SyscallConn(); err != nil {
+	raw, err := l.file.SyscallConn()
+	if err != nil {
 		_ = l.file.Close()
 		return
 	}
+	l.mu.Lock()
+	l.raw = raw
+	l.mu.Unlock()
 	go l.run()
 }
 
@@ -191,22 +198,33 @@ func (s *Socket) Forget() {
 
 func (l *Lot) run() {
 	defer close(l.done)
-	events := make([]unix.EpollEvent, 256)
-	for {
-		n := 0
-		err := l.raw.Read(func(set uintptr) bool {
-			n, _ = unix.EpollWait(int(set), events, 0) // all it can fail with passes
-			return n > 0
-		})
-		if err != nil {
-			return // closed
-		}
-		for _, e := range events[:n] {
-			if p := l.tell(e); p != nil {
-				p.Come()
-			}
+	for l.raw.Read(l.tellAll) == nil { // else it is closed
+	}
+}
+
+// Tell has those told on whose sockets something has come. The lot does that by itself,
+// but waits for its turn of a CPU where all are busy.
+func (l *Lot) Tell() {
+	l.mu.Lock()
+	raw := l.raw
+	l.mu.Unlock()
+	if raw != nil {
+		_ = raw.Control(func(set uintptr) { l.tellAll(set) }) // a closed one tells nobody
+	}
+}
+
+// tellAll says whether there was anybody to tell. One at a time does it, so that nobody is
+// told while it is told.
+func (l *Lot) tellAll(set uintptr) bool {
+	l.telling.Lock()
+	defer l.telling.Unlock()
+	n, _ := unix.EpollWait(int(set), l.events[:], 0) // all it can fail with passes
+	for _, e := range l.events[:max(n, 0)] {
+		if p := l.tell(e); p != nil {
+			p.Come()
 		}
 	}
+	return n > 0
 }
 
 // tell gives who is to be told of an event; nil: nobody.

@@ -16,6 +16,9 @@ func (*Lot) Park(*Socket, Parked) *Socket { return nil }
 // Take finds nobody.
 func (*Lot) Take(*Socket, Parked) bool { return false }
 
+// Tell has nobody to tell.
+func (*Lot) Tell() {}
+
 // Forget has nothing to forget.
 func (*Socket) Forget() {}
 
