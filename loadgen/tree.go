@@ -19,6 +19,7 @@ type tree struct {
 	members []int
 	listed  time.Time
 	newest  int             // process of the host's then, 0 if unknown
+	sure    bool            // it was the newest the time before, too: it can be listed by now
 	cpu     map[int]float64 // seconds of each member, of those that have ended too
 	limits  map[int]int64   // of open descriptors, soft; -1 is unlimited
 	fullest fullest
@@ -71,12 +72,12 @@ func (t *tree) read() (facts.Usage, error) {
 // list lists the members, unless there can be no more than there were.
 func (t *tree) list() error {
 	newest, _ := facts.ReadLastProcess(t.root) // 0: all are read
-	if t.members == nil || newest == 0 || newest != t.newest {
+	if same := newest != 0 && newest == t.newest; t.members == nil || !same || !t.sure {
 		members, err := facts.ReadTree(t.root, t.pid)
 		if err != nil {
 			return err
 		}
-		t.members, t.newest = members, newest
+		t.members, t.newest, t.sure = members, newest, same
 	}
 	t.listed = time.Now()
 	return nil

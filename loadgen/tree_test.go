@@ -21,10 +21,13 @@ func TestTreeIsListed(t *testing.T) {
 		members []int
 	}{
 		{0, "0 0 0 1/80 10", []int{10}},
+		{0, "0 0 0 1/80 10", []int{10}},
 		{11, "0 0 0 1/80 10", []int{10}}, // as if none had been
 		{0, "0 0 0 1/80 11", []int{10, 11}},
-		{12, "", []int{10, 11, 12}},
-		{13, "", []int{10, 11, 12, 13}},
+		{14, "0 0 0 1/80 11", []int{10, 11, 14}}, // it had a number, and was not listed yet
+		{0, "0 0 0 1/80 11", []int{10, 11, 14}},
+		{12, "", []int{10, 11, 12, 14}},
+		{13, "", []int{10, 11, 12, 13, 14}},
 	} {
 		if step.starts > 0 {
 			if err := (factstest.Process{PID: step.starts, PPID: 10, Args: []string{"gunicorn"}}).Write(dir); err != nil {

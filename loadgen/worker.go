@@ -61,7 +61,7 @@ type worker struct {
 
 // with gives the worker its key. What crypto/ed25519 has computed of a key it finds by the
 // key's address, among all in the same 8 KB of memory: there are 128 keys in them, each
-// with two entries, and 12 workers.
+// with two entries, and 12 workers. A worker with a key must not be copied.
 func (w *worker) with(key ed25519.PrivateKey) {
 	copy(w.own[:], key)
 	w.key = w.own[:]

@@ -51,8 +51,9 @@ func ReadTree(r Root, pid int) ([]int, error) {
 }
 
 // ReadLastProcess is the number of the process or thread that was started last, of those
-// that this one sees: where it is the same as before, none has been since. Its source is
-// the last field of /proc/loadavg (man 5 proc_loadavg).
+// that this one sees and not of another root's: where it is the same as before, none has
+// been since. One that was just now may not be listed yet. Its source is the last field of
+// /proc/loadavg (man 5 proc_loadavg).
 func ReadLastProcess(r Root) (int, error) {
 	const path = "/proc/loadavg"
 	text, err := r.ReadString(path)
