@@ -303,7 +303,7 @@ func soak(ctx context.Context, b *bench) (float64, error) {
 
 // preflight is the median of nine, while 2000 processes sleep.
 func preflight(ctx context.Context, b *bench) (float64, error) {
-	if err := forgotten(ctx); err != nil {
+	if err := forgotten(ctx, b); err != nil {
 		return 0, err
 	}
 	sleepers, stop := context.WithCancel(ctx)
@@ -330,12 +330,13 @@ func preflight(ctx context.Context, b *bench) (float64, error) {
 }
 
 // forgotten waits until the kernel has forgotten the connections of the rows before, which
-// it keeps, and lists, for a minute.
-func forgotten(ctx context.Context) error {
+// it keeps, and lists, for a minute. Other programs' may stay.
+func forgotten(ctx context.Context, b *bench) error {
 	const few = 100
+	left := 0
 	for range 90 {
 		s, err := facts.ReadSockstat(facts.NewRoot("/"))
-		if err != nil || s.TimeWait <= few {
+		if left = s.TimeWait; err != nil || left <= few {
 			return err
 		}
 		select {
@@ -344,7 +345,8 @@ func forgotten(ctx context.Context) error {
 		case <-time.After(time.Second):
 		}
 	}
-	return fmt.Errorf("other programs' connections end all the time: more than %d wait to be forgotten", few)
+	b.note(fmt.Sprintf("%d connections that have ended are listed by the kernel", left))
+	return nil
 }
 
 func binary(_ context.Context, b *bench) (float64, error) {
