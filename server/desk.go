@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/fltool/fltool/server/wire"
 )
 
 const (
@@ -123,9 +121,7 @@ func (d *desk) read(v *visit) (r *http.Request, size int, what verdict, err erro
 // connection is free for its next one.
 func (d *desk) reply(v *visit, r *http.Request, size int) bool {
 	v.begun = false
-	if v.asked++; r.URL.Path == wire.PathPoll {
-		v.asked = 0
-	}
+	v.asked++
 	w := &d.answer
 	w.reset(v, d.buf[size:d.n])
 	d.handler.ServeHTTP(w, r)

@@ -445,7 +445,7 @@ func TestPublicationGoesFirst(t *testing.T) {
 
 // TestLinesAtDesks: workers in the middle of a round go first, who came last before the
 // others; who asks for ever stands in line with who begins; and of the turns some are the
-// line's, and some newcomers'.
+// line's, some theirs who came first in the middle of a round, and some newcomers'.
 func TestLinesAtDesks(t *testing.T) {
 	g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 	g.desks.free = 0
@@ -478,25 +478,42 @@ func TestLinesAtDesks(t *testing.T) {
 		t.Errorf("%d wait", g.waiting())
 	}
 	take(7)
-	if want := "begins0 midway8 midway7 midway6 midway5 midway4 midway3 0 spins9 midway2 midway1"; strings.Join(order, " ") != want {
+	if want := "begins0 midway8 midway7 midway6 midway1 midway5 midway4 0 spins9 midway3 midway2"; strings.Join(order, " ") != want {
 		t.Errorf("%q\nwant %q", strings.Join(order, " "), want)
 	}
 	g.desks.strangers = g.desks.strangersMost
-	g.desks.workerSeen = time.Now()
+	g.desks.workerSeen = time.Now().Add(time.Hour)
 	take(1)
 	if v := g.desks.take(); v != nil || g.desks.newcomers.waiting != 1 || order[len(order)-1] != "spins10" {
 		t.Errorf("%+v, %v", v, order)
 	}
 }
 
-// TestAskedSinceThePoll is counted for each connection, from a poll on.
-func TestAskedSinceThePoll(t *testing.T) {
+// TestOldestMidway has its turn, however many come after it.
+func TestOldestMidway(t *testing.T) {
+	g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
+	g.desks.free = 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	first := &visit{gate: g, worker: "first", asked: 1}
+	g.call(first)
+	for range 2 * fairTurn {
+		g.call(&visit{gate: g, worker: "others", asked: 1})
+		if g.desks.take() == first {
+			return
+		}
+	}
+	t.Error("it waits for ever")
+}
+
+// TestAskedSinceItWasTold is counted for each connection.
+func TestAskedSinceItWasTold(t *testing.T) {
 	keys, ids := workerKeys(1)
 	s, addr := start(t, Config{Keys: ids})
 	c := registered(t, addr, keys...)[0]
 	asked := func(want int) {
 		t.Helper()
-		waitFor(t, fmt.Sprintf("%d requests since the last poll", want), func() bool {
+		waitFor(t, fmt.Sprintf("%d requests since it was told", want), func() bool {
 			s.polls.mu.Lock()
 			defer s.polls.mu.Unlock()
 			rests := s.polls.rests[c.id]
@@ -510,6 +527,13 @@ func TestAskedSinceThePoll(t *testing.T) {
 	asked(0)
 	c.challenge()
 	asked(1)
+	c.post(wire.PathPoll, wire.Poll{WorkerID: c.id}) // is refused
+	asked(2)
+	<-c.startPoll(t.Context(), wire.VersionNone) // is told nothing new
+	asked(4)
+	c.model()
+	<-c.startPoll(t.Context(), wire.VersionNone) // it may have lost the model
+	asked(0)
 }
 
 // TestDeskTellsLength: an answer whose handler does not say how long it is has an end all

@@ -16,6 +16,7 @@ type desks struct {
 	workerSeen    time.Time
 	idle          []*desk // the one that was busy last is the last
 	free          int     // that may still be made
+	looking       int     // that will look at the line soon, and were not counted on yet
 	hushed        int     // publications under way, during which no desk begins with a request
 	running       sync.WaitGroup
 }
@@ -33,12 +34,13 @@ const newcomersTurn = 4
 // CPU's caches still, and is answered before the kernel confirms what it asked. Where
 // thousands are told at once, each step of theirs waited for that of all others.
 //
-// It is for a round's requests, of which there are four after the first, and some more. Who
-// asks for ever stands in line, and so does what follows a poll. One of so many turns is the
-// line's in any case.
+// A worker may ask for so much before it is told of the next model, which is a round's
+// requests and some more. Who asks for ever stands in line, and so does who begins. Of so
+// many turns one is the line's in any case, and one that of who came first in the middle of
+// a round.
 const (
 	midwayMost = 8
-	lineTurn   = 8
+	fairTurn   = 8
 )
 
 // A worker is around for so long after it was at a desk. Meanwhile one CPU, if there are
@@ -61,12 +63,20 @@ func (d *desks) take() *visit {
 	switch {
 	case admits && (d.turns%newcomersTurn == 0 || !inLine && midway == 0):
 		return d.newcomers.pop()
-	case inLine && (d.turns%lineTurn == 1 || midway == 0):
+	case inLine && (d.turns%fairTurn == 1 || midway == 0):
 		return d.workers.pop()
 	}
-	v := d.midway[midway-1]
-	d.midway[midway-1] = nil
-	d.midway = d.midway[:midway-1]
+	at := midway - 1
+	if d.turns%fairTurn == 5 {
+		at = 0
+	}
+	v := d.midway[at]
+	d.midway[at] = nil
+	if at == 0 {
+		d.midway = d.midway[1:]
+	} else {
+		d.midway = d.midway[:at]
+	}
 	return v
 }
 
@@ -84,7 +94,11 @@ func (g *gate) call(v *visit) {
 	default:
 		d.workers.push(v)
 	}
-	if d.hushed == 0 && (v.worker != "" || d.admits()) {
+	switch {
+	case d.hushed > 0 || v.worker == "" && !d.admits():
+	case d.looking > 0:
+		d.looking--
+	default:
 		g.summon()
 	}
 }
@@ -128,11 +142,13 @@ func (g *gate) next(desk *desk) *visit {
 	defer g.mu.Unlock()
 	d := &g.desks
 	for looked := false; !g.shut; {
-		if !looked && len(d.midway) == 0 { // the lot may not have had its turn of a CPU
+		if !looked && len(d.midway) == 0 && d.hushed == 0 { // the lot may not have had its turn of a CPU
 			looked = true
+			d.looking++
 			g.mu.Unlock()
 			g.lot.Tell()
 			g.mu.Lock()
+			d.looking = max(0, d.looking-1)
 			continue
 		}
 		if v := d.take(); v != nil {

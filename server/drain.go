@@ -86,9 +86,12 @@ type owed struct {
 
 func newOwed() owed { return owed{workers: set{}, none: make(chan struct{}, 1)} }
 
-func (o *owed) told(worker string) {
+// told notes that a worker is told of a model, and says whether that is news to it.
+func (o *owed) told(worker string) bool {
+	was := len(o.workers)
 	o.workers[worker] = struct{}{}
 	o.moved = time.Now()
+	return len(o.workers) > was
 }
 
 func (o *owed) settle(worker string) {

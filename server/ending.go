@@ -16,6 +16,7 @@ import (
 type ending struct {
 	text  string
 	model *model // which version it tells of; nil if it tells of none
+	news  bool   // the worker was not told of that version before
 	close bool   // the connection, too
 
 	once          sync.Once

@@ -24,8 +24,8 @@ const (
 
 // gate is where all connections come in that something has come on, new ones and
 // those that come back, and stand in line: at the desks first, and what is unusual,
-// encrypted or no socket for net/http. In both lines addresses take turns, and those
-// of workers have theirs before strangers.
+// encrypted or no socket for net/http. Addresses take turns, and those of workers have
+// theirs before strangers.
 //
 // Of net/http's connections each costs some 40 KB while it works on them; one that
 // waits here costs next to nothing. So it lets them in a few at a time. That is a
@@ -83,7 +83,7 @@ type visit struct {
 	parked   *lot.Socket // that is in the lot; nil if none is
 	gate     *gate
 	worker   string // that it has been proved to be of, last; "": a stranger's
-	asked    int    // requests since the last poll
+	asked    int    // requests since it was told of a model, or come from net/http
 	stranger
 }
 
@@ -112,7 +112,7 @@ func newGate(lot *lot.Lot, full *fullness, perAddress int, idle time.Duration, o
 }
 
 // comeBack takes the connection of a worker whose next request has begun; what has
-// been read of it is next, and asked how many requests there were since the last poll.
+// been read of it is next, and asked how many requests there were since it was told.
 func (g *gate) comeBack(c net.Conn, next []byte, worker string, asked int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

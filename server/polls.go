@@ -67,7 +67,7 @@ type poll struct {
 	timer  *time.Timer // ends it; nil if nothing does
 	next   []byte      // what has come of the next request
 	closes bool        // no next request is wanted
-	asked  int         // requests since the last poll
+	asked  int         // requests since the worker was told of a model
 
 	answered bool
 	leaves   bool // goes back to the gate, or is closed
@@ -88,6 +88,9 @@ func (p *polls) Park(w http.ResponseWriter, r *http.Request, worker string, vers
 	if e := p.enter(nil, worker, version); e != nil {
 		if e.model != nil {
 			w.Header()[wire.HeaderPublished] = []string{published(e.model)}
+		}
+		if desk, is := w.(*response); is && e.news {
+			desk.visit.asked = 0
 		}
 		if e.close {
 			w.Header().Set("Connection", "close")
@@ -201,8 +204,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 	case p.draining:
 		e = &ending{text: TextDraining, close: true}
 	case version != p.current.Load().version:
-		e = &ending{text: wire.TextUpdated, model: p.current.Load()}
-		p.owed.told(worker)
+		e = &ending{text: wire.TextUpdated, model: p.current.Load(), news: p.owed.told(worker)}
 	case held != nil:
 		p.held[worker] = held
 		p.tidy.arrived(int(p.count.Add(1)))

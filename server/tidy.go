@@ -13,7 +13,7 @@ import (
 const (
 	tidyAfter  = 600 * time.Millisecond
 	tidyEvery  = 32
-	tidyLatest = 10 * time.Second
+	tidyLatest = 5 * time.Second
 )
 
 // Garbage is collected when there is as much of it as gcPercent of the heap. Of a few
@@ -42,7 +42,8 @@ type tidy struct {
 
 	mu     sync.Mutex
 	count  int       // arrivals since the last time
-	most   int       // that were ever held
+	held   int       // with the last one
+	most   int       // that were held at a time before
 	latest time.Time // until when the next time may be put off
 	timer  *time.Timer
 }
@@ -60,7 +61,7 @@ func (t *tidy) arrived(held int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	again := held <= t.most
-	t.most = max(t.most, held)
+	t.held, t.most = held, max(t.most, held)
 	t.count++
 	switch {
 	case t.count == tidyEvery:
@@ -73,7 +74,7 @@ func (t *tidy) arrived(held int) {
 
 func (t *tidy) now() {
 	t.mu.Lock()
-	t.count = 0
+	t.count, t.most = 0, t.held
 	t.mu.Unlock()
 	debug.FreeOSMemory()
 	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}

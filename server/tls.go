@@ -51,6 +51,21 @@ func (c *impatient) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write writes for who reads without waiting, as crypto/tls does where a client wants other
+// keys or breaks the protocol: one that takes no answer to that is no client.
+func (c *impatient) Write(p []byte) (int, error) {
+	if !c.now.Load() {
+		return c.tcpConn.Write(p)
+	}
+	rest, err := writeNow(c.tcpConn, p)
+	if err == nil && len(rest) > 0 {
+		err = errUnread
+	}
+	return len(p) - len(rest), err
+}
+
+var errUnread = errors.New("the client reads nothing")
+
 // errNothing is, to crypto/tls, a deadline that has passed: reading may go on later.
 var errNothing net.Error = nothing{}
 

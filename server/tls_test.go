@@ -192,3 +192,19 @@ func TestTLSCloseWithoutShutdown(t *testing.T) {
 		}
 	}
 }
+
+// TestWriteForReader does not wait for a client that reads nothing.
+func TestWriteForReader(t *testing.T) {
+	_, theirs := tcpPair(t)
+	c := &impatient{tcpConn: theirs}
+	c.now.Store(true)
+	for sent := 0; ; {
+		n, err := c.Write(make([]byte, 1<<20))
+		if sent += n; err != nil {
+			if err != errUnread || sent == 0 {
+				t.Errorf("%v after %d bytes", err, sent)
+			}
+			return
+		}
+	}
+}

@@ -29,7 +29,7 @@ type Lot struct {
 	file *os.File
 	done chan struct{} // closed when run has ended
 
-	telling sync.Mutex
+	telling sync.Mutex // before all other locks
 	events  [256]unix.EpollEvent
 
 	mu     sync.Mutex
@@ -202,22 +202,27 @@ func (l *Lot) run() {
 	}
 }
 
-// Tell has those told on whose sockets something has come. The lot does that by itself,
-// but waits for its turn of a CPU where all are busy.
+// Tell has those told on whose sockets something has come, unless somebody does already.
+// The lot does that by itself, but waits for its turn of a CPU where all are busy.
 func (l *Lot) Tell() {
 	l.mu.Lock()
 	raw := l.raw
 	l.mu.Unlock()
-	if raw != nil {
-		_ = raw.Control(func(set uintptr) { l.tellAll(set) }) // a closed one tells nobody
+	if raw != nil && l.telling.TryLock() {
+		defer l.telling.Unlock()
+		_ = raw.Control(func(set uintptr) { l.tellSome(set) }) // a closed one tells nobody
 	}
 }
 
-// tellAll says whether there was anybody to tell. One at a time does it, so that nobody is
-// told while it is told.
+// tellAll says whether there was anybody to tell.
 func (l *Lot) tellAll(set uintptr) bool {
 	l.telling.Lock()
 	defer l.telling.Unlock()
+	return l.tellSome(set)
+}
+
+// tellSome is tellAll; the lock of those who tell is held, so that one at a time is told.
+func (l *Lot) tellSome(set uintptr) bool {
 	n, _ := unix.EpollWait(int(set), l.events[:], 0) // all it can fail with passes
 	for _, e := range l.events[:max(n, 0)] {
 		if p := l.tell(e); p != nil {
