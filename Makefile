@@ -32,7 +32,7 @@ FUZZSERVER ?= 300x
 # same commit gets the same verdict: make lint VULNDB=latest asks today's.
 VULNDB ?= v0.0.0-20261105234957-e22db6528018
 
-.PHONY: nginx-versions nginx-odds help run build test lint bench bench-peers prove prove-quick regress baseline planted hostile kills restarts fuzz fresh pages release try-deb try-rpm image pictures try-image setup clean planted-python same guide
+.PHONY: nginx-versions nginx-odds help run build test test-only lint bench bench-peers prove prove-quick regress baseline planted hostile kills restarts fuzz fresh pages release try-deb try-rpm image pictures try-image setup clean planted-python same guide
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,7 +51,10 @@ PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports
 RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate|stages
 UNRACED := $(PURE:%=$(MODULE)/%) $(MODULE)/cmd/fltool
 
-test: setup lint ## all tests, concurrent ones with the race detector, and the linters
+test: setup ## all tests, concurrent ones with the race detector, and the linters
+	$(MAKE) -j 2 --output-sync=line lint test-only
+
+test-only: ## all tests without the linters
 	go test -p 3 -parallel 8 -timeout 20m $(UNRACED)
 	go test -race -p 2 -parallel 8 -timeout 20m $(filter-out $(UNRACED),$(shell go list ./...))
 	go test -race -parallel 8 -timeout 20m -run '^TestScript$$/^($(RACED))$$' ./cmd/fltool
