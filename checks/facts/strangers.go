@@ -1,9 +1,11 @@
 package facts
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // stranger is the group of a process that its arguments don't tell, looked at closely.
@@ -53,9 +55,9 @@ func (c *chooser) strangerOn(port int) (*group, error) {
 	return nil, nil
 }
 
-// strangersBefore are programs of no kind that listen themselves and pass on to one of
-// the chosen: proxies that nobody knows, such as stunnel. They are connected to it
-// now, or their command lines name a port of it.
+// strangersBefore are programs of no kind that pass on to one of the chosen: proxies that
+// nobody knows, such as stunnel, which listen themselves and are connected to it now, or
+// whose command lines name a port of it; and tunnels.
 func (c *chooser) strangersBefore(chosen []*group) (list []*group) {
 	for i := 0; i < len(chosen)+len(list); i++ {
 		behind := slices.Concat(chosen, list)[i]
@@ -72,6 +74,14 @@ func (c *chooser) strangersBefore(chosen []*group) (list []*group) {
 		}
 		for _, m := range c.all {
 			if m.spec != nil || m.ended || m.Kind != "" || len(m.args) == 0 || m.args[0] == "" || m.NetNS != behind.leader.NetNS {
+				continue
+			}
+			if to, tunnels := tunnelsTo(m.args); tunnels {
+				// One that names nobody passes on to whom its config says, or the service.
+				if len(to) == 0 || slices.ContainsFunc(to, func(port int) bool { return slices.Contains(ports, port) }) {
+					m.Kind, m.Role = KindOther, RoleProxy
+					list = append(list, &group{leader: m, members: []*candidate{m}})
+				}
 				continue
 			}
 			named := namesPort(m.args[1:], ports)
@@ -96,6 +106,32 @@ func (c *chooser) strangersBefore(chosen []*group) (list []*group) {
 		}
 	}
 	return list
+}
+
+// tunnels are programs that listen nowhere: they connect to a service far away, and pass
+// on what comes from there.
+var tunnels = []string{"bore", "chisel", "cloudflared", "frpc", "inlets", "inlets-pro", "ngrok", "rathole", "zrok"}
+
+// tunnelsTo says whether a command line is a tunnel's, as ssh's is with -R, and what ports
+// of this machine it names.
+func tunnelsTo(args []string) (ports []int, tunnel bool) {
+	name := path.Base(args[0])
+	tunnel = slices.Contains(tunnels, name)
+	if name == "ssh" || name == "autossh" {
+		tunnel = slices.ContainsFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-R") })
+	}
+	for i, arg := range args[1:] {
+		if args[i] == "--metrics" || strings.HasPrefix(arg, "--metrics=") {
+			continue // where cloudflared tells about itself
+		}
+		if m := localAddress.FindStringSubmatch(arg); m != nil {
+			arg = m[1]
+		}
+		if n, err := strconv.ParseUint(arg, 10, 16); err == nil {
+			ports = append(ports, int(n))
+		}
+	}
+	return ports, tunnel
 }
 
 var localAddress = regexp.MustCompile(`(?:^|[^0-9A-Za-z.])(?:127\.[0-9]+\.[0-9]+\.[0-9]+|localhost|\[::1\]):([0-9]{1,5})$`)
