@@ -3,13 +3,13 @@
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 MODULE := github.com/fltool/fltool
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := -s -w -funcalign=8 -X main.version=$(VERSION)
+LDFLAGS := -s -w -funcalign=4 -X main.version=$(VERSION)
 # A small binary: HTTP/2 of net/http, which nothing here speaks, is left out, and only
 # where requests are counted in microseconds are functions put into their callers.
 # docs/adr/0008-size.md
 SMALL := github.com charm.land go.yaml.in golang.org/x/perf golang.org/x/text google.golang.org
 FAST := $(MODULE)/server $(MODULE)/loadgen github.com/tsenart github.com/vmihailenco github.com/klauspost \
-	github.com/HdrHistogram github.com/influxdata github.com/mailru github.com/gorilla
+	github.com/gorilla
 export GOFLAGS := -buildvcs=false -tags=nethttpomithttp2 $(SMALL:%=-gcflags=%/...=-l) $(FAST:%=-gcflags=%/...=)
 # The toolchain of go.mod, although Debian's Go asks for no other than itself.
 export GOTOOLCHAIN ?= auto
@@ -52,7 +52,7 @@ RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate|stages
 UNRACED := $(PURE:%=$(MODULE)/%) $(MODULE)/cmd/fltool
 
 test: setup ## all tests, concurrent ones with the race detector, and the linters
-	$(MAKE) -j 2 --output-sync=line lint test-only
+	$(MAKE) --no-print-directory -j 2 --output-sync=line lint test-only
 
 test-only: ## all tests without the linters
 	go test -p 3 -parallel 8 -timeout 20m $(UNRACED)
