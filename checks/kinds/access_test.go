@@ -16,6 +16,24 @@ func TestAccess(t *testing.T) {
 	haproxy := func(more string) string {
 		return haproxyBase + "listen f\n bind :80\n server a 127.0.0.1:5000\n " + strings.ReplaceAll(more, "\n", "\n ") + "\n"
 	}
+	caddy := func(more string) string { return ":80 {\n" + more + "\nreverse_proxy 127.0.0.1:5000\n}\n" }
+	caddyJSON := func(server, routes string) string {
+		return `{"apps":{"http":{"servers":{"a":{` + server + `"routes":[` + routes + `{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"a:1"}]}]}]}}}}}`
+	}
+	traefik := func(router, more string) string {
+		return traefikWay + "  routers:\n    r:\n      service: fl\n      rule: Host(`fl.example.org`) && PathPrefix(`/`)\n" + router + more
+	}
+	middleware := func(m string) string {
+		return traefik("      middlewares: [m]\n", "  middlewares:\n    m:\n      "+m+"\n")
+	}
+	filter := func(kind string) string {
+		return envoyYAML("", `http_filters: [ { name: f, typed_config: { "@type": a/`+kind+` } }, { name: r, typed_config: { "@type": a/b.v3.Router } } ]`, "", "", "")
+	}
+	routes := func(r string) string { return envoyYAML("", "", "routes: [ "+r+" ]", "", "") }
+	chain := func(s string) string {
+		return strings.Replace(envoyYAML("", "", "", "", ""), "    - filters:\n", "    - "+s+"\n      filters:\n", 1)
+	}
+	const client = `transport_socket: { name: tls, typed_config: { "@type": a/b.v3.DownstreamTlsContext, require_client_certificate: %s } }`
 	const password = "AuthType Basic\nAuthName x\nAuthUserFile /x\nRequire valid-user"
 	for _, k := range []struct {
 		kind  *Kind
@@ -103,14 +121,137 @@ func TestAccess(t *testing.T) {
 			{"TLS of the frontend", haproxyBase + "frontend f\n bind :443 ssl\n default_backend b\nbackend b\n http-request deny if !{ ssl_fc }\n server a a:1\n", "access=open"},
 			{"a brace that stays open", haproxy("http-request deny if { path"), "access=?"},
 		}},
+		{Caddy, "caddy run --config Caddyfile", "srv/Caddyfile", []proxyCase{
+			{"nothing", caddy(""), "access=open"},
+			{"harmless", caddy("encode gzip\nheader X y\nlog {\n output file /x\n}\ntls a@example.org"), "access=open"},
+			{"password", caddy("basic_auth {\n w secret\n}"), "access=shut"},
+			{"password by its old name", caddy("basicauth {\n w secret\n}"), "access=shut"},
+			{"password of all by a pattern", caddy("basic_auth /* {\n w secret\n}"), "access=shut"},
+			{"password of admin", caddy("basic_auth /admin/* {\n w secret\n}"), "access=open"},
+			{"password of a route", caddy("basic_auth /register_worker {\n w secret\n}"), "access=shut"},
+			{"password of a name", caddy("@a path /admin /x\nbasic_auth @a {\n w secret\n}"), "access=open"},
+			{"password of others", caddy("@a remote_ip 10.0.0.0/8\nbasic_auth @a {\n w secret\n}"), "access=?"},
+			{"all but a network", caddy("@a not remote_ip 10.0.0.0/8\nabort @a"), "access=?"},
+			{"all but a network in a block", caddy("@a {\n not {\n  client_ip 10.0.0.0/8\n }\n}\nabort @a"), "access=?"},
+			{"no POST", caddy("@a method POST\nrespond @a 405"), "access=shut"},
+			{"methods of others", caddy("@a not method GET POST\nrespond @a 405"), "access=open"},
+			{"a server is asked", caddy("forward_auth auth:9091 {\n uri /x\n}"), "access=?"},
+			{"abort", caddy("abort"), "access=shut"},
+			{"error", caddy("error 403"), "access=?"},
+			{"a redirect", caddy("redir https://x{uri}"), "access=?"},
+			{"respond", caddy("respond /health 200"), "access=open"},
+			{"respond to all", caddy("respond 403"), "access=shut"},
+			{"a plugin", caddy("rate_limit {\n zone x\n}"), "access=?"},
+			{"its own order", "{\n order respond last\n}\n" + caddy("respond 403"), "access=?"},
+			{"a wrapper", "{\n servers {\n  listener_wrappers {\n   geo\n  }\n }\n}\n" + caddy(""), "access=?"},
+			{"certificates", caddy("tls {\n client_auth {\n  mode require_and_verify\n }\n}"), "access=shut"},
+			{"certificates that may be", caddy("tls {\n client_auth {\n  mode verify_if_given\n }\n}"), "access=open"},
+			{"certificates by default", caddy("tls {\n client_auth {\n  trust_pool file /x\n }\n}"), "access=?"},
+			{"a snippet", "(p) {\n basic_auth {\n  w secret\n }\n}\n" + caddy("import p"), "access=shut"},
+			{"of another site", caddy("") + ":81 {\n abort\n}\n", "access=open"},
+			{"the rest", ":80 {\n handle /fl/* {\n  reverse_proxy a:1\n }\n handle {\n  respond 404\n }\n}\n", "access=open"},
+			{"the rest of some", ":80 {\n handle /receive_* {\n  reverse_proxy a:1\n }\n handle {\n  abort\n }\n}\n", "access=?"},
+			{"beside", ":80 {\n handle /register_worker {\n  abort\n }\n handle {\n  reverse_proxy a:1\n }\n}\n", "access=?"},
+			{"beside, of admin", ":80 {\n handle /admin {\n  abort\n }\n handle {\n  reverse_proxy a:1\n }\n}\n", "access=open"},
+			{"within", ":80 {\n handle {\n  basic_auth {\n   w secret\n  }\n  reverse_proxy a:1\n }\n}\n", "access=shut"},
+			{"below a path", ":80 {\n basic_auth /fl/* {\n  w secret\n }\n handle_path /fl/* {\n  reverse_proxy a:1\n }\n}\n", "access=?"},
+			{"before", ":80 {\n route {\n  basic_auth {\n   w secret\n  }\n  reverse_proxy a:1\n }\n}\n", "access=shut"},
+			{"after", ":80 {\n route {\n  reverse_proxy a:1\n  respond 404\n }\n}\n", "access=open"},
+			{"some alone", ":80 {\n @in remote_ip 10.0.0.0/8\n reverse_proxy @in a:1\n}\n", "access=?"},
+			{"a host", ":80 {\n @fl host fl.example.org\n handle @fl {\n  reverse_proxy a:1\n }\n handle {\n  abort\n }\n}\n", "access=open"},
+		}},
+		{Caddy, "caddy run --config c.json", "srv/c.json", []proxyCase{
+			{"JSON", caddyJSON("", ""), "access=open"},
+			{"JSON: password", caddyJSON("", `{"handle":[{"handler":"authentication","providers":{"http_basic":{"accounts":[{"password":"secret"}]}}}]},`), "access=shut"},
+			{"JSON: password of admin", caddyJSON("", `{"match":[{"path":["/admin/*"]}],"handle":[{"handler":"authentication","providers":{"http_basic":{}}}]},`), "access=open"},
+			{"JSON: password of some", caddyJSON("", `{"match":[{"remote_ip":{"ranges":["10.0.0.0/8"]}}],"handle":[{"handler":"authentication","providers":{"http_basic":{}}}]},`), "access=?"},
+			{"JSON: another provider", caddyJSON("", `{"handle":[{"handler":"authentication","providers":{"x":{}}}]},`), "access=?"},
+			{"JSON: an answer", caddyJSON("", `{"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"static_response"}]}]}]},`), "access=?"},
+			{"JSON: of another host", strings.Replace(caddyJSON("", `{"match":[{"host":["b"]}],"handle":[{"handler":"error"}]},`), `{"handle":[{"handler":"reverse`, `{"match":[{"host":["a"]}],"handle":[{"handler":"reverse`, 1), "access=open"},
+			{"JSON: some alone", strings.Replace(caddyJSON("", ""), `{"handle"`, `{"match":[{"remote_ip":{}}],"handle"`, 1), "access=?"},
+			{"JSON: certificates", caddyJSON(`"tls_connection_policies":[{"client_authentication":{"mode":"require"}}],`, ""), "access=shut"},
+			{"JSON: certificates of a name", caddyJSON(`"tls_connection_policies":[{"match":{"sni":["x"]},"client_authentication":{"mode":"require"}},{}],`, ""), "access=?"},
+			{"JSON: a wrapper", caddyJSON(`"listener_wrappers":[{"wrapper":"geo"}],`, ""), "access=?"},
+		}},
+		{Traefik, "traefik --providers.file.filename=/srv/fl.yml", "srv/fl.yml", []proxyCase{
+			{"nothing", traefik("", ""), "access=open"},
+			{"no router", traefikWay, "access=open"},
+			{"password", middleware("basicAuth: { users: [ 'w:secret' ] }"), "access=shut"},
+			{"digest", middleware("digestAuth: { users: [ 'w:x:secret' ] }"), "access=shut"},
+			{"of no router", traefik("", "  middlewares:\n    m:\n      basicAuth: { users: [ x ] }\n"), "access=open"},
+			{"harmless", middleware("stripPrefix: { prefixes: [ /fl ] }"), "access=open"},
+			{"headers", middleware("headers: { customRequestHeaders: { X: y } }"), "access=open"},
+			{"hosts", middleware("headers: { allowedHosts: [ a ] }"), "access=?"},
+			{"a server is asked", middleware("forwardAuth: { address: 'http://a' }"), "access=?"},
+			{"networks", middleware("ipAllowList: { sourceRange: [ 10.0.0.0/8 ] }"), "access=?"},
+			{"all networks", middleware("ipWhiteList: { sourceRange: [ 0.0.0.0/0 ] }"), "access=open"},
+			{"a rate", middleware("rateLimit: { average: 5 }"), "access=?"},
+			{"a plugin", middleware("plugin: { x: { a: b } }"), "access=?"},
+			{"a chain", traefik("      middlewares: [c]\n", "  middlewares:\n    c:\n      chain: { middlewares: [ m@file ] }\n    m:\n      basicAuth: { users: [ x ] }\n"), "access=shut"},
+			{"a chain in a circle", middleware("chain: { middlewares: [ m ] }"), "access=?"},
+			{"of another provider", traefik("      middlewares: ['auth@docker']\n", ""), "access=?"},
+			{"by another router, too", traefik("      middlewares: [m]\n", "    s:\n      service: fl\n      rule: Host(`x`)\n  middlewares:\n    m:\n      basicAuth: { users: [ x ] }\n"), "access=?"},
+			{"a rule", strings.Replace(traefik("", ""), "PathPrefix(`/`)", "ClientIP(`10.0.0.0/8`)", 1), "access=?"},
+			{"certificates", traefik("      tls: {}\n", "tls:\n  options:\n    default:\n      clientAuth: { clientAuthType: RequireAndVerifyClientCert }\n"), "access=shut"},
+			{"certificates of other options", traefik("      tls: { options: a }\n", "tls:\n  options:\n    b:\n      clientAuth: { clientAuthType: RequireAnyClientCert }\n"), "access=?"},
+			{"certificates that may be", traefik("      tls: {}\n", "tls:\n  options:\n    default:\n      clientAuth: { clientAuthType: VerifyClientCertIfGiven }\n"), "access=open"},
+			{"no TLS", traefik("", "tls:\n  options:\n    default:\n      clientAuth: { clientAuthType: RequireAnyClientCert }\n"), "access=open"},
+		}},
+		{Traefik, "traefik --entrypoints.web.http.middlewares=m@file --providers.file.filename=/srv/fl.yml", "srv/fl.yml", []proxyCase{
+			{"of the entry point", traefik("", "  middlewares:\n    m:\n      basicAuth: { users: [ x ] }\n"), "access=shut"},
+			{"of the entry point, and gone", traefik("", ""), "access=?"},
+		}},
+		{Envoy, "envoy -c e.yaml", "srv/e.yaml", []proxyCase{
+			{"nothing", envoyYAML("", "", "", "", ""), "access=open"},
+			{"harmless", filter("b.v3.Cors"), "access=open"},
+			{"password", filter("b.v3.BasicAuth, users: { inline_string: secret }"), "access=shut"},
+			{"password but on a route", envoyYAML("", `http_filters: [ { typed_config: { "@type": a/b.v3.BasicAuth } } ]`, `routes: [ { match: { prefix: "/" }, route: { cluster: app }, typed_per_filter_config: { x: {} } } ]`, "", ""), "access=?"},
+			{"disabled", envoyYAML("", `http_filters: [ { disabled: true, typed_config: { "@type": a/b.v3.BasicAuth } } ]`, "", "", ""), "access=open"},
+			{"a server is asked", filter("b.v3.ExtAuthz"), "access=?"},
+			{"RBAC", filter("b.v3.RBAC, rules: { action: DENY }"), "access=?"},
+			{"RBAC that logs", filter("b.v3.RBAC, shadow_rules: { action: DENY }"), "access=open"},
+			{"tokens", filter("b.v3.JwtAuthentication"), "access=?"},
+			{"a script", filter("b.v3.Lua"), "access=?"},
+			{"a program", filter("golang.v3alpha.Config"), "access=?"},
+			{"health", filter("b.v3.HealthCheck, headers: [ { name: ':path', exact_match: /health } ]"), "access=open"},
+			{"health of all", filter("b.v3.HealthCheck"), "access=?"},
+			{"of the connection", strings.Replace(envoyYAML("", "", "", "", ""), "      - name: hcm", `      - { name: rbac, typed_config: { "@type": a/b.v3.RBAC } }`+"\n      - name: hcm", 1), "access=?"},
+			{"of the listener", envoyYAML(`listener_filters: [ { typed_config: { "@type": a/b.v3.LocalRateLimit } } ]`, "", "", "", ""), "access=?"},
+			{"TLS", envoyYAML(`listener_filters: [ { typed_config: { "@type": a/b.v3.TlsInspector } } ]`, "", "", "", ""), "access=open"},
+			{"certificates", chain(strings.Replace(client, "%s", "true", 1)), "access=shut"},
+			{"no certificates", chain(strings.Replace(client, "%s", "false", 1)), "access=open"},
+			{"another socket", chain(`transport_socket: { typed_config: { "@type": a/b.v3.Alts } }`), "access=?"},
+			{"networks", chain("filter_chain_match: { source_prefix_ranges: [ { address_prefix: 10.0.0.0, prefix_len: 8 } ] }"), "access=?"},
+			{"an answer", routes(`{ match: { path: /register_worker }, direct_response: { status: 403 } }, { match: { prefix: "/" }, route: { cluster: app } }`), "access=shut"},
+			{"an answer below a path", routes(`{ match: { path: /fl/register_worker }, direct_response: { status: 403 } }, { match: { prefix: "/" }, route: { cluster: app } }`), "access=?"},
+			{"an answer to some", routes(`{ match: { prefix: "/", headers: [ { name: x } ] }, direct_response: { status: 403 } }, { match: { prefix: "/" }, route: { cluster: app } }`), "access=?"},
+			{"an answer to others", routes(`{ match: { path: /health }, direct_response: { status: 200 } }, { match: { prefix: "/" }, route: { cluster: app } }`), "access=open"},
+			{"a redirect", routes(`{ match: { path: /register_worker }, redirect: { https_redirect: true } }, { match: { prefix: "/" }, route: { cluster: app } }`), "access=?"},
+			{"some alone", routes(`{ match: { prefix: "/", headers: [ { name: x } ] }, route: { cluster: app } }`), "access=?"},
+			{"the rest", routes(`{ match: { prefix: "/" }, route: { cluster: app } }, { match: { prefix: "/" }, direct_response: { status: 404 } }`), "access=open"},
+			{"TLS is asked for", envoyYAML("", "", "require_tls: ALL\n              routes: [ { match: { prefix: \"/\" }, route: { cluster: app } } ]", "", ""), "access=?"},
+		}},
 	} {
 		for _, c := range k.cases {
 			c.name = k.kind.Kind + ": " + c.name
 			h, d := proxyHop(t, k.kind, k.line, map[string]string{k.file: c.config, "srv/deny.conf": "Require all denied\n"})
 			c.check(t, h)
+			if len(d.Passes.V) == 0 {
+				t.Errorf("%s: no way is read: %s", c.name, d.Passes.Why())
+				continue
+			}
 			if text := d.Passes.V[0].Settings["access"]; strings.Contains(text.V+text.Err, "secret") {
 				t.Errorf("%s: %q keeps a secret", c.name, text.V+text.Err)
 			}
+		}
+	}
+}
+
+// What passes bytes on asks for nothing; of what is not known the probe tells.
+func TestAccessOfOthers(t *testing.T) {
+	for k, want := range map[*Kind]string{Pasta: "n/a", Nginx: "n/a", Uvicorn: "n/a", Other: "n/a", Named("squid"): "n/a", Caddy: "?", Traefik: "?", Envoy: "?"} {
+		if got := said(Hop{Kind: k}, Access); got != want {
+			t.Errorf("%s: %s, want %s", k.Kind, got, want)
 		}
 	}
 }

@@ -87,6 +87,7 @@ var Caddy = &Kind{
 	State:   always(is(int64(0), "none", caddyDocs)),
 	Backlog: always(is(Unlimited, "as much as the kernel gives", "Go's net package")),
 	Peers:   spread,
+	Access:  access,
 	Mend:    inConfig,
 }
 
@@ -165,10 +166,12 @@ func caddyDefaults() layer {
 func caddySettings(lines []caddyLine) (layer, []facts.Pass) {
 	all := caddyDefaults()
 	passes := []facts.Pass{}
+	ordered, listening := false, gate{}
 	for i, l := range lines {
 		if len(l.words) == 0 { // global options
 			if i == 0 {
 				caddyFind(l.block, all, "idle", "write", "grace_period")
+				ordered, listening = caddyGlobal(l.block)
 			}
 			continue
 		}
@@ -181,7 +184,7 @@ func caddySettings(lines []caddyLine) (layer, []facts.Pass) {
 		for _, address := range l.words {
 			from = append(from, strings.TrimSuffix(address, ","))
 		}
-		passes = append(passes, caddyWays(l.block, site, from)...)
+		passes = append(passes, newCaddySite(l.block, ordered).ways(l.block, false, site, from, "", listening)...)
 	}
 	return all, passes
 }
@@ -199,14 +202,19 @@ func caddyFind(lines []caddyLine, into layer, names ...string) {
 	}
 }
 
-// caddyWays are the reverse_proxy in lines.
-func caddyWays(lines []caddyLine, site layer, from []string) (out []facts.Pass) {
-	for _, l := range lines {
+// ways are the reverse_proxy in lines; g is what keeps workers from these, and literal
+// says that they run in the order of the file.
+func (c *caddySite) ways(lines []caddyLine, literal bool, site layer, from []string, base string, g gate) (out []facts.Pass) {
+	for i, l := range lines {
 		if len(l.words) == 0 || l.words[0] != "reverse_proxy" {
-			out = append(out, caddyWays(l.block, site, from)...)
+			if len(l.words) > 0 && len(l.block) > 0 {
+				below := base + caddyBase(l)
+				out = append(out, c.ways(l.block, l.words[0] == "route", site, from, below, narrowest(g, c.before(lines, i, literal, below)))...)
+			}
 			continue
 		}
 		s := over(layer{}, site)
+		s["access"] = narrowest(g, c.before(lines, i, literal, base+caddyBase(l))).setting(l.at)
 		caddyFind(l.block, s, "response_header_timeout", "read_timeout", "max_conns_per_host")
 		targets := l.words[1:]
 		for _, in := range l.block {

@@ -25,18 +25,30 @@ type caddyServer struct {
 	Idle   caddyDuration `json:"idle_timeout"`
 	Write  caddyDuration `json:"write_timeout"`
 	Routes []caddyRoute  `json:"routes"`
+
+	Wrappers []struct {
+		Wrapper string `json:"wrapper"`
+	} `json:"listener_wrappers"`
+	TLS []struct {
+		Match  map[string]json.RawMessage `json:"match"`
+		Client *struct {
+			Mode string `json:"mode"`
+		} `json:"client_authentication"`
+	} `json:"tls_connection_policies"`
 }
 
 type caddyRoute struct {
-	Handle []caddyHandler `json:"handle"`
+	Match  []map[string]json.RawMessage `json:"match"`
+	Handle []caddyHandler               `json:"handle"`
 }
 
 // A caddyHandler is a reverse_proxy, a request_body, or a subroute with routes of
 // its own.
 type caddyHandler struct {
-	Handler   string       `json:"handler"`
-	Routes    []caddyRoute `json:"routes"`
-	MaxSize   int64        `json:"max_size"`
+	Handler   string                     `json:"handler"`
+	Routes    []caddyRoute               `json:"routes"`
+	Providers map[string]json.RawMessage `json:"providers"` // of authentication
+	MaxSize   int64                      `json:"max_size"`
 	Upstreams []struct {
 		Dial string `json:"dial"`
 	} `json:"upstreams"`
@@ -45,7 +57,8 @@ type caddyHandler struct {
 			Policy string `json:"policy"`
 		} `json:"selection_policy"`
 	} `json:"load_balancing"`
-	Dynamic   json.RawMessage `json:"dynamic_upstreams"`
+	Response  []json.RawMessage `json:"handle_response"`
+	Dynamic   json.RawMessage   `json:"dynamic_upstreams"`
 	Transport struct {
 		Header caddyDuration `json:"response_header_timeout"`
 		Read   caddyDuration `json:"read_timeout"`
@@ -92,6 +105,7 @@ func parseCaddyJSON(text, file string) (layer, []facts.Pass, error) {
 				site["max_size"] = known(fmt.Sprint(h.MaxSize), file)
 			}
 		}
+		gates := s.gates(file)
 		for _, h := range caddyHandlers(s.Routes) {
 			if h.Handler != "reverse_proxy" {
 				continue
@@ -100,6 +114,8 @@ func parseCaddyJSON(text, file string) (layer, []facts.Pass, error) {
 				return nil, nil, fmt.Errorf("%s: dynamic_upstreams: where they lead is known to Caddy alone", file)
 			}
 			way := over(layer{}, site)
+			way["access"] = gates[0].setting(file)
+			gates = gates[1:]
 			set(way, "response_header_timeout", h.Transport.Header)
 			set(way, "read_timeout", h.Transport.Read)
 			if h.Transport.Conns > 0 {

@@ -99,8 +99,9 @@ var Envoy = &Kind{
 		}
 		return is(n.V, fmt.Sprint(n.V), n.Source).settable(func(n int64) string { return fmt.Sprintf("tcp_backlog_size: %d", n) })
 	},
-	Peers: spread,
-	Mend:  inConfig,
+	Peers:  spread,
+	Access: access,
+	Mend:   inConfig,
 }
 
 const (

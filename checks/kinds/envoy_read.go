@@ -13,7 +13,7 @@ import (
 
 // The settings of a way, but for those of the process.
 var envoyWaySettings = slices.Concat(envoyTimes, []string{"max_connection_duration", "idle_timeout", "max_request_bytes",
-	"max_active_downstream_connections", "tcp_backlog_size", "upstream"}, envoyBreaker)
+	"max_active_downstream_connections", "tcp_backlog_size", "upstream", "access"}, envoyBreaker)
 
 // pollPath is the route of a held poll.
 const pollPath = "/notify_me_if_gm_version_updated"
@@ -191,6 +191,7 @@ func (c *envoyConfig) listener(l envoyNode, connections facts.Value[string]) err
 	}
 	for _, chain := range append(l.get("filter_chains").list(), l.get("default_filter_chain")) {
 		way := layer{"tcp_backlog_size": envoyValue("", l.get("tcp_backlog_size")), "max_active_downstream_connections": connections}
+		g := narrowest(envoyListenerGate(l), envoyChainGate(chain))
 		for _, f := range chain.get("filters").list() {
 			config := f.get("typed_config")
 			var err error
@@ -198,11 +199,14 @@ func (c *envoyConfig) listener(l envoyNode, connections facts.Value[string]) err
 			case "ConnectionLimit":
 				way["max_active_downstream_connections"] = unread(f.errorf("what connection_limit lets in is not read"))
 			case "HttpConnectionManager":
-				err = c.manager(config, way, from)
+				err = c.manager(config, way, from, g)
 			case "TcpProxy":
-				err = c.to(config, facts.Pass{From: from, Settings: envoyUnread(f.errorf("tcp_proxy is not read"))}, envoySure, "")
+				s := over(envoyUnread(f.errorf("tcp_proxy is not read")), layer{"access": g.setting(f.at())})
+				err = c.to(config, facts.Pass{From: from, Settings: s}, envoySure, "")
 			case "":
 				err = f.errorf("a filter without a typed_config is not read")
+			default:
+				g = narrowest(g, envoyMayKeep("the filter", f))
 			}
 			if err != nil {
 				return err
@@ -213,7 +217,7 @@ func (c *envoyConfig) listener(l envoyNode, connections facts.Value[string]) err
 }
 
 // manager adds the ways of a manager of HTTP connections.
-func (c *envoyConfig) manager(m envoyNode, way layer, from []string) error {
+func (c *envoyConfig) manager(m envoyNode, way layer, from []string, g gate) error {
 	for _, d := range []envoyNode{m.get("rds"), m.get("scoped_routes"), m.get("route_config", "vhds")} {
 		if d.set() {
 			return d.errorf("routes come by xDS, and are not in the file")
@@ -229,6 +233,7 @@ func (c *envoyConfig) manager(m envoyNode, way layer, from []string) error {
 		if tree := host.get("matcher"); tree.set() {
 			return tree.errorf("a matcher of routes is not read")
 		}
+		keeps := narrowest(g, envoyFilterGate(m, host), envoyHostGate(host))
 		taken := false // by a route that all polls match
 		for _, route := range host.get("routes").list() {
 			rank := envoyRank(route.get("match"))
@@ -250,6 +255,7 @@ func (c *envoyConfig) manager(m envoyNode, way layer, from []string) error {
 				"max_stream_duration":  envoyValue("", action.get("max_stream_duration", "max_stream_duration"), common.get("max_stream_duration")),
 				"per_try_timeout":      envoyValue("", retry.get("per_try_timeout")),
 				"per_try_idle_timeout": envoyValue("", retry.get("per_try_idle_timeout")),
+				"access":               keeps.setting(route.at()),
 			})
 			for _, at := range []envoyNode{route, host, m.get("route_config")} {
 				if filters := at.get("typed_per_filter_config"); filters.set() {
@@ -280,22 +286,25 @@ func envoyBody(m envoyNode) facts.Value[string] {
 }
 
 // envoyRank says whether a route takes polls.
-func envoyRank(match envoyNode) int {
+func envoyRank(match envoyNode) int { return envoyTakes(match, pollPath) }
+
+// envoyTakes says whether a route takes requests for a path.
+func envoyTakes(match envoyNode, asked string) int {
 	rank := envoySure
 	for key, v := range match.fields() {
 		taken := true
 		switch plainField(key) {
 		case "prefix":
-			taken = strings.HasPrefix(pollPath, v.text())
+			taken = strings.HasPrefix(asked, v.text())
 		case "path", "pathseparatedprefix":
-			taken = v.text() == pollPath
+			taken = v.text() == asked
 		case "saferegex":
 			re, err := regexp.Compile(`\A(?:` + v.get("regex").text() + `)\z`)
 			if err != nil {
 				rank = envoyPerhaps
 				continue
 			}
-			taken = re.MatchString(pollPath)
+			taken = re.MatchString(asked)
 		case "connectmatcher":
 			taken = false
 		default:

@@ -212,11 +212,13 @@ func (h Hop) Peers() Answer[int64] {
 func (h Hop) Access() Answer[bool] {
 	switch {
 	case h.Kind.Access != nil || h.Stated[Access] != "":
-	case h.Kind.Role == facts.RoleServer:
+	case h.Kind != Other && h.Kind.Role == facts.RoleServer:
 		return na[bool]("app/found and the probe tell")
 	case h.Kind == Nginx:
 		return na[bool]("nginx/access answers it")
-	default:
+	case h.Kind.Role == facts.RoleForwarder:
+		return na[bool]("it passes on what comes, and asks for nothing")
+	default: // who states what it holds is not asked for this, too
 		return na[bool]("what it asks of workers is not read: fltool probe tells")
 	}
 	return ask(h, Access, h.Kind.Access, func(s string) (bool, error) {

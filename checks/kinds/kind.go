@@ -29,7 +29,7 @@ type Kind struct {
 	State       func(Hop) Answer[int64]
 	Backlog     func(Hop) Answer[int64]
 	Peers       func(Hop) Answer[int64] // nil: what it passes on it passes to one, or how it chooses is not read
-	Access      func(Hop) Answer[bool]  // nil: what it lets in is not read
+	Access      func(Hop) Answer[bool]  // nil: what it lets in is not read, or not its to say
 
 	// Mend says how a setting is changed: set is what to write, as an answer's Set
 	// gives it, and from is where the setting stands now. nil: by "start … with".

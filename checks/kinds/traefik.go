@@ -79,6 +79,7 @@ var Traefik = &Kind{
 	State:   always(is(int64(0), "none", traefikDocs)),
 	Backlog: always(is(Unlimited, "as much as the kernel gives", "Go's net package")),
 	Peers:   spread,
+	Access:  access,
 	Mend:    inConfig,
 }
 

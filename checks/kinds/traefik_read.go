@@ -193,6 +193,9 @@ func (t traefikTree) or(key, def string) facts.Value[string] {
 type traefikEntry struct {
 	name, address string
 	settings      layer
+	middlewares   []traefikUse // of all its routers
+	tls           bool         // all its routers speak TLS
+	options       string       // of TLS, where a router names none
 }
 
 // entryPoints are those that may pass polls on: neither UDP nor one that only
@@ -218,6 +221,8 @@ func (t traefikTree) entryPoints(version facts.Value[string]) (out []traefikEntr
 				e.settings[key[strings.IndexByte(key, '.')+1:]] = v
 			}
 		}
+		e.middlewares, e.options = t.listed(at+".http.middlewares"), t[at+".http.tls.options"].V
+		e.tls = len(t.below(at+".http.tls")) > 0 || t[at+".http.tls"].Source != ""
 		out = append(out, e)
 	}
 	return out

@@ -17,7 +17,7 @@ import (
 func traefikPasses(r facts.Root, p facts.Program, static traefikTree, entries []traefikEntry) (out []facts.Pass, seen layer, err error) {
 	seen = layer{"inflightreq": known("", traefikDefault), "buffering": known("", traefikDefault)}
 	fail := func(err error) ([]facts.Pass, layer, error) {
-		return nil, layer{"inflightreq": unread(err), "buffering": unread(err), "responseheadertimeout": unread(err)}, err
+		return nil, layer{"inflightreq": unread(err), "buffering": unread(err), "responseheadertimeout": unread(err), "access": unread(err)}, err
 	}
 	for _, name := range static.below("providers") {
 		if v := static["providers."+name]; name != "file" && name != "providersthrottleduration" && v.V != "false" {
@@ -113,6 +113,7 @@ func (t traefikTree) ways(entries []traefikEntry, seen layer) []facts.Pass {
 					s[name] = known("0", traefikDocs+": it is HTTP's, and this way is TCP's")
 				}
 			}
+			s["access"] = t.access(m[1], m[2], e).setting(t[key].Source)
 			out = append(out, facts.Pass{To: urlTarget(t[key].V), From: []string{e.address}, Settings: s, Source: t[key].Source})
 		}
 	}
@@ -151,16 +152,21 @@ func (t traefikTree) routes(protocol, service, entry string) bool {
 			continue
 		}
 		routed = true
-		at := protocol + ".routers." + m[2] + ".entrypoints"
-		var named []string
-		for k, v := range t {
-			if strings.HasPrefix(k, at+"[") {
-				named = append(named, strings.ToLower(v.V))
-			}
-		}
-		if len(named) == 0 || slices.Contains(named, entry) {
+		if t.enters(protocol, m[2], entry) {
 			return true
 		}
 	}
 	return !routed // a weighted service may lead to it
+}
+
+// enters says whether a router listens on an entry point.
+func (t traefikTree) enters(protocol, router, entry string) bool {
+	at := protocol + ".routers." + router + ".entrypoints"
+	var named []string
+	for k, v := range t {
+		if strings.HasPrefix(k, at+"[") {
+			named = append(named, strings.ToLower(v.V))
+		}
+	}
+	return len(named) == 0 || slices.Contains(named, entry)
 }
