@@ -146,9 +146,10 @@ func (t traefikTree) middleware(protocol string, u traefikUse, depth int) gate {
 	var all []gate
 	for _, kind := range kinds {
 		from := u.from
-		for key, v := range t {
+		for _, key := range slices.Sorted(maps.Keys(t)) { // where the middleware begins
 			if key == at+"."+kind || strings.HasPrefix(key, at+"."+kind+".") {
-				from = v.Source
+				from = t[key].Source
+				break
 			}
 		}
 		switch {
