@@ -92,8 +92,9 @@ func (t traefikTree) clients(router string, e traefikEntry) gate {
 	}
 	var all []gate
 	for _, key := range slices.Sorted(maps.Keys(t)) {
-		options, ok := strings.CutPrefix(key, "tls.options.")
-		if options, ok = strings.CutSuffix(options, ".clientauth.clientauthtype"); !ok {
+		options, of := strings.CutPrefix(key, "tls.options.")
+		options, clients := strings.CutSuffix(options, ".clientauth.clientauthtype")
+		if !of || !clients {
 			continue
 		}
 		switch v := t[key]; {
