@@ -95,6 +95,20 @@ type supervisor struct {
 	rounds  int64     // that were over when last looked
 	roundAt time.Time // when the last of them was
 	readyAt time.Time // when the acts of a drill may begin; zero: not yet
+	tidied  time.Time // when memory was given back last
+}
+
+// tidyEvery is how often memory is given back while polls are held: nothing but to look at
+// them leaves any, and Go would collect that after two minutes.
+const tidyEvery = 20 * time.Second
+
+// tidy gives back memory when a hold begins, since what the arrivals left behind is not the
+// holding's, and now and then while it lasts.
+func (s *supervisor) tidy(now time.Time, begins bool) {
+	if begins || now.Sub(s.tidied) >= tidyEvery {
+		debug.FreeOSMemory()
+		s.tidied = now
+	}
 }
 
 // ready is when the acts of a drill may begin, since the start; 0 before it is known.
@@ -147,8 +161,12 @@ func (r *run) supervise(ctx context.Context, samples *sampler, books []*book) (*
 			}
 			before, stand := s.holdFrom, r.standing()
 			r.keeper(s.othersHeld(now, stand))
-			if over, end.stalled = s.look(now, stand); s.holdFrom != before {
-				debug.FreeOSMemory() // what the arrivals left behind is not the holding's
+			over, end.stalled = s.look(now, stand)
+			begins := s.holdFrom != before
+			if !s.holdFrom.IsZero() {
+				s.tidy(now, begins)
+			}
+			if begins {
 				r.held.watch()
 				samples.holding.Store(true)
 			}
@@ -181,8 +199,11 @@ func (s *supervisor) follow(now time.Time) (over bool) {
 	st := s.r.staging
 	before := st.holds()
 	over = st.look(now)
-	if holds := st.holds(); holds && !before {
-		debug.FreeOSMemory() // what the arrivals left behind is not the holding's
+	holds := st.holds()
+	if holds {
+		s.tidy(now, !before)
+	}
+	if holds && !before {
 		s.r.held.watch()
 		st.full(now, s.samples.taken)
 	}
