@@ -121,11 +121,14 @@ func tunnelsTo(args []string) (ports []int, tunnel bool) {
 		tunnel = slices.ContainsFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-R") })
 	}
 	for i, arg := range args[1:] {
-		if args[i] == "--metrics" || strings.HasPrefix(arg, "--metrics=") {
+		m := localAddress.FindStringSubmatch(arg)
+		switch {
+		case args[i] == "--metrics", strings.HasPrefix(arg, "--metrics="):
 			continue // where cloudflared tells about itself
-		}
-		if m := localAddress.FindStringSubmatch(arg); m != nil {
+		case m != nil:
 			arg = m[1]
+		case strings.HasPrefix(args[i], "-"):
+			continue // a number of an option's, such as --retries 5
 		}
 		if n, err := strconv.ParseUint(arg, 10, 16); err == nil {
 			ports = append(ports, int(n))
