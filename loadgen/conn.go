@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -81,8 +82,8 @@ func netDialer(source netip.Addr) Dialer {
 	return d.DialContext
 }
 
-// dial opens a connection, TLS included, within the deadline.
-func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadline time.Time) (*conn, *failure) {
+// dial opens a connection, TLS included, within the deadline. It can park in the lot.
+func dial(ctx context.Context, d Dialer, l *lot.Lot, address string, cfg *tls.Config, deadline time.Time) (*conn, *failure) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	nc, err := d(ctx, "tcp", address)
@@ -90,13 +91,16 @@ func dial(ctx context.Context, d Dialer, address string, cfg *tls.Config, deadli
 		return nil, judgeConn(err)
 	}
 	c := &conn{Conn: nc, secure: cfg != nil}
-	if c.socket = newSocket(nc); c.socket != nil {
+	if c.socket, err = newSocket(l, nc); err != nil {
+		return nil, judgeConn(err)
+	}
+	if c.socket != nil {
 		c.Conn = c.socket
 	}
 	if cfg != nil {
 		t := tls.Client(c.Conn, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
-			nc.Close()
+			c.Conn.Close()
 			if f := judgeConn(err); f.class == classTimeout || f.class == classStopped {
 				return nil, f
 			}

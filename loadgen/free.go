@@ -101,7 +101,7 @@ func (r *run) lend(ctx context.Context) *transport {
 	p.RequestTimeout = min(p.RequestTimeout, freePatience)
 	p.PollTimeout, p.RoundTimeout = p.RequestTimeout, p.RequestTimeout
 	return &transport{
-		ctx: ctx, plan: &p, start: r.start, dialers: r.dialers, address: r.address,
+		ctx: ctx, plan: &p, start: r.start, dialers: r.dialers, lot: r.t.lot, address: r.address,
 		head: r.t.head, form: r.t.form, held: newGauge(), models: newModels(),
 	}
 }

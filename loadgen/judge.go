@@ -136,7 +136,8 @@ func judgeConn(err error) *failure {
 	case errors.Is(err, context.Canceled):
 		return stopped
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
-		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.ENOBUFS):
+		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.ENOBUFS),
+		errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ENOSPC):
 		return failed(classGenerator, "%s", cause(err))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failed(classRefused, "connection refused")

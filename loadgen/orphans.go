@@ -123,7 +123,7 @@ func (c *conn) hangUp() {
 	}
 	if c.socket == nil {
 		c.Close()
-	} else if half, ok := c.socket.Conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
+	} else {
+		_ = c.socket.CloseWrite()
 	}
 }

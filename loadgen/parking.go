@@ -13,7 +13,6 @@ import (
 // Once the answer has begun to come, its worker is due again, for a second hit of
 // vegeta's that reads it.
 type parking struct {
-	lot *lot.Lot
 	due func(*worker) // never waits
 
 	mu      sync.Mutex
@@ -25,7 +24,7 @@ type parking struct {
 // fields belong to the parking until the worker is due again.
 type stay struct {
 	away   bool          // from when it parks until the end of the request
-	parked *lot.Socket   // that is in the lot; nil: it has left, or waits on a goroutine
+	parked *lot.Conn     // that is in the lot; nil: it has left, or waits on a goroutine
 	conn   *conn         // that waits on a goroutine
 	until  time.Time     // its deadline; zero if there is none
 	end    *failure      // that ended its waiting before an answer came
@@ -33,7 +32,7 @@ type stay struct {
 	err    error         // of that reading
 }
 
-func newParking(due func(*worker)) *parking { return &parking{lot: lot.New(), due: due} }
+func newParking(due func(*worker)) *parking { return &parking{due: due} }
 
 // guest is a worker in the lot.
 type guest struct {
@@ -61,9 +60,10 @@ func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *fa
 		return
 	}
 	if c.socket != nil {
-		w.stay.parked = p.lot.Park(c.socket.socket, guest{p, w})
+		w.stay.parked = c.socket.Conn
 	}
-	if w.stay.parked == nil {
+	if w.stay.parked == nil || !w.stay.parked.Park(guest{p, w}) {
+		w.stay.parked = nil
 		w.stay.conn = c
 		p.waiting.Go(func() { p.await(w, c) })
 	}
@@ -127,7 +127,7 @@ func (p *parking) end(w *worker, why *failure) {
 		w.stay.end = why
 		// Only fails on a closed connection, which is what is wanted.
 		_ = w.stay.conn.SetReadDeadline(past)
-	case w.stay.parked != nil && p.lot.Take(w.stay.parked, guest{p, w}):
+	case w.stay.parked != nil && w.stay.parked.Take(guest{p, w}):
 		w.stay.end = why
 		p.leave(w)
 	}
@@ -180,6 +180,5 @@ func (p *parking) close(workers []*worker) []*worker {
 	}
 	p.mu.Unlock()
 	p.waiting.Wait()
-	p.lot.Close()
 	return left
 }

@@ -17,6 +17,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/fltool/fltool/reports"
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -140,7 +141,7 @@ func newRun(ctx context.Context, plan Plan, opts Setup, held *gauge) (*run, erro
 	}
 	r.t = &transport{
 		plan: &r.plan, workers: r.workers, form: plan.Update.form, held: r.held, census: &census{}, models: newModels(),
-		places: newPlaces(plan.Workers),
+		places: newPlaces(plan.Workers), lot: lot.New(),
 		head: "Host: " + plan.Target.Host + "\r\nUser-Agent: fltool\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n" +
 			"Connection: keep-alive\r\n",
 	}

@@ -2,11 +2,9 @@ package loadgen
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,86 +13,33 @@ import (
 )
 
 // socket is what a connection reads from and writes to. It tells when what it read had
-// come, can be looked into without a buffer, and can be told not to wait. It waits
-// only for what the kernel does not give or take at once: until then its deadlines cost
-// nothing, and its hit keeps its hand.
+// come, can be looked into without a buffer, and can be told not to wait. Where it has to
+// wait for what the kernel does not give or take at once, its hit gives its hand away.
 //
 // The moment is the kernel's: a generator that is slow to read a burst of answers
 // would else count its own slowness as the server's.
 type socket struct {
-	net.Conn
-	socket *lot.Socket
-	hit    *hit
-	asis   bool      // reads give what has come, errNothing where nothing has
-	came   time.Time // when the last of what was read had come to this machine
-
-	reads, writes limit
+	*lot.Conn
+	hit  *hit
+	asis bool      // reads give what has come, errNothing where nothing has
+	came time.Time // when the last of what was read had come to this machine
 }
 
-// limit is a deadline of one direction of a socket.
-type limit struct {
-	mu      sync.Mutex
-	at      time.Time // zero for none
-	waiting bool      // somebody waits, or is about to: at holds at once
-	set     time.Time // what the socket has been told
-}
-
-// be changes the deadline. One that has passed ends whatever waits.
-func (l *limit) be(at time.Time, tell func(time.Time) error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.at = at
-	if !l.waiting && at != past {
-		return nil
+// newSocket takes a connection over for a lot. It gives nil for one that is no socket, or
+// where there is no epoll.
+func newSocket(l *lot.Lot, c net.Conn) (*socket, error) {
+	tcp, is := c.(*net.TCPConn)
+	if !is || !l.Open() {
+		return nil, nil
 	}
-	l.set = at
-	return tell(at)
-}
-
-// wait begins to wait.
-func (l *limit) wait(tell func(time.Time) error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waiting = true
-	if l.at.Equal(l.set) {
-		return nil
-	}
-	l.set = l.at
-	return tell(l.at)
-}
-
-func (l *limit) end() {
-	l.mu.Lock()
-	l.waiting = false
-	l.mu.Unlock()
-}
-
-func (s *socket) SetReadDeadline(t time.Time) error  { return s.reads.be(t, s.Conn.SetReadDeadline) }
-func (s *socket) SetWriteDeadline(t time.Time) error { return s.writes.be(t, s.Conn.SetWriteDeadline) }
-
-func (s *socket) Close() error {
-	s.socket.Forget()
-	return s.Conn.Close()
-}
-
-func (s *socket) SetDeadline(t time.Time) error {
-	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
-}
-
-// newSocket gives nil for a connection that is no socket.
-func newSocket(c net.Conn) *socket {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	s := lot.NewSocket(sc)
-	if s == nil {
-		return nil
+	own, err := l.Own(tcp)
+	if err != nil {
+		return nil, err
 	}
 	// A kernel that tells no moments leaves those of reading, which is all that was
 	// known without it.
-	_ = s.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, stampArrivals, 1) })
-	return &socket{Conn: c, socket: s}
+	_ = own.Control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, stampArrivals, 1) })
+	return &socket{Conn: own}, nil
 }
 
 // nothing is an error after which TLS can be read again. TLS has messages of its
@@ -114,13 +59,12 @@ func (s *socket) Read(p []byte) (n int, err error) {
 	}
 	stamp := stamps.Get().(*[64]byte)
 	defer stamps.Put(stamp)
-	n, told, err := s.socket.Receive(p, stamp[:])
-	if err == unix.EAGAIN && !s.asis {
+	n, told, err := s.Receive(p, stamp[:])
+	for err == unix.EAGAIN && !s.asis {
 		s.hit.rest()
-		if err = s.reads.wait(s.Conn.SetReadDeadline); err == nil {
-			n, told, err = s.socket.Await(p, stamp[:])
+		if err = s.Wait(); err == nil {
+			n, told, err = s.Receive(p, stamp[:])
 		}
-		s.reads.end()
 	}
 	switch {
 	case err == unix.EAGAIN:
@@ -136,7 +80,7 @@ func (s *socket) Read(p []byte) (n int, err error) {
 var stamps = sync.Pool{New: func() any { return new([64]byte) }}
 
 func (s *socket) Write(p []byte) (n int, err error) {
-	n, err = s.socket.Write(p)
+	n, err = s.WriteNow(p)
 	switch {
 	case err != nil && err != unix.EAGAIN:
 		return 0, err
@@ -144,18 +88,14 @@ func (s *socket) Write(p []byte) (n int, err error) {
 		return n, nil
 	}
 	s.hit.rest()
-	rest := 0
-	if err = s.writes.wait(s.Conn.SetWriteDeadline); err == nil {
-		rest, err = s.Conn.Write(p[n:])
-	}
-	s.writes.end()
+	rest, err := s.Conn.Write(p[n:])
 	return n + rest, err
 }
 
 // look says how much of one byte can be read, which is none at the end; errNothing
 // if that can't be known yet.
 func (s *socket) look() (n int, err error) {
-	if n, err = s.socket.Look(); err == unix.EAGAIN {
+	if n, err = s.Look(); err == unix.EAGAIN {
 		err = errNothing
 	}
 	return n, err

@@ -10,14 +10,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 // TestCame has what came be read long after: when it came is known all the same.
 func TestCame(t *testing.T) {
-	here, there := socketPair(t)
-	s := newSocket(here)
+	s, there := socketPair(t)
 	deadline := time.Now().Add(30 * time.Second)
-	here.SetDeadline(deadline)
+	s.SetDeadline(deadline)
 	for late := 10 * time.Millisecond; ; {
 		// The first few of a machine may come without: the kernel begins to note moments
 		// some time after it was asked to.
@@ -49,7 +50,7 @@ func TestCame(t *testing.T) {
 // late, not the server.
 func TestOverslept(t *testing.T) {
 	here, there := socketPair(t)
-	c := &conn{Conn: here, socket: newSocket(here)}
+	c := &conn{Conn: here, socket: here}
 	tr := &transport{ctx: t.Context(), plan: &Plan{}, start: time.Now()}
 	w := &worker{step: stepChallenge}
 	here.SetDeadline(past)
@@ -81,14 +82,20 @@ func untilRead(t *testing.T, s *socket) {
 }
 
 // socketPair is the two ends of a connection.
-func socketPair(t *testing.T) (here, there net.Conn) {
+func socketPair(t *testing.T) (here *socket, there net.Conn) {
 	t.Helper()
+	parked := lot.New()
+	t.Cleanup(parked.Close)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if here, err = net.Dial("tcp", l.Addr().String()); err != nil {
+	dialled, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if here, err = newSocket(parked, dialled); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { here.Close() })

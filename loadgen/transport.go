@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
@@ -27,6 +28,7 @@ type transport struct {
 	start   time.Time
 	workers []*worker
 	dialers []Dialer // one a source address
+	lot     *lot.Lot // of the connections
 	address string   // of the target, resolved
 	head    string   // header fields that every request has, from Host on
 	form    wire.UpdateForm
@@ -205,7 +207,7 @@ func (t *transport) connect(w *worker) (*conn, *failure) {
 		long = shaken // mostly work
 	}
 	w.hit.without(long, func() {
-		c, fail = dial(t.ctx, d, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
+		c, fail = dial(t.ctx, d, t.lot, t.address, t.plan.TLS, time.Now().Add(t.plan.RequestTimeout))
 	})
 	if fail != nil {
 		return nil, fail
@@ -273,4 +275,5 @@ func (t *transport) close() {
 		t.drop(w)
 	}
 	t.orphans.close()
+	t.lot.Close()
 }

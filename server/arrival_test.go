@@ -4,15 +4,25 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// control lets f have a connection's descriptor, and fails with its error.
+func control(c net.Conn, f func(fd int) error) error {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	gone := raw.Control(func(fd uintptr) { err = f(int(fd)) })
+	return errors.Join(gone, err)
+}
+
 // stampArrivals has the kernel note when bytes come on a connection.
-func stampArrivals(c net.Conn) (err error) {
-	controlled := socket(withSocket(c)).Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
-	return errors.Join(controlled, err)
+func stampArrivals(c net.Conn) error {
+	return control(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
 }
 
 // waitArrival is when what a connection can read now had come, by the kernel's clock. It
@@ -22,10 +32,11 @@ func waitArrival(c net.Conn) (at time.Time, err error) {
 	var oob [64]byte
 	told := 0
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
-		controlled := socket(withSocket(c)).Control(func(fd uintptr) {
-			_, told, _, _, err = unix.Recvmsg(int(fd), b[:], oob[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		err = control(c, func(fd int) (err error) {
+			_, told, _, _, err = unix.Recvmsg(fd, b[:], oob[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			return err
 		})
-		if err = errors.Join(controlled, err); err == nil {
+		if err == nil {
 			break
 		}
 		if !errors.Is(err, unix.EAGAIN) || time.Now().After(deadline) {

@@ -7,34 +7,16 @@ import (
 	"github.com/fltool/fltool/server/lot"
 )
 
-// tcpConn is a plain connection with its socket.
-type tcpConn struct {
-	*net.TCPConn
-	socket *lot.Socket
+// socket is the connection below all that is wrapped around it, nil if it is not the lot's.
+func socket(c net.Conn) *lot.Conn {
+	s, _ := under(c).(*lot.Conn)
+	return s
 }
 
-// withSocket gives a connection that has just been accepted its socket, if it has one.
-func withSocket(c net.Conn) net.Conn {
-	if tcp, is := c.(*net.TCPConn); is {
-		return &tcpConn{tcp, lot.NewSocket(tcp)}
-	}
-	return c
-}
-
-func (c *tcpConn) Close() error {
-	if c.socket != nil {
-		c.socket.Forget()
-	}
-	return c.TCPConn.Close()
-}
-
-// socket is the socket below a connection, nil if there is none.
-func socket(c net.Conn) *lot.Socket {
-	switch c := under(c).(type) {
-	case *tcpConn:
-		return c.socket
-	case *net.TCPConn: // below TLS that is not ServeTLS's
-		return lot.NewSocket(c)
+// park has p be told of what comes on a connection, which is given; nil if that can't be.
+func park(c net.Conn, p lot.Parked) *lot.Conn {
+	if s := socket(c); s != nil && s.Park(p) {
+		return s
 	}
 	return nil
 }
@@ -47,7 +29,7 @@ func under(c net.Conn) net.Conn {
 	case *resumed:
 		return under(c.Conn)
 	case *impatient:
-		return c.tcpConn
+		return c.Conn
 	}
 	return c
 }

@@ -263,7 +263,7 @@ func (g *gate) pause(v *visit) {
 	defer g.mu.Unlock()
 	v.begun = true
 	if !g.shut && !g.draining {
-		v.parked = g.lot.Park(socket(v.conn), v)
+		v.parked = park(v.conn, v)
 	}
 	if v.parked == nil {
 		g.enterHTTP(v)
@@ -290,14 +290,11 @@ func (g *gate) giveUp(v *visit) {
 func (g *gate) unpark(v *visit) bool {
 	parked := v.parked
 	g.unparked(v)
-	return parked != nil && g.lot.Take(parked, v)
+	return parked != nil && parked.Take(v)
 }
 
 // unparked notes that one is not in the lot any more; the lock is held.
 func (g *gate) unparked(v *visit) {
-	if _, tells := under(v.conn).(*tcpConn); !tells && v.parked != nil {
-		v.parked.Forget() // it parks no more, and closing it will not do that
-	}
 	v.parked = nil
 	if _, waited := g.begun[v]; waited {
 		delete(g.begun, v)
@@ -312,7 +309,7 @@ func (g *gate) rest(v *visit) {
 	defer g.mu.Unlock()
 	if !g.shut && v.among != nil { // else it gave way
 		v.sign()
-		v.parked = g.lot.Park(socket(v.conn), v)
+		v.parked = park(v.conn, v)
 	}
 	if v.parked == nil {
 		g.end(v)

@@ -123,12 +123,13 @@ func TestDismissSparesWhoHasSpoken(t *testing.T) {
 		l := listenLocal(t)
 		addr := l.Addr().String()
 		conn := func() (net.Conn, error) { return net.Dial("tcp", addr) }
+		var cfg *tls.Config
 		if encrypted {
-			l = tls.NewListener(l, certs)
+			cfg = certs
 			conn = func() (net.Conn, error) { return tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) }
 		}
 		served := make(chan error, 1)
-		go func() { served <- s.Serve(l) }()
+		go func() { served <- s.serve(l, cfg) }()
 		id := wire.WorkerID(keys[0].Public().(ed25519.PublicKey))
 		body := fmt.Sprintf(`{"public_key_str": "%s", "signed_phrase": "%s"}`, id, wire.Sign(keys[0], []byte(wire.RegisterPhrase)))
 		var all []raw

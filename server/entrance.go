@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"time"
@@ -17,10 +18,19 @@ const unsentBytes = 128 << 10
 type entrance struct {
 	net.Listener
 	gate *gate
+	tls  *tls.Config // nil: its connections are not encrypted
 }
 
-func (g *gate) entrance(l net.Listener) net.Listener {
-	e := &entrance{l, g}
+// entrance fails where there is no descriptor for it.
+func (g *gate) entrance(l net.Listener, cfg *tls.Config) (net.Listener, error) {
+	// What is no socket, as in tests, or has no epoll, costs goroutines.
+	if tcp, is := l.(*net.TCPListener); is && g.lot.Open() {
+		var err error
+		if l, err = g.lot.Listen(tcp); err != nil {
+			return nil, err
+		}
+	}
+	e := &entrance{l, g, cfg}
 	g.full.opens()
 	g.mu.Lock()
 	g.entrances = append(g.entrances, e)
@@ -29,7 +39,7 @@ func (g *gate) entrance(l net.Listener) net.Listener {
 	if late {
 		_ = e.Close() // its Accept tells
 	}
-	return e
+	return e, nil
 }
 
 // Accept never gives a connection. What it fails with is for net/http to handle.
@@ -38,7 +48,7 @@ func (e *entrance) Accept() (net.Conn, error) {
 		c, err := e.Listener.Accept()
 		switch {
 		case err == nil:
-			e.gate.welcome(c)
+			e.gate.welcome(c, e.tls)
 		case (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && e.gate.makeRoom(scarcePatience):
 			// There is a descriptor again.
 		default:
@@ -64,13 +74,16 @@ func (g *gate) makeRoom(quiet time.Duration) bool {
 
 // welcome takes a new connection, a stranger. It comes into line once it says
 // something.
-func (g *gate) welcome(c net.Conn) {
-	c = withSocket(c)
-	if s := socket(c); s != nil {
+func (g *gate) welcome(c net.Conn, cfg *tls.Config) {
+	s := socket(c)
+	if cfg != nil {
+		c = encrypt(c, cfg)
+	}
+	if s != nil {
 		short, many := false, false
-		_ = s.Control(func(fd uintptr) { // of a connection that is gone, hear tells
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
+		_ = s.Control(func(fd int) error {
 			short, many = descriptorsShort(fd), g.full.connection(fd)
+			return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes) // of one that is gone, hear tells
 		})
 		gaveWay := (short || many) && g.makeRoom(strangersPatience)
 		switch {
@@ -93,7 +106,7 @@ func (g *gate) welcome(c net.Conn) {
 		g.sweep.Reset(g.silence())
 	}
 	g.meet(v)
-	if v.parked = g.lot.Park(socket(c), v); v.parked == nil {
+	if v.parked = park(c, v); v.parked == nil {
 		g.hearing.Go(func() { g.hear(v) })
 	}
 }
@@ -120,7 +133,7 @@ func (g *gate) cutSilent() {
 
 // descriptorsShort says whether few are left beside one: the kernel gives the
 // lowest that is free. They are kept for what the server itself opens.
-func descriptorsShort(fd uintptr) bool {
+func descriptorsShort(fd int) bool {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return false

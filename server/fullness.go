@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 // DefaultMaxWorkers is how many workers may take part when Config does not say: without
@@ -40,7 +42,7 @@ type fullness struct {
 	tell        rate.Sometimes // in the log
 
 	mu      sync.Mutex
-	tooMany uintptr // the number of the first descriptor that a connection may not have
+	tooMany int // the number of the first descriptor that a connection may not have
 	used    int64
 	looked  time.Time // when used was
 	away    int       // connections that were refused and may read why
@@ -59,12 +61,12 @@ func (f *fullness) opens() {
 	if f.connections == 0 || f.tooMany > 0 {
 		return
 	}
-	f.tooMany = uintptr(f.connections) + 1   // the lot's
+	f.tooMany = f.connections
 	others, _ := os.ReadDir("/proc/self/fd") // where it can't be read, a few too few may come
-	var numbers []uintptr
+	var numbers []int
 	for _, o := range others {
-		if n, err := strconv.ParseUint(o.Name(), 10, 31); err == nil {
-			numbers = append(numbers, uintptr(n))
+		if n, err := strconv.Atoi(o.Name()); err == nil {
+			numbers = append(numbers, n)
 		}
 	}
 	slices.Sort(numbers)
@@ -77,7 +79,7 @@ func (f *fullness) opens() {
 }
 
 // connection says whether one of that descriptor is too many.
-func (f *fullness) connection(fd uintptr) bool {
+func (f *fullness) connection(fd int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.connections > 0 && fd >= f.tooMany
@@ -108,7 +110,7 @@ func memoryUsed() int64 {
 func (s *Server) turnAway(c net.Conn, reason string) {
 	s.metrics.refused("connection", reason)
 	s.full.tell.Do(func() { s.log.Warn("new connections are refused", "full", reason, "from", c.RemoteAddr()) })
-	if _, plain := c.(*tcpConn); !plain {
+	if _, plain := c.(*lot.Conn); !plain {
 		cut(c) // nothing was said that it could read
 		return
 	}

@@ -80,7 +80,7 @@ type visit struct {
 	over     bool        // has left
 	idle     bool        // in net/http, between two requests
 	head     *time.Timer // of its first request in net/http; nil: all of that has come
-	parked   *lot.Socket // that is in the lot; nil if none is
+	parked   *lot.Conn   // that is in the lot; nil if none is
 	gate     *gate
 	worker   string // that it has been proved to be of, last; "": a stranger's
 	asked    int    // requests since it was told of a model, or come from net/http
@@ -125,7 +125,7 @@ func (g *gate) enter(v *visit) {
 		g.end(v)
 		return
 	}
-	_, plain := v.conn.(*tcpConn)
+	_, plain := v.conn.(*lot.Conn)
 	if plain || v.worker != "" && parks(v.conn) { // net/http has shaken hands with it
 		g.call(v)
 		return

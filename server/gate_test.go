@@ -150,7 +150,11 @@ func boundsWhatNetHTTPWorksOn(t *testing.T, workers bool) {
 			g.mu.Unlock()
 		})}
 		l := &fakeListener{make(chan net.Conn), make(chan struct{})}
-		go func() { _ = h.Serve(g.entrance(l)) }()
+		e, err := g.entrance(l, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = h.Serve(e) }()
 		go func() { _ = h.Serve(g) }()
 		for range 5 * places {
 			ours, theirs := net.Pipe()

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -32,19 +31,18 @@ func (b bell) Come() { b <- struct{}{} }
 func TestLot(t *testing.T) {
 	l := lot.New()
 	defer l.Close()
-	ours, theirs := tcpPair(t)
-	s := socket(theirs)
+	ours, s := tcpPairIn(t, l)
 	rings := make(bell, 9)
 	park := func() {
 		t.Helper()
-		if l.Park(s, rings) == nil {
+		if !s.Park(rings) {
 			t.Fatal("can't park")
 		}
 	}
 	read := func(most int, want string) {
 		t.Helper()
 		b := make([]byte, most)
-		if n, err := s.Read(b); string(b[:n]) != want || err != nil {
+		if n, err := s.ReadNow(b); string(b[:n]) != want || err != nil {
 			t.Fatal(n, err)
 		}
 	}
@@ -57,7 +55,7 @@ func TestLot(t *testing.T) {
 		<-rings
 		read(4, "more") // there may be more behind it, and so it is asked for
 		park()
-		if !l.Take(s, rings) || l.Take(s, rings) {
+		if !s.Take(rings) || s.Take(rings) {
 			t.Error("not taken once")
 		}
 		// What comes while it does not park is for the next time too.
@@ -74,7 +72,7 @@ func TestLot(t *testing.T) {
 	fmt.Fprint(ours, "last")
 	ours.CloseWrite()
 	<-rings
-	for n, err := s.Read(make([]byte, 9)); err != io.EOF; n, err = s.Read(make([]byte, 9)) {
+	for n, err := s.ReadNow(make([]byte, 9)); err != io.EOF; n, err = s.ReadNow(make([]byte, 9)) {
 		if err != nil && err != unix.EAGAIN {
 			t.Fatal(n, err)
 		}
@@ -86,8 +84,8 @@ func TestLot(t *testing.T) {
 	if len(rings) != 0 || l.Len() != 0 {
 		t.Errorf("%d rings too many, %d are left", len(rings), l.Len())
 	}
-	theirs.Close()
-	if l.Park(s, rings) != nil {
+	s.Close()
+	if s.Park(rings) {
 		t.Error("a closed connection parks")
 	}
 }
@@ -96,10 +94,10 @@ func TestLot(t *testing.T) {
 func TestLotTells(t *testing.T) {
 	l := lot.New()
 	l.Tell() // nobody
-	ours, theirs := tcpPair(t)
-	s, rings := socket(theirs), make(bell, 99)
+	ours, s := tcpPairIn(t, l)
+	rings := make(bell, 99)
 	for range 50 {
-		if l.Park(s, rings) == nil {
+		if !s.Park(rings) {
 			t.Fatal("can't park")
 		}
 		fmt.Fprint(ours, "x")
@@ -107,7 +105,7 @@ func TestLotTells(t *testing.T) {
 		}
 		l.Tell() // or the lot does just now
 		<-rings
-		if _, err := s.Read(make([]byte, 9)); err != nil {
+		if _, err := s.ReadNow(make([]byte, 9)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +114,7 @@ func TestLotTells(t *testing.T) {
 	}
 	// Who asks for it does not wait for somebody who is told.
 	slow := make(bell)
-	l.Park(s, slow)
+	s.Park(slow)
 	fmt.Fprint(ours, "x")
 	waitFor(t, "somebody is told", func() bool { return l.Len() == 0 })
 	l.Tell()
@@ -134,16 +132,16 @@ func TestLotRefuses(t *testing.T) {
 	} {
 		l := lot.New()
 		defer l.Close()
-		_, theirs := tcpPair(t)
-		s, rings := socket(theirs), make(bell, 9)
-		if l.Park(s, rings) == nil || !l.Take(s, rings) {
+		_, s := tcpPairIn(t, l)
+		rings := make(bell, 9)
+		if !s.Park(rings) || !s.Take(rings) {
 			t.Fatal("can't park")
 		}
-		if _, err := s.Read(make([]byte, 9)); err != unix.EAGAIN {
+		if _, err := s.ReadNow(make([]byte, 9)); err != unix.EAGAIN {
 			t.Fatal(err)
 		}
-		closes(l, theirs)
-		if l.Park(s, rings) != nil || l.Len() > 0 {
+		closes(l, s)
+		if s.Park(rings) || l.Len() > 0 {
 			t.Error("parks")
 		}
 	}
@@ -154,40 +152,38 @@ func TestLotRefuses(t *testing.T) {
 func TestLotUrgent(t *testing.T) {
 	l := lot.New()
 	defer l.Close()
-	park := func(s *lot.Socket, b bell) {
+	park := func(s *lot.Conn, b bell) {
 		t.Helper()
-		if l.Park(s, b) == nil {
+		if !s.Park(b) {
 			t.Fatal("can't park")
 		}
 	}
 	urge := func(c net.Conn) {
 		t.Helper()
-		var failed error
-		controlled := socket(withSocket(c)).Control(func(fd uintptr) {
-			failed = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil)
-		})
-		if err := errors.Join(controlled, failed); err != nil {
+		if err := control(c, func(fd int) error { return unix.Sendto(fd, []byte("!"), unix.MSG_OOB, nil) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ours, theirs := tcpPair(t)
-	s, rings, got := socket(theirs), make(bell, 9), ""
+	ours, s := tcpPairIn(t, l)
+	rings, got := make(bell, 9), ""
 	fmt.Fprint(ours, "before")
 	urge(ours)
 	fmt.Fprint(ours, "behind")
 	waitFor(t, "all has come", func() bool {
 		come := uint64(0)
-		_ = s.Control(func(fd uintptr) {
-			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		_ = s.Control(func(fd int) error {
+			info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err == nil {
 				come = info.Bytes_received
 			}
+			return err
 		})
 		return come == uint64(len("before!behind"))
 	})
 	for b := make([]byte, 99); !strings.HasSuffix(got, "behind"); {
 		park(s, rings)
 		<-rings
-		n, err := s.Read(b)
+		n, err := s.ReadNow(b)
 		if got += string(b[:n]); err != nil && err != unix.EAGAIN {
 			t.Fatal(err)
 		}
@@ -196,14 +192,14 @@ func TestLotUrgent(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 
-	ours, theirs = tcpPair(t)
-	park(socket(theirs), rings)
+	ours, s = tcpPairIn(t, l)
+	park(s, rings)
 	urge(ours)
 	<-rings
-	park(socket(theirs), rings)
-	other, behind := tcpPair(t) // whose event comes after all that there are
+	park(s, rings)
+	other, behind := tcpPairIn(t, l) // whose event comes after all that there are
 	next := make(bell, 9)
-	park(socket(behind), next)
+	park(behind, next)
 	fmt.Fprint(other, "next")
 	<-next
 	if len(rings) != 0 {
@@ -216,16 +212,16 @@ func TestLotUrgent(t *testing.T) {
 func TestLotAgain(t *testing.T) {
 	l := lot.New()
 	defer l.Close()
-	_, theirs := tcpPair(t)
+	_, theirs := tcpPairIn(t, l)
 	first := make(bell, 9)
-	if l.Park(socket(theirs), first) == nil || !l.Take(socket(theirs), first) {
+	if !theirs.Park(first) || !theirs.Take(first) {
 		t.Fatal("can't park")
 	}
 	theirs.Close()
 	// The kernel gives the lowest descriptor: the next connection has that one.
-	ours, theirs := tcpPair(t)
+	ours, theirs := tcpPairIn(t, l)
 	second := make(bell, 9)
-	if l.Park(socket(theirs), second) == nil {
+	if !theirs.Park(second) {
 		t.Fatal("can't park")
 	}
 	ours.Close()
@@ -233,31 +229,27 @@ func TestLotAgain(t *testing.T) {
 	if len(first) != 0 || len(second) != 0 || l.Len() != 0 {
 		t.Errorf("%d and %d rang, %d are left", len(first), len(second), l.Len())
 	}
-	if memory, _ := net.Pipe(); l.Park(socket(memory), second) != nil {
+	if memory, _ := net.Pipe(); park(memory, second) != nil {
 		t.Error("a connection in memory parks")
 	}
 }
 
-// TestLotKeepsNothing of a connection that is closed, by whichever listener it came.
+// TestLotKeepsNothing of a connection that is closed.
 func TestLotKeepsNothing(t *testing.T) {
 	certs, _, err := selfSigned()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, wrap := range map[string]func(net.Listener) net.Listener{
-		"plain":          func(l net.Listener) net.Listener { return l },
-		"TLS":            func(l net.Listener) net.Listener { return &tlsListener{l, certs} },
-		"a caller's TLS": func(l net.Listener) net.Listener { return tls.NewListener(l, certs) },
-	} {
+	for name, cfg := range map[string]*tls.Config{"plain": nil, "TLS": certs} {
 		s, err := New(Config{Unsafe: true, Round: Number(1), Model: []byte("m")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := wrap(listenLocal(t))
+		l := listenLocal(t)
 		served := make(chan error, 1)
-		go func() { served <- s.Serve(l) }()
+		go func() { served <- s.serve(l, cfg) }()
 		c := dialRaw(t, l.Addr().String())
-		var parked weak.Pointer[lot.Socket]
+		var parked weak.Pointer[lot.Conn]
 		waitFor(t, name+": it parks", func() bool {
 			s.gate.mu.Lock()
 			defer s.gate.mu.Unlock()

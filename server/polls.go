@@ -63,7 +63,7 @@ type poll struct {
 	room   *polls
 	worker string
 	conn   net.Conn
-	parked *lot.Socket // that is in the lot; nil if none is
+	parked *lot.Conn   // that is in the lot; nil if none is
 	timer  *time.Timer // ends it; nil if nothing does
 	next   []byte      // what has come of the next request
 	closes bool        // no next request is wanted

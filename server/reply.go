@@ -93,10 +93,10 @@ func writeNow(c net.Conn, b []byte) (rest []byte, err error) {
 	if s == nil {
 		return b, nil
 	}
-	if _, plain := c.(*tcpConn); !plain {
+	if _, plain := c.(*lot.Conn); !plain {
 		return writeRoomy(c, s, b)
 	}
-	n, err := s.Write(b)
+	n, err := s.WriteNow(b)
 	if err == unix.EAGAIN {
 		err = nil
 	}
@@ -105,14 +105,15 @@ func writeNow(c net.Conn, b []byte) (rest []byte, err error) {
 
 // writeRoomy writes to an encrypted connection if its socket says that it has room:
 // it has a third of its buffer then, which a short answer fits in.
-func writeRoomy(c net.Conn, s *lot.Socket, b []byte) (rest []byte, err error) {
+func writeRoomy(c net.Conn, s *lot.Conn, b []byte) (rest []byte, err error) {
 	if len(b) > roomyBytes {
 		return b, nil
 	}
 	ready := []unix.PollFd{{Events: unix.POLLOUT}}
-	err = s.Control(func(fd uintptr) {
+	err = s.Control(func(fd int) error {
 		ready[0].Fd = int32(fd)
 		_, _ = unix.Poll(ready, 0) // when it fails, nothing is ready
+		return nil
 	})
 	if err != nil || ready[0].Revents&unix.POLLOUT == 0 {
 		return b, err

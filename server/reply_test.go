@@ -13,11 +13,20 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fltool/fltool/server/lot"
 	"github.com/fltool/fltool/server/wire"
 )
 
 // tcpPair gives both ends of a connection.
-func tcpPair(t *testing.T) (client *net.TCPConn, server *tcpConn) {
+func tcpPair(t *testing.T) (client *net.TCPConn, server *lot.Conn) {
+	t.Helper()
+	parked := lot.New()
+	t.Cleanup(parked.Close)
+	return tcpPairIn(t, parked)
+}
+
+// tcpPairIn is tcpPair with the server's end in a lot.
+func tcpPairIn(t *testing.T, parked *lot.Lot) (client *net.TCPConn, server *lot.Conn) {
 	t.Helper()
 	l := listenLocal(t)
 	defer l.Close()
@@ -30,12 +39,16 @@ func tcpPair(t *testing.T) (client *net.TCPConn, server *tcpConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
-	return c.(*net.TCPConn), withSocket(s).(*tcpConn)
+	owned, err := parked.Own(s.(*net.TCPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { owned.Close() })
+	return c.(*net.TCPConn), owned
 }
 
 // fill writes to a connection until it takes no more, and gives how much it took.
-func fill(t *testing.T, c *tcpConn) (took int) {
+func fill(t *testing.T, c *lot.Conn) (took int) {
 	t.Helper()
 	b := bytes.Repeat([]byte("x"), 1<<20)
 	for {

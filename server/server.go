@@ -12,6 +12,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	stdlog "log"
 	"log/slog"
@@ -178,11 +179,18 @@ func (s *Server) handle(h http.Handler) http.Handler {
 
 // Serve answers what comes in on a listener, until Shutdown or Close, and then
 // returns http.ErrServerClosed.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
+
+// serve is Serve or, with a configuration for TLS, ServeTLS.
+func (s *Server) serve(l net.Listener, cfg *tls.Config) error {
 	if s.model.Load().packed.Size > largeModel {
 		s.polls.tidy.now() // what the model was before it was packed is given back
 	}
-	err := s.http.Serve(s.gate.entrance(l))
+	e, err := s.gate.entrance(l, cfg)
+	if err != nil {
+		return err
+	}
+	err = s.http.Serve(e)
 	if s.draining.Load() {
 		return http.ErrServerClosed
 	}

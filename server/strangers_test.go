@@ -192,7 +192,10 @@ func TestNoDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(lot.New(), newFullness(0, 0), DefaultMaxStrangers, DefaultStrangerIdle, nil)
 		ours, theirs := net.Pipe()
-		e := g.entrance(&scarce{conns: []net.Conn{theirs}})
+		e, err := g.entrance(&scarce{conns: []net.Conn{theirs}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i, quiet := range []time.Duration{0, scarcePatience} {
 			time.Sleep(quiet)
 			if _, err := e.Accept(); !errors.Is(err, unix.EMFILE) {
@@ -235,20 +238,6 @@ func TestStrangersAndDescriptors(t *testing.T) {
 	}
 }
 
-// watched tells of the connections that it accepts.
-type watched struct {
-	net.Listener
-	conns chan net.Conn
-}
-
-func (l *watched) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil {
-		l.conns <- c
-	}
-	return c, err
-}
-
 // TestSlowReaderPinsLittle of the kernel's memory: whoever asks for a large model
 // and does not read it.
 func TestSlowReaderPinsLittle(t *testing.T) {
@@ -257,7 +246,7 @@ func TestSlowReaderPinsLittle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &watched{listenLocal(t), make(chan net.Conn, 9)}
+	l := listenLocal(t)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	defer func() {
@@ -267,18 +256,23 @@ func TestSlowReaderPinsLittle(t *testing.T) {
 		<-served
 	}()
 	c := registered(t, l.Addr().String(), keys...)[0]
-	<-l.conns
 	r := dialRaw(t, l.Addr().String())
-	ours := <-l.conns
 	body := fmt.Sprintf(`{"worker_id": "%s", "signed_phrase": "%s"}`, c.id, c.sign([]byte(c.challenge())))
 	fmt.Fprintf(r, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", wire.PathModel, len(body), body)
 	queued := func() (n int) {
-		raw, err := ours.(*net.TCPConn).SyscallConn()
-		if err == nil {
-			err = raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-		}
-		if err != nil {
-			t.Fatal(err)
+		s.polls.mu.Lock()
+		defer s.polls.mu.Unlock()
+		for p := range s.polls.waiting {
+			if p.conn.RemoteAddr().String() != r.LocalAddr().String() {
+				continue
+			}
+			err := socket(p.conn).Control(func(fd int) (err error) {
+				n, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
 		}
 		return n
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 // ServeTLS is Serve over TLS, on a listener of plain connections.
@@ -14,37 +16,29 @@ import (
 // An encrypted connection waits for requests like a plain one: its socket parks, and
 // its TLS state sleeps. It is net/http that begins with it, handshake included.
 func (s *Server) ServeTLS(l net.Listener, cfg *tls.Config) error {
-	return s.Serve(&tlsListener{l, cfg})
+	return s.serve(l, cfg)
 }
 
-type tlsListener struct {
-	net.Listener
-	cfg *tls.Config
-}
-
-func (l *tlsListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+// encrypt puts TLS on top of a new connection.
+func encrypt(c net.Conn, cfg *tls.Config) net.Conn {
+	if owned, is := c.(*lot.Conn); is {
+		c = &impatient{Conn: owned}
 	}
-	if tcp, is := withSocket(c).(*tcpConn); is {
-		c = &impatient{tcpConn: tcp}
-	}
-	return tls.Server(c, l.cfg), nil
+	return tls.Server(c, cfg)
 }
 
 // impatient is a socket below TLS from which can be read what has come, without
 // waiting for more.
 type impatient struct {
-	*tcpConn
+	*lot.Conn
 	now atomic.Bool
 }
 
 func (c *impatient) Read(p []byte) (int, error) {
 	if !c.now.Load() {
-		return c.tcpConn.Read(p)
+		return c.Conn.Read(p)
 	}
-	n, err := readNow(c.tcpConn, p)
+	n, err := c.ReadNow(p)
 	if err == unix.EAGAIN {
 		err = errNothing
 	}
@@ -55,13 +49,13 @@ func (c *impatient) Read(p []byte) (int, error) {
 // keys or breaks the protocol: one that takes no answer to that is no client.
 func (c *impatient) Write(p []byte) (int, error) {
 	if !c.now.Load() {
-		return c.tcpConn.Write(p)
+		return c.Conn.Write(p)
 	}
-	rest, err := writeNow(c.tcpConn, p)
-	if err == nil && len(rest) > 0 {
+	n, err := c.WriteNow(p)
+	if n < len(p) && (err == nil || err == unix.EAGAIN) {
 		err = errUnread
 	}
-	return len(p) - len(rest), err
+	return n, err
 }
 
 var errUnread = errors.New("the client reads nothing")

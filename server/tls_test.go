@@ -196,7 +196,7 @@ func TestTLSCloseWithoutShutdown(t *testing.T) {
 // TestWriteForReader does not wait for a client that reads nothing.
 func TestWriteForReader(t *testing.T) {
 	_, theirs := tcpPair(t)
-	c := &impatient{tcpConn: theirs}
+	c := &impatient{Conn: theirs}
 	c.now.Store(true)
 	for sent := 0; ; {
 		n, err := c.Write(make([]byte, 1<<20))

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fltool/fltool/server/lot"
 )
 
 // maxAhead is how much a client may send of its next requests while its poll is
@@ -46,14 +48,14 @@ func (p *polls) park(c *poll) bool {
 			return false
 		}
 	}
-	c.parked = p.lot.Park(socket(c.conn), c)
+	c.parked = park(c.conn, c)
 	return c.parked != nil
 }
 
 // parks says whether a connection can wait in the lot, and be read from without
 // waiting.
 func parks(c net.Conn) bool {
-	if _, plain := c.(*tcpConn); plain {
+	if _, plain := c.(*lot.Conn); plain {
 		return true
 	}
 	encrypted, _ := impatiently(c)
@@ -65,7 +67,7 @@ func parks(c net.Conn) bool {
 func (p *polls) unpark(c *poll) bool {
 	parked := c.parked
 	c.parked = nil
-	return parked != nil && p.lot.Take(parked, c)
+	return parked != nil && parked.Take(c)
 }
 
 // Come reads what has come on a parked connection; one at a time is told.
@@ -106,7 +108,7 @@ func readNow(c net.Conn, b []byte) (n int, err error) {
 	if s == nil {
 		return 0, net.ErrClosed
 	}
-	return s.Read(b)
+	return s.ReadNow(b)
 }
 
 // watch reads from a connection until its next request may be served or none will

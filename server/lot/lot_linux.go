@@ -1,28 +1,28 @@
 package lot
 
 import (
-	"errors"
+	"cmp"
 	"os"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Lot is where sockets park that nobody waits for: one epoll set for all, so that one
+// Lot is where connections park that nobody waits for: one epoll set for all, so that one
 // costs neither a goroutine nor a buffer. Each is told of the first thing that comes and
 // is in the lot no more.
 //
-// A socket stays in the set for as long as it lives, whether it parks or not, and the set
+// A connection is in the set for as long as it lives, whether it parks or not, and the set
 // speaks when something comes (EPOLLET): to change it for each stay would cost a call of
-// the kernel's, which takes the longer the more there are. So what comes while a socket
+// the kernel's, which takes the longer the more there are. So what comes while one
 // does not park is noted, and where something may be left unread the kernel is asked.
 //
-// An event names a descriptor, and which of those sockets it was that had the descriptor
-// one after another. Closing a socket does not end its stay, since an epoll set forgets a
-// closed descriptor without a word: whoever closes one takes it out.
+// An event names a descriptor, and which of those connections it was that had the
+// descriptor one after another. An epoll set forgets a closed descriptor without a word:
+// whoever closes a connection takes it out.
 type Lot struct {
 	once sync.Once
 	raw  syscall.RawConn // of the set; nil if there is none
@@ -34,18 +34,17 @@ type Lot struct {
 
 	mu     sync.Mutex
 	closed bool
-	last   uint32    // number
-	all    []*Socket // by descriptor
+	last   uint32  // number
+	all    []*Conn // by descriptor
 	parked int
 }
 
-// place is a socket's in a lot, whose lock guards it.
+// place is a connection's in a lot, whose lock guards it.
 type place struct {
-	lot    atomic.Pointer[Lot]
-	closed atomic.Bool // or is about to be
-	fd     int
-	number uint32 // among all that had its descriptor; 0: it is in no set yet
+	number uint32 // among all that had its descriptor
 	odd    bool   // what it has read does not say whether that was all: the kernel is always asked
+	hears  bool   // its writer is told of room
+	gone   bool   // it is closed, or is about to be
 	stay   Parked // nil: it does not park
 }
 
@@ -59,7 +58,15 @@ const (
 // New gives a lot that nobody is in. Close it.
 func New() *Lot { return &Lot{done: make(chan struct{})} }
 
-// start is with the first socket: where there are none, as in a bubble of
+// Open says whether connections can be the lot's: it is not closed, and there is epoll.
+func (l *Lot) Open() bool {
+	l.once.Do(l.start)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.raw != nil && !l.closed
+}
+
+// start is with the first connection: where there are none, as in a bubble of
 // testing/synctest, no goroutine waits for the kernel.
 func (l *Lot) start() {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -87,112 +94,115 @@ func (l *Lot) start() {
 	go l.run()
 }
 
-// Park has p be told of what comes on a socket next, or has come and was not read. It
-// gives the socket, or nil where that can't be: it is nil or closed, or the lot is. It may
-// be told before Park returns. A socket parks in one lot only.
-func (l *Lot) Park(s *Socket, p Parked) *Socket {
-	if s == nil {
-		return nil
-	}
-	if l.once.Do(l.start); l.raw == nil {
-		return nil
-	}
-	l.mu.Lock()
-	if l.closed || s.closed.Load() {
-		l.mu.Unlock()
-		return nil
-	}
-	s.stay = p
-	l.parked++
-	known := s.number != 0 && !s.odd && !s.unread.Load()
-	wanted := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
-	if !s.odd {
-		wanted |= urgent // once: it may stay where it is
-	}
-	l.mu.Unlock()
-	if known || l.ask(s, wanted) == nil {
-		return s
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.number = 0
-	if s.stay == nil {
-		return s // it has been told
-	}
-	s.leave(l)
-	return nil
-}
-
-// ask has the set tell of what a socket has now.
-func (l *Lot) ask(s *Socket, wanted uint32) error {
-	s.unread.Store(false)
-	var failed, closed error
-	gone := s.raw.Control(func(fd uintptr) {
-		closed = l.raw.Control(func(set uintptr) {
-			op, number := unix.EPOLL_CTL_MOD, s.number
-			if number == 0 {
-				op, number = unix.EPOLL_CTL_ADD, l.enter(s, int(fd))
-			}
-			event := unix.EpollEvent{Events: wanted, Fd: int32(fd), Pad: int32(number)}
-			if failed = unix.EpollCtl(int(set), op, int(fd), &event); failed == unix.EEXIST { // by another Socket of the same connection
-				failed = unix.EpollCtl(int(set), unix.EPOLL_CTL_MOD, int(fd), &event)
-			}
-		})
-	})
-	if s.closed.Load() {
+// join has the set speak of what comes on a connection.
+func (c *Conn) join() error {
+	l := c.lot
+	if !l.Open() {
 		return os.ErrClosed
 	}
-	return errors.Join(gone, closed, failed)
-}
-
-// enter notes whose a descriptor is, and gives the number.
-func (l *Lot) enter(s *Socket, fd int) uint32 {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = max(l.last+1, 1)
+	fd := c.socket.fd
 	if fd >= len(l.all) {
-		l.all = append(l.all, make([]*Socket, fd+1-len(l.all))...)
+		l.all = append(l.all, make([]*Conn, fd+1-len(l.all))...)
 	}
-	s.fd, s.number = fd, l.last
-	s.lot.Store(l)
-	if !s.closed.Load() { // else Forget may have been before
-		l.all[fd] = s
-	}
-	return l.last
+	l.last = max(l.last+1, 1)
+	c.number = l.last
+	l.all[fd] = c
+	l.mu.Unlock()
+	return c.ask(unix.EPOLL_CTL_ADD)
 }
 
-// Take takes a socket out and says whether p was there: if not, it has been told, or is
-// about to be, that something has come.
-func (l *Lot) Take(s *Socket, p Parked) bool {
+// ask has the set speak of what a connection has now, and what comes.
+func (c *Conn) ask(op int) error {
+	l := c.lot
+	c.asks.Lock()
+	defer c.asks.Unlock()
+	wanted := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s == nil || s.stay != p {
+	if !c.odd {
+		wanted |= urgent // once: it may stay where it is
+	}
+	if c.hears {
+		wanted |= unix.EPOLLOUT
+	}
+	l.mu.Unlock()
+	c.unread.Store(false)
+	var failed error
+	closed := l.raw.Control(func(set uintptr) {
+		failed = c.Control(func(fd int) error {
+			return unix.EpollCtl(int(set), op, fd, &unix.EpollEvent{Events: wanted, Fd: int32(fd), Pad: int32(c.number)})
+		})
+	})
+	return cmp.Or(closed, failed)
+}
+
+// Park has p be told of what comes next, or has come and was not read, and says whether it
+// will be: not where the connection or its lot is closed. It may be told before Park
+// returns.
+func (c *Conn) Park(p Parked) bool {
+	l := c.lot
+	l.mu.Lock()
+	if l.closed || c.gone {
+		l.mu.Unlock()
 		return false
 	}
-	s.leave(l)
+	c.stay = p
+	l.parked++
+	known := !c.odd && !c.unread.Load()
+	l.mu.Unlock()
+	if known || c.ask(unix.EPOLL_CTL_MOD) == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return c.leave() == nil // it has been told
+}
+
+// Take takes the connection out and says whether p was there: if not, it has been told, or
+// is about to be, that something has come.
+func (c *Conn) Take(p Parked) bool {
+	c.lot.mu.Lock()
+	defer c.lot.mu.Unlock()
+	if c.stay != p {
+		return false
+	}
+	c.leave()
 	return true
 }
 
-// leave ends a stay; the lock is held.
-func (s *Socket) leave(l *Lot) (p Parked) {
-	if p = s.stay; p != nil {
-		s.stay = nil
-		l.parked--
+// leave ends a stay; the lot's lock is held.
+func (c *Conn) leave() (p Parked) {
+	if p = c.stay; p != nil {
+		c.stay = nil
+		c.lot.parked--
 	}
 	return p
 }
 
-// Forget is for a socket that parks no more, and that may be closed: nothing of it is kept.
-func (s *Socket) Forget() {
-	s.closed.Store(true)
-	l := s.lot.Load()
-	if l == nil {
-		return
+// hear has a connection's writer be told of room, if there is some already.
+func (c *Conn) hear() error {
+	l := c.lot
+	l.mu.Lock()
+	already, gone := c.hears, l.closed || c.gone
+	c.hears = true
+	l.mu.Unlock()
+	switch {
+	case gone:
+		return os.ErrClosed
+	case already:
+		return nil
 	}
+	return c.ask(unix.EPOLL_CTL_MOD)
+}
+
+// forget is for a connection that is about to be closed: nothing of it is kept.
+func (c *Conn) forget() {
+	l := c.lot
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all[s.fd] == s {
-		l.all[s.fd] = nil
+	c.gone = true
+	if fd := c.socket.fd; fd < len(l.all) && l.all[fd] == c {
+		l.all[fd] = nil
 	}
 }
 
@@ -202,8 +212,8 @@ func (l *Lot) run() {
 	}
 }
 
-// Tell has those told on whose sockets something has come, unless somebody does already.
-// The lot does that by itself, but waits for its turn of a CPU where all are busy.
+// Tell has those told on whose connections something has come, unless somebody does
+// already. The lot does that by itself, but waits for its turn of a CPU where all are busy.
 func (l *Lot) Tell() {
 	l.mu.Lock()
 	raw := l.raw
@@ -236,24 +246,39 @@ func (l *Lot) tellSome(set uintptr) bool {
 func (l *Lot) tell(e unix.EpollEvent) Parked {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.all[e.Fd]
-	if s == nil || s.number != uint32(e.Pad) {
+	c := l.all[e.Fd]
+	if c == nil || c.number != uint32(e.Pad) {
 		return nil
 	}
-	s.unread.Store(true)
-	s.odd = s.odd || e.Events&(endings|urgent) != 0
-	return s.leave(l)
+	if c.hears && e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		c.look(&c.writes)
+	}
+	if e.Events&^unix.EPOLLOUT == 0 {
+		return nil
+	}
+	c.unread.Store(true)
+	c.odd = c.odd || e.Events&(endings|urgent) != 0
+	return c.leave()
 }
 
-// Close ends the lot. Nobody parks any more, and who is still there is told nothing.
+// Close ends the lot. Nobody parks any more, and who is still there is told nothing; what
+// waits for something to come, or for room, fails.
 func (l *Lot) Close() {
 	l.once.Do(func() {})
 	l.mu.Lock()
 	l.closed = true
+	all := slices.Clone(l.all)
 	l.mu.Unlock()
-	if l.raw != nil {
-		_ = l.file.Close() // memory of the kernel's, nothing to lose
-		<-l.done
+	if l.raw == nil {
+		return
+	}
+	_ = l.file.Close() // memory of the kernel's, nothing to lose
+	<-l.done
+	for _, c := range all {
+		if c != nil {
+			c.look(&c.reads)
+			c.look(&c.writes)
+		}
 	}
 }
 
