@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +61,15 @@ func (l *Lot) Own(tcp *net.TCPConn) (*Conn, error) {
 	return c, nil
 }
 
+// again makes a call until no signal interrupts it.
+func again(f func() (int, error)) (n int, err error) {
+	for {
+		if n, err = f(); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
 // Control lets f have the descriptor for as long as it takes, and fails with its error.
 func (c *Conn) Control(f func(fd int) error) error {
 	if err := c.socket.use(); err != nil {
@@ -79,10 +87,8 @@ func (c *Conn) ReadNow(p []byte) (n int, err error) {
 	}
 	defer c.socket.release()
 	c.unread.Store(false) // what comes from now on is told
-	// Package syscall tells the race detector that who reads comes after who wrote.
-	for n, err = syscall.Read(c.socket.fd, p); err == unix.EINTR; n, err = syscall.Read(c.socket.fd, p) {
-	}
-	return c.have(max(n, 0), len(p), err)
+	n, err = read(c.socket.fd, p)
+	return c.have(n, len(p), err)
 }
 
 // Receive is ReadNow that gives in oob what the kernel says of what was read.
@@ -115,9 +121,7 @@ func (c *Conn) WriteNow(p []byte) (n int, err error) {
 		return 0, err
 	}
 	defer c.socket.release()
-	for n, err = syscall.Write(c.socket.fd, p); err == unix.EINTR; n, err = syscall.Write(c.socket.fd, p) {
-	}
-	return max(n, 0), err
+	return write(c.socket.fd, p)
 }
 
 // Look says how much of one byte can be read, which is none at the end. It fails with

@@ -233,7 +233,7 @@ func (l *Lot) tellAll(set uintptr) bool {
 
 // tellSome is tellAll; the lock of those who tell is held, so that one at a time is told.
 func (l *Lot) tellSome(set uintptr) bool {
-	n, _ := unix.EpollWait(int(set), l.events[:], 0) // all it can fail with passes
+	n, _ := happened(int(set), l.events[:]) // all it can fail with passes
 	for _, e := range l.events[:max(n, 0)] {
 		if p := l.tell(e); p != nil {
 			p.Come()
