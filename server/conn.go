@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/tls"
 	"net"
+	"syscall"
 
 	"github.com/fltool/fltool/server/lot"
 )
@@ -19,6 +20,20 @@ func park(c net.Conn, p lot.Parked) *lot.Conn {
 		return s
 	}
 	return nil
+}
+
+// descriptor lets f have that of a connection, the lot's or not, and says whether there is one.
+func descriptor(c net.Conn, f func(fd int) error) bool {
+	switch c := under(c).(type) {
+	case *lot.Conn:
+		_ = c.Control(f)
+	case syscall.Conn:
+		raw, err := c.SyscallConn()
+		return err == nil && raw.Control(func(fd uintptr) { _ = f(int(fd)) }) == nil
+	default: // in memory
+		return false
+	}
+	return true
 }
 
 // under is the connection that all others are wrapped around.

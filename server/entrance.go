@@ -75,16 +75,14 @@ func (g *gate) makeRoom(quiet time.Duration) bool {
 // welcome takes a new connection, a stranger. It comes into line once it says
 // something.
 func (g *gate) welcome(c net.Conn, cfg *tls.Config) {
-	s := socket(c)
 	if cfg != nil {
 		c = encrypt(c, cfg)
 	}
-	if s != nil {
-		short, many := false, false
-		_ = s.Control(func(fd int) error {
-			short, many = descriptorsShort(fd), g.full.connection(fd)
-			return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes) // of one that is gone, hear tells
-		})
+	short, many := false, false
+	if descriptor(c, func(fd int) error {
+		short, many = descriptorsShort(fd), g.full.connection(fd)
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes) // of one that is gone, hear tells
+	}) {
 		gaveWay := (short || many) && g.makeRoom(strangersPatience)
 		switch {
 		case many && !gaveWay:

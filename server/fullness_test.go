@@ -1,8 +1,11 @@
 package server
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -139,5 +142,37 @@ func TestMaxWorkers(t *testing.T) {
 	_, ids := workerKeys(2)
 	if _, err := New(Config{Keys: ids, Model: []byte("m"), MaxWorkers: 1}); err == nil {
 		t.Error("a key list of more than may be is taken")
+	}
+}
+
+// TestBoundsOfAnyListener: who is too many is cut at once, whatever the listener.
+func TestBoundsOfAnyListener(t *testing.T) {
+	certs, _, err := selfSigned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wrap := range map[string]func(net.Listener) net.Listener{
+		"TCP":            func(l net.Listener) net.Listener { return l },
+		"one around it":  func(l net.Listener) net.Listener { return struct{ net.Listener }{l} },
+		"a caller's TLS": func(l net.Listener) net.Listener { return tls.NewListener(l, certs) },
+	} {
+		s, err := New(Config{Unsafe: true, Round: Number(1), Model: []byte("m"), MaxMemory: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := wrap(listenLocal(t))
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(l) }()
+		r := dialRaw(t, l.Addr().String())
+		if err := r.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(r); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: it is let in", name)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		<-served
 	}
 }

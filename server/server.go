@@ -177,8 +177,8 @@ func (s *Server) handle(h http.Handler) http.Handler {
 	})
 }
 
-// Serve answers what comes in on a listener, until Shutdown or Close, and then
-// returns http.ErrServerClosed.
+// Serve takes a listener over, and answers what comes in on it until Shutdown or Close; then
+// it returns http.ErrServerClosed. Closing the listener itself does not end it.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
 
 // serve is Serve or, with a configuration for TLS, ServeTLS.
@@ -188,6 +188,7 @@ func (s *Server) serve(l net.Listener, cfg *tls.Config) error {
 	}
 	e, err := s.gate.entrance(l, cfg)
 	if err != nil {
+		_ = l.Close()
 		return err
 	}
 	err = s.http.Serve(e)

@@ -21,9 +21,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pair is the two ends of a connection, each a lot's: one that came in, one that was
 // dialled.
-func pair(t *testing.T, l *Lot) (came, dialled *Conn) {
+func pair(t *testing.T, l *Lot) (came, dialled *Conn) { return pairAt(t, l, "127.0.0.1:0") }
+
+// pairAt is pair on an address.
+func pairAt(t *testing.T, l *Lot, address string) (came, dialled *Conn) {
 	t.Helper()
-	on, err := net.Listen("tcp", "127.0.0.1:0")
+	on, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,21 +68,65 @@ func TestConn(t *testing.T) {
 func TestConnAddresses(t *testing.T) {
 	l := New()
 	defer l.Close()
-	came, dialled := pair(t, l)
-	if came.RemoteAddr().String() != dialled.LocalAddr().String() || came.LocalAddr().String() != dialled.RemoteAddr().String() {
-		t.Errorf("%s from %s, %s from %s", came.LocalAddr(), came.RemoteAddr(), dialled.LocalAddr(), dialled.RemoteAddr())
-	}
-	for _, c := range []*Conn{came, dialled} {
-		for _, o := range inherited {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		came, dialled := pairAt(t, l, address)
+		if came.RemoteAddr().String() != dialled.LocalAddr().String() || came.LocalAddr().String() != dialled.RemoteAddr().String() {
+			t.Errorf("%s from %s, %s from %s", came.LocalAddr(), came.RemoteAddr(), dialled.LocalAddr(), dialled.RemoteAddr())
+		}
+		for _, o := range options {
+			c := came
 			var got int
 			err := c.Control(func(fd int) (err error) {
-				got, err = unix.GetsockoptInt(fd, o.level, o.option)
+				got, err = unix.GetsockoptInt(fd, o.level, o.name)
 				return err
 			})
 			if got != o.value || err != nil {
-				t.Errorf("option %d is %d, not %d: %v", o.option, got, o.value, err)
+				t.Errorf("option %d is %d, not %d: %v", o.name, got, o.value, err)
 			}
 		}
+	}
+}
+
+// TestConnClose: connections that two close at a time, while others read and write them and
+// their descriptors are used again at once, are closed once, and nothing of them is left.
+func TestConnClose(t *testing.T) {
+	l := New()
+	defer l.Close()
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			for i := range 50 {
+				c, other := pair(t, l)
+				all.Go(func() { _, _ = io.Copy(io.Discard, other) })
+				var both, closing sync.WaitGroup
+				both.Go(func() {
+					_, _ = c.Write(make([]byte, i<<14))
+					_, _ = c.Read(make([]byte, 1))
+				})
+				both.Go(func() { _, _ = c.Read(make([]byte, 1)) })
+				closed := make(chan error, 2)
+				for range 2 {
+					closing.Go(func() { closed <- c.Close() })
+				}
+				closing.Wait()
+				both.Wait()
+				if a, b := <-closed, <-closed; (a == nil) == (b == nil) {
+					t.Errorf("closed with %v and %v", a, b)
+				}
+				other.Close()
+			}
+		})
+	}
+	all.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.all {
+		if c != nil {
+			t.Error("one is left")
+		}
+	}
+	if l.parked > 0 {
+		t.Errorf("%d park", l.parked)
 	}
 }
 
@@ -130,7 +177,7 @@ func TestConnEnds(t *testing.T) {
 		waiting(t, c, &c.writes)
 		want := end(l, c)
 		for range 2 {
-			if err := <-failed; !errors.Is(want, err) && !errors.Is(err, os.ErrClosed) {
+			if err := <-failed; !errors.Is(want, err) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -1,7 +1,6 @@
 package lot
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,8 +19,8 @@ type listener struct {
 	raw  syscall.RawConn
 }
 
-// Connections have what the listening socket has; this is what package net gives each.
-var inherited = []struct{ level, option, value int }{
+// options are what package net gives each connection.
+var options = []struct{ level, name, value int }{
 	{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 	{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
@@ -39,18 +38,12 @@ func (l *Lot) Listen(on *net.TCPListener) (net.Listener, error) {
 	}
 	own := &listener{lot: l, at: on.Addr(), file: file}
 	if own.raw, err = file.SyscallConn(); err == nil {
-		gone := own.raw.Control(func(fd uintptr) {
-			for _, o := range inherited {
-				err = cmp.Or(err, unix.SetsockoptInt(int(fd), o.level, o.option, o.value))
-			}
-		})
-		err = cmp.Or(gone, err)
+		err = on.Close()
 	}
 	if err != nil {
 		_ = file.Close() // the socket is on's still
 		return nil, err
 	}
-	_ = on.Close()
 	return own, nil
 }
 
@@ -70,6 +63,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	if err != nil { // as package net says it
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.at, Err: os.NewSyscallError("accept4", err)}
+	}
+	for _, o := range options {
+		_ = unix.SetsockoptInt(fd, o.level, o.name, o.value) // as there, without it it is no worse than slow
 	}
 	c := &Conn{lot: l.lot, remote: addrPort(from)}
 	c.socket.fd = fd

@@ -1,7 +1,7 @@
 package lot
 
 import (
-	"cmp"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -98,7 +98,7 @@ func (l *Lot) start() {
 func (c *Conn) join() error {
 	l := c.lot
 	if !l.Open() {
-		return os.ErrClosed
+		return net.ErrClosed
 	}
 	l.mu.Lock()
 	fd := c.socket.fd
@@ -133,7 +133,10 @@ func (c *Conn) ask(op int) error {
 			return unix.EpollCtl(int(set), op, fd, &unix.EpollEvent{Events: wanted, Fd: int32(fd), Pad: int32(c.number)})
 		})
 	})
-	return cmp.Or(closed, failed)
+	if closed != nil {
+		return net.ErrClosed // the lot is
+	}
+	return failed
 }
 
 // Park has p be told of what comes next, or has come and was not read, and says whether it
@@ -188,7 +191,7 @@ func (c *Conn) hear() error {
 	l.mu.Unlock()
 	switch {
 	case gone:
-		return os.ErrClosed
+		return net.ErrClosed
 	case already:
 		return nil
 	}
