@@ -45,8 +45,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.head.Read(c.Conn, p)
 	c.in += int64(n)
-	if late := net.Error(nil); err != nil && !(errors.As(err, &late) && late.Timeout()) {
-		c.ended = err
+	if err != nil {
+		if late := net.Error(nil); !errors.As(err, &late) || !late.Timeout() {
+			c.ended = err
+		}
 	}
 	if c.socket != nil {
 		c.came = c.socket.came

@@ -13,7 +13,8 @@ import (
 // Once the answer has begun to come, its worker is due again, for a second hit of
 // vegeta's that reads it.
 type parking struct {
-	due func(*worker) // never waits
+	due    func(*worker)          // never waits
+	unless func(*worker) *failure // says why a worker need not wait, when no end could be missed
 
 	mu      sync.Mutex
 	over    bool           // nobody parks or leaves any more
@@ -23,6 +24,7 @@ type parking struct {
 // stay is a worker's stay in the parking. What it waits for is its own affair: the
 // fields belong to the parking until the worker is due again.
 type stay struct {
+	at     *parking
 	away   bool          // from when it parks until the end of the request
 	parked *lot.Conn     // that is in the lot; nil: it has left, or waits on a goroutine
 	conn   *conn         // that waits on a goroutine
@@ -32,29 +34,28 @@ type stay struct {
 	err    error         // of that reading
 }
 
-func newParking(due func(*worker)) *parking { return &parking{due: due} }
-
-// guest is a worker in the lot.
-type guest struct {
-	p *parking
-	w *worker
+func newParking(due func(*worker), unless func(*worker) *failure) *parking {
+	return &parking{due: due, unless: unless}
 }
 
+// guest is a worker in the lot.
+type guest worker
+
 // Come is called once something has come for it.
-func (g guest) Come() {
-	g.p.mu.Lock()
-	defer g.p.mu.Unlock()
-	g.p.leave(g.w)
+func (g *guest) Come() {
+	p := g.stay.at
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leave((*worker)(g))
 }
 
 // park has the worker wait until something comes or the deadline passes, zero for none.
-// From then on the worker is the next hit's, and it may be there already. Unless needed
-// says so, the worker does not wait at all: it is called when no end could be missed.
-func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *failure) {
+// From then on the worker is the next hit's, and it may be there already.
+func (p *parking) park(w *worker, c *conn, deadline time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.stay = stay{away: true, until: deadline}
-	if fail := needed(); fail != nil {
+	w.stay = stay{at: p, away: true, until: deadline}
+	if fail := p.unless(w); fail != nil {
 		w.stay.end = fail
 		p.leave(w)
 		return
@@ -62,7 +63,7 @@ func (p *parking) park(w *worker, c *conn, deadline time.Time, needed func() *fa
 	if c.socket != nil {
 		w.stay.parked = c.socket.Conn
 	}
-	if w.stay.parked == nil || !w.stay.parked.Park(guest{p, w}) {
+	if w.stay.parked == nil || !w.stay.parked.Park((*guest)(w)) {
 		w.stay.parked = nil
 		w.stay.conn = c
 		p.waiting.Go(func() { p.await(w, c) })
@@ -127,7 +128,7 @@ func (p *parking) end(w *worker, why *failure) {
 		w.stay.end = why
 		// Only fails on a closed connection, which is what is wanted.
 		_ = w.stay.conn.SetReadDeadline(past)
-	case w.stay.parked != nil && w.stay.parked.Take(guest{p, w}):
+	case w.stay.parked != nil && w.stay.parked.Take((*guest)(w)):
 		w.stay.end = why
 		p.leave(w)
 	}

@@ -79,16 +79,19 @@ func earlier(a, b time.Time) time.Time {
 // park has the worker wait until its answer begins to come.
 func (t *transport) park(w *worker, c *conn) {
 	c.serve(nil)
-	t.parking.park(w, c, t.deadline(w), func() *failure {
-		if t.ctx.Err() != nil {
-			return stopped
-		}
-		return t.unneeded(w)
-	})
+	t.parking.park(w, c, t.deadline(w))
 }
 
-// unneeded says why the worker need not wait for the end of its poll, if so.
+// unneeded says why the worker need not wait for the answer, if so.
 func (t *transport) unneeded(w *worker) *failure {
+	if t.ctx.Err() != nil {
+		return stopped
+	}
+	return t.enough(w)
+}
+
+// enough says whether the worker need not wait for the end of its poll, as a failure.
+func (t *transport) enough(w *worker) *failure {
 	if t.quorum != nil && w.out.held && !w.through && t.quorum.beyond(w.version) {
 		return enough
 	}

@@ -177,7 +177,7 @@ func (r *run) drive(ctx context.Context, samples *sampler) ([]*book, *line, endi
 		r.t.dialled = r.drill.dialled
 	}
 	r.s = newScheduler(r.t, len(r.workers))
-	r.t.parking = newParking(func(w *worker) { r.s.due <- w })
+	r.t.parking = newParking(func(w *worker) { r.s.due <- w }, r.t.unneeded)
 	if r.staging == nil {
 		r.s.arrive(r.workers, r.plan.Ramp, r.plan.RampOpen)
 	}
@@ -272,7 +272,7 @@ func (r *run) step(w *worker, b *book) *worker {
 	if q := r.t.quorum; q != nil {
 		var last bool
 		if w.over, last = q.over(w); last {
-			r.t.parking.endAll(r.workers, r.t.unneeded)
+			r.t.parking.endAll(r.workers, r.t.enough)
 		}
 	}
 	fate, delay := w.advance(&r.plan, now)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -167,7 +168,7 @@ func (p *polls) Dismiss() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dismissed = true
-	for c := range p.waiting {
+	for _, c := range slices.Clone(p.waiting) {
 		p.dismiss(c)
 	}
 }
@@ -193,7 +194,7 @@ func (c *poll) rests() bool { return c.answered && !c.closes }
 func (p *polls) resting() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.waiting {
+	for _, c := range p.waiting {
 		if c.rests() {
 			n++
 		}

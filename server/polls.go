@@ -52,7 +52,7 @@ type polls struct {
 	dismissed bool // who rests here is to leave
 	stopped   bool
 	held      map[string]*poll   // by worker
-	waiting   map[*poll]struct{} // all whose connection is here, held or answered
+	waiting   crowd              // all whose connection is here, held or answered
 	rests     map[string][]*poll // of these, by worker, those that wait for its next request
 	owed      owed               // the workers that have a model to fetch
 	count     atomic.Int64       // len(held), without the lock
@@ -71,13 +71,36 @@ type poll struct {
 
 	answered bool
 	leaves   bool // goes back to the gate, or is closed
+	resting  bool // is among those that wait for its worker's next request
+	at       int  // in the crowd, from 1; 0: not there
+}
+
+// crowd is connections in no order. A map of 15,000 took more time: whatever it looks at is
+// in no cache.
+type crowd []*poll
+
+func (c *crowd) add(p *poll) {
+	*c = append(*c, p)
+	p.at = len(*c)
+}
+
+func (c *crowd) remove(p *poll) {
+	if p.at == 0 {
+		return
+	}
+	last := len(*c) - 1
+	moved := (*c)[last]
+	(*c)[p.at-1], moved.at = moved, p.at
+	(*c)[last] = nil
+	*c = (*c)[:last]
+	p.at = 0
 }
 
 func newPolls(gate *gate, lot *lot.Lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
 		tidy: newTidy(), gate: gate, lot: lot,
-		held: map[string]*poll{}, waiting: map[*poll]struct{}{}, rests: map[string][]*poll{}, owed: newOwed(),
+		held: map[string]*poll{}, rests: map[string][]*poll{}, owed: newOwed(),
 	}
 }
 
@@ -127,11 +150,12 @@ func (p *polls) Rest(w http.ResponseWriter, r *http.Request, worker string) {
 
 // rest lets a connection wait for its next request, or the rest of it.
 func (p *polls) rest(conn net.Conn, next []byte, worker string, asked int) {
-	if c := (&poll{room: p, conn: conn, next: next, worker: worker, asked: asked, answered: true}); p.keep(c) {
-		p.wait(c)
-		p.mu.Lock()
+	c := &poll{room: p, conn: conn, next: next, worker: worker, asked: asked, answered: true}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keepLocked(c) {
+		p.waitLocked(c)
 		p.restsNow(c)
-		p.mu.Unlock()
 	}
 }
 
@@ -148,11 +172,15 @@ func (p *polls) linger(conn net.Conn) {
 func (p *polls) keep(c *poll) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.keepLocked(c)
+}
+
+func (p *polls) keepLocked(c *poll) bool {
 	if p.stopped {
 		cut(c.conn)
 		return false
 	}
-	p.waiting[c] = struct{}{}
+	p.waiting.add(c)
 	return true
 }
 
@@ -164,9 +192,10 @@ const restsPerWorker = 32
 // restsNow notes that a connection waits for its worker's next request; of too many,
 // the one that has for longest is closed. The lock is held.
 func (p *polls) restsNow(c *poll) {
-	if _, here := p.waiting[c]; !here || c.leaves {
+	if c.at == 0 || c.leaves {
 		return
 	}
+	c.resting = true
 	same := append(p.rests[c.worker], c)
 	p.rests[c.worker] = same
 	if len(same) > restsPerWorker {
@@ -177,7 +206,11 @@ func (p *polls) restsNow(c *poll) {
 
 // gone notes that a connection is here no more; the lock is held.
 func (p *polls) gone(c *poll) {
-	delete(p.waiting, c)
+	p.waiting.remove(c)
+	if !c.resting {
+		return
+	}
+	c.resting = false
 	same := p.rests[c.worker]
 	if i := slices.Index(same, c); i >= 0 {
 		same = slices.Delete(same, i, i+1)
@@ -213,7 +246,7 @@ func (p *polls) enter(held *poll, worker string, version wire.Version) *ending {
 		}
 	}
 	if held != nil {
-		p.waiting[held] = struct{}{}
+		p.waiting.add(held)
 	}
 	p.mu.Unlock()
 	if first != nil {
@@ -344,7 +377,7 @@ func (p *polls) Stop() {
 	p.answering.Wait() // who is about to be answered is not cut
 	p.mu.Lock()
 	p.stopped = true
-	for c := range p.waiting {
+	for _, c := range slices.Clone(p.waiting) {
 		switch {
 		case p.unpark(c):
 			p.gone(c)

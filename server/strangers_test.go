@@ -262,7 +262,7 @@ func TestSlowReaderPinsLittle(t *testing.T) {
 	queued := func() (n int) {
 		s.polls.mu.Lock()
 		defer s.polls.mu.Unlock()
-		for p := range s.polls.waiting {
+		for _, p := range s.polls.waiting {
 			if p.conn.RemoteAddr().String() != r.LocalAddr().String() {
 				continue
 			}

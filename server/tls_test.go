@@ -134,7 +134,7 @@ func TestTLS(t *testing.T) {
 	waitFor(t, "all park", func() bool {
 		s.polls.mu.Lock()
 		defer s.polls.mu.Unlock()
-		for c := range s.polls.waiting {
+		for _, c := range s.polls.waiting {
 			if c.parked == nil {
 				return false
 			}

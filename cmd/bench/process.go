@@ -138,9 +138,10 @@ type sink struct {
 	l    net.Listener
 	hold bool
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	asked int
+	mu     sync.Mutex
+	closed bool
+	conns  map[net.Conn]bool
+	asked  int
 }
 
 func newSink(hold bool) (*sink, error) {
@@ -157,6 +158,9 @@ func newSink(hold bool) (*sink, error) {
 			}
 			s.mu.Lock()
 			s.conns[conn] = true
+			if s.closed { // meanwhile
+				_ = conn.Close()
+			}
 			s.mu.Unlock()
 			go s.serve(conn)
 		}
@@ -200,6 +204,7 @@ func (s *sink) close() {
 	_ = s.l.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	for conn := range s.conns {
 		_ = conn.Close()
 	}

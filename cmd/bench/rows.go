@@ -165,24 +165,32 @@ func overFloor(b *bench, r reports.Report) (float64, error) {
 	return took / floor, err
 }
 
-// roundsRatio is the median of three pairs: a single one is as much the machine's mood.
+// roundsRatio is the median of three: a single one is as much the machine's mood. That
+// changes while one runs, too, and so those of 1000 are before and after those of many.
 func roundsRatio(ctx context.Context, b *bench) (float64, error) {
-	// Of 1000 there are more, or a second of rounds would be held against twenty.
-	sides := []struct{ workers, rounds int }{{1000, 60}, {many, 6}}
 	var ratios []float64
-	for pair := range 3 {
-		var took [2]float64
-		for i, side := range sides {
-			r, err := rounds(ctx, b, side.workers, side.rounds, "--seed", strconv.Itoa(pair+1))
+	for i := range 3 {
+		took := func(workers, n int) (float64, error) {
+			r, err := rounds(ctx, b, workers, n, "--seed", strconv.Itoa(i+1))
 			if err != nil {
 				return 0, err
 			}
-			if took[i], err = round(r); err != nil {
-				return 0, err
-			}
+			return round(r)
 		}
-		ratios = append(ratios, took[1]/took[0])
-		b.note(fmt.Sprintf("%.3g s and %.3g s", took[1], took[0]))
+		before, err := took(1000, 30)
+		if err != nil {
+			return 0, err
+		}
+		large, err := took(many, 6)
+		if err != nil {
+			return 0, err
+		}
+		after, err := took(1000, 30)
+		if err != nil {
+			return 0, err
+		}
+		ratios = append(ratios, large/((before+after)/2))
+		b.note(fmt.Sprintf("%.3g s; %.3g s before and %.3g s after it: %.3g ×", large, before, after, ratios[i]))
 	}
 	slices.Sort(ratios)
 	return ratios[1], nil

@@ -23,13 +23,14 @@ import (
 type Conn struct {
 	socket descriptor
 	lot    *Lot
-	remote netip.AddrPort
-	unread atomic.Bool // something may have come that nobody has read
 	asks   sync.Mutex  // held while the kernel is asked
+	unread atomic.Bool // something may have come that nobody has read
 	place              // in the lot
 
 	mu            sync.Mutex
 	reads, writes limit
+
+	remote netip.AddrPort
 }
 
 // limit is a deadline, and how who waits until then is told to look again.
@@ -233,33 +234,38 @@ func (c *Conn) in(l *limit) error {
 func (c *Conn) look(l *limit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	l.wake()
+}
+
+// wake is look; the connection's lock is held.
+func (l *limit) wake() {
 	select {
 	case l.look <- struct{}{}:
 	default: // nobody has ever waited, or one is enough
 	}
 }
 
-func (c *Conn) until(l *limit, at time.Time) error {
+func (c *Conn) until(at time.Time, limits ...*limit) error {
 	if c.socket.over() {
 		return net.ErrClosed
 	}
 	c.mu.Lock()
-	l.at = at
-	c.mu.Unlock()
-	c.look(l)
+	defer c.mu.Unlock()
+	for _, l := range limits {
+		l.at = at
+		l.wake()
+	}
 	return nil
 }
 
 // SetReadDeadline is for Read and Wait, under way or to come.
-func (c *Conn) SetReadDeadline(at time.Time) error { return c.until(&c.reads, at) }
+func (c *Conn) SetReadDeadline(at time.Time) error { return c.until(at, &c.reads) }
 
 // SetWriteDeadline is for Write, under way or to come.
-func (c *Conn) SetWriteDeadline(at time.Time) error { return c.until(&c.writes, at) }
+func (c *Conn) SetWriteDeadline(at time.Time) error { return c.until(at, &c.writes) }
 
 // SetDeadline is for both.
-func (c *Conn) SetDeadline(at time.Time) error {
-	return cmp.Or(c.SetReadDeadline(at), c.SetWriteDeadline(at))
-}
+func (c *Conn) SetDeadline(at time.Time) error { return c.until(at, &c.reads, &c.writes) }
 
 // Close closes the connection, and ends what waits for it. One that parks is not told:
 // whoever closes it takes it out.
