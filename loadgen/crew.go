@@ -42,8 +42,8 @@ func (c *crew) RoundTrip(req *http.Request) (*http.Response, error) {
 	for turns := 1; w != nil; turns++ {
 		next := c.turn(h, w)
 		over := turns == mostTurns || !h.hand
-		if next != nil && (over || len(c.s.due) > 0) {
-			c.s.due <- next // behind those that are due already
+		if next != nil && over {
+			c.s.due <- next
 			next = nil
 		}
 		if next == nil && !over {
