@@ -38,8 +38,7 @@ type polls struct {
 	maxHold time.Duration       // 0: for ever
 	fanOut  func(time.Duration) // told how long it took to answer all that a publication woke
 	tidy    *tidy
-	gate    *gate // back to net/http
-	lot     *lot.Lot
+	gate    *gate         // back to net/http
 	buf     [4 << 10]byte // for who is told by the lot, one at a time
 
 	goroutines sync.WaitGroup // one for each connection that is watched, or slow to take its answer
@@ -96,10 +95,10 @@ func (c *crowd) remove(p *poll) {
 	p.at = 0
 }
 
-func newPolls(gate *gate, lot *lot.Lot, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
+func newPolls(gate *gate, maxHold time.Duration, current *atomic.Pointer[model], fanOut func(time.Duration)) *polls {
 	return &polls{
 		maxHold: maxHold, fanOut: fanOut, current: current,
-		tidy: newTidy(), gate: gate, lot: lot,
+		tidy: newTidy(), gate: gate,
 		held: map[string]*poll{}, rests: map[string][]*poll{}, owed: newOwed(),
 	}
 }

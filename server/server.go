@@ -96,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 	s.addresses, s.senders = newRates(cfg.AddressRate), newRates(cfg.WorkerRate)
 	s.gate = newGate(s.lot, s.full, cfg.MaxStrangers, cfg.StrangerIdle, s.openDesk)
 	s.gate.away = s.turnAway
-	s.polls = newPolls(s.gate, s.lot, cfg.MaxHold, &s.model, func(d time.Duration) {
+	s.polls = newPolls(s.gate, cfg.MaxHold, &s.model, func(d time.Duration) {
 		s.metrics.fanOut.Observe(d.Seconds())
 	})
 	s.uploads, s.shares = newUploads(cfg.MaxUploads), newShares()
