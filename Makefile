@@ -47,20 +47,31 @@ build: ## build bin/fltool, static: it runs in any container
 # make their tests eight times slower.
 PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports/trend reports/render reports/render/markup reports/render/plot
 # Tests of whole commands run hundreds of them, most of which only read and judge. Those
-# that play with fleets and servers are raced once each; all are by make race.
+# that play with fleets and servers are raced; all are by make race.
 RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate|stages
 UNRACED := $(PURE:%=$(MODULE)/%) $(MODULE)/cmd/fltool
 
 test: setup ## all tests, concurrent ones with the race detector, and the linters
-	$(MAKE) --no-print-directory -j 2 --output-sync=line lint test-only
+	go list -test -export ./... >/dev/null # compiles: else the linters and the tests would, each
+	$(MAKE) --no-print-directory -j 3 --output-sync=line lint test-only
 
-test-only: ## all tests without the linters
-	go test -p 3 -parallel 8 -timeout 20m $(UNRACED) ./server/lot # whose calls are others with the race detector
-	go test -race -p 2 -parallel 8 -timeout 20m $(filter-out $(UNRACED),$(shell go list ./...))
-	go test -race -parallel 8 -timeout 20m -run '^TestScript$$/^($(RACED))$$' ./cmd/fltool
-	go test -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server
-	go test -run '^$$' -fuzz '^FuzzReadUpdate$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server/wire
-	go test -run '^$$' -fuzz '^FuzzServer$$' -fuzztime $(FUZZSERVER) -fuzzminimizetime $(FUZZMINIMIZE) ./server
+test-only: test-unraced test-raced test-scripts test-fuzz ## all tests without the linters
+
+# Vet is for the linters.
+.PHONY: test-unraced test-raced test-scripts test-fuzz
+test-unraced:
+	go test -vet=off -p 3 -parallel 8 -timeout 20m -skip '^TestScript$$/^($(RACED))$$' $(UNRACED) ./server/lot # whose calls are others with the race detector
+
+test-raced:
+	go test -vet=off -race -p 2 -parallel 8 -timeout 20m $(filter-out $(UNRACED),$(shell go list ./...))
+
+test-scripts:
+	go test -vet=off -race -parallel 8 -timeout 20m -run '^TestScript$$/^($(RACED))$$' ./cmd/fltool
+
+test-fuzz:
+	go test -vet=off -run '^$$' -fuzz '^FuzzPlain$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server
+	go test -vet=off -run '^$$' -fuzz '^FuzzReadUpdate$$' -fuzztime $(FUZZTIME) -fuzzminimizetime $(FUZZMINIMIZE) ./server/wire
+	go test -vet=off -run '^$$' -fuzz '^FuzzServer$$' -fuzztime $(FUZZSERVER) -fuzzminimizetime $(FUZZMINIMIZE) ./server
 
 .PHONY: race
 race: setup ## all tests with the race detector: half an hour
@@ -73,10 +84,10 @@ race: setup ## all tests with the race detector: half an hour
 NOSEC := G104,G304,G115
 
 lint: ## vet, staticcheck, gosec, govulncheck, gofmt, and types for macOS
-	go vet ./...
-	go vet -tags nethttpomithttp2,faulty,planted,man ./server ./cmd/fltool
+	go vet -tags nethttpomithttp2,planted,man ./...
+	go build -tags nethttpomithttp2,faulty ./server
 	go tool staticcheck ./...
-	GOFLAGS= go build -C .ci/lint -buildvcs=false -o $(CURDIR)/bin/ ./...
+	GOFLAGS= go build -C .ci/lint -buildvcs=false -trimpath -o $(CURDIR)/bin/ ./...
 	go vet -vettool=bin/gosec -gosec.exclude=$(NOSEC) $$(go list -deps ./cmd/fltool | grep ^$(MODULE))
 	go mod download golang.org/x/vulndb@$(VULNDB)
 	go tool govulncheck -db "file://$$(go list -m -f '{{.Dir}}' golang.org/x/vulndb@$(VULNDB))/data/osv" ./...

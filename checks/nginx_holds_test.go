@@ -30,7 +30,7 @@ import (
 )
 
 // The small demand that each config is to hold.
-var crowd = reports.Demand{Workers: 40, HoldSeconds: 0.3, ModelBytes: 100_000}
+var crowd = reports.Demand{Workers: 20, HoldSeconds: 0.3, ModelBytes: 100_000}
 
 // httpNginx is the real nginx.
 type httpNginx struct{ binary string }

@@ -244,6 +244,7 @@ func bigUpdate() []byte {
 // TestEndedAtOnce has a server end every poll at once, for ever: workers must not
 // spin, and the run must end.
 func TestEndedAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, hold := range []time.Duration{0, time.Hour} {
 		f := newFake(2)
 		f.fault = func(s step, _ int, w http.ResponseWriter, _ *http.Request) bool {

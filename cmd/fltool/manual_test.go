@@ -321,6 +321,7 @@ func inSandbox(c said) string {
 		change("workers", most(keyed)) // as many as there are keys: rounds wait for all
 		change("hold|hold-level|ramp", is("300ms"))
 		change("max-lag", is("1m"))
+		change("rounds", most(map[bool]int{true: 2, false: 12}[sub == "regress"]))
 		change("from", most(20))
 		change("step", most(40))
 		change("to", most(60))
@@ -346,7 +347,7 @@ func inSandbox(c said) string {
 		}
 		put(" --max-lag 1m --from 30 --hold-level 300ms --confirm 0")
 	case "regress": // one run tells nothing, and that is allowed; the script of regress has it decide
-		put(" --runs 1 --allow-inconclusive")
+		put(" --runs 1 --max-runs 1 --allow-inconclusive")
 		if !strings.Contains(command, " -- ") {
 			command += " -- fltool simulate --workers 4 --rounds 2 -- fltool simulate --workers 4 --hold 100ms"
 		}
@@ -376,6 +377,8 @@ func inSandbox(c said) string {
 // brief are scenarios of the manual, as they end in seconds.
 var brief = map[string]string{
 	"abandon":                    "abandon:times=3",
+	"hostile:requests=2000":      "hostile:requests=500",
+	"hostile:requests=5000":      "hostile:requests=500",
 	"flaky:every=3000,silence=1": "flaky:every=30000,silence=0.1",
 }
 
