@@ -60,7 +60,7 @@ test-only: test-unraced test-raced test-scripts test-fuzz ## all tests without t
 # Vet is for the linters.
 .PHONY: test-unraced test-raced test-scripts test-fuzz
 test-unraced:
-	go test -vet=off -p 3 -parallel 8 -timeout 20m -skip '^TestScript$$/^($(RACED))$$' $(UNRACED) ./server/lot # whose calls are others with the race detector
+	go test -vet=off -p 2 -parallel 6 -timeout 20m -skip '^TestScript$$/^($(RACED))$$' $(UNRACED) ./server/lot # whose calls are others with the race detector
 
 test-raced:
 	go test -vet=off -race -p 2 -parallel 8 -timeout 20m $(filter-out $(UNRACED),$(shell go list ./...))

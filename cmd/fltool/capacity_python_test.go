@@ -31,8 +31,10 @@ func python(t *testing.T, address string, args ...string) string {
 	return fmt.Sprintf("cd %s && PYTHONDONTWRITEBYTECODE=1 exec %s -m gunicorn -k gevent --graceful-timeout 1 -b %s %s server:app", dir, exe, address, strings.Join(args, " "))
 }
 
-// hasty ends a level that fails soon, and others when they are done.
-var hasty = []string{"--unsafe", "--hold-level", "200ms", "--request-timeout", "6s", "--round-timeout", "5s", "--max-lag", "1m"}
+// hasty ends a level that fails soon, and others when they are done. The workers come one
+// after the other, so that on a busy machine, too, each is held before a later one takes
+// the last place: without it, its next request would wait for ever.
+var hasty = []string{"--unsafe", "--hold-level", "200ms", "--ramp", "3s", "--request-timeout", "6s", "--round-timeout", "5s", "--max-lag", "1m"}
 
 // TestCapacityPython finds how many a server of Python's holds, and which limit that is:
 // of one server that lives through all levels, and twice the same.
