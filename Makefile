@@ -49,7 +49,7 @@ PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports
 # Tests of whole commands run hundreds of them, most of which only read and judge. Those
 # that play with fleets and servers are raced; all are by make race.
 RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate|stages
-UNRACED := $(PURE:%=$(MODULE)/%) $(MODULE)/cmd/fltool
+UNRACED := $(MODULE)/cmd/fltool $(PURE:%=$(MODULE)/%) # the longest first
 
 test: setup ## all tests, concurrent ones with the race detector, and the linters
 	go list -test -export ./... >/dev/null # compiles: else the linters and the tests would, each
