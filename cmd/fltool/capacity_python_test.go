@@ -31,9 +31,9 @@ func python(t *testing.T, address string, args ...string) string {
 	return fmt.Sprintf("cd %s && PYTHONDONTWRITEBYTECODE=1 exec %s -m gunicorn -k gevent --graceful-timeout 1 -b %s %s server:app", dir, exe, address, strings.Join(args, " "))
 }
 
-// hasty ends a level that fails soon, and others when they are done. The workers come one
-// after the other, so that on a busy machine, too, each is held before a later one takes
-// the last place: without it, its next request would wait for ever.
+// hasty ends a level that fails soon, and others when they are done. Workers come one
+// after the other: on a busy machine, too, those who are not held find all places taken
+// with their polls, and not with a request before.
 var hasty = []string{"--unsafe", "--hold-level", "200ms", "--ramp", "3s", "--request-timeout", "6s", "--round-timeout", "5s", "--max-lag", "1m"}
 
 // TestCapacityPython finds how many a server of Python's holds, and which limit that is:

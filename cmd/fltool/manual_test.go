@@ -321,7 +321,7 @@ func inSandbox(c said) string {
 		change("workers", most(keyed)) // as many as there are keys: rounds wait for all
 		change("hold|hold-level|ramp", is("300ms"))
 		change("max-lag", is("1m"))
-		change("rounds", most(map[bool]int{true: 2, false: 12}[sub == "regress"]))
+		change("rounds", most(12))
 		change("from", most(20))
 		change("step", most(40))
 		change("to", most(60))
