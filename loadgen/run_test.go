@@ -249,7 +249,7 @@ func TestHold(t *testing.T) {
 func TestIdleClosed(t *testing.T) {
 	const workers = 5
 	s := httptest.NewUnstartedServer(newFake(workers))
-	s.Config.IdleTimeout = 20 * time.Millisecond
+	s.Config.IdleTimeout = 100 * time.Millisecond
 	s.Start()
 	defer s.Close()
 	target, err := url.Parse(s.URL)
@@ -257,7 +257,7 @@ func TestIdleClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := testPlan(target, workers)
-	p.Think, err = ParseThink("100ms")
+	p.Think, err = ParseThink("400ms")
 	if err != nil {
 		t.Fatal(err)
 	}

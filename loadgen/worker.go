@@ -48,7 +48,7 @@ type worker struct {
 	through  bool          // with its rounds, if it had any, and told of the last one's end
 	fresh    bool          // the next model must be decoded, not only compared
 	doubt    time.Duration // when the one was asked for that was unlike all others
-	raced    bool          // an idle connection ended under its request, since it last got on
+	raced    [steps]bool   // an idle connection ended under its request of that step, since it last got on
 	abandons int           // polls that it has abandoned
 	seen     []class       // of errors that it was counted in
 
@@ -126,11 +126,11 @@ func (w *worker) review(p *Plan) {
 			o.fail = failed(classStale, "notified of a new model, got version %s again", w.version)
 		}
 	case f.class == classReconnect:
-		if w.raced {
-			// Not twice in a row: this server cuts requests, not idle connections.
+		if w.raced[w.step] {
+			// Not the same twice: this server cuts requests, not idle connections.
 			o.fail = failed(classReset, "connection closed without an answer")
 		}
-		w.raced = true
+		w.raced[w.step] = true
 	case w.step == stepUpdate && f.class == classNotAccepted && p.Quorum > 0:
 		o.fail, o.late = nil, true // the fate of stragglers
 	case w.step == stepUpdate:
@@ -327,7 +327,7 @@ func (f *failure) cut() bool {
 }
 
 func (w *worker) gotOn(now time.Duration) {
-	w.progress, w.failures, w.last, w.raced = now, 0, nil, false
+	w.progress, w.failures, w.last, w.raced = now, 0, nil, [steps]bool{}
 }
 
 func (w *worker) challengeFor(goal step) { w.step, w.goal, w.signed = stepChallenge, goal, "" }

@@ -54,6 +54,13 @@ func TestAdvance(t *testing.T) {
 		{"told of the last round's end", rounds, &worker{step: stepPoll, rounds: 2}, outcome{status: 200, text: wire.TextUpdated}, 2 * time.Second,
 			fateDone, stepPoll, 0, false, true},
 
+		{"an idle connection's end is tried again at once", rounds, &worker{step: stepModel}, outcome{fail: failed(classReconnect, "")}, 2 * time.Second,
+			fateNext, stepChallenge, stepModel, false, false},
+		{"under another request as well", rounds, &worker{step: stepModel, raced: [steps]bool{stepChallenge: true}}, outcome{fail: failed(classReconnect, "")}, 2 * time.Second,
+			fateNext, stepChallenge, stepModel, false, false},
+		{"under the same it is a cut", rounds, &worker{step: stepModel, raced: [steps]bool{stepModel: true}}, outcome{fail: failed(classReconnect, "")}, 2 * time.Second,
+			fateNext, stepChallenge, stepModel, true, false},
+
 		{"upstream: a text is asked again at once", upstream, &worker{step: stepPoll, version: "1"}, poll(0, "poll again", nil), 2 * time.Second,
 			fateNext, stepChallenge, stepPoll, false, false},
 		{"upstream: not for ever", upstream, &worker{step: stepPoll, version: "1"}, poll(0, "poll again", nil), roundTimeout + 2*time.Second,

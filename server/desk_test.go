@@ -168,7 +168,7 @@ func backdate(s *Server, age time.Duration) {
 	}
 }
 
-// stranger asks for a challenge and stays.
+// askAsStranger asks for a challenge and stays.
 func askAsStranger(t *testing.T, addr, id string) raw {
 	t.Helper()
 	r := dialRaw(t, addr)
@@ -187,33 +187,34 @@ func TestStrangersInTheLot(t *testing.T) {
 	s, addr := start(t, Config{Keys: ids, MaxStrangers: bound})
 	worker := registered(t, addr, keys...)[0]
 	var all []raw
-	for range bound {
+	wait := func(many int) {
+		t.Helper()
+		waitFor(t, fmt.Sprintf("%d strangers wait", many), func() bool {
+			s.gate.mu.Lock()
+			defer s.gate.mu.Unlock()
+			for e := s.gate.strangers.all.Front(); e != nil; e = e.Next() {
+				if e.Value.(*visit).parked == nil {
+					return false
+				}
+			}
+			return s.gate.strangers.all.Len() == many && s.gate.idling != nil
+		})
+	}
+	for i := range bound {
 		all = append(all, askAsStranger(t, addr, ids[0]))
+		wait(i + 1) // from then on it gives no sign
 	}
 	backdate(s, strangersPatience)
 	all = append(all, askAsStranger(t, addr, ids[0]))
 	if b, err := io.ReadAll(all[0].r); err != nil || len(b) > 0 {
 		t.Errorf("the first did not give way: %q %v", b, err)
 	}
-	waitFor(t, "the others wait", func() bool {
-		s.gate.mu.Lock()
-		defer s.gate.mu.Unlock()
-		return s.gate.strangers.all.Len() == bound && s.gate.idling != nil
-	})
+	wait(bound)
 	fmt.Fprintf(all[1], "GET %s/%s HTTP/1.1\r\nHost: x\r\n\r\n", wire.PathChallenge, ids[0])
 	if _, text := all[1].receive(t); !challengePhrase.MatchString(text) {
 		t.Error(text)
 	}
-	waitFor(t, "it waits again", func() bool {
-		s.gate.mu.Lock()
-		defer s.gate.mu.Unlock()
-		for e := s.gate.strangers.all.Front(); e != nil; e = e.Next() {
-			if e.Value.(*visit).parked == nil {
-				return false
-			}
-		}
-		return true
-	})
+	wait(bound)
 	backdate(s, DefaultStrangerIdle)
 	s.gate.sweepIdle()
 	for _, r := range all[1:] {

@@ -200,7 +200,7 @@ func (s *sandbox) servers(t *testing.T, command string) string {
 		}
 		p := s.urls[flags]
 		command = strings.ReplaceAll(command, url, p.stdout.waitFor(t, "listening on (.*)\n"))
-		command = strings.ReplaceAll(command, "4711", fmt.Sprint(p.cmd.Process.Pid))
+		command = strings.ReplaceAll(command, "--server-pid 4711", fmt.Sprint("--server-pid ", p.cmd.Process.Pid))
 	}
 	return command
 }
