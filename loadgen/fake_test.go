@@ -31,11 +31,12 @@ type fake struct {
 	changed  chan struct{}
 	seen     [steps]int
 	from     map[string]bool // addresses of clients
-	model    string
+	packed   []byte          // the model as it is sent, of that version
+	of       int64
 }
 
 func newFake(workers int) *fake {
-	return &fake{workers: workers, version: 1, accepted: map[string]bool{}, changed: make(chan struct{}), model: "a model", from: map[string]bool{}}
+	return &fake{workers: workers, version: 1, accepted: map[string]bool{}, changed: make(chan struct{}), from: map[string]bool{}}
 }
 
 func (f *fake) hosts() map[string]bool {
@@ -99,12 +100,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		io.WriteString(w, wire.TextUpdated)
 	case stepModel:
-		f.mu.Lock()
-		v, model := f.version, f.model
-		f.mu.Unlock()
-		if err := wire.EncodeModel(w, strings.NewReader(model), int64(len(model)), wire.VersionInt(v)); err != nil {
-			panic(http.ErrAbortHandler)
-		}
+		w.Write(f.encoded())
 	case stepUpdate:
 		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
 		if _, err := wire.ReadUpdate(io.Discard, r.Body, r.Header.Get("Content-Type"), 1<<30); err != nil {
@@ -126,6 +122,21 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		io.WriteString(w, wire.TextAccepted+wire.Short(id)+".")
 	}
+}
+
+// encoded is the model as it is sent. Packing it for each request would cost more than
+// all else here.
+func (f *fake) encoded() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of != f.version {
+		var b bytes.Buffer
+		if err := wire.EncodeModel(&b, strings.NewReader("a model"), 7, wire.VersionInt(f.version)); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		f.packed, f.of = b.Bytes(), f.version
+	}
+	return f.packed
 }
 
 func stepOf(path string) step {
