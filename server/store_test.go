@@ -60,9 +60,10 @@ func TestRestartContinuesTheRound(t *testing.T) {
 	if _, model := cs[0].model(); model != "after 2 of 3" {
 		t.Error(model)
 	}
-	if files, err := filepath.Glob(cfg.State + "/model-*"); err != nil || len(files) != 1 {
-		t.Error(files, err)
-	}
+	waitFor(t, "the file of the model before is gone", func() bool {
+		files, err := filepath.Glob(cfg.State + "/model-*")
+		return err == nil && len(files) == 1
+	})
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +23,7 @@ import (
 )
 
 // keyed is the number of workers that have keys in a sandbox.
-const keyed = 100
+const keyed = 60
 
 // A sandbox is a folder in which a page's commands run, with a server where they
 // want one.
@@ -200,7 +201,7 @@ func (s *sandbox) servers(t *testing.T, command string) string {
 		}
 		p := s.urls[flags]
 		command = strings.ReplaceAll(command, url, p.stdout.waitFor(t, "listening on (.*)\n"))
-		command = strings.ReplaceAll(command, "--server-pid 4711", fmt.Sprint("--server-pid ", p.cmd.Process.Pid))
+		command = regexp.MustCompile(`\b4711\b`).ReplaceAllString(command, fmt.Sprint(p.cmd.Process.Pid)) // no part of a port
 	}
 	return command
 }
