@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -15,10 +18,37 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
 
-// TestMain makes fltool a command of the scripts, and what TestHostile runs beside it:
-// the test binary runs itself, as a process of its own, so that exit codes, signals and streams are real.
+// TestMain makes fltool a command of the scripts and of all other tests: the one that
+// ships, and not this binary with what tests need, so that it starts as soon as that.
+// What TestHostile runs beside it is this binary, as a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"fltool": main, raidCommand: runRaid})
+	testscript.Main(withFltool{m}, map[string]func(){raidCommand: runRaid})
+}
+
+// withFltool runs tests with a fltool of this source first in PATH, with the race
+// detector where they have it.
+type withFltool struct{ tests *testing.M }
+
+func (w withFltool) Run() int {
+	dir, err := os.MkdirTemp("", "fltool-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-ldflags=-s -w", fmt.Sprintf("-race=%t", raced()), "-o", dir, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n%s", build, err, out)
+		return 1
+	}
+	os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return w.tests.Run()
+}
+
+// raced says whether this binary has the race detector.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // TestScript runs testdata/script/*.txtar, one file a behaviour. A script runs
