@@ -54,6 +54,7 @@ const inPage = `(() => {
     over: plots.flatMap(p => ['.x', '.y'].flatMap(axis => [...p.querySelectorAll(axis + ' span')].flatMap((t, i, all) => i && axis === '.x' && box(t).left < box(all[i - 1]).right
       ? [all[i - 1].textContent + ' ' + t.textContent] : []))),
     heading: document.querySelector('h1').textContent,
+    width: innerWidth, dark: matchMedia('(prefers-color-scheme: dark)').matches,
   };
 })()`
 
@@ -67,6 +68,8 @@ type seen struct {
 	Clipped  int      `json:"clipped"`
 	Over     []string `json:"over"` // texts of an axis that lie on each other
 	Heading  string   `json:"heading"`
+	Width    int64    `json:"width"`
+	Dark     bool     `json:"dark"`
 }
 
 var shots = flag.String("shots", "", "keep what the browser shows and prints in this `folder`, to be looked at")
@@ -134,38 +137,35 @@ func TestHTMLInBrowser(t *testing.T) {
 		}
 	})
 
-	for _, size := range []struct {
-		name          string
-		width, height int64
-		scheme        string
-	}{
-		{"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}, {"desktop", 1280, 900, "light"},
-		{"desktop-dark", 1280, 900, "dark"}, {"wall", 1920, 1080, "light"},
-	} {
-		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: size.scheme}}}
-		if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
-			t.Fatal(err)
+	for name, page := range pages {
+		mu.Lock()
+		requests, complaints = nil, nil
+		mu.Unlock()
+		if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+"/"+name)); err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-		for name, page := range pages {
-			mu.Lock()
-			requests, complaints = nil, nil
-			mu.Unlock()
-			err := chromedp.Do(ctx, chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(server.URL+"/"+name))
-			if err != nil {
-				t.Fatalf("%s, %s: %v", size.name, name, err)
+		for _, size := range []struct {
+			name          string
+			width, height int64
+			scheme        string
+		}{
+			{"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}, {"desktop", 1280, 900, "light"},
+			{"desktop-dark", 1280, 900, "dark"}, {"wall", 1920, 1080, "light"},
+		} {
+			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: size.scheme}}}
+			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+				t.Fatal(err)
+			}
+			if err := chromedp.Do(ctx, chromedp.EmulateViewport(size.width, size.height)); err != nil {
+				t.Fatal(err)
 			}
 			got, err := chromedp.Run(ctx, chromedp.Evaluate[seen](inPage))
 			if err != nil {
 				t.Fatalf("%s, %s: %v", size.name, name, err)
 			}
-			mu.Lock()
-			if len(requests) != 1 {
-				t.Errorf("%s, %s: it asks for %q", size.name, name, requests)
+			if got.Width != size.width || got.Dark != (size.scheme == "dark") {
+				t.Errorf("%s, %s: it is %d wide, dark: %t", size.name, name, got.Width, got.Dark)
 			}
-			if len(complaints) > 0 {
-				t.Errorf("%s, %s: the console says %q", size.name, name, complaints)
-			}
-			mu.Unlock()
 			if got.Plots != page.plots || got.Undrawn > 0 || got.Clipped > 0 || len(got.Over) > 0 {
 				t.Errorf("%s, %s: %d plots of %d, %d not drawn, %d clipped, one upon the other %q", size.name, name, got.Plots, page.plots, got.Undrawn, got.Clipped, got.Over)
 			}
@@ -182,6 +182,14 @@ func TestHTMLInBrowser(t *testing.T) {
 				keepShots(t, ctx, filepath.Join(*shots, name+"-"+size.name))
 			}
 		}
+		mu.Lock()
+		if len(requests) != 1 {
+			t.Errorf("%s: it asks for %q", name, requests)
+		}
+		if len(complaints) > 0 {
+			t.Errorf("%s: the console says %q", name, complaints)
+		}
+		mu.Unlock()
 	}
 }
 

@@ -23,7 +23,7 @@ func Browser(t *testing.T, heed func(event any)) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // against a browser that hangs
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // against a browser that hangs
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
