@@ -321,7 +321,8 @@ func inSandbox(c said) string {
 		change("workers", most(keyed)) // as many as there are keys: rounds wait for all
 		change("hold|hold-level|ramp", is("300ms"))
 		change("max-lag", is("1m"))
-		change("rounds", most(12))
+		change("quorum", most(keyed/2))
+		change("rounds", most(6))
 		change("from", most(20))
 		change("step", most(40))
 		change("to", most(60))
