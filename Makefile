@@ -48,11 +48,11 @@ build: ## build bin/fltool, static: it runs in any container
 PURE := checks checks/remedy checks/symptoms loadgen/fleet nginx reports reports/trend reports/render reports/render/markup reports/render/plot
 # Tests of whole commands run hundreds of them, most of which only read and judge. Those
 # that play with fleets and servers are raced; all are by make race.
-RACED := capacity|follow|procs|regress_few|scenario|serve-state|simulate|stages
+RACED := follow|procs|scenario|serve-state|simulate|stages
 UNRACED := $(MODULE)/cmd/fltool $(PURE:%=$(MODULE)/%) # the longest first
 
 test: setup ## all tests, concurrent ones with the race detector, and the linters
-	GOGC=400 go list -test -export ./... >/dev/null # compiles: else the linters and the tests would, each
+	go list -test -export ./... >/dev/null # compiles: else the linters and the tests would, each
 	$(MAKE) --no-print-directory -j 3 --output-sync=line lint test-only
 
 test-only: test-unraced test-raced test-scripts test-fuzz ## all tests without the linters
@@ -83,7 +83,6 @@ race: setup ## all tests with the race detector: half an hour
 # are read, which it does not see. Other exceptions stand beside their code.
 NOSEC := G104,G304,G115
 
-lint: export GOGC := 400# compilers and linters end soon: memory for time
 lint: ## vet, staticcheck, gosec, govulncheck, gofmt, and types for macOS
 	go vet -tags nethttpomithttp2,planted,man ./...
 	go build -tags nethttpomithttp2,faulty ./server
