@@ -16,7 +16,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // The exit codes.
@@ -38,8 +41,6 @@ func main() {
 		}
 		return
 	}
-	// A room ends with the thread that made it.
-	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -50,7 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fl := flag.NewFlagSet("prove", flag.ContinueOnError)
 	fl.SetOutput(stderr)
 	list := fl.Bool("list", false, "list the rows")
-	quick := fl.Bool("quick", false, "run the subset that ends within two minutes")
+	quick := fl.Bool("quick", false, "run the subset that ends soon")
+	atOnce := fl.Int("at-once", 1, "run so `many` rows at a time, each in namespaces of its own")
 	odds := fl.Bool("odds", false, "count how often several processes of nginx hold all workers, and write the table that preflight reads")
 	binary := fl.String("fltool", "", "`path` of the binary to prove (default: fltool beside prove)")
 	fl.Usage = func() {
@@ -61,6 +63,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitGood
 		}
+		return exitUsage
+	}
+	if *atOnce < 1 {
+		fmt.Fprintf(stderr, "prove: -at-once %d: want 1 or more\n", *atOnce)
 		return exitUsage
 	}
 	chosen, err := choose(fl.Args(), *quick)
@@ -87,18 +93,54 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitGood
 	}
 	mutate := os.Getenv("MUTATE") == "1"
-	var results []result
-	for i, r := range chosen {
-		res := prove(ctx, r, fltool, mutate, func(s string) { fmt.Fprintf(stderr, "%d/%d %s\n", i+1, len(chosen), s) })
-		if ctx.Err() != nil {
-			fmt.Fprintln(stderr, "prove: interrupted")
-			break
-		}
-		fmt.Fprintf(stderr, "     %s\n", outcome(res))
-		results = append(results, res)
+	results := proveAll(ctx, chosen, *atOnce, stderr, func(r row, note func(string)) result {
+		return prove(ctx, r, fltool, mutate, note)
+	})
+	if ctx.Err() != nil {
+		fmt.Fprintln(stderr, "prove: interrupted")
 	}
 	table(stdout, results)
 	return verdict(stdout, results, len(chosen), mutate)
+}
+
+// proveAll runs rows, so many at a time, tells of each on the way, and gives the results
+// of those that have ended before the context, in the order of the rows.
+func proveAll(ctx context.Context, rows []row, atOnce int, progress io.Writer, prove func(r row, note func(string)) result) []result {
+	var mu sync.Mutex // of progress and results
+	results := map[int]result{}
+	var rooms errgroup.Group
+	rooms.SetLimit(atOnce)
+	for i, r := range rows {
+		rooms.Go(func() error {
+			note := func(s string) {
+				mu.Lock()
+				defer mu.Unlock()
+				fmt.Fprintf(progress, "%d/%d %s\n", i+1, len(rows), s)
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			runtime.LockOSThread() // a room ends with the thread that made it
+			defer runtime.UnlockOSThread()
+			res := prove(r, note)
+			if ctx.Err() != nil {
+				return nil
+			}
+			note(fmt.Sprintf("%s: %s", r.id, outcome(res)))
+			mu.Lock()
+			defer mu.Unlock()
+			results[i] = res
+			return nil
+		})
+	}
+	_ = rooms.Wait() // none gives an error
+	var inOrder []result
+	for i := range rows {
+		if res, ended := results[i]; ended {
+			inOrder = append(inOrder, res)
+		}
+	}
+	return inOrder
 }
 
 // choose finds the rows that were named, or all, or the quick ones.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,6 +110,42 @@ func TestRooms(t *testing.T) {
 				t.Errorf("namespace %q: %v", netns, err)
 			}
 		})
+	}
+}
+
+// TestProveAll has two rows wait for each other: they run side by side, and the results
+// are in the order of the rows. What has not ended when the context does gives none.
+func TestProveAll(t *testing.T) {
+	all := []row{{id: "a"}, {id: "b"}, {id: "c"}}
+	met := make(chan struct{})
+	var progress strings.Builder
+	results := proveAll(t.Context(), all, 2, &progress, func(r row, note func(string)) result {
+		note(r.id + " begins")
+		switch r.id {
+		case "a":
+			<-met
+		case "b":
+			met <- struct{}{}
+		}
+		return result{row: r}
+	})
+	if len(results) != 3 || results[0].id != "a" || results[1].id != "b" || results[2].id != "c" {
+		t.Errorf("%+v", results)
+	}
+	for _, line := range []string{"1/3 a begins\n", "1/3 a: ", "2/3 b: ", "3/3 c: "} {
+		if !strings.Contains(progress.String(), line) {
+			t.Errorf("no %q in\n%s", line, progress.String())
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	results = proveAll(ctx, all, 1, io.Discard, func(r row, _ func(string)) result {
+		if r.id == "b" {
+			cancel()
+		}
+		return result{row: r}
+	})
+	if len(results) != 1 || results[0].id != "a" {
+		t.Errorf("interrupted: %+v", results)
 	}
 }
 
