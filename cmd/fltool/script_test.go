@@ -18,9 +18,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
 
-// TestMain makes fltool a command of the scripts and of all other tests: the one that
-// ships, and not this binary with what tests need, so that it starts as soon as that.
-// What TestHostile runs beside it is this binary, as a process of its own.
+// TestMain makes fltool a command of the scripts and of all other tests: itself, and not
+// this binary, which has all that tests need and takes half as long again to start. What
+// TestHostile runs beside it is this binary, as a process of its own.
 func TestMain(m *testing.M) {
 	testscript.Main(withFltool{m}, map[string]func(){raidCommand: runRaid})
 }

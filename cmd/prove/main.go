@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -120,8 +119,6 @@ func proveAll(ctx context.Context, rows []row, atOnce int, progress io.Writer, p
 			if ctx.Err() != nil {
 				return nil
 			}
-			runtime.LockOSThread() // a room ends with the thread that made it
-			defer runtime.UnlockOSThread()
 			res := prove(r, note)
 			if ctx.Err() != nil {
 				return nil

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,8 @@ func play(ctx context.Context, id, fltool string, tell func(message)) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, disband(filepath.Base(dir)), os.RemoveAll(dir)) }()
+	runtime.LockOSThread() // a room ends with the thread that made it
+	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, self, roomArg, id, dir, fltool)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
