@@ -30,6 +30,7 @@ type fake struct {
 	accepted map[string]bool
 	changed  chan struct{}
 	seen     [steps]int
+	holding  int             // polls
 	from     map[string]bool // addresses of clients
 	packed   []byte          // the model as it is sent, of that version
 	of       int64
@@ -50,6 +51,13 @@ func (f *fake) count(s step) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen[s]
+}
+
+// holds says whether it holds a poll.
+func (f *fake) holds() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.holding > 0
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -90,11 +98,19 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		held := m.LastVersion == wire.VersionInt(f.version)
 		changed := f.changed
+		if held {
+			f.holding++
+		}
 		f.mu.Unlock()
 		if held {
 			select {
 			case <-changed:
 			case <-r.Context().Done():
+			}
+			f.mu.Lock()
+			f.holding--
+			f.mu.Unlock()
+			if r.Context().Err() != nil {
 				return
 			}
 		}
@@ -137,6 +153,17 @@ func (f *fake) encoded() []byte {
 		f.packed, f.of = b.Bytes(), f.version
 	}
 	return f.packed
+}
+
+// heard lets a round end only once a poll is held, so that somebody is told of it.
+func heard(f *fake) *fake {
+	f.fault = func(s step, n int, _ http.ResponseWriter, r *http.Request) bool {
+		for s == stepUpdate && n%f.workers == 0 && !f.holds() && r.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		return false
+	}
+	return f
 }
 
 func stepOf(path string) step {

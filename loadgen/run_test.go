@@ -34,7 +34,7 @@ func TestRounds(t *testing.T) {
 	for _, first := range []First{FirstPoll, FirstUpdate} {
 		t.Run(string(first), func(t *testing.T) {
 			const workers = 50
-			p := testPlan(serve(t, newFake(workers)), workers)
+			p := testPlan(serve(t, heard(newFake(workers))), workers)
 			p.First, p.Rounds = first, 3
 			rep, err := Run(bounded(t), p, Setup{})
 			if err != nil {
@@ -421,7 +421,7 @@ func TestUpstreamBehaviour(t *testing.T) {
 // TestRoundsThenHold has the workers stay for a hold once their rounds are done.
 func TestRoundsThenHold(t *testing.T) {
 	const workers = 20
-	p := testPlan(serve(t, newFake(workers)), workers)
+	p := testPlan(serve(t, heard(newFake(workers))), workers)
 	p.Rounds, p.Hold = 2, 100*time.Millisecond
 	rep, err := Run(bounded(t), p, Setup{})
 	if err != nil {
