@@ -148,7 +148,7 @@ func (f *fake) encoded() []byte {
 	if f.of != f.version {
 		var b bytes.Buffer
 		if err := wire.EncodeModel(&b, strings.NewReader("a model"), 7, wire.VersionInt(f.version)); err != nil {
-			panic(http.ErrAbortHandler)
+			panic(err) // net/http tells of it
 		}
 		f.packed, f.of = b.Bytes(), f.version
 	}
